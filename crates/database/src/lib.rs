@@ -1,0 +1,23 @@
+//! What a database engine is to dbm.
+//!
+//! Everything that talks to a server or to a SQLite file goes through this crate: [`DatabaseUrl`]
+//! says where, [`Database`] is the door that chooses the engine, a [`Session`] is one connection
+//! that stays the same for its whole life, [`Schema`] is what the catalogs say, a [`Digest`]
+//! is a table's fingerprint. Archives and migrations are the business of the crates to the right.
+
+mod about;
+mod digest;
+mod engine;
+mod error;
+mod journal;
+mod schema;
+pub mod script;
+mod session;
+
+pub use about::{About, OtherSession, SourceId};
+pub use digest::{Digest, TableDigest};
+pub use engine::Engine;
+pub use error::{Error, ErrorKind, Result};
+pub use journal::Entry;
+pub use schema::{Column, Generated, Kind, Object, ObjectId, Schema, Section, Table};
+pub use session::{Fence, FenceState, Journal, Lock, Ran, Rows, Session, SessionId, Statements};

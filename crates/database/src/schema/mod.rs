@@ -1,0 +1,172 @@
+//! All objects of a database as read from its catalogs: one model for dump, drift and generate.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Where in a script an object's definition stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Section {
+    /// Before the rows: what the rows need.
+    PreData,
+    /// The rows, sequence values, large objects.
+    Data,
+    /// After the rows: indexes, constraints, triggers, rules, policies.
+    PostData,
+    /// Last, in the order of the list: privileges, then event triggers, then materialized views' rows.
+    Final,
+}
+
+/// What kind of object it is. The word is the engine's own, as in `DROP <word>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is the engine's own word for it")]
+pub enum Kind {
+    Namespace,
+    Extension,
+    Enum,
+    Domain,
+    CompositeType,
+    RangeType,
+    Function,
+    Procedure,
+    Aggregate,
+    Sequence,
+    Table,
+    View,
+    MaterializedView,
+    VirtualTable,
+    /// A partition's or heir's place under its parent, where it is a statement of its own.
+    Attach,
+    /// A column's default, where it is a statement of its own.
+    Default,
+    Constraint,
+    Index,
+    ForeignKey,
+    Rule,
+    Trigger,
+    Policy,
+    Statistics,
+    LargeObject,
+    /// Filling a materialized view.
+    Refresh,
+    /// `ALTER DEFAULT PRIVILEGES`.
+    DefaultPrivileges,
+}
+
+/// Which object it is. Sorting by it is the natural order that makes dumps of equal databases equal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectId {
+    /// Its kind.
+    pub kind: Kind,
+    /// The namespace that it is in; empty where the engine or the kind has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// The table (or domain, view) that it belongs to, for constraints, indexes, triggers and the like.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub of: String,
+    /// Its name; for routines with the argument types, `f(integer, text)`.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectId {
+    /// For people: `table public.user`, `trigger public.orders.stamp`. Not SQL: nothing is quoted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = serde_json::to_value(self.kind).map_err(|_| fmt::Error)?;
+        write!(f, "{} ", kind.as_str().unwrap_or_default().replace('-', " "))?;
+        for outer in [&self.namespace, &self.of] {
+            if !outer.is_empty() {
+                write!(f, "{outer}.")?;
+            }
+        }
+        f.write_str(&self.name)
+    }
+}
+
+/// Anything with a name in a database.
+///
+/// Each statement is complete, canonical, qualified and ends in `;` and a newline, so that the
+/// texts of two equal databases are equal byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// Which one.
+    pub id: ObjectId,
+    /// Where its definition stands.
+    pub section: Section,
+    /// The statements that create it.
+    pub definition: String,
+    /// The statement that gives it to its owner (`ALTER … OWNER TO …`).
+    pub owner: Option<String>,
+    /// Comments on it and on its columns.
+    pub comments: Vec<String>,
+    /// Grants and revokes that lead from the engine's default privileges to what it has.
+    pub privileges: Vec<String>,
+    /// The objects that must be there before it. All of them are in the same [`Schema`].
+    pub depends_on: Vec<ObjectId>,
+    /// Its columns and size, if it is a table or like one.
+    pub table: Option<Table>,
+}
+
+/// What of a table is data for dump, drift and generate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// The engine's number for it (Postgres: oid); 0 where there is none. No part of equality of schemas.
+    pub handle: u64,
+    /// Its columns in order.
+    pub columns: Vec<Column>,
+    /// Whether it holds rows of its own that a dump carries: not a view, not a partitioned parent.
+    pub holds_rows: bool,
+    /// The bytes that its rows take on disk, with out-of-line storage, as the server estimates them.
+    pub bytes: u64,
+    /// The pages of its main storage, for cutting it into ranges; 0 where it cannot be cut.
+    pub pages: u64,
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type as the engine writes it.
+    pub data_type: String,
+    /// Whether it refuses NULL.
+    pub not_null: bool,
+    /// Its default expression.
+    pub default: Option<String>,
+    /// Whether its value comes from an expression: then no dump carries it.
+    pub generated: Option<Generated>,
+}
+
+/// How a generated column's value is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Generated {
+    /// Written with the row.
+    Stored,
+    /// Computed when read.
+    Virtual,
+}
+
+/// All objects of a database, in an order in which they can be created.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    /// By section, then so that each stands after what it depends on, otherwise by [`ObjectId`].
+    pub objects: Vec<Object>,
+}
+
+impl Schema {
+    /// The object of that identity.
+    pub fn get(&self, id: &ObjectId) -> Option<&Object> {
+        self.objects.iter().find(|object| object.id == *id)
+    }
+
+    /// The tables whose rows a dump carries.
+    pub fn tables_with_rows(&self) -> impl Iterator<Item = (&ObjectId, &Table)> {
+        self.objects.iter().filter_map(|object| {
+            let table = object.table.as_ref().filter(|table| table.holds_rows)?;
+            Some((&object.id, table))
+        })
+    }
+}

@@ -1,0 +1,134 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::script::Statement;
+use crate::{Engine, Entry, Result};
+
+/// Rows as the engine's own text, `None` for NULL.
+pub type Rows = Vec<Vec<Option<String>>>;
+
+/// What one statement of a script did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// Rows changed, copied or returned, where the server says.
+    pub rows: Option<u64>,
+    /// Notices and warnings that the server sent while it ran.
+    pub notices: Vec<String>,
+}
+
+/// The server's side of a session, told apart from a later one with the same number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionId {
+    /// The server's number for it (Postgres: pid; SQLite: the process id of the client).
+    pub id: i64,
+    /// When it started, as the server writes it.
+    pub started: String,
+    /// The host that the client runs on.
+    pub client_host: String,
+    /// The client's process id on that host.
+    pub client_process: u32,
+}
+
+/// Runs statements on one pinned connection.
+#[async_trait]
+pub trait Statements: Send {
+    /// Which engine.
+    fn engine(&self) -> Engine;
+
+    /// Runs one statement of a script as the engine's native client would.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Statement`] with the server's message and code, or what broke the connection.
+    async fn run(&mut self, statement: &Statement<'_>) -> Result<Ran>;
+
+    /// Runs SQL of dbm's own, of one or more statements.
+    async fn execute(&mut self, sql: &str) -> Result<()>;
+
+    /// Runs one query and reads all of its rows, as text. For small results only.
+    async fn query(&mut self, sql: &str) -> Result<Rows>;
+
+    /// Begins a transaction in which each wait for a lock lasts at most `lock_timeout`.
+    async fn begin(&mut self, lock_timeout: Option<Duration>) -> Result<()>;
+
+    /// Checks what is deferred (`SET CONSTRAINTS ALL IMMEDIATE`, `foreign_key_check`), inside the transaction.
+    async fn check_deferred(&mut self) -> Result<()>;
+
+    /// Commits it. Once this has returned, the commit is durable.
+    async fn commit(&mut self) -> Result<()>;
+
+    /// Rolls it back; without one it does nothing.
+    async fn rollback(&mut self) -> Result<()>;
+
+    /// Sets how long a statement outside a transaction waits for a lock; `None` is the server's own setting.
+    async fn set_lock_timeout(&mut self, lock_timeout: Option<Duration>) -> Result<()>;
+
+    /// The history's table, quoted and qualified, for SQL of dbm's own.
+    fn history_table(&self) -> &str;
+}
+
+/// The lock that keeps other runs out. The session that holds it is the one that runs the DDL.
+#[async_trait]
+pub trait Lock: Send {
+    /// Who we are on the server.
+    fn id(&self) -> &SessionId;
+
+    /// Takes the lock if it is free, without waiting in the server; `true` when we have it.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Refused`] where a session lock cannot hold (a transaction pooler in between).
+    async fn try_lock(&mut self) -> Result<bool>;
+
+    /// Who holds it, where that can be told.
+    async fn lock_holder(&mut self) -> Result<Option<SessionId>>;
+
+    /// Gives it back; without it, does nothing.
+    async fn unlock(&mut self) -> Result<()>;
+
+    /// Ends a session that its client has left behind and waits until it is gone; `false` if it was gone already.
+    async fn end_session(&mut self, orphan: &SessionId) -> Result<bool>;
+}
+
+/// The journal's place, on the database's side. It holds the entries of one run: the open one or the last.
+#[async_trait]
+pub trait Journal: Send {
+    /// All entries in order; none if no run ever was. Creates nothing.
+    async fn entries(&mut self) -> Result<Vec<Entry>>;
+
+    /// Forgets the last run and writes the first entry of a new one, in one durable step. Makes the place if needed.
+    async fn begin_run(&mut self, first: &Entry) -> Result<()>;
+
+    /// Adds an entry, durable when this returns. Never called inside a transaction.
+    async fn append(&mut self, entry: &Entry) -> Result<()>;
+
+    /// Writes into the open transaction that this group of this run is in, so that it commits with it.
+    async fn mark_committed(&mut self, run: &str, group: u32) -> Result<()>;
+
+    /// The groups of the run whose commit is in the database.
+    async fn committed(&mut self, run: &str) -> Result<Vec<u32>>;
+}
+
+/// What has to be known to lift a fence again, as journaled before it is raised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FenceState(pub Value);
+
+/// Keeps writers out for the length of a run.
+#[async_trait]
+pub trait Fence: Send {
+    /// What is there now and will be put back, to be journaled before [`Fence::raise_fence`].
+    async fn fence_state(&mut self) -> Result<FenceState>;
+
+    /// Keeps everybody else out and ends their sessions. Raising it twice is the same as once.
+    async fn raise_fence(&mut self, state: &FenceState) -> Result<()>;
+
+    /// Puts back what `state` says. Lifting it twice is the same as once.
+    async fn lift_fence(&mut self, state: &FenceState) -> Result<()>;
+}
+
+/// One connection that stays the same server session for its whole life.
+pub trait Session: Statements + Lock + Journal + Fence {}
+
+impl<T: Statements + Lock + Journal + Fence> Session for T {}
