@@ -1,0 +1,3 @@
+-- dbm: module core
+
+DROP TABLE ${user};

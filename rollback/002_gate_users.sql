@@ -1,0 +1,3 @@
+-- dbm: module gate
+
+DROP TABLE gate_users;

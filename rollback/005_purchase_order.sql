@@ -1,0 +1,3 @@
+-- dbm: module purchasing
+
+DROP TABLE purchase_order;

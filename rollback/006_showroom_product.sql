@@ -1,0 +1,3 @@
+-- dbm: module sales
+
+DROP TABLE showroom_product;

@@ -1,0 +1,3 @@
+-- dbm: module dispatch
+
+DROP TABLE dispatch_request;

@@ -1,0 +1,3 @@
+-- dbm: module staff
+
+DROP TABLE staff;

@@ -1,0 +1,3 @@
+-- dbm: module account
+
+DROP TABLE account;

@@ -1,0 +1,3 @@
+-- dbm: module sales
+
+DROP TABLE sales_order;

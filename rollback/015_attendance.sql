@@ -1,0 +1,3 @@
+-- dbm: module hr
+
+DROP TABLE attendance;

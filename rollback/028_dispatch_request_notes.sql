@@ -1,0 +1,3 @@
+-- dbm: module dispatch
+
+ALTER TABLE dispatch_request DROP COLUMN notes;

@@ -1,0 +1,3 @@
+-- dbm: module fleet
+
+DROP TABLE transport_job;

@@ -1,0 +1,3 @@
+-- dbm: module purchasing
+
+ALTER TABLE purchase_order DROP COLUMN original_requirements;
