@@ -1,0 +1,46 @@
+use database::SourceId;
+use tokio_util::sync::CancellationToken;
+
+/// How an archive is restored.
+#[derive(Clone, Debug)]
+pub struct RestoreOptions {
+    /// Workers, each with a connection of its own (SQLite: threads that decompress); at least 1.
+    pub jobs: usize,
+    /// Leaves out who owns what: everything belongs to the restoring account.
+    pub no_owner: bool,
+    /// Leaves out grants and default privileges.
+    pub no_privileges: bool,
+    /// Ends the sessions of others on the target when its place is taken.
+    pub disconnect: bool,
+    /// Goes on although logical slots, subscriptions or prepared transactions hang on the target;
+    /// they stay with the database that is replaced.
+    pub detach_replication: bool,
+    /// The source whose archive may take the place of a target that holds something else.
+    pub from_source: Option<SourceId>,
+    /// Collects the planner's statistics of what was restored.
+    pub analyze: bool,
+    /// The name of the database to restore into, chosen by the caller so that a
+    /// journal can hold it before it exists. A fresh one if there is none.
+    pub scratch: Option<String>,
+    /// The server's numbers of the caller's own sessions on the target: they are not others, and the swap ends them.
+    pub own_sessions: Vec<i64>,
+    /// Stops the work; nothing of it is left.
+    pub cancel: CancellationToken,
+}
+
+impl Default for RestoreOptions {
+    fn default() -> Self {
+        Self {
+            jobs: 2,
+            no_owner: false,
+            no_privileges: false,
+            disconnect: false,
+            detach_replication: false,
+            from_source: None,
+            analyze: true,
+            scratch: None,
+            own_sessions: Vec::new(),
+            cancel: CancellationToken::new(),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+/// What a restore replaced: kept until it is let go by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Replaced {
+    /// The database's (or file's) name now.
+    pub name: String,
+    /// When it was replaced.
+    pub when: DateTime<Utc>,
+    /// Its size in bytes, where it was asked for and can be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
