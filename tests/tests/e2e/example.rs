@@ -1,0 +1,110 @@
+//! The example in `migrations/` and `rollback/`: on nothing, on everything, on half of it; on each engine.
+
+use tests::{Folder, Judge, Postgres, Sqlite};
+
+const HALF: &str = "
+    CREATE TABLE gate_users (id INTEGER PRIMARY KEY, name VARCHAR(150) NOT NULL, phone VARCHAR(30),
+        badge_number VARCHAR(50) NOT NULL UNIQUE, created_at TIMESTAMP);
+    INSERT INTO gate_users (id, name, badge_number) VALUES (1, 'Asha', 'B-1'), (2, 'Ravi', 'B-2');
+    CREATE TABLE purchase_order (id INTEGER PRIMARY KEY, order_number VARCHAR(50) NOT NULL);
+    INSERT INTO purchase_order VALUES (7, 'PO-7');
+    CREATE TABLE showroom_product (id ${identity}, sku VARCHAR(50) NOT NULL UNIQUE,
+        name VARCHAR(200) NOT NULL, price NUMERIC(12, 2) NOT NULL, stock INTEGER DEFAULT 0 NOT NULL);
+    INSERT INTO showroom_product (sku, name, price) VALUES ('DESK-OAK', 'a desk of their own', 1);
+    CREATE TABLE dispatch_request (id INTEGER PRIMARY KEY, request_number VARCHAR(50) NOT NULL, notes TEXT,
+        priority VARCHAR(20) DEFAULT 'high' NOT NULL);
+    INSERT INTO dispatch_request VALUES (3, 'DR-3', 'mind the step', 'low');
+";
+
+fn fresh(database: &impl Judge) {
+    let url = database.address();
+    let folder = Folder::example(&url);
+    let first =
+        folder.dbm(&url, &["migrate", "--safe"]).env("ADMIN_PASSWORD", "correct horse").run().expect(0);
+    assert!(!first.stderr.contains("correct horse") && !first.stdout.contains("correct horse"));
+    assert_eq!(database.ask("SELECT count(*) FROM showroom_product"), "4");
+    let hash = database.ask("SELECT password_hash FROM \"user\" WHERE username = 'admin'");
+    assert!(hash.starts_with("$argon2id$"), "{hash}");
+    let after = database.everything();
+
+    folder.dbm(&url, &["migrate", "--safe"]).run().expect(0);
+    assert_eq!(database.everything(), after, "a second run changes nothing");
+    folder.dbm(&url, &["check"]).run().expect(0);
+    folder.dbm(&url, &["status", "--exit-code"]).run().expect(0);
+
+    folder.dbm(&url, &["rollback", "--all"]).run().expect(0);
+    let left = database.everything();
+    assert!(
+        !left.contains("CREATE TABLE public.employees") && !left.contains("CREATE TABLE employees"),
+        "{left}"
+    );
+    folder.dbm(&url, &["migrate"]).env("ADMIN_PASSWORD", "correct horse").run().expect(0);
+    assert_eq!(database.ask("SELECT count(*) FROM showroom_product"), "4");
+}
+
+fn existing(database: &impl Judge, prepare: impl Fn(&Folder)) {
+    let url = database.address();
+    let folder = Folder::example(&url);
+    prepare(&folder);
+    let before = database.everything();
+    folder.dbm(&url, &["migrate", "--safe"]).env("ADMIN_PASSWORD", "correct horse").run().expect(0);
+    assert_eq!(database.ask("SELECT count(*) FROM showroom_product WHERE sku = 'DESK-OAK'"), "1");
+    assert_eq!(database.ask("SELECT count(*) FROM employees"), "0");
+    assert_eq!(database.ask("SELECT count(original_requirements) FROM purchase_order"), "0");
+    folder.dbm(&url, &["rollback", "--all"]).run().expect(0);
+    assert_eq!(database.everything(), before, "rollback --all leaves every row and table that was there");
+}
+
+/// All tables are there, made by others; and so is an administrator of theirs.
+fn with_everything(database: &impl Judge) {
+    existing(database, |folder| {
+        let url = database.address();
+        folder.dbm(&url, &["migrate"]).env("ADMIN_PASSWORD", "theirs").run().expect(0);
+        database.run(
+            "DELETE FROM seeded_row; DROP TABLE dbm_history; DELETE FROM showroom_product WHERE stock > 20;",
+        );
+    });
+}
+
+fn with_half(database: &impl Judge) {
+    existing(database, |_| database.run(&HALF.replace("${identity}", database.identity())));
+}
+
+fn sqlite(script: &str) -> (tempfile::TempDir, Sqlite) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = Sqlite::new(folder.path().join("erp.db"), script);
+    (folder, database)
+}
+
+#[test]
+fn fresh_sqlite() {
+    let (_folder, database) = sqlite("VACUUM;");
+    fresh(&database);
+}
+
+#[test]
+fn everything_sqlite() {
+    let (_folder, database) = sqlite("VACUUM;");
+    with_everything(&database);
+}
+
+#[test]
+fn half_sqlite() {
+    let (_folder, database) = sqlite("VACUUM;");
+    with_half(&database);
+}
+
+#[test]
+fn fresh_postgres() {
+    fresh(&Postgres::new("fresh"));
+}
+
+#[test]
+fn everything_postgres() {
+    with_everything(&Postgres::new("everything"));
+}
+
+#[test]
+fn half_postgres() {
+    with_half(&Postgres::new("half"));
+}

@@ -1,0 +1,3 @@
+//! The promise, from outside: the binary against real databases, judged by the engines' own tools.
+
+mod example;
