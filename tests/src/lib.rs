@@ -8,12 +8,14 @@ mod folder;
 mod judge;
 mod postgres;
 mod sqlite;
+mod writer;
 
 pub use binary::{Dbm, Ended, target_folder};
 pub use folder::Folder;
 pub use judge::Judge;
 pub use postgres::Postgres;
 pub use sqlite::Sqlite;
+pub use writer::{LEDGER, Writer};
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

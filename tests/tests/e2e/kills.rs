@@ -1,0 +1,333 @@
+//! `kill -9` at every step of the journal and at random times, with a writer beside it.
+//!
+//! After recovery the schema and every table but the ledger is exactly what it was or exactly what
+//! was asked for; what was committed stays; each acknowledged row is in the database or in a replaced one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use tests::{Folder, Judge, LEDGER, Postgres, Sqlite, Writer, tool};
+
+/// How many random kills each engine takes, on top of the ones at each step.
+const RANDOM_KILLS: u32 = 80;
+
+/// One engine's way of giving every kill a fresh database of the same content.
+trait Bench {
+    type Database: Judge;
+    /// A fresh one with the base content.
+    fn fresh(&self) -> Self::Database;
+    fn writer(&self, database: &Self::Database) -> Writer;
+    /// The ledger's entries in the database and in all that was replaced by it.
+    fn ledgers(&self, database: &Self::Database) -> BTreeSet<i64>;
+    /// What is wrong with what must hold besides, such as counters that fell behind.
+    fn complaints(&self, database: &Self::Database) -> Vec<String>;
+    /// The statements of a file that cannot run in a transaction.
+    fn alone(&self) -> &'static str;
+}
+
+const BASE: &str = "
+    CREATE TABLE item (id ${identity}, name VARCHAR(50) NOT NULL, amount INTEGER);
+    INSERT INTO item (name, amount) VALUES ('one', 1), ('two', 2), ('three', 3);
+    CREATE TABLE note (item BIGINT REFERENCES item (id), body TEXT);
+    INSERT INTO note VALUES (1, 'first'), (2, 'it''s \\ second');
+";
+
+struct OnPostgres {
+    base: Postgres,
+}
+
+impl OnPostgres {
+    fn new() -> Self {
+        let base = Postgres::new("kills");
+        Judge::run(&base, &format!("{LEDGER}{}", BASE.replace("${identity}", base.identity())));
+        base.run(
+            "CREATE VIEW names AS SELECT name FROM item;
+                  INSERT INTO note SELECT 1 + i % 3, repeat('x', 200) FROM generate_series(1, 3000) i;",
+        );
+        Self { base }
+    }
+}
+
+impl Bench for OnPostgres {
+    type Database = Postgres;
+
+    fn fresh(&self) -> Postgres {
+        self.base.copy("killed")
+    }
+
+    fn writer(&self, database: &Postgres) -> Writer {
+        Writer::postgres(database.url())
+    }
+
+    fn ledgers(&self, database: &Postgres) -> BTreeSet<i64> {
+        let mut all = BTreeSet::new();
+        for name in database.kin().iter().map(String::as_str).chain([database.name()]) {
+            let rows = tool("psql", &["-qXAt", &database.url_of(name), "-c", "SELECT entry FROM ledger"], "");
+            all.extend(rows.lines().map(|line| line.parse::<i64>().expect("an entry")));
+        }
+        all
+    }
+
+    fn complaints(&self, database: &Postgres) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let behind = database.ask("SELECT (SELECT max(id) FROM item) > (SELECT last_value FROM item_id_seq)");
+        if behind != "f" {
+            complaints.push("the sequence of item.id is behind".to_owned());
+        }
+        let invalid = database.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid");
+        if invalid != "0" {
+            complaints.push(format!("{invalid} invalid indexes"));
+        }
+        for name in database.kin() {
+            if !name.contains("_replaced_") {
+                complaints.push(format!("{name} was left behind"));
+            }
+        }
+        complaints
+    }
+
+    fn alone(&self) -> &'static str {
+        "-- dbm: no-transaction\nCREATE INDEX CONCURRENTLY item_name_idx ON item (name);\n"
+    }
+}
+
+struct OnSqlite {
+    folder: tempfile::TempDir,
+}
+
+impl OnSqlite {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder") }
+    }
+}
+
+impl Bench for OnSqlite {
+    type Database = Sqlite;
+
+    fn fresh(&self) -> Sqlite {
+        for entry in fs::read_dir(self.folder.path()).expect("the folder") {
+            fs::remove_file(entry.expect("an entry").path()).expect("removed");
+        }
+        let path = self.folder.path().join("killed.db");
+        let base = BASE.replace("${identity}", "INTEGER PRIMARY KEY AUTOINCREMENT");
+        Sqlite::new(path, &format!("PRAGMA journal_mode=WAL; BEGIN; {LEDGER}{base} COMMIT;"))
+    }
+
+    fn writer(&self, database: &Sqlite) -> Writer {
+        Writer::sqlite(database.path().to_owned())
+    }
+
+    fn ledgers(&self, database: &Sqlite) -> BTreeSet<i64> {
+        let mut all = BTreeSet::new();
+        let mut files = vec![database.path().to_owned()];
+        for entry in fs::read_dir(self.folder.path()).expect("the folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if name.contains("_replaced_") && !name.ends_with("-wal") && !name.ends_with("-shm") {
+                files.push(path);
+            }
+        }
+        for file in files {
+            let rows = tool("sqlite3", &[file.to_str().expect("UTF-8"), "SELECT entry FROM ledger"], "");
+            all.extend(rows.lines().map(|line| line.parse::<i64>().expect("an entry")));
+        }
+        all
+    }
+
+    fn complaints(&self, database: &Sqlite) -> Vec<String> {
+        let integrity = database.ask("PRAGMA integrity_check");
+        let mut complaints = Vec::new();
+        if integrity != "ok" {
+            complaints.push(integrity);
+        }
+        complaints
+    }
+
+    fn alone(&self) -> &'static str {
+        "VACUUM;\n"
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wanted {
+    /// It succeeds when it is not killed.
+    After,
+    /// It fails in its last file when it is not killed, and is put back.
+    Before,
+}
+
+struct Scenario {
+    name: &'static str,
+    wanted: Wanted,
+    files: Vec<(&'static str, String, &'static str)>,
+    arguments: &'static [&'static str],
+}
+
+const FIRST: &str = "ALTER TABLE item ADD COLUMN weight INTEGER;\nUPDATE item SET weight = id * 10;\n";
+const LAST: &str =
+    "INSERT INTO item (name) VALUES ('four');\n-- dbm: verify\nSELECT count(*) = 4 FROM item;\n";
+const ACCEPT: &[&str] = &["migrate", "--safe", "--accept-lost-writes"];
+
+fn scenarios(bench: &impl Bench) -> Vec<Scenario> {
+    let first = ("001_weight", FIRST.to_owned(), "ALTER TABLE item DROP COLUMN weight;");
+    let alone = ("002_alone", bench.alone().to_owned(), "SELECT 1;");
+    let last = ("003_four", LAST.to_owned(), "DELETE FROM item WHERE name = 'four';");
+    let one = ("002_four", LAST.to_owned(), "DELETE FROM item WHERE name = 'four';");
+    let broken = (
+        "003_broken",
+        "INSERT INTO item (name) VALUES ('x');\nSELECT nothing FROM nowhere;\n".to_owned(),
+        "SELECT 1;",
+    );
+    vec![
+        Scenario {
+            name: "one group",
+            wanted: Wanted::After,
+            files: vec![first.clone(), one],
+            arguments: ACCEPT,
+        },
+        Scenario {
+            name: "groups",
+            wanted: Wanted::After,
+            files: vec![first.clone(), alone.clone(), last],
+            arguments: ACCEPT,
+        },
+        Scenario {
+            name: "failing",
+            wanted: Wanted::Before,
+            files: vec![first, alone, broken],
+            arguments: ACCEPT,
+        },
+    ]
+}
+
+/// What the database is when nobody kills, before and after.
+struct Ends {
+    before: String,
+    after: String,
+    length: Duration,
+    steps: Vec<String>,
+}
+
+fn folder_of(scenario: &Scenario, url: &str) -> Folder {
+    let folder = Folder::new(url);
+    for (name, text, rollback) in &scenario.files {
+        folder.migration(name, text, rollback);
+    }
+    folder
+}
+
+fn unkilled<B: Bench>(bench: &B, scenario: &Scenario) -> Ends {
+    let database = bench.fresh();
+    let url = database.address();
+    let folder = folder_of(scenario, &url);
+    let before = database.everything();
+    let start = Instant::now();
+    let code = if scenario.wanted == Wanted::After { 0 } else { 3 };
+    folder.dbm(&url, scenario.arguments).run().expect(code);
+    let length = start.elapsed();
+    let after = database.everything();
+    assert_eq!(after == before, scenario.wanted == Wanted::Before, "{}: {after}", scenario.name);
+    let log = fs::read_to_string(folder.path().join("logs/migration.log")).expect("the log");
+    let mut steps = Vec::new();
+    for line in log.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a whole line of JSON");
+        if let Some(step) = line["step"].as_str().filter(|step| !steps.iter().any(|known| known == step)) {
+            steps.push(step.to_owned());
+        }
+    }
+    assert!(steps.len() >= 3, "the log names the steps: {log}");
+    Ends { before, after, length, steps }
+}
+
+/// Where a kill falls.
+enum Kill {
+    At(String),
+    After(Duration),
+}
+
+fn kill_once<B: Bench>(bench: &B, scenario: &Scenario, ends: &Ends, kill: &Kill) {
+    let database = bench.fresh();
+    let url = database.address();
+    let folder = folder_of(scenario, &url);
+    let writer = bench.writer(&database);
+    let dbm = folder.dbm(&url, scenario.arguments);
+    let what = match kill {
+        Kill::At(step) => {
+            dbm.env("DBM_TEST_STOP_AT", step).run();
+            format!("{}, killed at {step}", scenario.name)
+        }
+        Kill::After(delay) => {
+            dbm.run_and_kill(*delay);
+            format!("{}, killed after {delay:?}", scenario.name)
+        }
+    };
+    let committed = matches!(kill, Kill::At(step) if step.starts_with("commit") && step.ends_with(":after"));
+    let recovered = folder.dbm(&url, &["recover", "--yes"]).run();
+    assert!(
+        matches!(recovered.code, 0 | 3),
+        "{what}: recover ended with {}\n{}\n{}",
+        recovered.code,
+        recovered.stdout,
+        recovered.stderr
+    );
+    let acknowledged = writer.stop();
+    let now = database.everything();
+    if committed && scenario.wanted == Wanted::After {
+        assert!(
+            now == ends.after,
+            "{what}: a committed release was undone\n{}{}",
+            recovered.stdout,
+            recovered.stderr
+        );
+    }
+    assert!(
+        now == ends.before || now == ends.after,
+        "{what}: neither before nor after\n{}\n{}\n--- now\n{now}\n--- before\n{}",
+        recovered.stdout,
+        recovered.stderr,
+        ends.before
+    );
+    let kept = bench.ledgers(&database);
+    let lost: Vec<_> = acknowledged.difference(&kept).collect();
+    assert!(lost.is_empty(), "{what}: acknowledged rows are nowhere: {lost:?}\n{}", recovered.stderr);
+    let complaints = bench.complaints(&database);
+    assert!(complaints.is_empty(), "{what}: {complaints:?}\n{}", recovered.stderr);
+
+    // Nothing stands in the way of the next run, and it ends as if nobody had killed.
+    let code = if scenario.wanted == Wanted::After { 0 } else { 3 };
+    folder.dbm(&url, scenario.arguments).run().expect(code);
+    assert!(database.everything() == ends.after, "{what}: the next run ends elsewhere");
+}
+
+fn kill_all<B: Bench>(bench: &B) {
+    let scenarios = scenarios(bench);
+    let share = RANDOM_KILLS / u32::try_from(scenarios.len()).expect("few");
+    let mut kills = 0;
+    for scenario in &scenarios {
+        let ends = unkilled(bench, scenario);
+        for step in &ends.steps {
+            for moment in ["before", "after"] {
+                kill_once(bench, scenario, &ends, &Kill::At(format!("{step}:{moment}")));
+                kills += 1;
+            }
+        }
+        for number in 0..share {
+            // Spread evenly rather than drawn: each run covers the whole length, and a failure can be found again.
+            let delay = ends.length.mul_f64((f64::from(number) + 0.5) / f64::from(share));
+            kill_once(bench, scenario, &ends, &Kill::After(delay));
+            kills += 1;
+        }
+    }
+    assert!(kills >= 100, "only {kills} kills");
+}
+
+#[test]
+fn postgres_survives_kills() {
+    kill_all(&OnPostgres::new());
+}
+
+#[test]
+fn sqlite_survives_kills() {
+    kill_all(&OnSqlite::new());
+}
