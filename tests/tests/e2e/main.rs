@@ -1,4 +1,5 @@
 //! The promise, from outside: the binary against real databases, judged by the engines' own tools.
 
+mod bad_input;
 mod example;
 mod kills;
