@@ -6,6 +6,7 @@
 //! is a table's fingerprint. Archives and migrations are the business of the crates to the right.
 
 mod about;
+mod cancel;
 mod digest;
 mod engine;
 mod error;
@@ -13,8 +14,10 @@ mod journal;
 mod schema;
 pub mod script;
 mod session;
+pub mod sqlite;
 
 pub use about::{About, OtherSession, SourceId};
+pub use cancel::Canceller;
 pub use digest::{Digest, TableDigest};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};

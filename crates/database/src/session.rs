@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::script::Statement;
-use crate::{Engine, Entry, Result};
+use crate::{Canceller, Engine, Entry, Result};
 
 /// Rows as the engine's own text, `None` for NULL.
 pub type Rows = Vec<Vec<Option<String>>>;
@@ -67,6 +67,9 @@ pub trait Statements: Send {
 
     /// The history's table, quoted and qualified, for SQL of dbm's own.
     fn history_table(&self) -> &str;
+
+    /// A handle that stops what runs here, from any other task.
+    fn canceller(&self) -> Canceller;
 }
 
 /// The lock that keeps other runs out. The session that holds it is the one that runs the DDL.

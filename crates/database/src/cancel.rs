@@ -1,0 +1,38 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Result;
+
+/// Stops what a session is doing right now, from outside of it. It says nothing of what the statement did.
+///
+/// The statement then fails with [`crate::ErrorKind::Cancelled`], unless it had already ended.
+#[derive(Clone)]
+pub struct Canceller(Way);
+
+#[derive(Clone)]
+enum Way {
+    Sqlite(Arc<rusqlite::InterruptHandle>),
+}
+
+impl Canceller {
+    pub(crate) fn sqlite(handle: rusqlite::InterruptHandle) -> Self {
+        Self(Way::Sqlite(Arc::new(handle)))
+    }
+
+    /// Asks for it. To be asked again while the session has not come back: what ran may just have ended.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Connection`] if the server cannot be reached.
+    pub async fn cancel(&self) -> Result<()> {
+        match &self.0 {
+            Way::Sqlite(handle) => handle.interrupt(),
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Canceller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Canceller")
+    }
+}

@@ -1,0 +1,264 @@
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+
+use super::{Session, error};
+use crate::{About, Engine, Error, ErrorKind, Result, SourceId};
+
+/// The history of migrations.
+pub const HISTORY_TABLE: &str = "dbm_history";
+/// Says which groups of the last run are committed. In no schema, no digest.
+pub const COMMITTED_TABLE: &str = "dbm_committed";
+/// Holds the id that tells this database from all others. In no schema, no digest.
+pub const SOURCE_TABLE: &str = "dbm_source";
+
+/// How long a connection waits for another one's lock, unless told otherwise.
+pub(super) const BUSY: Duration = Duration::from_secs(10);
+
+/// How a file is opened, the `mode` of its URL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// For reading only (`ro`).
+    ReadOnly,
+    /// For reading and writing (`rw`); it must exist.
+    #[default]
+    ReadWrite,
+    /// For reading and writing (`rwc`); it is made where it is missing.
+    Create,
+}
+
+/// A connection that several may hold, one at a time.
+pub(super) type Shared = Arc<Mutex<Connection>>;
+
+/// A SQLite database file. Clones know of each other's fence.
+#[derive(Clone, Debug)]
+pub struct File {
+    path: PathBuf,
+    mode: Mode,
+    /// The session that keeps everybody else out, the only one that can still read the file.
+    fenced: Arc<Mutex<Weak<Mutex<Connection>>>>,
+}
+
+impl File {
+    /// The file at a path. Nothing is opened yet.
+    pub fn new(path: impl Into<PathBuf>, mode: Mode) -> Self {
+        Self { path: path.into(), mode, fenced: Arc::default() }
+    }
+
+    /// Where it is, as the user wrote it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How it is opened.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The file's name without its ending.
+    pub fn name(&self) -> String {
+        self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The path without links and dots, so that one file has one lock, whatever it is called.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoDatabase`] if the folder is not there.
+    pub fn canonical_path(&self) -> Result<PathBuf> {
+        if let Ok(path) = self.path.canonicalize() {
+            return Ok(path);
+        }
+        let folder = match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let name = self.path.file_name().ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("`{}` does not name a file", self.path.display()))
+        })?;
+        let folder = folder.canonicalize().map_err(|cause| {
+            Error::new(ErrorKind::NoDatabase, format!("the folder {} cannot be opened", folder.display()))
+                .with_hint("make the folder first, or mend the path in the URL")
+                .with_source(cause)
+        })?;
+        Ok(folder.join(name))
+    }
+
+    /// The file beside the database that holds the lock and the journal.
+    pub(super) fn beside(&self) -> Result<PathBuf> {
+        let mut name = OsString::from(self.canonical_path()?);
+        name.push("-dbm");
+        Ok(name.into())
+    }
+
+    /// Opens a connection as every part of dbm needs it.
+    ///
+    /// Foreign keys are off, as they are in the sqlite3 shell, which is the judge of what a script does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoDatabase`] if the file is missing and its mode does not say to make it.
+    pub fn open(&self) -> Result<Connection> {
+        let path = self.canonical_path()?;
+        if self.mode != Mode::Create && !path.exists() {
+            return Err(Error::new(ErrorKind::NoDatabase, format!("there is no file {}", path.display()))
+                .with_hint("mend the path, or let it be made by adding `?mode=rwc` to the URL"));
+        }
+        let mode = match self.mode {
+            Mode::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Mode::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            Mode::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        };
+        let what = format!("cannot open {}", path.display());
+        // The path is absolute, so that no name is ever taken for a `file:` URI.
+        let connection = Connection::open_with_flags(&path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(|cause| error(cause, &what))?;
+        connection.busy_timeout(BUSY).map_err(|cause| error(cause, &what))?;
+        connection.execute_batch("PRAGMA foreign_keys = OFF").map_err(|cause| error(cause, &what))?;
+        Ok(connection)
+    }
+
+    /// Does something with the file on a thread that may block: through the fenced session if there is one,
+    /// otherwise through a connection of its own.
+    ///
+    /// # Errors
+    /// What opening the file or the work itself gave.
+    pub async fn with<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    {
+        let file = self.clone();
+        blocking(move || match file.fenced() {
+            Some(shared) => work(&mut shared.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => work(&mut file.open()?),
+        })
+        .await
+    }
+
+    /// The connection that holds the fence, while it does.
+    pub(super) fn fenced(&self) -> Option<Shared> {
+        self.fenced.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    pub(super) fn set_fenced(&self, connection: Option<&Shared>) {
+        *self.fenced.lock().unwrap_or_else(PoisonError::into_inner) =
+            connection.map(Arc::downgrade).unwrap_or_default();
+    }
+
+    /// What the file says of itself.
+    ///
+    /// # Errors
+    /// What opening or reading it gave.
+    pub async fn about(&self) -> Result<About> {
+        let (database, mode, path) = (self.name(), self.mode, self.canonical_path()?);
+        self.with(move |connection| {
+            let read = |cause| error(cause, "cannot read the database");
+            let pages: i64 =
+                connection.pragma_query_value(None, "page_count", |row| row.get(0)).map_err(read)?;
+            let size: i64 =
+                connection.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(read)?;
+            let read_only = connection.is_readonly(rusqlite::MAIN_DB).map_err(read)?;
+            let folder = path.parent().unwrap_or(&path);
+            let folder_writable = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
+            Ok(About {
+                engine: Engine::Sqlite,
+                server_version: rusqlite::version().to_owned(),
+                database,
+                source: match source_id(connection).map_err(read)? {
+                    Some(id) => SourceId(format!("sqlite:{id}")),
+                    None => SourceId(format!("sqlite:path:{}", path.display())),
+                },
+                account: String::new(),
+                superuser: false,
+                may_create_databases: mode != Mode::ReadOnly && folder_writable,
+                may_write: mode != Mode::ReadOnly && !read_only,
+                bytes: u64::try_from(pages.saturating_mul(size)).unwrap_or_default(),
+            })
+        })
+        .await
+    }
+
+    /// The database's own id, given to it now if it has none. For commands that write.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Permission`] if the file cannot be written to.
+    pub async fn ensure_source_id(&self) -> Result<SourceId> {
+        self.with(|connection| {
+            let what = |cause| error(cause, "cannot give the database its id");
+            if let Some(id) = source_id(connection).map_err(what)? {
+                return Ok(SourceId(format!("sqlite:{id}")));
+            }
+            connection
+                .execute_batch(&format!(
+                    "BEGIN IMMEDIATE;
+                     CREATE TABLE IF NOT EXISTS {SOURCE_TABLE} (id TEXT PRIMARY KEY NOT NULL);
+                     INSERT INTO {SOURCE_TABLE} SELECT lower(hex(randomblob(16)))
+                      WHERE NOT EXISTS (SELECT 1 FROM {SOURCE_TABLE});
+                     COMMIT;"
+                ))
+                .map_err(what)?;
+            let id = source_id(connection).map_err(what)?.unwrap_or_default();
+            Ok(SourceId(format!("sqlite:{id}")))
+        })
+        .await
+    }
+
+    /// Gives the database the id that it had: for a restore, which brings the archive's own id with it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if it is no id from SQLite's table.
+    pub async fn set_source_id(&self, source: &SourceId) -> Result<()> {
+        let id = match source.0.strip_prefix("sqlite:") {
+            Some(id) if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => id.to_owned(),
+            _ => return Err(Error::new(ErrorKind::Usage, format!("`{source}` is no SQLite database's id"))),
+        };
+        self.with(move |connection| {
+            connection
+                .execute_batch(&format!(
+                    "BEGIN IMMEDIATE;
+                     CREATE TABLE IF NOT EXISTS {SOURCE_TABLE} (id TEXT PRIMARY KEY NOT NULL);
+                     DELETE FROM {SOURCE_TABLE};
+                     INSERT INTO {SOURCE_TABLE} VALUES ('{id}');
+                     COMMIT;"
+                ))
+                .map_err(|cause| error(cause, "cannot give the database its id"))
+        })
+        .await
+    }
+
+    /// One connection that stays the same.
+    ///
+    /// # Errors
+    /// What opening the file gave.
+    pub async fn session(&self) -> Result<Session> {
+        let file = self.clone();
+        blocking(move || Session::open(file)).await
+    }
+}
+
+/// The id in dbm's own table, if it is there.
+fn source_id(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    if !has_table(connection, SOURCE_TABLE)? {
+        return Ok(None);
+    }
+    connection.query_row(&format!("SELECT id FROM {SOURCE_TABLE}"), [], |row| row.get(0)).optional()
+}
+
+pub(super) fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
+    connection.query_row(sql, [name], |row| row.get(0))
+}
+
+/// Runs work that blocks on a thread where it may.
+pub(super) async fn blocking<T, F>(work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|cause| {
+        Err(Error::new(ErrorKind::Internal, "a thread that worked on the database file broke off")
+            .with_source(cause))
+    })
+}

@@ -1,0 +1,81 @@
+use std::path::Path;
+
+use async_trait::async_trait;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::Session;
+use super::file::blocking;
+use super::journal::{self, Line};
+use crate::{Error, ErrorKind, Lock, Result, SessionId};
+
+#[async_trait]
+impl Lock for Session {
+    fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    async fn try_lock(&mut self) -> Result<bool> {
+        if self.beside.locked.is_some() {
+            return Ok(true);
+        }
+        let (path, holder) = (self.beside.path().to_owned(), self.id.clone());
+        self.beside.locked = blocking(move || {
+            let locked = take(&path)?;
+            if locked.is_some() {
+                journal::add(&path, &Line::Holder { holder }, false, false)?;
+            }
+            Ok(locked)
+        })
+        .await?;
+        Ok(self.beside.locked.is_some())
+    }
+
+    async fn lock_holder(&mut self) -> Result<Option<SessionId>> {
+        if self.beside.locked.is_some() {
+            return Ok(Some(self.id.clone()));
+        }
+        let path = self.beside.path().to_owned();
+        blocking(move || {
+            if !path.exists() || take(&path)?.is_some() {
+                return Ok(None);
+            }
+            let holders = journal::lines(&path)?.into_iter().filter_map(|line| match line {
+                Line::Holder { holder } => Some(holder),
+                Line::Entry(_) => None,
+            });
+            Ok(holders.last())
+        })
+        .await
+    }
+
+    async fn unlock(&mut self) -> Result<()> {
+        // Closing the file gives the lock back.
+        self.beside.locked = None;
+        Ok(())
+    }
+
+    /// There is no server that could leave a session behind: who died has lost the lock, and we hold it.
+    async fn end_session(&mut self, orphan: &SessionId) -> Result<bool> {
+        if self.try_lock().await? {
+            return Ok(false);
+        }
+        Err(Error::new(
+            ErrorKind::Busy,
+            format!("process {} on {} is still at work", orphan.client_process, orphan.client_host),
+        )
+        .with_hint("wait until it has finished, or stop it, and try again"))
+    }
+}
+
+/// The file, locked, if nobody else has it.
+fn take(path: &Path) -> Result<Option<std::fs::File>> {
+    let file = journal::open(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+        Err(cause) => Err(Error::new(ErrorKind::Io, format!("cannot lock {}", path.display()))
+            .with_hint("the file must lie on a file system that has locks; some network ones have none")
+            .with_source(cause)),
+    }
+}

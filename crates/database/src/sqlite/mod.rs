@@ -1,0 +1,17 @@
+//! SQLite: a file, its one-connection sessions, and copies of it through the online backup API.
+
+mod copy;
+mod error;
+mod fence;
+mod file;
+mod journal;
+mod lock;
+mod session;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use copy::CopyOptions;
+pub use error::error;
+pub use file::{COMMITTED_TABLE, File, HISTORY_TABLE, Mode, SOURCE_TABLE};
+pub use session::Session;

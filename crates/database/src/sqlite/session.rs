@@ -1,0 +1,195 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::fallible_iterator::FallibleIterator as _;
+use rusqlite::{Batch, Connection};
+
+use super::file::{BUSY, Shared, blocking};
+use super::journal::Beside;
+use super::{File, error, text};
+use crate::script::Statement;
+use crate::{Canceller, Engine, Error, ErrorKind, Ran, Result, Rows, SessionId, Statements};
+
+/// Rows that point to nothing, counted by child table and parent table; `None` where SQLite cannot check.
+type Violations = Option<BTreeMap<(String, String), u64>>;
+
+/// One connection to a SQLite file.
+pub struct Session {
+    pub(super) file: File,
+    pub(super) connection: Shared,
+    pub(super) id: SessionId,
+    pub(super) beside: Beside,
+    canceller: Canceller,
+    violations: Violations,
+}
+
+impl Session {
+    pub(super) fn open(file: File) -> Result<Self> {
+        let connection = file.open()?;
+        let id = SessionId {
+            id: i64::from(std::process::id()),
+            started: chrono::Utc::now().to_rfc3339(),
+            client_host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            client_process: std::process::id(),
+        };
+        let canceller = Canceller::sqlite(connection.get_interrupt_handle());
+        let beside = Beside::new(file.beside()?);
+        let connection = Arc::new(Mutex::new(connection));
+        Ok(Self { file, connection, id, beside, canceller, violations: Some(BTreeMap::new()) })
+    }
+
+    /// Uses the connection on a thread that may block.
+    pub(super) async fn with<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    {
+        let connection = Arc::clone(&self.connection);
+        blocking(move || work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+}
+
+#[async_trait]
+impl Statements for Session {
+    fn engine(&self) -> Engine {
+        Engine::Sqlite
+    }
+
+    async fn run(&mut self, statement: &Statement<'_>) -> Result<Ran> {
+        let sql = statement.text.to_owned();
+        self.with(move |connection| run(connection, &sql).map_err(|cause| error(cause, ""))).await
+    }
+
+    async fn execute(&mut self, sql: &str) -> Result<()> {
+        let sql = sql.to_owned();
+        self.with(move |connection| run(connection, &sql).map(drop).map_err(|cause| error(cause, ""))).await
+    }
+
+    async fn query(&mut self, sql: &str) -> Result<Rows> {
+        let sql = sql.to_owned();
+        self.with(move |connection| query(connection, &sql).map_err(|cause| error(cause, ""))).await
+    }
+
+    async fn begin(&mut self, lock_timeout: Option<Duration>) -> Result<()> {
+        self.violations = self
+            .with(move |connection| {
+                connection.busy_timeout(lock_timeout.unwrap_or(BUSY)).map_err(|cause| error(cause, ""))?;
+                connection
+                    .execute_batch("BEGIN IMMEDIATE")
+                    .map_err(|cause| error(cause, "cannot begin to write to the database"))?;
+                Ok(violations(connection))
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn check_deferred(&mut self) -> Result<()> {
+        let now = self.with(|connection| Ok(violations(connection))).await?;
+        match (&self.violations, now) {
+            (Some(before), Some(now)) => {
+                let added = now.iter().find(|(tables, count)| *count > before.get(tables).unwrap_or(&0));
+                match added {
+                    None => Ok(()),
+                    Some(((child, parent), count)) => Err(Error::new(
+                        ErrorKind::Statement,
+                        match before.get(&(child.clone(), parent.clone())) {
+                            None => format!(
+                                "{count} rows of `{child}` point to rows of `{parent}` that are not there"
+                            ),
+                            Some(had) => format!(
+                                "{count} rows of `{child}` point to rows of `{parent}` that are not there, \
+                                 {had} before these statements"
+                            ),
+                        },
+                    )
+                    .with_hint(format!("see them with `PRAGMA foreign_key_check(\"{child}\")`"))),
+                }
+            }
+            (Some(_), None) => Err(Error::new(
+                ErrorKind::Statement,
+                "a foreign key points to columns that are no key of their table, so nothing can be checked",
+            )),
+            (None, _) => Ok(()),
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        self.with(|connection| {
+            connection
+                .execute_batch("COMMIT")
+                .and_then(|()| connection.busy_timeout(BUSY))
+                .map_err(|cause| error(cause, "cannot commit"))
+        })
+        .await
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        self.with(|connection| {
+            if connection.is_autocommit() {
+                return Ok(());
+            }
+            connection
+                .execute_batch("ROLLBACK")
+                .and_then(|()| connection.busy_timeout(BUSY))
+                .map_err(|cause| error(cause, "cannot roll back"))
+        })
+        .await
+    }
+
+    async fn set_lock_timeout(&mut self, lock_timeout: Option<Duration>) -> Result<()> {
+        self.with(move |connection| {
+            connection.busy_timeout(lock_timeout.unwrap_or(BUSY)).map_err(|cause| error(cause, ""))
+        })
+        .await
+    }
+
+    fn history_table(&self) -> &'static str {
+        "\"dbm_history\""
+    }
+
+    fn canceller(&self) -> Canceller {
+        self.canceller.clone()
+    }
+}
+
+/// Runs all statements of a text to their last row, as the sqlite3 shell does.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<Ran> {
+    let mut ran = Ran::default();
+    let mut batch = Batch::new(connection, sql);
+    while let Some(mut statement) = batch.next()? {
+        let before = connection.total_changes();
+        let returns_rows = statement.column_count() > 0;
+        let mut rows = statement.raw_query();
+        let mut returned = 0;
+        while rows.next()?.is_some() {
+            returned += 1;
+        }
+        drop(rows);
+        let changed = if connection.total_changes() > before { connection.changes() } else { 0 };
+        ran.rows = Some(if returns_rows { returned } else { changed });
+    }
+    Ok(ran)
+}
+
+fn query(connection: &Connection, sql: &str) -> rusqlite::Result<Rows> {
+    let mut statement = connection.prepare(sql)?;
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    let mut all = Rows::new();
+    while let Some(row) = rows.next()? {
+        all.push((0..columns).map(|column| row.get_ref(column).map(text::of)).collect::<Result<_, _>>()?);
+    }
+    Ok(all)
+}
+
+fn violations(connection: &Connection) -> Violations {
+    let mut statement = connection.prepare("PRAGMA foreign_key_check").ok()?;
+    let mut rows = statement.raw_query();
+    let mut found = BTreeMap::new();
+    while let Some(row) = rows.next().ok()? {
+        *found.entry((row.get(0).ok()?, row.get(2).ok()?)).or_default() += 1;
+    }
+    Some(found)
+}
