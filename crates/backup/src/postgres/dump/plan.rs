@@ -1,0 +1,113 @@
+//! Cutting tables into pieces of work, as a value: no server is asked.
+
+use database::{ObjectId, Table};
+
+/// Below this a table is one piece, whatever the number of workers.
+const SMALLEST_PIECE: u64 = 16 << 20;
+/// A larger piece would leave the other workers idle at the end.
+const LARGEST_PIECE: u64 = 256 << 20;
+/// How many pieces each worker should find, so that all of them end at about the same time.
+const PIECES_PER_WORKER: u64 = 12;
+
+/// Some or all rows of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// The table's place in the list that was planned for.
+    pub(super) table: usize,
+    /// Which rows; `None` for all of them.
+    pub(super) pages: Option<Pages>,
+    /// About how many bytes they take on the server's disk.
+    pub(super) bytes: u64,
+}
+
+/// A range of a table's pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pages {
+    /// The first page.
+    pub(super) from: u64,
+    /// The page after the last one; `None` goes to the end, wherever that is by then.
+    pub(super) to: Option<u64>,
+}
+
+/// The pieces of all tables: those of the largest table first, and in order of their pages.
+pub(super) fn pieces(tables: &[(&ObjectId, &Table)], jobs: usize, ranges: bool) -> Vec<Piece> {
+    let total = tables.iter().map(|(_, table)| table.bytes).fold(0, u64::saturating_add);
+    let workers = u64::try_from(jobs.max(1)).unwrap_or(u64::MAX);
+    let wanted = (total / workers.saturating_mul(PIECES_PER_WORKER)).clamp(SMALLEST_PIECE, LARGEST_PIECE);
+    let mut order: Vec<usize> = (0..tables.len()).collect();
+    order.sort_by_key(|&place| (std::cmp::Reverse(tables[place].1.bytes), place));
+    let mut pieces = Vec::with_capacity(tables.len());
+    for place in order {
+        let table = tables[place].1;
+        let count = if jobs > 1 && ranges { (table.bytes / wanted).min(table.pages) } else { 1 };
+        if count < 2 {
+            pieces.push(Piece { table: place, pages: None, bytes: table.bytes });
+            continue;
+        }
+        // In 128 bits, since pages times pieces may not fit into 64.
+        let cut = |piece: u64| {
+            let page = u128::from(table.pages) * u128::from(piece) / u128::from(count);
+            u64::try_from(page).unwrap_or(table.pages)
+        };
+        pieces.extend((0..count).map(|piece| Piece {
+            table: place,
+            pages: Some(Pages { from: cut(piece), to: (piece + 1 < count).then(|| cut(piece + 1)) }),
+            bytes: table.bytes / count,
+        }));
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use database::Kind;
+    use proptest::prelude::*;
+
+    fn id(name: &str) -> ObjectId {
+        ObjectId { kind: Kind::Table, namespace: "public".into(), of: String::new(), name: name.into() }
+    }
+
+    fn table(bytes: u64, pages: u64) -> Table {
+        Table { holds_rows: true, bytes, pages, ..Table::default() }
+    }
+
+    #[test]
+    fn small_tables_stay_whole_and_the_largest_comes_first() {
+        let (a, b, c) = (id("a"), id("b"), id("c"));
+        let tables = [table(10, 1), table(3 << 20, 300), table(0, 0)];
+        let list = [(&a, &tables[0]), (&b, &tables[1]), (&c, &tables[2])];
+        let order: Vec<_> = pieces(&list, 4, true).iter().map(|piece| (piece.table, piece.pages)).collect();
+        assert_eq!(order, [(1, None), (0, None), (2, None)]);
+    }
+
+    #[test]
+    fn one_worker_or_an_old_server_cuts_nothing() {
+        let a = id("a");
+        let big = table(1 << 40, 1 << 27);
+        assert_eq!(pieces(&[(&a, &big)], 1, true).len(), 1);
+        assert_eq!(pieces(&[(&a, &big)], 8, false).len(), 1);
+        assert!(pieces(&[(&a, &big)], 8, true).len() > 100);
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_of_a_table_cover_it_once(bytes in 0_u64..1 << 44, pages in 0_u64..1 << 32, jobs in 1_usize..64) {
+            let a = id("a");
+            let table = table(bytes, pages);
+            let pieces = pieces(&[(&a, &table)], jobs, true);
+            if pieces.len() == 1 {
+                prop_assert_eq!(pieces[0].pages, None);
+            } else {
+                let mut next = Some(0);
+                for piece in &pieces {
+                    let pages = piece.pages.unwrap();
+                    prop_assert_eq!(Some(pages.from), next);
+                    prop_assert!(pages.to.is_none_or(|to| to > pages.from));
+                    next = pages.to;
+                }
+                prop_assert_eq!(next, None, "the last one is open");
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Putting the rows that the server sends into parts, and their digest.
+
+use database::{Error, ErrorKind, Result, TableDigest};
+
+/// A part ends at the first row boundary past this.
+pub(super) const WANTED: usize = 4 << 20;
+/// No part is larger, unless one row alone is.
+pub(super) const LARGEST: usize = 16 << 20;
+/// What ends a block of rows.
+const END: &[u8] = b"\\.\n";
+
+/// Some rows of one table as a complete `COPY … FROM stdin;` … `\.` block.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) bytes: Vec<u8>,
+    pub(super) rows: u64,
+}
+
+/// Collects rows into blocks. Call [`Blocks::before`], [`Blocks::add`] and [`Blocks::full`] for each row, in this order.
+pub(super) struct Blocks {
+    header: Vec<u8>,
+    expected: usize,
+    open: Option<Block>,
+    digest: TableDigest,
+}
+
+impl Blocks {
+    /// `header` is the COPY statement with its `;` and newline; `expected` about how many bytes will come.
+    pub(super) fn new(header: Vec<u8>, expected: u64) -> Self {
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+        Self { header, expected, open: None, digest: TableDigest::default() }
+    }
+
+    /// The block that has to end before a row of this length, because it would grow too large with it.
+    pub(super) fn before(&mut self, row: usize) -> Option<Block> {
+        let open = self.open.as_ref()?;
+        if open.bytes.len().saturating_add(row).saturating_add(END.len()) <= LARGEST {
+            return None;
+        }
+        self.end()
+    }
+
+    /// Takes one row in, as the server sent it with its newline.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] for what an honest server never sends and a client might take for a command.
+    pub(super) fn add(&mut self, row: &[u8]) -> Result<()> {
+        let Some((b'\n', text)) = row.split_last() else {
+            return Err(refused("it does not end with a newline"));
+        };
+        if text.starts_with(b"\\.") {
+            return Err(refused("it starts with `\\.`, which would end the rows in a client's eyes"));
+        }
+        if memchr::memchr3(b'\n', b'\r', 0, text).is_some() {
+            return Err(refused("it holds a line end or a NUL byte"));
+        }
+        let open = self.open.get_or_insert_with(|| {
+            // A whole part at once: growing it step by step would copy it and leave holes in the heap.
+            let rows = self.expected.min(WANTED + (WANTED >> 2)).max(row.len());
+            let mut bytes = Vec::with_capacity(self.header.len() + rows + END.len());
+            bytes.extend_from_slice(&self.header);
+            Block { bytes, rows: 0 }
+        });
+        open.bytes.extend_from_slice(row);
+        open.rows += 1;
+        self.digest.add_row(text);
+        Ok(())
+    }
+
+    /// The block, if it is large enough by now.
+    pub(super) fn full(&mut self) -> Option<Block> {
+        let open = self.open.as_ref()?;
+        if open.bytes.len() - self.header.len() < WANTED { None } else { self.end() }
+    }
+
+    /// The last block, if there is one, and what all rows together are.
+    pub(super) fn finish(mut self) -> (Option<Block>, TableDigest) {
+        (self.end(), self.digest)
+    }
+
+    fn end(&mut self) -> Option<Block> {
+        let mut block = self.open.take()?;
+        block.bytes.extend_from_slice(END);
+        Some(block)
+    }
+}
+
+fn refused(why: &str) -> Error {
+    Error::new(ErrorKind::Refused, format!("the server sent a row that cannot be one: {why}")).with_hint(
+        "No PostgreSQL server writes such a row. Find out what stands between you and the database, or who changed it.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HEADER: &[u8] = b"COPY public.t (a) FROM stdin;\n";
+
+    fn run<'a>(rows: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Block>, TableDigest) {
+        let mut blocks = Blocks::new(HEADER.to_vec(), 1 << 30);
+        let mut done = Vec::new();
+        for row in rows {
+            done.extend(blocks.before(row.len()));
+            blocks.add(row).unwrap();
+            done.extend(blocks.full());
+        }
+        let (last, digest) = blocks.finish();
+        done.extend(last);
+        (done, digest)
+    }
+
+    fn row(length: usize) -> Vec<u8> {
+        let mut row = vec![b'x'; length - 1];
+        row.push(b'\n');
+        row
+    }
+
+    #[test]
+    fn no_row_no_block() {
+        assert_eq!(run([]), (Vec::new(), TableDigest::default()));
+    }
+
+    #[test]
+    fn a_block_is_complete_and_the_digest_is_of_the_rows_without_newlines() {
+        let (blocks, digest) = run([b"1\n".as_slice(), b"\\\\.\n", b"\n"]);
+        assert_eq!(blocks, [Block { bytes: [HEADER, b"1\n\\\\.\n\n\\.\n"].concat(), rows: 3 }]);
+        let mut expected = TableDigest::default();
+        [b"1".as_slice(), b"\\\\.", b""].iter().for_each(|row| expected.add_row(row));
+        assert_eq!(digest, expected);
+    }
+
+    #[test]
+    fn a_large_row_is_alone() {
+        let (small, large) = (row(100), row(LARGEST + 1));
+        let (blocks, _) = run([small.as_slice(), &large, &small, &small]);
+        assert_eq!(blocks.iter().map(|block| block.rows).collect::<Vec<_>>(), [1, 1, 2]);
+    }
+
+    #[test]
+    fn what_no_server_sends_is_refused() {
+        for row in [&b"\\.\n"[..], b"\\.x\n", b"a\n\\.\n", b"a", b"", b"a\rb\n", b"a\0b\n"] {
+            let mut blocks = Blocks::new(HEADER.to_vec(), 0);
+            assert_eq!(blocks.add(row).unwrap_err().kind(), ErrorKind::Refused, "{row:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn sizes_and_order(lengths in prop::collection::vec(prop_oneof![1_usize..5_000, 100_000_usize..6_000_000], 0..40)) {
+            let rows: Vec<_> = lengths.iter().map(|&length| row(length)).collect();
+            let (blocks, digest) = run(rows.iter().map(Vec::as_slice));
+            prop_assert_eq!(digest.rows, u64::try_from(rows.len()).unwrap());
+            let mut all = Vec::new();
+            for (place, block) in blocks.iter().enumerate() {
+                prop_assert!(block.bytes.len() <= LARGEST);
+                let inner = block.bytes.strip_prefix(HEADER).unwrap().strip_suffix(END).unwrap();
+                prop_assert!(place + 1 == blocks.len() || inner.len() >= WANTED);
+                all.extend_from_slice(inner);
+            }
+            prop_assert!(all == rows.concat());
+        }
+    }
+}
