@@ -74,6 +74,26 @@ impl Dbm {
         Ended::of(self.spawn())
     }
 
+    /// Runs it to its end and measures the most memory that it held, in KiB (`VmHWM`).
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn run_measured(self) -> (Ended, u64) {
+        let child = self.spawn();
+        let status = format!("/proc/{}/status", child.id());
+        let watcher = std::thread::spawn(move || {
+            let mut peak = 0;
+            // The high-water mark only rises, and is gone when the process has ended.
+            while let Some(now) = std::fs::read_to_string(&status).ok().and_then(|text| high_water(&text)) {
+                peak = now;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            peak
+        });
+        let ended = Ended::of(child);
+        (ended, watcher.join().expect("the watcher"))
+    }
+
     /// Runs it, and kills it with SIGKILL once `after` has passed; `None` for its end if it was killed.
     ///
     /// # Panics
@@ -117,4 +137,18 @@ impl Ended {
         );
         self
     }
+}
+
+fn high_water(status: &str) -> Option<u64> {
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Sends a signal to a child that was started here.
+///
+/// # Panics
+/// If it is not there any more.
+pub fn signal(child: &Child, signal: rustix::process::Signal) {
+    let process = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(process, signal).expect("the signal");
 }

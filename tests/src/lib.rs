@@ -10,7 +10,7 @@ mod postgres;
 mod sqlite;
 mod writer;
 
-pub use binary::{Dbm, Ended, target_folder};
+pub use binary::{Dbm, Ended, signal, target_folder};
 pub use folder::Folder;
 pub use judge::Judge;
 pub use postgres::Postgres;

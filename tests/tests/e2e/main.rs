@@ -3,3 +3,5 @@
 mod bad_input;
 mod example;
 mod kills;
+mod memory;
+mod signals;
