@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod example;
+mod facts;
 mod kills;
 mod memory;
 mod signals;

@@ -1,0 +1,162 @@
+//! What servers do, as measured once; each of these broke a tool of the field.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tests::{Ended, Folder, Judge as _, Postgres, Sqlite};
+
+const ITEMS: &str = "CREATE TABLE item (id INTEGER, name TEXT);
+    INSERT INTO item SELECT i, md5(i::text) FROM generate_series(1, 200000) i;";
+
+const INDEXES: &str = "-- dbm: no-transaction
+CREATE INDEX CONCURRENTLY item_id_idx ON item (id);
+CREATE INDEX CONCURRENTLY item_name_idx ON item (name);
+";
+
+/// A session that waits in `pg_advisory_lock` deadlocks with `CREATE INDEX CONCURRENTLY`; a lock held as an open
+/// transaction hangs it; two statements in one simple query make it fail.
+#[test]
+fn indexes_are_built_concurrently_while_others_wait_for_the_lock() {
+    let database = Postgres::new("indexes");
+    database.run(ITEMS);
+    let url = database.url();
+    let folder = Folder::new(&url);
+    folder.migration("001_indexes", INDEXES, "DROP INDEX item_id_idx; DROP INDEX item_name_idx;");
+    let run =
+        || folder.dbm(&url, &["migrate", "--safe", "--accept-lost-writes", "--lock-timeout", "60s"]).spawn();
+    let runs: Vec<_> = (0..5).map(|_| run()).collect();
+    for run in runs {
+        Ended::of(run).expect(0);
+    }
+    assert_eq!(
+        database.ask("SELECT count(*) FROM pg_index WHERE indisvalid AND indrelid = 'item'::regclass"),
+        "2"
+    );
+    assert_eq!(database.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), "0");
+    assert_eq!(database.ask("SELECT count(*), count(DISTINCT run) FROM dbm_history"), "1|1");
+}
+
+/// A waiting `ALTER TABLE` makes every later `SELECT` wait too.
+#[test]
+fn readers_wait_no_longer_than_the_lock_timeout() {
+    let database = Postgres::new("readers");
+    database.run(ITEMS);
+    let url = database.url();
+    let folder = Folder::new(&url);
+    folder.migration(
+        "001_column",
+        "-- dbm: lock-timeout 300ms\nALTER TABLE item ADD COLUMN weight INTEGER;",
+        "ALTER TABLE item DROP COLUMN weight;",
+    );
+
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let connect = || {
+        let (client, connection) =
+            runtime.block_on(tokio_postgres::connect(&url, tokio_postgres::NoTls)).expect("connected");
+        runtime.spawn(connection);
+        client
+    };
+    // A long report reads the table while the release comes.
+    let report = connect();
+    runtime.block_on(report.batch_execute("BEGIN; SELECT count(*) FROM item")).expect("the report");
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = {
+        let (client, stop, runtime) = (connect(), Arc::clone(&stop), runtime.handle().clone());
+        std::thread::spawn(move || {
+            let mut worst = Duration::ZERO;
+            while !stop.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                runtime.block_on(client.batch_execute("SELECT * FROM item LIMIT 1")).expect("a read");
+                worst = worst.max(start.elapsed());
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            worst
+        })
+    };
+    let run = folder.dbm(&url, &["migrate", "--safe"]).spawn();
+    std::thread::sleep(Duration::from_secs(3));
+    runtime.block_on(report.batch_execute("COMMIT")).expect("the report's end");
+    Ended::of(run).expect(0);
+    stop.store(true, Ordering::Relaxed);
+    let worst = reader.join().expect("the reader");
+    assert!(worst < Duration::from_millis(1500), "a reader waited {worst:?}");
+    assert_eq!(database.ask("SELECT count(weight) FROM item"), "0");
+}
+
+/// After `kill -9` of the client a running statement goes on in the server and commits.
+#[test]
+fn the_orphan_of_a_killed_client_is_ended_first() {
+    let database = Postgres::new("orphan");
+    database.run("CREATE TABLE item (id INTEGER); INSERT INTO item VALUES (1);");
+    let url = database.url();
+    let before = database.everything();
+    let folder = Folder::new(&url);
+    folder.migration("001_first", "DELETE FROM item;", "SELECT 1;");
+    folder.migration(
+        "002_slow",
+        "-- dbm: no-transaction\nCREATE TABLE late AS SELECT 1 AS x, pg_sleep(300);",
+        "DROP TABLE late;",
+    );
+    let mut child = folder.dbm(&url, &["migrate", "--safe", "--accept-lost-writes"]).spawn();
+    let sleeping =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let start = Instant::now();
+    while database.ask(sleeping) != "1" {
+        assert!(start.elapsed() < Duration::from_secs(30), "it never came to the slow statement");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().expect("SIGKILL");
+    child.wait().expect("its end");
+    let start = Instant::now();
+    let ended = folder.dbm(&url, &["recover", "--yes"]).run();
+    assert!(matches!(ended.code, 0 | 3), "{}\n{}", ended.stdout, ended.stderr);
+    assert!(start.elapsed() < Duration::from_secs(60));
+    assert_eq!(database.ask(sleeping), "0");
+    assert_eq!(database.everything(), before);
+}
+
+/// `PRAGMA foreign_keys=OFF` inside `BEGIN` is ignored, and the rebuild then deletes cascading children.
+#[test]
+fn a_rebuilt_table_keeps_its_children() {
+    let folder = Folder::new("sqlite://unset.db");
+    let database = Sqlite::new(
+        folder.path().join("app.db"),
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT);
+         CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent (id) ON DELETE CASCADE);
+         INSERT INTO parent VALUES (1, 'a'), (2, 'b'); INSERT INTO child VALUES (10, 1), (20, 2);",
+    );
+    let rebuild = |name: &str| {
+        format!(
+            "PRAGMA foreign_keys=OFF;
+             CREATE TABLE new_parent (id INTEGER PRIMARY KEY, {name} TEXT NOT NULL);
+             INSERT INTO new_parent SELECT * FROM parent;
+             DROP TABLE parent;
+             ALTER TABLE new_parent RENAME TO parent;
+             PRAGMA foreign_keys=ON;\n"
+        )
+    };
+    folder.migration("001_rebuild", &rebuild("title"), &rebuild("name"));
+    folder.dbm(&database.url(), &["migrate", "--safe", "--accept-lost-writes"]).run().expect(0);
+    assert_eq!(database.ask("SELECT count(*) FROM child"), "2");
+    assert_eq!(database.ask("SELECT title FROM parent WHERE id = 1"), "a");
+    folder.dbm(&database.url(), &["rollback", "--accept-lost-writes"]).run().expect(0);
+    assert_eq!(database.ask("SELECT count(*) FROM child"), "2");
+    assert_eq!(database.ask("SELECT name FROM parent WHERE id = 2"), "b");
+}
+
+/// A lock or journal that comes back with a restored dump blocks the next run.
+#[test]
+fn a_restored_backup_brings_no_lock_along() {
+    let database = Postgres::new("nolock");
+    database.run("CREATE TABLE item (id INTEGER);");
+    let url = database.url();
+    let folder = Folder::new(&url);
+    folder.migration("001_a", "CREATE TABLE a (x INTEGER);", "DROP TABLE a;");
+    // The run's own backup is taken while it holds the lock and has an open journal.
+    folder.dbm(&url, &["migrate", "--safe"]).run().expect(0);
+    folder.dbm(&url, &["restore", "latest", "--yes", "--disconnect"]).run().expect(0);
+    assert_eq!(database.ask("SELECT to_regclass('a') IS NULL"), "t");
+    folder.dbm(&url, &["migrate", "--safe"]).run().expect(0);
+    assert_eq!(database.ask("SELECT count(*) FROM a"), "0");
+}
