@@ -11,10 +11,13 @@ mod digest;
 mod engine;
 mod error;
 mod journal;
+pub mod postgres;
+pub mod quote;
 mod schema;
 pub mod script;
 mod session;
 pub mod sqlite;
+pub mod url;
 
 pub use about::{About, OtherSession, SourceId};
 pub use cancel::Canceller;
@@ -24,3 +27,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use journal::Entry;
 pub use schema::{Column, Generated, Kind, Object, ObjectId, Schema, Section, Table};
 pub use session::{Fence, FenceState, Journal, Lock, Ran, Rows, Session, SessionId, Statements};
+pub use url::DatabaseUrl;

@@ -43,7 +43,9 @@ pub fn decode(text: &str) -> Result<String, DecodeError> {
 
 /// Decodes text to bytes, whatever they are. A `%` that is not followed by two hex digits stands for itself.
 pub fn decode_bytes(text: &str) -> Vec<u8> {
-    let hex = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+    let hex = |byte: Option<&u8>| {
+        byte.and_then(|&byte| char::from(byte).to_digit(16)).and_then(|d| u8::try_from(d).ok())
+    };
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;

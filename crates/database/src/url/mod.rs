@@ -2,8 +2,6 @@
 
 mod postgres;
 mod sqlite;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::path::Path;
@@ -12,7 +10,7 @@ use std::str::FromStr;
 use helpers::percent;
 use secrecy::{ExposeSecret, SecretString};
 
-pub use sqlite::{OpenMode, SqliteFile};
+pub use sqlite::SqliteUrl;
 
 use crate::postgres::Settings;
 use crate::{Engine, Error, ErrorKind, Result};
@@ -29,7 +27,7 @@ pub enum DatabaseUrl {
     /// A PostgreSQL server, or several that stand in for each other.
     Postgres(Settings),
     /// A SQLite file.
-    Sqlite(SqliteFile),
+    Sqlite(SqliteUrl),
 }
 
 impl DatabaseUrl {
@@ -48,8 +46,11 @@ impl DatabaseUrl {
         }
         let scheme = text.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| is_scheme(scheme));
         let Some(scheme) = scheme else {
-            return Err(Error::new(ErrorKind::Usage, "the database URL does not begin with an engine's name")
-                .with_hint(FORMS));
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "the database URL does not begin with an engine's name",
+            )
+            .with_hint(FORMS));
         };
         let rest = &text[scheme.len() + 1..];
         let engine = scheme.split_once('+').map_or(scheme, |(engine, _driver)| engine).to_ascii_lowercase();
@@ -59,7 +60,7 @@ impl DatabaseUrl {
                 None => Err(Error::new(ErrorKind::Usage, "the database URL lacks the `//` after its scheme")
                     .with_hint(FORMS)),
             },
-            "sqlite" | "sqlite3" => SqliteFile::parse(rest).map(Self::Sqlite),
+            "sqlite" | "sqlite3" => SqliteUrl::parse(rest).map(Self::Sqlite),
             "mysql" | "mariadb" => {
                 Err(Error::new(ErrorKind::Refused, format!("`{engine}` databases are not supported yet"))
                     .with_hint("this version of dbm works with postgres:// and sqlite: URLs"))

@@ -1,0 +1,280 @@
+use std::net::IpAddr;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio_postgres::config::{self, Config};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+use super::connection::Connection;
+use super::{
+    ChannelBinding, DEFAULT_CONNECT_TIMEOUT, Host, Settings, SslMode, SslNegotiation, TargetSession,
+    passwords, refusal, tls,
+};
+use crate::{Error, ErrorKind, Result};
+
+/// Connects to a database on the first of the servers that answers and is of the wanted sort.
+///
+/// The session's timeouts are switched off: what may take long, dbm bounds itself.
+///
+/// # Errors
+/// Of the last server tried: [`ErrorKind::Connection`], [`ErrorKind::Authentication`],
+/// [`ErrorKind::NoDatabase`] or [`ErrorKind::Permission`], with the server and the database in the
+/// message and a hint; [`ErrorKind::Usage`] and [`ErrorKind::Io`] where the settings are at fault.
+pub async fn connect(settings: &Settings, database: &str) -> Result<Connection> {
+    let user = settings.user.as_deref().ok_or_else(|| {
+        Error::new(ErrorKind::Usage, "the database URL names no user")
+            .with_hint("write postgres://USER@host/database")
+    })?;
+    let mut hosts: Vec<&Host> = settings.hosts.iter().collect();
+    if settings.shuffle_hosts {
+        shuffle(&mut hosts);
+    }
+    let passes = if settings.target_session == TargetSession::PreferStandby {
+        vec![TargetSession::Standby, TargetSession::Any]
+    } else {
+        vec![settings.target_session]
+    };
+    let mut last = None;
+    for wanted in passes {
+        for host in &hosts {
+            match at(settings, host, database, user, wanted).await {
+                Ok(connection) => return Ok(connection),
+                // As libpq: who is refused by one server is not offered to the next.
+                Err(error) if error.kind() == ErrorKind::Authentication => return Err(error),
+                Err(error) => last = Some(error),
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| Error::new(ErrorKind::Usage, "the database URL names no server")))
+}
+
+async fn at(
+    settings: &Settings,
+    host: &Host,
+    database: &str,
+    user: &str,
+    wanted: TargetSession,
+) -> Result<Connection> {
+    let limit = settings.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT);
+    let attempt = Box::pin(attempt(settings, host, database, user, wanted));
+    if limit.is_zero() {
+        return attempt.await;
+    }
+    tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
+        let message = format!("no answer from {host} in {} s (database `{database}`)", limit.as_secs());
+        Err(Error::new(ErrorKind::Connection, message).with_hint(
+            "check the host, the port and the firewall; connect_timeout=SECONDS in the URL waits longer",
+        ))
+    })
+}
+
+async fn attempt(
+    settings: &Settings,
+    host: &Host,
+    database: &str,
+    user: &str,
+    wanted: TargetSession,
+) -> Result<Connection> {
+    let mut config = config(settings, host, database, user);
+    let password = match &settings.password {
+        Some(password) => Some(password.expose_secret().to_owned()),
+        None => passwords::from_file(settings, host, database, user).await,
+    };
+    if let Some(password) = &password {
+        config.password(password);
+    }
+    let to = refusal::To { host, database, user, has_password: password.is_some() };
+
+    let connection = if host.is_socket() || settings.ssl_mode == SslMode::Disable {
+        plain(&config, &to, None).await?
+    } else {
+        let addresses = addresses(host, database).await?;
+        match settings.ssl_mode {
+            SslMode::Allow => match plain(&config, &to, Some(&addresses)).await {
+                Err(error) if error.sqlstate() == Some("28000") => {
+                    config.ssl_mode(config::SslMode::Require);
+                    encrypted(settings, &config, &to, &addresses).await?
+                }
+                outcome => outcome?,
+            },
+            _ => encrypted(settings, &config, &to, &addresses).await?,
+        }
+    };
+    check_session(&connection, wanted).await?;
+    Ok(connection)
+}
+
+fn config(settings: &Settings, host: &Host, database: &str, user: &str) -> Config {
+    let mut config = Config::new();
+    config.user(user).dbname(database).port(host.port);
+    config.application_name(settings.application_name.as_deref().unwrap_or("dbm"));
+    if let Some(options) = settings.startup_options() {
+        config.options(options);
+    }
+    config.ssl_mode(match settings.ssl_mode {
+        SslMode::Disable | SslMode::Allow => config::SslMode::Disable,
+        SslMode::Prefer => config::SslMode::Prefer,
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => config::SslMode::Require,
+    });
+    config.ssl_negotiation(match settings.ssl_negotiation {
+        SslNegotiation::Postgres => config::SslNegotiation::Postgres,
+        SslNegotiation::Direct => config::SslNegotiation::Direct,
+    });
+    config.channel_binding(match settings.channel_binding {
+        ChannelBinding::Disable => config::ChannelBinding::Disable,
+        ChannelBinding::Prefer => config::ChannelBinding::Prefer,
+        ChannelBinding::Require => config::ChannelBinding::Require,
+    });
+    config.keepalives(settings.keepalives.unwrap_or(true));
+    // The driver's own default of two hours is longer than most firewalls remember a connection.
+    config.keepalives_idle(settings.keepalives_idle.unwrap_or(Duration::from_secs(60)));
+    if let Some(interval) = settings.keepalives_interval {
+        config.keepalives_interval(interval);
+    }
+    if let Some(count) = settings.keepalives_count {
+        config.keepalives_retries(count);
+    }
+    if let Some(timeout) = settings.tcp_user_timeout.filter(|timeout| !timeout.is_zero()) {
+        config.tcp_user_timeout(timeout);
+    }
+    config
+}
+
+/// The addresses behind a host's name.
+async fn addresses(host: &Host, database: &str) -> Result<Vec<IpAddr>> {
+    if let Some(address) = host.address {
+        return Ok(vec![address]);
+    }
+    let unknown = || {
+        Error::new(
+            ErrorKind::Connection,
+            format!("the host `{}` is unknown (database `{database}`)", host.name),
+        )
+        .with_hint("check the host's name in the database URL, and that this machine can look it up")
+    };
+    let found = tokio::net::lookup_host((host.name.as_str(), host.port));
+    let found: Vec<IpAddr> =
+        found.await.map_err(|cause| unknown().with_source(cause))?.map(|a| a.ip()).collect();
+    if found.is_empty() { Err(unknown()) } else { Ok(found) }
+}
+
+async fn plain(config: &Config, to: &refusal::To<'_>, addresses: Option<&[IpAddr]>) -> Result<Connection> {
+    let looked_up;
+    let addresses = match addresses {
+        Some(addresses) => addresses,
+        None if to.host.is_socket() => {
+            let mut config = config.clone();
+            config.ssl_mode(config::SslMode::Disable).host(to.host.name.as_str());
+            let (client, connection) =
+                config.connect(NoTls).await.map_err(|error| refusal::explain(error, to))?;
+            return ready(Connection::start(client, connection, to.host.clone(), to.database)).await;
+        }
+        None => {
+            looked_up = self::addresses(to.host, to.database).await?;
+            &looked_up
+        }
+    };
+    let mut last = None;
+    for address in addresses {
+        match at_address(config, to.host, *address).connect(NoTls).await {
+            Ok((client, connection)) => {
+                return ready(Connection::start(client, connection, to.host.clone(), to.database)).await;
+            }
+            Err(error) => last = Some(refusal::explain(error, to)),
+        }
+        if last.as_ref().is_some_and(is_final) {
+            break;
+        }
+    }
+    Err(last.unwrap_or_else(|| refusal::no_address(to)))
+}
+
+async fn encrypted(
+    settings: &Settings,
+    config: &Config,
+    to: &refusal::To<'_>,
+    addresses: &[IpAddr],
+) -> Result<Connection> {
+    let connector = tls::connector(settings).await?;
+    let mut last = None;
+    for address in addresses {
+        match at_address(config, to.host, *address).connect(connector.clone()).await {
+            Ok((client, connection)) => {
+                return ready(Connection::start(client, connection, to.host.clone(), to.database)).await;
+            }
+            Err(error) => last = Some(refusal::explain(error, to)),
+        }
+        if last.as_ref().is_some_and(is_final) {
+            break;
+        }
+    }
+    Err(last.unwrap_or_else(|| refusal::no_address(to)))
+}
+
+/// Whether another address of the same host would say the same.
+fn is_final(error: &Error) -> bool {
+    error.kind() != ErrorKind::Connection
+}
+
+fn at_address(config: &Config, host: &Host, address: IpAddr) -> Config {
+    let mut config = config.clone();
+    config.host(host.name_for_tls()).hostaddr(address);
+    config
+}
+
+/// Switches the timeouts off that a role, a database or the server may have set.
+async fn ready(connection: Connection) -> Result<Connection> {
+    let mut sql = String::from("SET statement_timeout = 0; SET lock_timeout = 0; ");
+    sql.push_str("SET idle_in_transaction_session_timeout = 0; ");
+    if connection.major_version() >= 14 {
+        sql.push_str("SET idle_session_timeout = 0; ");
+    }
+    if connection.major_version() >= 17 {
+        sql.push_str("SET transaction_timeout = 0; ");
+    }
+    let outcome = connection.batch_execute(&sql).await;
+    outcome.map_err(|error| {
+        connection.error(error, format!("cannot set up the session on {}", connection.host()))
+    })?;
+    Ok(connection)
+}
+
+async fn check_session(connection: &Connection, wanted: TargetSession) -> Result<()> {
+    if wanted == TargetSession::Any {
+        return Ok(());
+    }
+    let look = |error| connection.error(error, format!("cannot ask {} what it is", connection.host()));
+    let standby = shows(connection, "SELECT pg_catalog.pg_is_in_recovery()", "t").await.map_err(look)?;
+    let read_only = standby || shows(connection, "SHOW transaction_read_only", "on").await.map_err(look)?;
+    let fits = match wanted {
+        TargetSession::Any | TargetSession::PreferStandby => true,
+        TargetSession::ReadWrite => !read_only,
+        TargetSession::ReadOnly => read_only,
+        TargetSession::Primary => !standby,
+        TargetSession::Standby => standby,
+    };
+    if fits {
+        return Ok(());
+    }
+    let message =
+        format!("{} is not what target_session_attrs={} asks for", connection.host(), wanted.word());
+    Err(Error::new(ErrorKind::Connection, message)
+        .with_hint("name the other servers in the URL too: host1,host2"))
+}
+
+async fn shows(client: &Client, sql: &str, wanted: &str) -> Result<bool, tokio_postgres::Error> {
+    let messages = client.simple_query(sql).await?;
+    Ok(messages
+        .iter()
+        .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some(wanted))))
+}
+
+/// Puts the hosts into an order of chance; the quality of that chance does not matter.
+fn shuffle<T>(items: &mut [T]) {
+    use std::hash::{BuildHasher, RandomState};
+    for end in (1..items.len()).rev() {
+        let chance = RandomState::new().hash_one(end);
+        let place = usize::try_from(chance % (u64::try_from(end).unwrap_or(u64::MAX - 1) + 1)).unwrap_or(0);
+        items.swap(end, place);
+    }
+}
