@@ -1,1 +1,18 @@
-//! placeholder
+//! Migration files, the plan, the history and the safe run.
+//!
+//! [`files`] reads the folders, [`plan`] decides purely what is to be done, [`Runner`] does it: it
+//! takes the lock, backs up, applies, verifies, and on failure puts the database back and proves it.
+//! [`journal`] is what it writes down on the way, so that the next command can finish or undo what a
+//! kill left. A [`Watch`] sees every step.
+
+pub mod files;
+pub mod history;
+pub mod journal;
+pub mod placeholders;
+pub mod plan;
+mod run;
+
+pub use run::{
+    ArchiveReport, Became, Event, Failure, Moment, Outcome, Question, RanMigration, Report, Restored,
+    Settings, Unarchived, Unwatched, Watch, exit_code,
+};

@@ -1,0 +1,367 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use database::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+use super::{Directives, Migration, Source};
+
+/// Where migrations and their rollbacks lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// `migrations/`.
+    pub migrations: PathBuf,
+    /// `rollback/`.
+    pub rollback: PathBuf,
+}
+
+/// What `check` looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Rule {
+    /// The name of a file is not `NNN_name.sql`.
+    Name,
+    /// A number is missing.
+    Gap,
+    /// Two files have one number.
+    Duplicate,
+    /// A migration has no rollback.
+    MissingRollback,
+    /// A rollback has no migration.
+    OrphanRollback,
+    /// A directive is wrong.
+    Directive,
+    /// A file cannot be read, or is not text.
+    Unreadable,
+    /// A file has no statement.
+    Empty,
+    /// `requires` names what is not there, or goes round in a circle.
+    Requires,
+    /// A file was changed after it was applied.
+    Changed,
+    /// A migration is applied, and its file is gone.
+    Gone,
+    /// A lower number than one that is applied came later.
+    Late,
+}
+
+/// One thing that is wrong, with what mends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which rule.
+    pub rule: Rule,
+    /// The file or folder that it is about.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub message: String,
+    /// What mends it.
+    pub hint: String,
+}
+
+impl From<Finding> for Error {
+    fn from(finding: Finding) -> Self {
+        Self::new(ErrorKind::Refused, finding.message).with_hint(finding.hint)
+    }
+}
+
+/// Reads all migrations, in the order of their numbers.
+///
+/// # Errors
+/// The folder cannot be read, or the first of the findings of [`survey`], with the count of the others.
+pub fn read(folder: &Folder) -> Result<Vec<Migration>> {
+    let (migrations, findings) = survey(folder)?;
+    let others = findings.len().saturating_sub(1);
+    let Some(first) = findings.into_iter().next() else { return Ok(migrations) };
+    let hint = match others {
+        0 => first.hint,
+        _ => format!("{}; `dbm check` lists this and {others} more", first.hint),
+    };
+    Err(Error::new(ErrorKind::Refused, first.message).with_hint(hint))
+}
+
+/// Reads all migrations and says everything that is wrong with the files themselves.
+///
+/// # Errors
+/// The folder of migrations cannot be read.
+pub fn survey(folder: &Folder) -> Result<(Vec<Migration>, Vec<Finding>)> {
+    let mut findings = Vec::new();
+    let files = list(&folder.migrations, &mut findings).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => "`dbm init` makes it; `--migrations FOLDER` names another".to_owned(),
+            _ => "check its permissions, and that it is a folder".to_owned(),
+        };
+        Error::new(
+            ErrorKind::Io,
+            format!("cannot read the folder of migrations {}", folder.migrations.display()),
+        )
+        .with_hint(hint)
+        .with_source(error)
+    })?;
+    let mut rollbacks = match list(&folder.rollback, &mut findings) {
+        Ok(rollbacks) => rollbacks,
+        // Nothing is wrong yet: each migration without a rollback says so itself.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+        Err(error) => {
+            let folder = folder.rollback.display();
+            return Err(Error::new(ErrorKind::Io, format!("cannot read the folder of rollbacks {folder}"))
+                .with_hint("check its permissions, and that it is a folder")
+                .with_source(error));
+        }
+    };
+    let mut migrations = Vec::new();
+    let mut expected = None;
+    for (number, named) in files {
+        sequence(&mut expected, number, &named, &mut findings);
+        let rollback = rollbacks.remove(&number);
+        let rollback = rollback.and_then(|named| named.into_iter().next()).and_then(|file| {
+            let source = load(&file.path, &mut findings)?;
+            directives(&source, &mut findings)?;
+            Some(source)
+        });
+        for file in named {
+            let Some(source) = load(&file.path, &mut findings) else { continue };
+            let Some(directives) = directives(&source, &mut findings) else { continue };
+            let migration =
+                Migration { number, name: file.name, directives, source, rollback: rollback.clone() };
+            missing_rollback(&migration, folder, &mut findings);
+            migrations.push(migration);
+        }
+    }
+    for (_, orphans) in rollbacks {
+        for file in orphans {
+            findings.push(Finding {
+                rule: Rule::OrphanRollback,
+                message: format!("{} is a rollback without a migration of its number", file.path.display()),
+                hint: "remove it, or give it the number of its migration".to_owned(),
+                path: file.path,
+            });
+        }
+    }
+    findings.extend(crate::plan::requirements(&migrations));
+    Ok((migrations, findings))
+}
+
+struct Named {
+    name: String,
+    path: PathBuf,
+}
+
+/// The `.sql` files of a folder by number; other files and folders in it are nobody's business here.
+fn list(folder: &Path, findings: &mut Vec<Finding>) -> io::Result<BTreeMap<u64, Vec<Named>>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) && !path.is_dir() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut files: BTreeMap<u64, Vec<Named>> = BTreeMap::new();
+    for path in paths {
+        match number_and_name(&path) {
+            Some((number, name)) => files.entry(number).or_default().push(Named { name, path }),
+            None => findings.push(Finding {
+                rule: Rule::Name,
+                message: format!("the name of {} does not begin with a number", path.display()),
+                hint: "name it like 004_what_it_does.sql: three digits or more, `_`, any name; or move it \
+                       out of the folder"
+                    .to_owned(),
+                path,
+            }),
+        }
+    }
+    Ok(files)
+}
+
+fn number_and_name(path: &Path) -> Option<(u64, String)> {
+    let stem = path.file_stem()?.to_str()?;
+    let digits = stem.find(|c: char| !c.is_ascii_digit()).unwrap_or(stem.len());
+    let name = stem[digits..].strip_prefix('_')?;
+    (digits >= 3 && !name.is_empty()).then_some(())?;
+    Some((stem[..digits].parse().ok()?, name.to_owned()))
+}
+
+fn sequence(expected: &mut Option<u64>, number: u64, named: &[Named], findings: &mut Vec<Finding>) {
+    let Some(first) = named.first() else { return };
+    if let [.., last] = named
+        && named.len() > 1
+    {
+        findings.push(Finding {
+            rule: Rule::Duplicate,
+            message: format!(
+                "two migrations have the number {number:03}: {} and {}",
+                first.path.display(),
+                last.path.display()
+            ),
+            hint: "give the one that is applied nowhere yet, and its rollback, the next free number"
+                .to_owned(),
+            path: last.path.clone(),
+        });
+    }
+    let wanted = expected.unwrap_or(if number == 0 { 0 } else { 1 });
+    if number != wanted {
+        let missing = if number - wanted == 1 {
+            format!("number {wanted:03} is missing")
+        } else {
+            format!("numbers {wanted:03} to {:03} are missing", number - 1)
+        };
+        findings.push(Finding {
+            rule: Rule::Gap,
+            message: format!("{missing} before {}", first.path.display()),
+            hint: format!(
+                "bring the missing file back from version control, or, where it is applied nowhere, give {} and \
+                 its rollback the number {wanted:03}",
+                first.path.file_name().unwrap_or_default().to_string_lossy()
+            ),
+            path: first.path.clone(),
+        });
+    }
+    *expected = number.checked_add(1);
+}
+
+fn load(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
+    let unreadable = |message: String, hint: &str| Finding {
+        rule: Rule::Unreadable,
+        path: path.to_owned(),
+        message,
+        hint: hint.to_owned(),
+    };
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", path.display());
+            findings.push(unreadable(message, "check that it is a file and that this account may read it"));
+            return None;
+        }
+    };
+    let Ok(text) = String::from_utf8(bytes) else {
+        let message = format!("{} is not UTF-8 text", path.display());
+        findings.push(unreadable(message, "save it as UTF-8"));
+        return None;
+    };
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    if text.trim().is_empty() {
+        findings.push(Finding {
+            rule: Rule::Empty,
+            path: path.to_owned(),
+            message: format!("{} is empty", path.display()),
+            hint: "write its statements, or a comment that says why there are none".to_owned(),
+        });
+    }
+    Some(Source { path: path.to_owned(), text })
+}
+
+fn directives(source: &Source, findings: &mut Vec<Finding>) -> Option<Directives> {
+    match Directives::parse(&source.text, &source.path) {
+        Ok(directives) => Some(directives),
+        Err(error) => {
+            findings.push(Finding {
+                rule: Rule::Directive,
+                path: source.path.clone(),
+                message: error.to_string(),
+                hint: error.hint().unwrap_or_default().to_owned(),
+            });
+            None
+        }
+    }
+}
+
+fn missing_rollback(migration: &Migration, folder: &Folder, findings: &mut Vec<Finding>) {
+    if migration.rollback.is_some() || migration.directives.irreversible.is_some() {
+        return;
+    }
+    let number = migration.number;
+    findings.push(Finding {
+        rule: Rule::MissingRollback,
+        path: migration.source.path.clone(),
+        message: format!("{} has no rollback", migration.source.path.display()),
+        hint: format!(
+            "write {}, or say at the head of the migration: -- dbm: irreversible REASON",
+            folder.rollback.join(format!("{number:03}_rollback.sql")).display()
+        ),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder =
+            Folder { migrations: dir.path().join("migrations"), rollback: dir.path().join("rollback") };
+        fs::create_dir_all(&folder.migrations).unwrap();
+        fs::create_dir_all(&folder.rollback).unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        (dir, folder)
+    }
+
+    fn rules(folder: &Folder) -> Vec<Rule> {
+        survey(folder).unwrap().1.iter().map(|finding| finding.rule).collect()
+    }
+
+    #[test]
+    fn a_folder_in_order() {
+        let (_dir, folder) = folder(&[
+            ("migrations/001_initial.sql", "\u{feff}SELECT 1;"),
+            ("migrations/002_more.SQL", "-- dbm: irreversible gone\nSELECT 2;"),
+            ("migrations/README.md", "words"),
+            ("rollback/001_any.sql", "SELECT 0;"),
+        ]);
+        fs::create_dir(folder.migrations.join("seeds")).unwrap();
+        let migrations = read(&folder).unwrap();
+        assert_eq!(migrations.iter().map(Migration::label).collect::<Vec<_>>(), ["001_initial", "002_more"]);
+        assert_eq!(migrations[0].source.text, "SELECT 1;");
+        assert_eq!(migrations[0].rollback.as_ref().unwrap().text, "SELECT 0;");
+        assert!(migrations[1].rollback.is_none());
+    }
+
+    #[test]
+    fn gaps_and_duplicates() {
+        let (_dir, folder) = folder(&[
+            ("migrations/002_b.sql", "SELECT 1;"),
+            ("migrations/002_c.sql", "SELECT 1;"),
+            ("migrations/005_e.sql", "SELECT 1;"),
+            ("rollback/002_b.sql", "SELECT 1;"),
+            ("rollback/005_e.sql", "SELECT 1;"),
+            ("rollback/007_g.sql", "SELECT 1;"),
+        ]);
+        assert_eq!(rules(&folder), [Rule::Duplicate, Rule::Gap, Rule::Gap, Rule::OrphanRollback]);
+        let error = read(&folder).unwrap_err();
+        assert!(error.to_string().contains("two migrations have the number 002"), "{error}");
+        assert!(error.hint().unwrap().contains("3 more"), "{:?}", error.hint());
+        let gap = survey(&folder).unwrap().1.remove(2);
+        assert!(gap.message.starts_with("numbers 003 to 004 are missing before "), "{}", gap.message);
+    }
+
+    #[test]
+    fn a_missing_rollback_and_a_bad_name() {
+        let (_dir, folder) =
+            folder(&[("migrations/001_a.sql", "SELECT 1;"), ("migrations/1_b.sql", "SELECT 1;")]);
+        assert_eq!(rules(&folder), [Rule::Name, Rule::MissingRollback]);
+        fs::remove_file(folder.migrations.join("1_b.sql")).unwrap();
+        let error = read(&folder).unwrap_err();
+        assert!(error.to_string().ends_with("001_a.sql has no rollback"), "{error}");
+        assert!(error.hint().unwrap().contains("001_rollback.sql"));
+    }
+
+    #[test]
+    fn what_cannot_be_read() {
+        let (dir, folder) = folder(&[("migrations/001_a.sql", "SELECT 1;")]);
+        fs::write(folder.migrations.join("002_b.sql"), b"\xff\xfe").unwrap();
+        fs::write(folder.migrations.join("003_c.sql"), b" \n").unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.migrations.join("004_d.sql")).unwrap();
+        let found = rules(&folder);
+        assert_eq!(found.iter().filter(|rule| **rule == Rule::Unreadable).count(), 2, "{found:?}");
+        assert!(found.contains(&Rule::Empty));
+        let missing = Folder { migrations: dir.path().join("none"), ..folder.clone() };
+        assert!(survey(&missing).unwrap_err().hint().unwrap().contains("dbm init"));
+        let file = Folder { migrations: folder.migrations.join("001_a.sql"), ..folder };
+        assert_eq!(survey(&file).unwrap_err().kind(), ErrorKind::Io);
+    }
+}

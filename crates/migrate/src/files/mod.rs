@@ -1,0 +1,56 @@
+//! Migration files: the folders, the directives at their head, their checksums.
+
+mod directives;
+mod folder;
+mod scaffold;
+mod text;
+
+pub use directives::{Directives, Name, Unless};
+pub use folder::{Finding, Folder, Rule, read, survey};
+pub use scaffold::{Scaffolded, new_migration};
+pub use text::{ALGORITHM, checksum, normalise};
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One numbered file of `migrations/`, with its rollback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migration {
+    /// Its number.
+    pub number: u64,
+    /// What stands between the number and `.sql`.
+    pub name: String,
+    /// What the comments at its head ask for, and where its checks begin.
+    pub directives: Directives,
+    /// The file, before its placeholders.
+    pub source: Source,
+    /// The file of the same number in `rollback/`.
+    pub rollback: Option<Source>,
+}
+
+impl Migration {
+    /// The SHA-256 of its normalised text, before its placeholders.
+    pub fn checksum(&self) -> String {
+        checksum(&self.source.text)
+    }
+
+    /// For messages: `004_orders`.
+    pub fn label(&self) -> String {
+        label(self.number, &self.name)
+    }
+}
+
+/// A migration in a message: `004_orders`.
+pub fn label(number: u64, name: &str) -> String {
+    if name.is_empty() { format!("{number:03}") } else { format!("{number:03}_{name}") }
+}
+
+/// A text and where it is from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The file; where the text is from the history, the name that the file had.
+    pub path: PathBuf,
+    /// The text without a byte-order mark, before its placeholders.
+    pub text: String,
+}

@@ -1,0 +1,99 @@
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use database::{Error, ErrorKind, Result};
+use serde::Serialize;
+
+use super::Folder;
+
+/// The two files that were written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Scaffolded {
+    /// The new migration.
+    pub migration: PathBuf,
+    /// Its rollback.
+    pub rollback: PathBuf,
+}
+
+/// Writes the next migration and its rollback, to be filled in.
+///
+/// # Errors
+/// The name has no letter or digit, a file is there already, or a folder cannot be written.
+pub fn new_migration(folder: &Folder, name: &str) -> Result<Scaffolded> {
+    let slug = slug(name);
+    if slug.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("`{name}` has no letter or digit to make a name of"),
+        )
+        .with_hint("say what it does, for example: dbm new \"add orders\""));
+    }
+    for path in [&folder.migrations, &folder.rollback] {
+        fs::create_dir_all(path).map_err(|error| unwritable(path, error))?;
+    }
+    let number = next_number(folder)?;
+    let scaffolded = Scaffolded {
+        migration: folder.migrations.join(format!("{number:03}_{slug}.sql")),
+        rollback: folder.rollback.join(format!("{number:03}_rollback.sql")),
+    };
+    write_new(&scaffolded.migration, &format!("-- {}\n\n", name.trim().replace(['\n', '\r'], " ")))?;
+    write_new(&scaffolded.rollback, &format!("-- Takes back {number:03}_{slug}.\n\n"))?;
+    Ok(scaffolded)
+}
+
+fn next_number(folder: &Folder) -> Result<u64> {
+    let mut highest = None;
+    for path in [&folder.migrations, &folder.rollback] {
+        for entry in fs::read_dir(path).map_err(|error| unwritable(path, error))? {
+            let name = entry.map_err(|error| unwritable(path, error))?.file_name();
+            let name = name.to_string_lossy();
+            let digits = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
+            highest = highest.max(name[..digits].parse::<u64>().ok());
+        }
+    }
+    Ok(highest.map_or(1, |highest| highest + 1))
+}
+
+fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.chars().flat_map(char::to_lowercase) {
+        if c.is_alphanumeric() {
+            slug.push(c);
+        } else if !slug.ends_with('_') && !slug.is_empty() {
+            slug.push('_');
+        }
+    }
+    slug.trim_end_matches('_').to_owned()
+}
+
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|error| unwritable(path, error))
+}
+
+fn unwritable(path: &Path, error: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot write {}", path.display())).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_number_is_free_in_both_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder =
+            Folder { migrations: dir.path().join("migrations"), rollback: dir.path().join("rollback") };
+        let first = new_migration(&folder, "Add Orders & more!").unwrap();
+        assert!(first.migration.ends_with("001_add_orders_more.sql"));
+        assert!(first.rollback.ends_with("001_rollback.sql"));
+        fs::write(folder.rollback.join("007_x.sql"), "").unwrap();
+        assert!(new_migration(&folder, "second").unwrap().migration.ends_with("008_second.sql"));
+        assert_eq!(new_migration(&folder, "&!").unwrap_err().kind(), ErrorKind::Usage);
+    }
+}

@@ -1,0 +1,53 @@
+//! The table in the database that says which migrations are applied.
+
+use serde::{Deserialize, Serialize};
+
+/// How a migration came to be in the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Its statements were run by dbm.
+    Applied,
+    /// What it makes was there already: dbm made nothing and takes nothing back.
+    Satisfied,
+}
+
+impl State {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Satisfied => "satisfied",
+        }
+    }
+}
+
+/// One applied migration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Its number.
+    pub number: u64,
+    /// Its place in the order in which migrations were applied.
+    pub position: u64,
+    /// Its name.
+    pub name: String,
+    /// Its module.
+    pub module: Option<String>,
+    /// The checksum of its text on that day.
+    pub checksum: String,
+    /// How the checksum was made.
+    pub algorithm: String,
+    /// The rollback's text on that day, before its placeholders.
+    pub rollback: Option<String>,
+    /// How it came here.
+    pub state: State,
+    /// When, in RFC 3339, UTC.
+    pub applied_at: String,
+    /// By whom, as the client's account and host.
+    pub applied_by: String,
+    /// How long its statements took, in milliseconds.
+    pub duration_ms: u64,
+    /// The run that applied it.
+    pub run: String,
+    /// The version of dbm.
+    pub dbm: String,
+}

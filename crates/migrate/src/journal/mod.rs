@@ -1,0 +1,222 @@
+//! What a run writes down before each step, and what the next one reads from it.
+
+mod verdict;
+
+use chrono::{DateTime, Utc};
+use database::{Entry, Error, ErrorKind, FenceState, Result, SessionId, SourceId};
+use serde::{Deserialize, Serialize};
+
+pub use verdict::{Verdict, verdict};
+
+/// What kind of run it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunKind {
+    /// `migrate`.
+    Migrate,
+    /// `rollback`.
+    Rollback,
+    /// `restore`.
+    Restore,
+}
+
+impl RunKind {
+    /// The command's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Migrate => "migrate",
+            Self::Rollback => "rollback",
+            Self::Restore => "restore",
+        }
+    }
+}
+
+/// A group of the plan, as far as recovery needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupNote {
+    /// Its number.
+    pub number: u32,
+    /// Whether it is one transaction.
+    pub transaction: bool,
+    /// Its migrations' numbers.
+    pub migrations: Vec<u64>,
+}
+
+/// An archive and where it lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveNote {
+    /// Its name.
+    pub name: String,
+    /// Its identity.
+    pub identity: String,
+    /// The store, as it describes itself.
+    pub store: String,
+}
+
+/// What a run is, written first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// What kind.
+    pub kind: RunKind,
+    /// By whom.
+    pub by: String,
+    /// From which host.
+    pub host: String,
+    /// The session that holds the lock and runs the statements.
+    pub session: SessionId,
+    /// The database.
+    pub source: SourceId,
+    /// What it will do.
+    pub groups: Vec<GroupNote>,
+    /// The version of dbm.
+    pub dbm: String,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// What was asked for is done.
+    Done,
+    /// The database was never changed.
+    NothingChanged,
+    /// The database was put back.
+    PutBack,
+    /// An explicit restore took the place of it.
+    Superseded,
+}
+
+/// One entry of the journal. Each is durable before what it says is begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum Step {
+    /// The run has begun.
+    Begin(Box<Begun>),
+    /// The fence is about to be raised.
+    Fence {
+        /// What lifts it again.
+        state: FenceState,
+    },
+    /// The backup is about to be made.
+    BackUp,
+    /// The backup is there.
+    BackedUp {
+        /// Which one.
+        archive: ArchiveNote,
+    },
+    /// A group is about to be applied.
+    Apply {
+        /// Its number.
+        group: u32,
+    },
+    /// An archive is about to take the database's place.
+    Restore {
+        /// Which one.
+        archive: ArchiveNote,
+        /// The name of the database or file that it is restored into first.
+        scratch: String,
+    },
+    /// The fence is about to be lifted: everything else is done.
+    LiftFence,
+    /// The run is over.
+    End {
+        /// How.
+        ending: Ending,
+    },
+}
+
+/// A run as its journal tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// The run's name.
+    pub run: String,
+    /// What it is.
+    pub begun: Begun,
+    /// When it began.
+    pub at: DateTime<Utc>,
+    /// When the last entry was written.
+    pub last_at: DateTime<Utc>,
+    /// All steps, the first included.
+    pub steps: Vec<Step>,
+}
+
+impl Told {
+    /// Reads a journal; none if no run ever was.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] for entries that this dbm does not know.
+    pub fn read(entries: &[Entry]) -> Result<Option<Self>> {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(None) };
+        let mut steps = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let step = serde_json::from_value(entry.step.clone()).map_err(|error| {
+                Error::new(
+                    ErrorKind::Refused,
+                    format!("the journal of run {} has an entry that this dbm cannot read", entry.run),
+                )
+                .with_hint("finish that run with the dbm that began it")
+                .with_source(error)
+            })?;
+            steps.push(step);
+        }
+        let Some(Step::Begin(begun)) = steps.first() else {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("the journal of run {} has no beginning", first.run),
+            )
+            .with_hint("`dbm restore NAME` supersedes it"));
+        };
+        Ok(Some(Self {
+            run: first.run.clone(),
+            begun: (**begun).clone(),
+            at: first.at,
+            last_at: last.at,
+            steps,
+        }))
+    }
+
+    /// How it ended, if it did.
+    pub fn ending(&self) -> Option<Ending> {
+        match self.steps.last() {
+            Some(Step::End { ending }) => Some(*ending),
+            _ => None,
+        }
+    }
+
+    /// The fence that may be up.
+    pub fn fence(&self) -> Option<&FenceState> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Fence { state } => Some(state),
+            _ => None,
+        })
+    }
+
+    /// The backup that the run made.
+    pub fn backup(&self) -> Option<&ArchiveNote> {
+        self.steps.iter().find_map(|step| match step {
+            Step::BackedUp { archive } => Some(archive),
+            _ => None,
+        })
+    }
+
+    /// The archives that must not go while the run is open.
+    pub fn pinned(&self) -> Vec<&ArchiveNote> {
+        if self.ending().is_some() {
+            return Vec::new();
+        }
+        let named = self.steps.iter().filter_map(|step| match step {
+            Step::BackedUp { archive } | Step::Restore { archive, .. } => Some(archive),
+            _ => None,
+        });
+        named.collect()
+    }
+
+    /// The scratch databases that a restore may have left.
+    pub fn scratches(&self) -> Vec<&str> {
+        let named = self.steps.iter().filter_map(|step| match step {
+            Step::Restore { scratch, .. } => Some(scratch.as_str()),
+            _ => None,
+        });
+        named.collect()
+    }
+}

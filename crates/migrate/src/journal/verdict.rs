@@ -1,0 +1,117 @@
+use super::{ArchiveNote, RunKind, Step, Told};
+
+/// What is to be done about a run that is not over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It did all that was asked for: it stays.
+    Done,
+    /// The database was never changed, or each change was rolled back with its transaction.
+    NothingChanged,
+    /// It left committed, unfinished steps: this archive is to be restored.
+    PutBack(ArchiveNote),
+    /// It was restoring this archive: that is to be done (again).
+    RestoreAgain(ArchiveNote),
+    /// It left committed, unfinished steps, and there is no backup.
+    Stuck,
+}
+
+/// Judges a run by its journal and by the groups whose commit is in the database.
+///
+/// The session that ran the statements must be gone, so that nothing of it can still commit.
+pub fn verdict(told: &Told, committed: &[u32]) -> Verdict {
+    if told.begun.kind == RunKind::Restore {
+        let restoring = told.steps.iter().rev().find_map(|step| match step {
+            Step::Restore { archive, .. } => Some(archive.clone()),
+            _ => None,
+        });
+        return match restoring {
+            // Whether it took the database's place is said by the entry that the swap itself publishes.
+            Some(archive) => Verdict::RestoreAgain(archive),
+            None => Verdict::NothingChanged,
+        };
+    }
+    let putting_back = told.steps.iter().rev().find_map(|step| match step {
+        Step::Restore { archive, .. } => Some(archive.clone()),
+        _ => None,
+    });
+    if let Some(archive) = putting_back {
+        return Verdict::PutBack(archive);
+    }
+    let groups = &told.begun.groups;
+    if !groups.is_empty() && groups.iter().all(|group| committed.contains(&group.number)) {
+        return Verdict::Done;
+    }
+    let begun =
+        |number: u32| told.steps.iter().any(|step| matches!(step, Step::Apply { group } if *group == number));
+    let touched = groups.iter().any(|group| {
+        // Without a transaction, statements may be in although the group's mark is not.
+        committed.contains(&group.number) || (!group.transaction && begun(group.number))
+    });
+    match (touched, told.backup()) {
+        (false, _) => Verdict::NothingChanged,
+        (true, Some(archive)) => Verdict::PutBack(archive.clone()),
+        (true, None) => Verdict::Stuck,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+    use database::{SessionId, SourceId};
+
+    use super::*;
+    use crate::journal::{Begun, GroupNote};
+
+    fn archive() -> ArchiveNote {
+        ArchiveNote { name: "a.sql.zst".to_owned(), identity: "00".to_owned(), store: "here".to_owned() }
+    }
+
+    fn told(kind: RunKind, transactions: &[bool], steps: &[Step]) -> Told {
+        let groups = (1..).zip(transactions).map(|(number, &transaction)| GroupNote {
+            number,
+            transaction,
+            migrations: vec![],
+        });
+        let begun = Begun {
+            kind,
+            by: String::new(),
+            host: String::new(),
+            session: SessionId {
+                id: 1,
+                started: String::new(),
+                client_host: String::new(),
+                client_process: 1,
+            },
+            source: SourceId(String::new()),
+            groups: groups.collect(),
+            dbm: String::new(),
+        };
+        let mut all = vec![Step::Begin(Box::new(begun.clone()))];
+        all.extend_from_slice(steps);
+        Told { run: "r".to_owned(), begun, at: Utc::now(), last_at: Utc::now(), steps: all }
+    }
+
+    #[test]
+    fn each_point_of_a_run() {
+        let backed_up = Step::BackedUp { archive: archive() };
+        let apply = |group| Step::Apply { group };
+        let restore = Step::Restore { archive: archive(), scratch: "s".to_owned() };
+        let put_back = Verdict::PutBack(archive());
+        let migrate = |transactions: &[bool], steps: &[Step], committed: &[u32]| {
+            verdict(&told(RunKind::Migrate, transactions, steps), committed)
+        };
+        assert_eq!(migrate(&[true], &[], &[]), Verdict::NothingChanged);
+        assert_eq!(migrate(&[true], &[Step::BackUp], &[]), Verdict::NothingChanged);
+        assert_eq!(migrate(&[true], &[backed_up.clone(), apply(1)], &[]), Verdict::NothingChanged);
+        assert_eq!(migrate(&[true], &[backed_up.clone(), apply(1)], &[1]), Verdict::Done);
+        assert_eq!(migrate(&[false], &[backed_up.clone()], &[]), Verdict::NothingChanged);
+        assert_eq!(migrate(&[false], &[backed_up.clone(), apply(1)], &[]), put_back);
+        assert_eq!(migrate(&[true, true], &[backed_up.clone(), apply(1)], &[1]), put_back);
+        assert_eq!(migrate(&[true, true], &[backed_up.clone(), apply(1), apply(2)], &[1, 2]), Verdict::Done);
+        assert_eq!(migrate(&[true, false], &[backed_up.clone(), apply(1)], &[]), Verdict::NothingChanged);
+        assert_eq!(migrate(&[true, true], &[apply(1)], &[1]), Verdict::Stuck);
+        assert_eq!(migrate(&[true, true], &[backed_up, apply(1), apply(2), restore.clone()], &[1]), put_back);
+        assert_eq!(verdict(&told(RunKind::Restore, &[], &[]), &[]), Verdict::NothingChanged);
+        assert_eq!(verdict(&told(RunKind::Restore, &[], &[restore]), &[]), Verdict::RestoreAgain(archive()));
+    }
+}

@@ -1,0 +1,74 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::files::{Unless, label};
+use crate::placeholders::Filled;
+
+/// What is done with one migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Its statements are run.
+    Run,
+    /// Only its row in the history is removed: what it makes was there before dbm came.
+    Forget,
+}
+
+/// One migration of a plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct Item {
+    /// Its number.
+    pub number: u64,
+    /// Its name.
+    pub name: String,
+    /// Its module.
+    pub module: Option<String>,
+    /// The file that is run.
+    pub path: PathBuf,
+    /// What is done.
+    pub action: Action,
+    /// How many statements it has, without its checks.
+    pub statements: usize,
+    /// How many checks.
+    pub checks: usize,
+    /// If all of them are there, it is skipped and recorded as satisfied.
+    #[serde(skip)]
+    pub unless: Vec<Unless>,
+    /// How long each wait for a lock may last, if the file says so.
+    #[serde(skip)]
+    pub lock_timeout: Option<Duration>,
+    /// Why it cannot share a transaction, if it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alone: Option<String>,
+    #[serde(skip)]
+    pub(crate) source: String,
+    #[serde(skip)]
+    pub(crate) body: Filled,
+    #[serde(skip)]
+    pub(crate) verify: Filled,
+    /// How many statements at its beginning run before the transaction: pragmas that only work there.
+    #[serde(skip)]
+    pub(crate) before: usize,
+    /// How many at its end run after it.
+    #[serde(skip)]
+    pub(crate) after: usize,
+    /// The file's own `BEGIN` and `COMMIT` at these places are left to the group's transaction.
+    #[serde(skip)]
+    pub(crate) skipped: Vec<usize>,
+    /// Values that it adds to an enum.
+    #[serde(skip)]
+    pub(super) enum_values: Vec<String>,
+    #[serde(skip)]
+    pub(crate) checksum: String,
+    #[serde(skip)]
+    pub(crate) rollback: Option<String>,
+}
+
+impl Item {
+    /// For messages: `004_orders`.
+    pub fn label(&self) -> String {
+        label(self.number, &self.name)
+    }
+}

@@ -1,0 +1,180 @@
+//! The plan: computed from files, history and options alone, shown, then executed.
+
+mod group;
+mod item;
+mod requires;
+mod select;
+
+use database::{Error, ErrorKind, Result};
+use serde::Serialize;
+
+pub use group::Group;
+pub use item::{Action, Item};
+pub(crate) use requires::requirements;
+pub use select::{Selection, drifted, to_migrate, to_rollback};
+
+/// Which way a run goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Migrations are applied.
+    Migrate,
+    /// Migrations are taken back.
+    Rollback,
+}
+
+/// What is to be migrated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MigrateOptions {
+    /// The last number to be applied.
+    pub to: Option<u64>,
+    /// How many of the pending ones; all if it is not said.
+    pub count: Option<usize>,
+    /// Only the ones of this module.
+    pub module: Option<String>,
+    /// Applies a number below one that is applied already.
+    pub out_of_order: bool,
+}
+
+/// How far to roll back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The last so many.
+    Count(usize),
+    /// Everything above this number, which stays.
+    To(u64),
+    /// Everything.
+    All,
+}
+
+/// What is to be rolled back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollbackOptions {
+    /// How far.
+    pub until: Until,
+    /// Only the ones of this module.
+    pub module: Option<String>,
+}
+
+/// How the database gets back to what it was if the run fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WayBack {
+    /// Nothing is to be run.
+    None,
+    /// The one transaction is rolled back.
+    Rollback,
+    /// The backup is restored.
+    Restore,
+}
+
+/// A statement that reaches beyond the database, so that no archive of the database can put it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServerWide {
+    /// The file.
+    pub file: String,
+    /// The line of the file.
+    pub line: usize,
+    /// What it reaches.
+    pub what: String,
+}
+
+/// What a run will do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// Which way.
+    pub direction: Direction,
+    /// In this order, each committed on its own.
+    pub groups: Vec<Group>,
+    /// How the database gets back.
+    pub way_back: WayBack,
+    /// What the archive cannot put back.
+    pub server_wide: Vec<ServerWide>,
+    /// The values that no message may hold.
+    #[serde(skip)]
+    pub(crate) secrets: Vec<String>,
+}
+
+impl Plan {
+    /// Whether nothing is to be run.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// All migrations of the plan in order.
+    pub fn items(&self) -> impl Iterator<Item = &Item> {
+        self.groups.iter().flat_map(|group| &group.items)
+    }
+
+    /// Refuses what the settings do not allow, before anything is begun.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] with what to add to the command.
+    pub fn check(&self, settings: &Allowed) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        if let Some(first) = self.server_wide.first().filter(|_| !settings.server_wide) {
+            let others = match self.server_wide.len() - 1 {
+                0 => String::new(),
+                others => format!(" (and {others} more)"),
+            };
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "{}, line {}: the statement reaches beyond the database ({}){others}; no backup of the database can put that back",
+                    first.file, first.line, first.what
+                ),
+            )
+            .with_hint("run it by other means, or say `--allow-server-wide` if it may stay after a failure"));
+        }
+        if self.way_back != WayBack::Restore {
+            return Ok(());
+        }
+        let why = self.why_restore();
+        if settings.no_backup {
+            return Err(Error::new(ErrorKind::Usage, format!("`--no-backup` cannot be had here: {why}"))
+                .with_hint("leave out `--no-backup`, or migrate in steps with `--to` that fit into one transaction each"));
+        }
+        if !settings.fence && !settings.accept_lost_writes {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "{why}; what others write during the run would then be in the replaced database only"
+                ),
+            )
+            .with_hint(
+                "say `--fence` to keep writers out during the run, or `--accept-lost-writes`; \
+                 or migrate in steps with `--to` that fit into one transaction each",
+            ));
+        }
+        Ok(())
+    }
+
+    fn why_restore(&self) -> String {
+        match self.groups.as_slice() {
+            [only] => format!(
+                "{} cannot run in a transaction ({}), so the way back after a failure is the backup",
+                only.items.first().map(Item::label).unwrap_or_default(),
+                only.because.as_deref().unwrap_or("the engine commits each statement"),
+            ),
+            groups => format!(
+                "the run takes {} transactions, so the way back after a failure is the backup",
+                groups.len()
+            ),
+        }
+    }
+}
+
+/// What the operator allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// No backup is made.
+    pub no_backup: bool,
+    /// Writers are kept out.
+    pub fence: bool,
+    /// What others write during the run may end up in the replaced database only.
+    pub accept_lost_writes: bool,
+    /// Statements may reach beyond the database.
+    pub server_wide: bool,
+}

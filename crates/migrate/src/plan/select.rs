@@ -1,0 +1,291 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use database::{Error, ErrorKind, Result};
+
+use super::requires::in_order;
+use super::{Direction, MigrateOptions, RollbackOptions, Until};
+use crate::files::{ALGORITHM, Directives, Finding, Migration, Rule, Source, label};
+use crate::history::{Applied, State};
+
+/// What is to be run, before it is looked into.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// Which way.
+    pub direction: Direction,
+    pub(super) chosen: Vec<Chosen>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Chosen {
+    pub(super) number: u64,
+    pub(super) name: String,
+    pub(super) directives: Directives,
+    /// The text to be run; none where only the history's row is to be removed.
+    pub(super) source: Option<Source>,
+    /// For the history.
+    pub(super) module: Option<String>,
+    pub(super) checksum: String,
+    pub(super) rollback: Option<String>,
+}
+
+/// What of the history does not fit the folder: changed after they were applied, or gone.
+pub fn drifted(migrations: &[Migration], history: &[Applied]) -> Vec<Finding> {
+    let by_number: BTreeMap<u64, &Migration> = migrations.iter().map(|file| (file.number, file)).collect();
+    let mut findings = Vec::new();
+    for row in history {
+        let label = label(row.number, &row.name);
+        match by_number.get(&row.number) {
+            Some(file) => findings.extend(changed(file, row)),
+            None => findings.push(Finding {
+                rule: Rule::Gone,
+                path: PathBuf::from(format!("{label}.sql")),
+                message: format!("{label} is applied (since {}), and its file is gone", row.applied_at),
+                hint: format!(
+                    "bring {label}.sql back from version control, or use the release that has it; \
+                     `dbm rollback` can still take it back, its rollback is in the history"
+                ),
+            }),
+        }
+    }
+    findings
+}
+
+fn changed(file: &Migration, row: &Applied) -> Option<Finding> {
+    let path = file.source.path.clone();
+    if row.algorithm != ALGORITHM {
+        return Some(Finding {
+            rule: Rule::Changed,
+            message: format!(
+                "{} was applied with a checksum `{}` that this dbm does not know",
+                path.display(),
+                row.algorithm
+            ),
+            hint: format!("use the newer dbm that wrote it (it was {})", row.dbm),
+            path,
+        });
+    }
+    (file.checksum() != row.checksum).then(|| Finding {
+        rule: Rule::Changed,
+        message: format!("{} was changed after it was applied on {}", path.display(), row.applied_at),
+        hint: "bring its text back from version control, and write a new migration for what is to change"
+            .to_owned(),
+        path,
+    })
+}
+
+fn refuse(findings: Vec<Finding>) -> Result<()> {
+    let others = findings.len().saturating_sub(1);
+    let Some(first) = findings.into_iter().next() else { return Ok(()) };
+    let more =
+        if others == 0 { String::new() } else { format!("; `dbm check` lists this and {others} more") };
+    Err(Error::new(ErrorKind::Refused, first.message).with_hint(first.hint + &more))
+}
+
+/// The migrations to be applied: those of the folder that the history does not have, in their order.
+///
+/// # Errors
+/// The history and the folder do not fit, a lower number came late, or something required is missing.
+pub fn to_migrate(
+    migrations: &[Migration],
+    history: &[Applied],
+    options: &MigrateOptions,
+) -> Result<Selection> {
+    refuse(drifted(migrations, history))?;
+    let numbers: BTreeSet<u64> = migrations.iter().map(|file| file.number).collect();
+    known_number(options.to, &numbers, "--to")?;
+    known_module(migrations, options.module.as_deref())?;
+    let applied: BTreeSet<u64> = history.iter().map(|row| row.number).collect();
+    let wanted = |file: &&Migration| {
+        !applied.contains(&file.number)
+            && options.to.is_none_or(|to| file.number <= to)
+            && options
+                .module
+                .as_deref()
+                .is_none_or(|module| file.directives.module.as_deref() == Some(module))
+    };
+    let pending: Vec<&Migration> = migrations.iter().filter(wanted).collect();
+    if !options.out_of_order {
+        refuse(late(&pending, history))?;
+    }
+    let mut ordered = in_order(&pending).map_err(|circle| {
+        let labels: Vec<String> = circle.iter().map(|file| file.label()).collect();
+        Error::new(ErrorKind::Refused, format!("{} require each other in a circle", labels.join(", ")))
+            .with_hint("take one `-- dbm: requires` of them out")
+    })?;
+    ordered.truncate(options.count.unwrap_or(usize::MAX));
+    let chosen: BTreeSet<u64> = ordered.iter().map(|file| file.number).collect();
+    for file in &ordered {
+        let missing = file
+            .directives
+            .requires
+            .iter()
+            .find(|number| !applied.contains(number) && !chosen.contains(number));
+        if let Some(number) = missing {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "{} requires {number:03}, which is neither applied nor part of this run",
+                    file.label()
+                ),
+            )
+            .with_hint("run without `--to` and `--module`, or apply that one first"));
+        }
+    }
+    let chosen = ordered.into_iter().map(|file| Chosen {
+        number: file.number,
+        name: file.name.clone(),
+        directives: file.directives.clone(),
+        source: Some(file.source.clone()),
+        module: file.directives.module.clone(),
+        checksum: file.checksum(),
+        rollback: file.rollback.as_ref().map(|rollback| rollback.text.clone()),
+    });
+    Ok(Selection { direction: Direction::Migrate, chosen: chosen.collect() })
+}
+
+/// Pending files with a number below one of the same module that is applied.
+fn late(pending: &[&Migration], history: &[Applied]) -> Vec<Finding> {
+    let mut highest: BTreeMap<Option<&str>, &Applied> = BTreeMap::new();
+    for row in history {
+        let top = highest.entry(row.module.as_deref()).or_insert(row);
+        if row.number > top.number {
+            *top = row;
+        }
+    }
+    let mut findings = Vec::new();
+    for file in pending {
+        let Some(top) =
+            highest.get(&file.directives.module.as_deref()).filter(|top| top.number > file.number)
+        else {
+            continue;
+        };
+        findings.push(Finding {
+            rule: Rule::Late,
+            path: file.source.path.clone(),
+            message: format!("{} came after {} was applied", file.label(), label(top.number, &top.name)),
+            hint: "say `--out-of-order` if it does not need to come before that one, or give it the next free number"
+                .to_owned(),
+        });
+    }
+    findings
+}
+
+fn known_number(number: Option<u64>, known: &BTreeSet<u64>, option: &str) -> Result<()> {
+    match number.filter(|number| !known.contains(number)) {
+        None => Ok(()),
+        Some(number) => Err(Error::new(
+            ErrorKind::Usage,
+            format!("`{option} {number:03}`: there is no migration of that number"),
+        )
+        .with_hint("`dbm status` lists them")),
+    }
+}
+
+fn known_module(migrations: &[Migration], module: Option<&str>) -> Result<()> {
+    let Some(module) = module else { return Ok(()) };
+    let modules: BTreeSet<&str> =
+        migrations.iter().filter_map(|file| file.directives.module.as_deref()).collect();
+    if modules.contains(module) {
+        return Ok(());
+    }
+    let hint = if modules.is_empty() {
+        "no migration says `-- dbm: module NAME`".to_owned()
+    } else {
+        format!("the modules are: {}", modules.into_iter().collect::<Vec<_>>().join(", "))
+    };
+    Err(Error::new(ErrorKind::Usage, format!("no migration is of the module `{module}`")).with_hint(hint))
+}
+
+/// The migrations to be taken back, the last applied first.
+///
+/// # Errors
+/// One is irreversible or was changed, its rollback is nowhere, or one that stays requires it.
+pub fn to_rollback(
+    migrations: &[Migration],
+    history: &[Applied],
+    options: &RollbackOptions,
+) -> Result<Selection> {
+    let files: BTreeMap<u64, &Migration> = migrations.iter().map(|file| (file.number, file)).collect();
+    let mut rows: Vec<&Applied> = history
+        .iter()
+        .filter(|row| options.module.as_deref().is_none_or(|module| row.module.as_deref() == Some(module)))
+        .collect();
+    rows.sort_by_key(|row| std::cmp::Reverse((row.position, row.number)));
+    match options.until {
+        Until::Count(count) => rows.truncate(count),
+        Until::To(number) => {
+            // Zero is what Alembic's users call the base.
+            if number != 0 && !history.iter().any(|row| row.number == number) {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    format!("`--to {number:03}`: that migration is not applied"),
+                )
+                .with_hint("`dbm history` lists the applied ones; `--all` takes all of them back"));
+            }
+            rows.retain(|row| row.number > number);
+        }
+        Until::All => {}
+    }
+    let going: BTreeSet<u64> = rows.iter().map(|row| row.number).collect();
+    for stays in history.iter().filter(|row| !going.contains(&row.number)) {
+        let needs =
+            files.get(&stays.number).map(|file| file.directives.requires.as_slice()).unwrap_or_default();
+        if let Some(number) = needs.iter().find(|number| going.contains(number)) {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("{} requires {number:03}, and would stay", label(stays.number, &stays.name)),
+            )
+            .with_hint("roll that one back too: `dbm rollback --to` a lower number"));
+        }
+    }
+    let chosen =
+        rows.into_iter().map(|row| choose(row, files.get(&row.number).copied())).collect::<Result<_>>()?;
+    Ok(Selection { direction: Direction::Rollback, chosen })
+}
+
+fn choose(row: &Applied, file: Option<&Migration>) -> Result<Chosen> {
+    let label = label(row.number, &row.name);
+    if let Some(file) = file {
+        refuse(changed(file, row).into_iter().collect())?;
+    }
+    let mut chosen = Chosen {
+        number: row.number,
+        name: row.name.clone(),
+        directives: Directives::default(),
+        source: None,
+        module: row.module.clone(),
+        checksum: row.checksum.clone(),
+        rollback: row.rollback.clone(),
+    };
+    // dbm does not take back what it did not make.
+    if row.state == State::Satisfied {
+        return Ok(chosen);
+    }
+    if let Some(reason) = file.and_then(|file| file.directives.irreversible.as_deref()) {
+        return Err(Error::new(ErrorKind::Refused, format!("{label} is irreversible: {reason}"))
+            .with_hint("stop above it with `--to`, or restore a backup from before it: `dbm backups`, `dbm restore NAME`"));
+    }
+    let kept = || {
+        row.rollback.clone().map(|text| Source {
+            path: PathBuf::from(format!("{label} (rollback kept in the history)")),
+            text,
+        })
+    };
+    let source = file.and_then(|file| file.rollback.clone()).or_else(kept).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Refused,
+            format!("the rollback of {label} is neither in the folder nor in the history"),
+        )
+        .with_hint(
+            "write it, or restore a backup from before the migration: `dbm backups`, `dbm restore NAME`",
+        )
+    })?;
+    chosen.directives = Directives::parse(&source.text, &source.path)?;
+    chosen.source = Some(source);
+    Ok(chosen)
+}
+
+#[cfg(test)]
+#[path = "select_tests.rs"]
+mod tests;

@@ -1,0 +1,250 @@
+use std::path::PathBuf;
+
+use backup::restore::Replaced;
+use chrono::{DateTime, Utc};
+use database::{Error, ErrorKind, ObjectId};
+use serde::Serialize;
+
+use crate::journal::RunKind;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// What was asked for is done and checked.
+    Done,
+    /// It failed, and the database was never changed.
+    NothingChanged,
+    /// It failed, and the database was put back and proven.
+    PutBack,
+    /// The database needs a person.
+    NeedsPerson,
+}
+
+impl Outcome {
+    /// The exit code of the command.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::NothingChanged => 1,
+            Self::PutBack => 3,
+            Self::NeedsPerson => 4,
+        }
+    }
+}
+
+/// The exit code for what failed before a run began, or could not begin.
+pub fn exit_code(error: &Error) -> u8 {
+    match error.kind() {
+        ErrorKind::Usage => 2,
+        ErrorKind::Busy => 75,
+        _ => 1,
+    }
+}
+
+/// What became of a migration in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Became {
+    /// Its statements were run.
+    Applied,
+    /// What it makes was there already.
+    Satisfied,
+    /// Its rollback was run.
+    RolledBack,
+    /// Only its row in the history was removed.
+    Forgotten,
+}
+
+/// One migration of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RanMigration {
+    /// Its number.
+    pub number: u64,
+    /// Its name.
+    pub name: String,
+    /// Its module.
+    pub module: Option<String>,
+    /// Its group in the plan.
+    pub group: u32,
+    /// What became of it. If the run failed, it was undone with everything else.
+    pub became: Became,
+    /// How many statements were run.
+    pub statements: usize,
+    /// How many checks passed.
+    pub checks: usize,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// What failed and why; for a statement, what the server said.
+    pub message: String,
+    /// What to type or change next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The causes, the nearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+    /// The migration, `004_orders`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration: Option<String>,
+    /// The file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// The line of the file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// Which statement of the file (or which check), from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement: Option<usize>,
+    /// Of how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statements: Option<usize>,
+    /// Whether it was a check.
+    pub check: bool,
+    /// The line of the file itself, as it stands there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The server's code, where it gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Whether it was stopped on request.
+    pub cancelled: bool,
+}
+
+impl Failure {
+    pub(crate) fn of(error: &Error) -> Self {
+        let mut causes = Vec::new();
+        let mut cause = std::error::Error::source(error);
+        while let Some(next) = cause {
+            causes.push(next.to_string());
+            cause = next.source();
+        }
+        Self {
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            causes,
+            migration: None,
+            file: None,
+            line: None,
+            statement: None,
+            statements: None,
+            check: false,
+            text: None,
+            code: error.sqlstate().map(str::to_owned),
+            cancelled: error.kind() == ErrorKind::Cancelled,
+        }
+    }
+}
+
+/// The archive that a run made or restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ArchiveReport {
+    /// Its name.
+    pub name: String,
+    /// Its identity.
+    pub identity: String,
+    /// Where it lies.
+    pub store: String,
+    /// Its size in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// The tables in it.
+    pub tables: u64,
+    /// The rows in it.
+    pub rows: u64,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// A table of which the replaced database holds other rows than the archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unarchived {
+    /// The table.
+    pub table: ObjectId,
+    /// The rows in the archive.
+    pub archived: u64,
+    /// The rows in the database that was replaced.
+    pub replaced: u64,
+}
+
+/// A database that was put in place from an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Restored {
+    /// From which archive.
+    pub archive: ArchiveReport,
+    /// What was there before, where it is kept.
+    pub replaced: Option<Replaced>,
+    /// The tables of which the replaced database has rows that the archive lacks, or other ones. They come from
+    /// the migration itself or from others who wrote meanwhile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unarchived: Vec<Unarchived>,
+}
+
+/// What a command did, for the screen, the log and `--json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What kind of run it was.
+    pub kind: RunKind,
+    /// Its name, if one was begun.
+    pub run: Option<String>,
+    /// The database.
+    pub database: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the database is now, and how that is known.
+    pub state: String,
+    /// What to type next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// A run that somebody else had left open, and what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<Box<Report>>,
+    /// The backup that was made first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<ArchiveReport>,
+    /// The migrations in the order in which they were run.
+    pub migrations: Vec<RanMigration>,
+    /// How many checks passed.
+    pub checks: usize,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// What was put in place of the database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
+    /// When it began.
+    pub began: DateTime<Utc>,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+impl Report {
+    pub(crate) fn new(kind: RunKind, database: String) -> Self {
+        Self {
+            kind,
+            run: None,
+            database,
+            outcome: Outcome::Done,
+            state: String::new(),
+            hint: None,
+            recovered: None,
+            backup: None,
+            migrations: Vec::new(),
+            checks: 0,
+            failure: None,
+            restored: None,
+            began: Utc::now(),
+            duration_ms: 0,
+        }
+    }
+
+    pub(crate) fn finished(mut self) -> Self {
+        let took = Utc::now().signed_duration_since(self.began).num_milliseconds();
+        self.duration_ms = u64::try_from(took).unwrap_or_default();
+        self
+    }
+}
