@@ -1,4 +1,12 @@
 //! The archive: dump, restore, verify, and the stores that archives live in.
 
+pub mod archive;
+pub mod catalogue;
+pub mod dump;
+mod error;
 mod postgres;
+pub mod progress;
 pub mod restore;
+pub mod store;
+
+pub use error::{Error, ErrorKind, Result};

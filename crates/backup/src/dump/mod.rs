@@ -1,0 +1,5 @@
+//! Making a backup.
+
+mod options;
+
+pub use options::{BackupOptions, Written};

@@ -1,0 +1,128 @@
+//! Where archives live.
+
+#[cfg(test)]
+pub(crate) mod conformance;
+mod local;
+mod sidecar;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use helpers::naming::BackupName;
+
+use crate::archive::Hash;
+use crate::{Error, ErrorKind, Result};
+
+pub use local::LocalStore;
+pub use sidecar::Sidecar;
+
+/// A place for archives, and for the small file beside each of them.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// What it is, for messages: the folder, or the bucket's URL.
+    fn describe(&self) -> String;
+
+    /// Begins a new archive, of which nothing is visible before [`Upload::complete`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] if the name is taken, be it by an archive that is still being written.
+    async fn create(&self, name: &BackupName) -> Result<Box<dyn Upload>>;
+
+    /// Opens an archive for reading.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if it is not there.
+    async fn source(&self, name: &BackupName) -> Result<Arc<dyn Source>>;
+
+    /// All complete files of the store but the ones beside archives, sorted by name.
+    async fn list(&self) -> Result<Vec<Listed>>;
+
+    /// Reads what lies beside an archive; `None` if nothing does, or nothing that can be read.
+    async fn read_sidecar(&self, name: &BackupName) -> Result<Option<Sidecar>>;
+
+    /// Writes (or replaces) what lies beside an archive, in one step.
+    async fn write_sidecar(&self, name: &BackupName, sidecar: &Sidecar) -> Result<()>;
+
+    /// Deletes an archive and what lies beside it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if it is not there.
+    async fn remove(&self, name: &BackupName) -> Result<()>;
+
+    /// Removes what killed backups have left behind, and never what a running one is writing; returns what it removed.
+    async fn sweep(&self) -> Result<Vec<String>>;
+}
+
+/// A file of a store, as its listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The file's name.
+    pub file: String,
+    /// The name parsed; `None` for a file that no dbm named.
+    pub name: Option<BackupName>,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was last changed, by the store's clock.
+    pub modified: Option<DateTime<Utc>>,
+}
+
+/// An archive that is being written. Dropping it leaves nothing behind.
+#[async_trait]
+pub trait Upload: fmt::Debug + Send {
+    /// Adds bytes at the end.
+    async fn write(&mut self, bytes: Bytes) -> Result<()>;
+
+    /// Makes everything durable and then visible. After an error nothing is visible.
+    async fn complete(self: Box<Self>) -> Result<Stored>;
+}
+
+/// A file as it lies in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its size.
+    pub bytes: u64,
+    /// The hash of its bytes.
+    pub sha256: Hash,
+}
+
+/// An archive that can be read by ranges, by several readers at once.
+#[async_trait]
+pub trait Source: fmt::Debug + Send + Sync {
+    /// The file's name, for messages.
+    fn describe(&self) -> String;
+
+    /// Its size.
+    async fn len(&self) -> Result<u64>;
+
+    /// Reads exactly `length` bytes from `offset` on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Damaged`] if the file ends before that.
+    async fn read_at(&self, offset: u64, length: usize) -> Result<Bytes>;
+}
+
+/// The store that a text names: a folder, with or without `file://`.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] for stores that this version does not have.
+pub fn choose(text: &str) -> Result<Box<dyn Store>> {
+    if text.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "the store has no name")
+            .with_hint("name a folder: `--store backups`"));
+    }
+    if let Some(folder) = text.strip_prefix("file://") {
+        return Ok(Box::new(LocalStore::new(Path::new(folder))));
+    }
+    if let Some((scheme, _)) = text.split_once("://") {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("this version of dbm has no stores of kind `{scheme}://`"),
+        )
+        .with_hint("name a folder: `--store /var/backups/dbm`"));
+    }
+    Ok(Box::new(LocalStore::new(Path::new(text))))
+}

@@ -1,0 +1,71 @@
+use chrono::{DateTime, Utc};
+use database::{Engine, SourceId};
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{Archive, FORMAT, Grade, Hash};
+
+/// The small file `NAME.json` beside an archive: what listing and pruning need to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sidecar {
+    /// The archive's format.
+    pub format: u32,
+    /// Which engine.
+    pub engine: Engine,
+    /// The server's version.
+    pub server_version: String,
+    /// The database's name.
+    pub database: String,
+    /// Which database it is of.
+    pub source: SourceId,
+    /// When the backup began.
+    pub time: DateTime<Utc>,
+    /// The dbm that wrote it.
+    pub dbm_version: String,
+    /// The size of the file as stored.
+    pub bytes: u64,
+    /// The hash of the file as stored; missing where the sidecar was made anew from the index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Hash>,
+    /// The archive's identity.
+    pub identity: Hash,
+    /// How far it is one snapshot.
+    pub grade: Grade,
+    /// All rows of all tables.
+    pub rows: u64,
+    /// The number of tables with rows.
+    pub tables: u64,
+    /// When it was last restored into a scratch database and its digests compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_proven: Option<DateTime<Utc>>,
+    /// When all of its hashes were last checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_verified: Option<DateTime<Utc>>,
+    /// Why it must not be pruned; an open run's journal, or a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
+}
+
+impl Sidecar {
+    /// What the archive itself says.
+    pub fn of(archive: &Archive) -> Self {
+        let (head, index) = (archive.head(), archive.index());
+        Self {
+            format: FORMAT,
+            engine: head.engine,
+            server_version: head.server_version.clone(),
+            database: head.database.clone(),
+            source: index.source.clone(),
+            time: head.time,
+            dbm_version: head.dbm_version.clone(),
+            bytes: archive.bytes(),
+            sha256: None,
+            identity: archive.identity(),
+            grade: index.grade.clone(),
+            rows: index.rows(),
+            tables: index.tables.len() as u64,
+            last_proven: None,
+            last_verified: None,
+            pin: None,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The names of archives: `{database}_{YYYYMMDD}T{HHMMSS}Z[_{label}].sql.zst`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDateTime, SubsecRound as _, Utc};
+
+const TIME: &str = "%Y%m%dT%H%M%SZ";
+
+/// What an archive decompresses to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ArchiveKind {
+    /// A script for the engine's own client: `.sql.zst`.
+    Script,
+    /// A SQLite database file: `.sqlite.zst`.
+    SqliteFile,
+}
+
+/// The name of an archive. Sorting by its text is sorting by time within one database.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackupName {
+    /// The database's name.
+    pub database: String,
+    /// When the backup began, to the second.
+    pub time: DateTime<Utc>,
+    /// A word of the user's or of dbm's.
+    pub label: Option<String>,
+    /// What it decompresses to.
+    pub kind: ArchiveKind,
+    /// Whether it is encrypted (`.age` at the end).
+    pub encrypted: bool,
+}
+
+impl BackupName {
+    /// The name of a backup that begins at that time.
+    pub fn new(database: &str, time: DateTime<Utc>, label: Option<&str>, kind: ArchiveKind) -> Self {
+        let (database, label) = (database.to_owned(), label.map(str::to_owned));
+        Self { database, time: time.trunc_subsecs(0), label, kind, encrypted: false }
+    }
+}
+
+/// Writes a word with every byte outside `[A-Za-z0-9.-]` percent-encoded, so that `_` ends it.
+///
+/// A leading dot or dash is encoded too: it would hide the file, or make it an option of a command.
+fn write_word(f: &mut fmt::Formatter<'_>, word: &str, leads: bool) -> fmt::Result {
+    for (place, byte) in word.bytes().enumerate() {
+        let plain = byte.is_ascii_alphanumeric() || (matches!(byte, b'.' | b'-') && !(leads && place == 0));
+        if plain { write!(f, "{}", char::from(byte))? } else { write!(f, "%{byte:02X}")? }
+    }
+    Ok(())
+}
+
+fn read_word(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                if digits.iter().any(|digit| !matches!(digit, b'0'..=b'9' | b'A'..=b'F')) {
+                    return None;
+                }
+                bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+            }
+            b'.' | b'-' => bytes.push(byte),
+            _ if byte.is_ascii_alphanumeric() => bytes.push(byte),
+            _ => return None,
+        }
+    }
+    String::from_utf8(bytes).ok().filter(|word| !word.is_empty())
+}
+
+impl fmt::Display for BackupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_word(f, &self.database, true)?;
+        write!(f, "_{}", self.time.format(TIME))?;
+        if let Some(label) = &self.label {
+            f.write_str("_")?;
+            write_word(f, label, false)?;
+        }
+        f.write_str(match self.kind {
+            ArchiveKind::Script => ".sql.zst",
+            ArchiveKind::SqliteFile => ".sqlite.zst",
+        })?;
+        if self.encrypted { f.write_str(".age") } else { Ok(()) }
+    }
+}
+
+/// A text is not the name of an archive.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the name of an archive, as shop_20261121T013400Z.sql.zst is")]
+pub struct NotABackupName(String);
+
+impl FromStr for BackupName {
+    type Err = NotABackupName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (stem, encrypted) = match text.strip_suffix(".age") {
+                Some(stem) => (stem, true),
+                None => (text, false),
+            };
+            let (stem, kind) = match stem.strip_suffix(".sql.zst") {
+                Some(stem) => (stem, ArchiveKind::Script),
+                None => (stem.strip_suffix(".sqlite.zst")?, ArchiveKind::SqliteFile),
+            };
+            let (database, rest) = stem.split_once('_')?;
+            let (time, label) = match rest.split_once('_') {
+                Some((time, label)) => (time, Some(read_word(label)?)),
+                None => (rest, None),
+            };
+            let time = NaiveDateTime::parse_from_str(time, TIME).ok()?.and_utc();
+            let name = Self { database: read_word(database)?, time, label, kind, encrypted };
+            // One name has one spelling.
+            (name.to_string() == text).then_some(name)
+        };
+        parse().ok_or_else(|| NotABackupName(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone as _;
+
+    use super::*;
+
+    #[test]
+    fn names_and_back() {
+        let time = Utc.with_ymd_and_hms(2026, 11, 21, 1, 34, 0).unwrap();
+        let mut name = BackupName::new("shop", time, None, ArchiveKind::Script);
+        assert_eq!(name.to_string(), "shop_20261121T013400Z.sql.zst");
+        name.label = Some("before_007 ä".into());
+        name.encrypted = true;
+        assert_eq!(name.to_string(), "shop_20261121T013400Z_before%5F007%20%C3%A4.sql.zst.age");
+        assert_eq!(name.to_string().parse(), Ok(name));
+        for database in ["a_b", ".hidden", "-x", "ä/\\%\"'\n", "x_20261121T013400Z", "a.sql.zst"] {
+            for kind in [ArchiveKind::Script, ArchiveKind::SqliteFile] {
+                let name = BackupName::new(database, time, Some("a.sql.zst"), kind);
+                let text = name.to_string();
+                assert!(!text.starts_with(['.', '-']) && !text.contains(['/', '\n']), "{text}");
+                assert_eq!(text.parse(), Ok(name));
+            }
+        }
+    }
+
+    #[test]
+    fn other_files_are_no_archives() {
+        for text in [
+            "",
+            "shop.sql.zst",
+            "_20261121T013400Z.sql.zst",
+            "shop_20261121T013400Z.sql",
+            "shop_20261321T013400Z.sql.zst",
+            "shop_20261121T013400Z_.sql.zst",
+            "sh%6fp_20261121T013400Z.sql.zst",
+            "a b_20261121T013400Z.sql.zst",
+        ] {
+            assert!(text.parse::<BackupName>().is_err(), "{text}");
+        }
+    }
+}
