@@ -25,6 +25,6 @@ pub use digest::{Digest, TableDigest};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use journal::Entry;
-pub use schema::{Column, Generated, Kind, Object, ObjectId, Schema, Section, Table};
+pub use schema::{Column, Generated, Kind, NotCarried, Object, ObjectId, Schema, Section, Table};
 pub use session::{Fence, FenceState, Journal, Lock, Ran, Rows, Session, SessionId, Statements};
 pub use url::DatabaseUrl;

@@ -42,11 +42,17 @@ pub enum Kind {
     Attach,
     /// A column's default, where it is a statement of its own.
     Default,
+    /// A sequence's tie to the column that it serves.
+    OwnedBy,
+    /// The true body of a view that had to be there, with its columns only, before what it is made of.
+    ViewBody,
     Constraint,
     Index,
     ForeignKey,
     Rule,
     Trigger,
+    /// Row-level security of a table, switched on and forced.
+    RowSecurity,
     Policy,
     Statistics,
     LargeObject,
@@ -95,7 +101,9 @@ pub struct Object {
     pub id: ObjectId,
     /// Where its definition stands.
     pub section: Section,
-    /// The statements that create it.
+    /// The statements that create it; empty if something else makes it (the sequence of an identity
+    /// column, a table of an extension, what every database has) and it is here for its owner, comments,
+    /// privileges, values or rows.
     pub definition: String,
     /// The statement that gives it to its owner (`ALTER … OWNER TO …`).
     pub owner: Option<String>,
@@ -110,7 +118,9 @@ pub struct Object {
 }
 
 /// What of a table is data for dump, drift and generate.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Two are equal if their columns and conditions are, whatever their sizes and handles.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Table {
     /// The engine's number for it (Postgres: oid); 0 where there is none. No part of equality of schemas.
     pub handle: u64,
@@ -122,7 +132,18 @@ pub struct Table {
     pub bytes: u64,
     /// The pages of its main storage, for cutting it into ranges; 0 where it cannot be cut.
     pub pages: u64,
+    /// Which rows a dump carries where it is not all of them: `WHERE …`, as an extension asks for its table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
 }
+
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        self.columns == other.columns && self.holds_rows == other.holds_rows && self.filter == other.filter
+    }
+}
+
+impl Eq for Table {}
 
 /// One column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,12 +170,43 @@ pub enum Generated {
     Virtual,
 }
 
+/// Something that a dump does not carry, by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NotCarried {
+    /// What it is, for people: `operator public.===(integer, integer)`.
+    pub what: String,
+    /// Why it is not carried, in half a sentence.
+    pub why: String,
+}
+
+impl fmt::Display for NotCarried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.what, self.why)
+    }
+}
+
 /// All objects of a database, in an order in which they can be created.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Two are equal if their objects are.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Schema {
     /// By section, then so that each stands after what it depends on, otherwise by [`ObjectId`].
     pub objects: Vec<Object>,
+    /// What was found and cannot be carried: with any of these there is no dump.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<NotCarried>,
+    /// What was found and is not worth carrying, to be told: an index that is INVALID.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<NotCarried>,
 }
+
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        self.objects == other.objects
+    }
+}
+
+impl Eq for Schema {}
 
 impl Schema {
     /// The object of that identity.
