@@ -2,4 +2,6 @@
 //! backups, and taking secrets out of text. Nothing here reads a file, a clock or a network.
 
 pub mod naming;
+pub mod password;
 pub mod percent;
+pub mod redact;

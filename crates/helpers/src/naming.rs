@@ -1,4 +1,4 @@
-//! The names of archives: `{database}_{YYYYMMDD}T{HHMMSS}Z[_{label}].sql.zst`.
+//! The names of archives, `{database}_{YYYYMMDD}T{HHMMSS}Z[_{label}].sql.zst`, and names cut to an engine's limit.
 
 use std::fmt;
 use std::str::FromStr;
@@ -118,9 +118,29 @@ impl FromStr for BackupName {
     }
 }
 
+/// `base` and `suffix` as one name of at most `limit` bytes.
+///
+/// Where it would be longer, the base is cut and 8 hex digits of the full name's hash stand between,
+/// so that two long names that begin alike stay two. The suffix is kept whole unless it fills the limit alone.
+pub fn cut_name(base: &str, suffix: &str, limit: usize) -> String {
+    let full = format!("{base}{suffix}");
+    if full.len() <= limit {
+        return full;
+    }
+    let hash = blake3::hash(full.as_bytes()).to_hex();
+    let tail = format!("_{}{suffix}", &hash.as_str()[..8]);
+    let cut = format!("{}{tail}", up_to(base, limit.saturating_sub(tail.len())));
+    up_to(&cut, limit).to_owned()
+}
+
+fn up_to(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeZone as _;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -156,6 +176,44 @@ mod tests {
             "a b_20261121T013400Z.sql.zst",
         ] {
             assert!(text.parse::<BackupName>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_comes_back(
+            database in "[^\0]{1,30}",
+            label in proptest::option::of("[^\0]{1,8}"),
+            seconds in 0_i64..250_000_000_000,
+            sqlite: bool,
+            encrypted: bool,
+        ) {
+            let kind = if sqlite { ArchiveKind::SqliteFile } else { ArchiveKind::Script };
+            let time = DateTime::from_timestamp(seconds, 0).unwrap();
+            let name = BackupName { encrypted, ..BackupName::new(&database, time, label.as_deref(), kind) };
+            let text = name.to_string();
+            prop_assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-%".contains(&byte)), "{}", text);
+            prop_assert_eq!(text.parse(), Ok(name));
+        }
+
+        #[test]
+        fn names_sort_by_time(first in 0_i64..250_000_000_000, second in 0_i64..250_000_000_000) {
+            let name = |seconds| {
+                let time = DateTime::from_timestamp(seconds, 0).unwrap();
+                BackupName::new("shop", time, None, ArchiveKind::Script).to_string()
+            };
+            prop_assert_eq!(first.cmp(&second), name(first).cmp(&name(second)));
+        }
+
+        #[test]
+        fn cut_names_fit_and_differ(base in "\\PC{0,100}", other in "\\PC{0,100}", suffix in "[a-z_0-9]{0,30}") {
+            let cut = cut_name(&base, &suffix, 63);
+            prop_assert!(cut.len() <= 63);
+            prop_assert!(cut.ends_with(&suffix));
+            prop_assert_eq!(base == other, cut == cut_name(&other, &suffix, 63));
+            if base.len() + suffix.len() <= 63 {
+                prop_assert_eq!(cut, base + &suffix);
+            }
         }
     }
 }
