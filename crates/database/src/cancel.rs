@@ -1,6 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio_postgres::{CancelToken, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
 use crate::Result;
 
 /// Stops what a session is doing right now, from outside of it. It says nothing of what the statement did.
@@ -11,10 +14,15 @@ pub struct Canceller(Way);
 
 #[derive(Clone)]
 enum Way {
+    Postgres(CancelToken, Option<MakeRustlsConnect>),
     Sqlite(Arc<rusqlite::InterruptHandle>),
 }
 
 impl Canceller {
+    pub(crate) fn postgres(token: CancelToken, tls: Option<MakeRustlsConnect>) -> Self {
+        Self(Way::Postgres(token, tls))
+    }
+
     pub(crate) fn sqlite(handle: rusqlite::InterruptHandle) -> Self {
         Self(Way::Sqlite(Arc::new(handle)))
     }
@@ -25,9 +33,14 @@ impl Canceller {
     /// [`crate::ErrorKind::Connection`] if the server cannot be reached.
     pub async fn cancel(&self) -> Result<()> {
         match &self.0 {
-            Way::Sqlite(handle) => handle.interrupt(),
+            Way::Sqlite(handle) => {
+                handle.interrupt();
+                return Ok(());
+            }
+            Way::Postgres(token, Some(tls)) => token.cancel_query(tls.clone()).await,
+            Way::Postgres(token, None) => token.cancel_query(NoTls).await,
         }
-        Ok(())
+        .map_err(|cause| crate::postgres::error(cause, "cannot ask the server to cancel the statement"))
     }
 }
 

@@ -41,13 +41,14 @@ pub struct Error {
     message: String,
     hint: Option<String>,
     sqlstate: Option<String>,
+    line: Option<usize>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// An error of a kind with its message: what failed, on what and why, in one sentence without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, sqlstate: None, source: None }
+        Self { kind, message: message.into(), hint: None, sqlstate: None, line: None, source: None }
     }
 
     /// Adds what the user may type or change next.
@@ -61,6 +62,13 @@ impl Error {
     #[must_use]
     pub fn with_sqlstate(mut self, code: impl Into<String>) -> Self {
         self.sqlstate = Some(code.into());
+        self
+    }
+
+    /// Adds the line of the script at which the server points.
+    #[must_use]
+    pub fn with_line(mut self, line: usize) -> Self {
+        self.line = Some(line);
         self
     }
 
@@ -79,6 +87,11 @@ impl Error {
     /// What the user may type or change next.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// The line of the script at which the server points, where it points at one.
+    pub fn line(&self) -> Option<usize> {
+        self.line
     }
 
     /// The server's five-letter code (SQLSTATE), where it gave one.

@@ -8,6 +8,7 @@
 mod about;
 mod cancel;
 mod digest;
+mod door;
 mod engine;
 mod error;
 mod journal;
@@ -22,6 +23,7 @@ pub mod url;
 pub use about::{About, OtherSession, SourceId};
 pub use cancel::Canceller;
 pub use digest::{Digest, TableDigest};
+pub use door::Database;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use journal::Entry;

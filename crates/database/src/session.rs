@@ -65,6 +65,9 @@ pub trait Statements: Send {
     /// Sets how long a statement outside a transaction waits for a lock; `None` is the server's own setting.
     async fn set_lock_timeout(&mut self, lock_timeout: Option<Duration>) -> Result<()>;
 
+    /// Gives the session the settings that a new one has, so that one file's do not reach the next.
+    async fn reset(&mut self) -> Result<()>;
+
     /// The history's table, quoted and qualified, for SQL of dbm's own.
     fn history_table(&self) -> &str;
 

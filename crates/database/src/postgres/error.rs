@@ -7,7 +7,7 @@ use crate::{Error, ErrorKind};
 /// What an error of the server or of the connection means.
 ///
 /// `what` says what failed: `cannot read the tables of shop`. The server's message follows it, with
-/// its detail; the server's hint becomes the error's.
+/// its detail; the server's hint becomes the error's. An empty `what` leaves the server's message alone.
 pub fn error(error: tokio_postgres::Error, what: impl fmt::Display) -> Error {
     if let Some(answer) = error.as_db_error() {
         return of_server(answer, what);
@@ -37,7 +37,9 @@ pub fn error(error: tokio_postgres::Error, what: impl fmt::Display) -> Error {
 /// What the server's answer means.
 pub(super) fn of_server(answer: &DbError, what: impl fmt::Display) -> Error {
     let detail = answer.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    let error = Error::new(kind(answer.code()), format!("{what}: {}{detail}", answer.message()))
+    let what = what.to_string();
+    let colon = if what.is_empty() { "" } else { ": " };
+    let error = Error::new(kind(answer.code()), format!("{what}{colon}{}{detail}", answer.message()))
         .with_sqlstate(answer.code().code());
     match answer.hint() {
         Some(hint) => error.with_hint(hint),

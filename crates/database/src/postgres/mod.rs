@@ -1,11 +1,17 @@
 //! PostgreSQL: settings, connecting, and what its errors mean.
 
+mod about;
 mod connect;
 mod connection;
 mod error;
+mod fence;
+mod journal;
+mod lock;
+mod others;
 pub mod passwords;
 mod refusal;
 mod server;
+mod session;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -14,7 +20,10 @@ mod tls;
 pub use connect::connect;
 pub use connection::Connection;
 pub use error::error;
+pub use journal::{JOURNAL_SQL, NAMESPACE, insert_sql};
+pub use lock::{SwapLock, swap_lock};
 pub use server::Server;
+pub use session::Session;
 pub use settings::{
     ChannelBinding, DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT, Host, RootCert, Settings, SslMode, SslNegotiation,
     TargetSession,

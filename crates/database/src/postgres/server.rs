@@ -1,16 +1,35 @@
-use super::{Connection, Settings, connect};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Connection, Session, Settings, connect};
 use crate::{ErrorKind, Result};
+
+/// The server sessions that this process holds open for its whole command.
+type Pids = Arc<Mutex<BTreeSet<i64>>>;
 
 /// A PostgreSQL server and the database on it that a command is about.
 #[derive(Clone, Debug)]
 pub struct Server {
     settings: Settings,
+    own: Pids,
+}
+
+/// Keeps a session among our own for as long as it lives.
+pub(super) struct Own {
+    pid: i64,
+    own: Pids,
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.pid);
+    }
 }
 
 impl Server {
     /// The server of a URL. Nothing is connected yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self { settings, own: Arc::default() }
     }
 
     /// What the URL says.
@@ -29,6 +48,23 @@ impl Server {
     /// As [`connect`](super::connect).
     pub async fn connect(&self, database: Option<&str>) -> Result<Connection> {
         connect(&self.settings, database.unwrap_or_else(|| self.database())).await
+    }
+
+    /// One connection to the URL's database that stays the same.
+    ///
+    /// # Errors
+    /// As [`connect`](super::connect).
+    pub async fn session(&self) -> Result<Session> {
+        Session::open(self).await
+    }
+
+    pub(super) fn own(&self, pid: i64) -> Own {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
+        Own { pid, own: Arc::clone(&self.own) }
+    }
+
+    pub(super) fn is_own(&self, pid: i64) -> bool {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).contains(&pid)
     }
 
     /// Connects to the database from which others are made, renamed and dropped: `postgres`, else `template1`.

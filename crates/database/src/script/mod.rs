@@ -1,4 +1,17 @@
-//! Cutting a script into statements, as the engine's native client would.
+//! Cutting a script into statements, as the engine's native client would, and saying what kind each is.
+//!
+//! One file per dialect: its lexer, and the rule by which its client finds the end of a statement.
+
+mod nature;
+mod postgres;
+mod postgres_nature;
+mod sqlite;
+mod sqlite_nature;
+mod token;
+
+use crate::{Engine, Error, ErrorKind, Result};
+
+pub use nature::{EnumValue, Nature, Pragma, TransactionControl};
 
 /// One statement of a script, as it is sent to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,4 +24,65 @@ pub struct Statement<'a> {
     pub offset: usize,
     /// The rows that follow a `COPY … FROM stdin`, without the closing `\.`.
     pub copy_rows: Option<&'a str>,
+}
+
+/// Cuts a script into its statements, as `psql` or `sqlite3` would. Empty statements are left out.
+///
+/// # Errors
+/// [`ErrorKind::Usage`], naming the line, where the script cannot be cut: a string, a comment or the rows of
+/// a `COPY` that do not end, or a command of the client.
+pub fn split(engine: Engine, script: &str) -> Result<Vec<Statement<'_>>> {
+    match engine {
+        Engine::Postgres => postgres::split(script),
+        Engine::Sqlite => sqlite::split(script),
+        Engine::Mysql => Err(not_yet()),
+    }
+}
+
+/// Says what has to be known of a statement before it is run.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a text that [`split`] would not have given.
+pub fn classify(engine: Engine, statement: &Statement<'_>) -> Result<Nature> {
+    match engine {
+        Engine::Postgres => postgres_nature::classify(statement),
+        Engine::Sqlite => sqlite_nature::classify(statement),
+        Engine::Mysql => Err(not_yet()),
+    }
+}
+
+/// Whether a statement of Postgres sends its rows to the client: `COPY … TO stdout`.
+pub(crate) fn copies_to_client(text: &str) -> bool {
+    postgres::copies(text, "TO")
+}
+
+fn not_yet() -> Error {
+    Error::new(ErrorKind::Refused, "scripts for MySQL and MariaDB cannot be read by this version of dbm")
+}
+
+/// The line of a place in a script, from 1.
+fn line_of(script: &str, offset: usize) -> usize {
+    script.as_bytes()[..offset].iter().filter(|&&byte| byte == b'\n').count() + 1
+}
+
+/// Collects statements, with the line of each, counting lines once.
+struct Pieces<'a> {
+    script: &'a str,
+    statements: Vec<Statement<'a>>,
+    counted: usize,
+    line: usize,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(script: &'a str) -> Self {
+        Self { script, statements: Vec::new(), counted: 0, line: 1 }
+    }
+
+    fn push(&mut self, start: usize, end: usize, copy_rows: Option<&'a str>) {
+        let passed = &self.script.as_bytes()[self.counted..start];
+        self.line += passed.iter().filter(|&&byte| byte == b'\n').count();
+        self.counted = start;
+        let text = &self.script[start..end];
+        self.statements.push(Statement { text, line: self.line, offset: start, copy_rows });
+    }
 }

@@ -44,7 +44,7 @@ impl Lock for Session {
                 Line::Holder { holder } => Some(holder),
                 Line::Entry(_) => None,
             });
-            Ok(holders.last())
+            Ok(holders.fold(None, |_, holder| Some(holder)))
         })
         .await
     }

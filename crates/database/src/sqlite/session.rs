@@ -145,6 +145,18 @@ impl Statements for Session {
         .await
     }
 
+    async fn reset(&mut self) -> Result<()> {
+        self.with(|connection| {
+            connection
+                .execute_batch(
+                    "PRAGMA foreign_keys = OFF; PRAGMA defer_foreign_keys = OFF; PRAGMA recursive_triggers = OFF;
+                     PRAGMA legacy_alter_table = OFF; PRAGMA writable_schema = OFF; PRAGMA query_only = OFF;",
+                )
+                .map_err(|cause| error(cause, "cannot reset the session"))
+        })
+        .await
+    }
+
     fn history_table(&self) -> &'static str {
         "\"dbm_history\""
     }

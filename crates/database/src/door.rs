@@ -1,0 +1,105 @@
+use crate::{About, DatabaseUrl, Engine, OtherSession, Result, Session, SourceId};
+use crate::{postgres, sqlite};
+
+/// A database: the one place that chooses the engine.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// On a PostgreSQL server.
+    Postgres(postgres::Server),
+    /// In a SQLite file.
+    Sqlite(sqlite::File),
+}
+
+impl Database {
+    /// The database of a URL. Nothing is opened yet.
+    ///
+    /// # Errors
+    /// For an engine that can be named but not used; there is none today.
+    pub fn new(url: DatabaseUrl) -> Result<Self> {
+        Ok(match url {
+            DatabaseUrl::Postgres(settings) => Self::Postgres(postgres::Server::new(settings)),
+            DatabaseUrl::Sqlite(file) => Self::Sqlite(sqlite::File::new(file.path, file.mode)),
+        })
+    }
+
+    /// Which engine.
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::Postgres(_) => Engine::Postgres,
+            Self::Sqlite(_) => Engine::Sqlite,
+        }
+    }
+
+    /// Its URL. It shows no password when printed.
+    pub fn url(&self) -> DatabaseUrl {
+        match self {
+            Self::Postgres(server) => DatabaseUrl::Postgres(server.settings().clone()),
+            Self::Sqlite(file) => {
+                DatabaseUrl::Sqlite(crate::url::SqliteUrl { path: file.path().to_owned(), mode: file.mode() })
+            }
+        }
+    }
+
+    /// Its name; for SQLite the file's name without its ending.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Postgres(server) => server.database().to_owned(),
+            Self::Sqlite(file) => file.name(),
+        }
+    }
+
+    /// What the server, or the file, says of itself and of us.
+    ///
+    /// # Errors
+    /// What connecting gave.
+    pub async fn about(&self) -> Result<About> {
+        match self {
+            Self::Postgres(server) => server.about().await,
+            Self::Sqlite(file) => file.about().await,
+        }
+    }
+
+    /// Which database it is, with an id of its own given to it now if it needs one. For commands that write.
+    ///
+    /// # Errors
+    /// What connecting or writing gave.
+    pub async fn ensure_source_id(&self) -> Result<SourceId> {
+        match self {
+            Self::Postgres(server) => server.about().await.map(|about| about.source),
+            Self::Sqlite(file) => file.ensure_source_id().await,
+        }
+    }
+
+    /// One connection that stays the same server session for its whole life.
+    ///
+    /// # Errors
+    /// What connecting gave.
+    pub async fn session(&self) -> Result<Box<dyn Session>> {
+        Ok(match self {
+            Self::Postgres(server) => Box::new(server.session().await?),
+            Self::Sqlite(file) => Box::new(file.session().await?),
+        })
+    }
+
+    /// The sessions of others in the database. SQLite cannot tell.
+    ///
+    /// # Errors
+    /// What connecting gave.
+    pub async fn others(&self) -> Result<Vec<OtherSession>> {
+        match self {
+            Self::Postgres(server) => server.others().await,
+            Self::Sqlite(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Ends the sessions of others, and waits until they are gone. On SQLite there is nothing to end.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Permission`] or [`crate::ErrorKind::Busy`] where they cannot be ended.
+    pub async fn end_others(&self) -> Result<()> {
+        match self {
+            Self::Postgres(server) => server.end_others().await,
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+use super::Server;
+use super::session::{first, query};
+use crate::{About, Engine, Error, ErrorKind, Result, SourceId};
+
+impl Server {
+    /// What the server says of itself and of us.
+    ///
+    /// # Errors
+    /// As [`connect`](super::connect).
+    pub async fn about(&self) -> Result<About> {
+        let connection = self.connect(None).await?;
+        let sql = "SELECT current_database(), session_user, r.rolsuper, r.rolsuper OR r.rolcreatedb,
+                          NOT pg_catalog.pg_is_in_recovery()
+                            AND pg_catalog.current_setting('transaction_read_only') = 'off',
+                          pg_catalog.pg_database_size(current_database())
+                     FROM pg_catalog.pg_roles r WHERE r.rolname = session_user";
+        let rows = query(&connection, sql, "cannot ask the server what it is").await?;
+        let Some([Some(database), Some(account), superuser, may_create, may_write, bytes]) =
+            rows.first().map(Vec::as_slice)
+        else {
+            return Err(Error::new(ErrorKind::Internal, "the server does not say who we are"));
+        };
+        let yes = |answer: &Option<String>| answer.as_deref() == Some("t");
+        // A server may keep its identifier from plain accounts; then its address has to do.
+        let identifier = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
+        let identifier = query(&connection, identifier, "").await.ok().and_then(first);
+        let source = match identifier {
+            Some(identifier) => format!("postgres:{identifier}/{database}"),
+            None => {
+                let host = connection.host();
+                format!("postgres:{}:{}/{database}", host.name, host.port)
+            }
+        };
+        let version = connection.server_version().split_whitespace().next().unwrap_or_default().to_owned();
+        let about = About {
+            engine: Engine::Postgres,
+            server_version: version,
+            database: database.clone(),
+            source: SourceId(source),
+            account: account.clone(),
+            superuser: yes(superuser),
+            may_create_databases: yes(may_create),
+            may_write: yes(may_write),
+            bytes: bytes.as_deref().and_then(|bytes| bytes.parse().ok()).unwrap_or_default(),
+        };
+        connection.close().await;
+        Ok(about)
+    }
+}

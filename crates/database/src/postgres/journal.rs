@@ -1,0 +1,120 @@
+use async_trait::async_trait;
+
+use super::Session;
+use super::session::first;
+use crate::{Engine, Entry, Error, ErrorKind, Journal, Result, quote};
+
+/// The namespace of the journal and the marks. In no schema, no archive, no digest.
+pub const NAMESPACE: &str = "dbm";
+
+/// Makes what is missing of the place. Readable for all, so that every account sees that a run is open.
+///
+/// For a restore too, which writes the journal into the database that will take the target's place.
+pub const JOURNAL_SQL: &str = "CREATE SCHEMA IF NOT EXISTS dbm;
+CREATE TABLE IF NOT EXISTS dbm.journal (run text NOT NULL, number integer NOT NULL, entry text NOT NULL,
+ PRIMARY KEY (run, number));
+CREATE TABLE IF NOT EXISTS dbm.committed (run text NOT NULL, part integer NOT NULL, PRIMARY KEY (run, part));
+GRANT USAGE ON SCHEMA dbm TO PUBLIC;
+GRANT SELECT ON dbm.journal, dbm.committed TO PUBLIC;
+";
+
+/// Makes the transaction that it stands in durable, whatever the account's settings are.
+const DURABLE: &str = "SELECT pg_catalog.set_config('synchronous_commit', 'local', true)
+ WHERE pg_catalog.current_setting('synchronous_commit') = 'off';
+";
+
+/// The statement that writes an entry, for a database that has [`JOURNAL_SQL`].
+///
+/// # Errors
+/// [`ErrorKind::Internal`] if the entry cannot be written as JSON.
+pub fn insert_sql(entry: &Entry) -> Result<String> {
+    let text = serde_json::to_string(entry).map_err(|cause| {
+        Error::new(ErrorKind::Internal, "an entry of the journal cannot be written as JSON")
+            .with_source(cause)
+    })?;
+    let literal = |text: &str| quote::literal(Engine::Postgres, text);
+    Ok(format!(
+        "INSERT INTO dbm.journal (run, number, entry) VALUES ({}, {}, {});\n",
+        literal(&entry.run),
+        entry.number,
+        literal(&text)
+    ))
+}
+
+#[async_trait]
+impl Journal for Session {
+    async fn entries(&mut self) -> Result<Vec<Entry>> {
+        let what = "cannot read the journal";
+        if !self.has_table("journal", what).await? {
+            return Ok(Vec::new());
+        }
+        let rows = self.rows("SELECT entry FROM dbm.journal ORDER BY number", what).await?;
+        rows.iter()
+            .map(|row| {
+                let text = row.first().and_then(Option::as_deref).unwrap_or_default();
+                serde_json::from_str(text).map_err(|cause| {
+                    Error::new(ErrorKind::Refused, "a row of dbm.journal is no entry of dbm's journal")
+                        .with_hint("another version of dbm may have written it; read it before you remove it")
+                        .with_source(cause)
+                })
+            })
+            .collect()
+    }
+
+    async fn begin_run(&mut self, first: &Entry) -> Result<()> {
+        let what = "cannot begin the journal";
+        let there = self.has_table("journal", what).await? && self.has_table("committed", what).await?;
+        let sql = format!(
+            "BEGIN; {DURABLE} {} DELETE FROM dbm.journal; DELETE FROM dbm.committed; {} COMMIT",
+            if there { "" } else { JOURNAL_SQL },
+            insert_sql(first)?
+        );
+        if let Err(error) = self.batch(&sql, what).await {
+            self.batch("ROLLBACK", what).await?;
+            return Err(match error.kind() {
+                ErrorKind::Permission => error.with_hint(
+                    "dbm keeps its journal in a schema `dbm` of the database: \
+                     let the account make it (GRANT CREATE ON DATABASE), or make it once as an administrator",
+                ),
+                _ => error,
+            });
+        }
+        self.connection.take_notices();
+        Ok(())
+    }
+
+    async fn append(&mut self, entry: &Entry) -> Result<()> {
+        // Several statements in one message are one transaction.
+        self.batch(&format!("{DURABLE} {}", insert_sql(entry)?), "cannot write the journal").await
+    }
+
+    async fn mark_committed(&mut self, run: &str, group: u32) -> Result<()> {
+        if !self.in_transaction() {
+            return Err(Error::new(ErrorKind::Internal, "no transaction is open to mark as committed"));
+        }
+        let run = quote::literal(Engine::Postgres, run);
+        let sql = format!("INSERT INTO dbm.committed (run, part) VALUES ({run}, {group})");
+        self.batch(&sql, "cannot mark the run as committed").await
+    }
+
+    async fn committed(&mut self, run: &str) -> Result<Vec<u32>> {
+        let what = "cannot read which groups are committed";
+        if !self.has_table("committed", what).await? {
+            return Ok(Vec::new());
+        }
+        let run = quote::literal(Engine::Postgres, run);
+        let sql = format!("SELECT part FROM dbm.committed WHERE run = {run} ORDER BY part");
+        let rows = self.rows(&sql, what).await?;
+        Ok(rows.iter().filter_map(|row| row.first()?.as_deref()?.parse().ok()).collect())
+    }
+}
+
+impl Session {
+    async fn has_table(&self, name: &str, what: &str) -> Result<bool> {
+        let sql = format!(
+            "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+              WHERE n.nspname = '{NAMESPACE}' AND c.relname = '{name}'"
+        );
+        Ok(first(self.rows(&sql, what).await?).is_some())
+    }
+}

@@ -1,0 +1,178 @@
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::session::{STARTED, first, query};
+use super::{Connection, Server, Session};
+use crate::{Engine, Error, ErrorKind, Lock, Result, SessionId, quote};
+
+/// The run's lock, `dbm lock` as a number. Advisory locks are per database, so it needs no name in it.
+const KEY: i64 = i64::from_be_bytes(*b"dbm lock");
+
+/// How long a session that was told to end may take for it.
+const END: Duration = Duration::from_secs(60);
+
+/// A server session behind a pooler is another one in the next transaction.
+pub(super) fn pooler() -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        "the server's session changes between statements: a connection pooler is in between, and no lock holds there",
+    )
+    .with_hint("use the URL of the server itself, or of a pool in session mode")
+}
+
+#[async_trait]
+impl Lock for Session {
+    fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    async fn try_lock(&mut self) -> Result<bool> {
+        self.same_session().await?;
+        if self.locked {
+            return Ok(true);
+        }
+        let sql = format!("SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_try_advisory_lock({KEY})");
+        let rows = self.rows(&sql, "cannot take the lock").await?;
+        let answer = rows.first().map(Vec::as_slice);
+        let Some([Some(pid), Some(got)]) = answer else {
+            return Err(Error::new(ErrorKind::Internal, "the server does not say whether the lock is ours"));
+        };
+        if *pid != self.id.id.to_string() {
+            return Err(pooler());
+        }
+        if got != "t" {
+            return Ok(false);
+        }
+        self.locked = true;
+        self.behind_no_pooler().await?;
+        // For those who find the lock taken. Who named the application in the URL wants to see that name.
+        let name = format!("dbm {}@{}", self.id.client_process, self.id.client_host);
+        if self.server.settings().application_name.is_none() {
+            let name = quote::literal(Engine::Postgres, &name);
+            self.batch(&format!("SET application_name = {name}"), "cannot name the session").await?;
+        }
+        Ok(true)
+    }
+
+    async fn lock_holder(&mut self) -> Result<Option<SessionId>> {
+        let sql = format!(
+            "SELECT l.pid, {STARTED}, a.application_name, coalesce(a.client_hostname, host(a.client_addr), 'local')
+               FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)
+              WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+                AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+                AND l.classid::bigint = {} AND l.objid::bigint = {}",
+            KEY >> 32,
+            KEY & 0xffff_ffff
+        );
+        let rows = self.rows(&sql, "cannot look who holds the lock").await?;
+        let Some([pid, started, application, address]) = rows.first().map(Vec::as_slice) else {
+            return Ok(None);
+        };
+        let named = application.as_deref().and_then(|name| name.strip_prefix("dbm ")?.split_once('@'));
+        let (process, host) = named.unwrap_or(("", address.as_deref().unwrap_or_default()));
+        Ok(Some(SessionId {
+            id: pid.as_deref().and_then(|pid| pid.parse().ok()).unwrap_or_default(),
+            started: started.clone().unwrap_or_default(),
+            client_host: host.to_owned(),
+            client_process: process.parse().unwrap_or_default(),
+        }))
+    }
+
+    async fn unlock(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.locked) {
+            self.rows(&format!("SELECT pg_catalog.pg_advisory_unlock({KEY})"), "cannot give the lock back")
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn end_session(&mut self, orphan: &SessionId) -> Result<bool> {
+        let what = format!("cannot end the session {} of an earlier run", orphan.id);
+        let started = quote::literal(Engine::Postgres, &orphan.started);
+        // The start of another account's session may be hidden from us; then it may be the one.
+        let it = format!("pid = {} AND coalesce({STARTED}, {started}) = {started}", orphan.id);
+        let present = format!("SELECT 1 FROM pg_catalog.pg_stat_activity WHERE {it}");
+        if orphan.id == self.id.id || first(self.rows(&present, &what).await?).is_none() {
+            return Ok(false);
+        }
+        let end = format!(
+            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {it}"
+        );
+        let deadline = Instant::now() + END;
+        while first(self.rows(&present, &what).await?).is_some() {
+            if Instant::now() > deadline {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!("{what}: it has not ended in {} s", END.as_secs()),
+                )
+                .with_hint(format!(
+                    "see what it does: SELECT * FROM pg_stat_activity WHERE pid = {}",
+                    orphan.id
+                )));
+            }
+            self.rows(&end, &what).await.map_err(|error| {
+                error.with_hint(
+                    "run as the account that the earlier run used, or as one with pg_signal_backend",
+                )
+            })?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(true)
+    }
+}
+
+impl Session {
+    async fn same_session(&self) -> Result<()> {
+        let now = first(self.rows("SELECT pg_catalog.pg_backend_pid()", "cannot take the lock").await?);
+        if now == Some(self.id.id.to_string()) { Ok(()) } else { Err(pooler()) }
+    }
+
+    /// A pooler gives the server session that we have just used to the next one who asks. So we ask.
+    async fn behind_no_pooler(&self) -> Result<()> {
+        // Where no second connection is to be had, there is no room for a pooler's tricks either.
+        let Ok(second) = self.server.connect(None).await else { return Ok(()) };
+        let pid = "SELECT pg_catalog.pg_backend_pid()";
+        query(&second, "BEGIN", "cannot look for a pooler").await?;
+        let theirs = first(query(&second, pid, "cannot look for a pooler").await?);
+        let ours = self.same_session().await;
+        query(&second, "ROLLBACK", "cannot look for a pooler").await?;
+        second.close().await;
+        ours?;
+        if theirs == Some(self.id.id.to_string()) { Err(pooler()) } else { Ok(()) }
+    }
+}
+
+/// The lock that keeps two swaps of one database apart, in the database from which the swap is made.
+///
+/// The run's own lock cannot: it belongs to the database that is renamed away, and its session is ended.
+#[derive(Debug)]
+pub struct SwapLock {
+    connection: Connection,
+}
+
+impl SwapLock {
+    /// The connection that holds it, in the maintenance database. Closing it gives the lock back.
+    pub fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    /// Gives it back.
+    pub async fn release(self) {
+        self.connection.close().await;
+    }
+}
+
+/// Takes the swap's lock for the server's database if it is free.
+///
+/// # Errors
+/// As [`Server::maintenance_database`].
+pub async fn swap_lock(server: &Server) -> Result<Option<SwapLock>> {
+    let connection = server.maintenance_database().await?;
+    let hash = blake3::hash(format!("dbm swap {}", server.database()).as_bytes());
+    let mut key = [0; 8];
+    key.copy_from_slice(&hash.as_bytes()[..8]);
+    let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({})", i64::from_be_bytes(key));
+    let got = first(query(&connection, &sql, "cannot take the lock for the swap").await?);
+    Ok((got.as_deref() == Some("t")).then_some(SwapLock { connection }))
+}

@@ -1,0 +1,93 @@
+use std::time::{Duration, Instant};
+
+use super::session::query;
+use super::{Connection, Server};
+use crate::{Engine, Error, ErrorKind, OtherSession, Result, quote};
+
+/// How long the sessions of others may take to end.
+const END: Duration = Duration::from_secs(30);
+
+impl Server {
+    /// The sessions of others in the URL's database.
+    ///
+    /// # Errors
+    /// As [`Server::maintenance_database`].
+    pub async fn others(&self) -> Result<Vec<OtherSession>> {
+        let connection = self.connect(None).await?;
+        let others = self.others_in(&connection, self.database()).await?;
+        connection.close().await;
+        Ok(others)
+    }
+
+    /// Ends the sessions of others in the URL's database, and waits until they are gone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Permission`] for sessions of accounts that are above us; [`ErrorKind::Busy`] where new ones keep coming.
+    pub async fn end_others(&self) -> Result<()> {
+        let connection = self.connect(None).await?;
+        self.end_others_in(&connection, self.database()).await?;
+        connection.close().await;
+        Ok(())
+    }
+
+    /// The sessions of others in a database, through a connection to any database of the server.
+    ///
+    /// # Errors
+    /// What asking the server gave.
+    pub async fn others_in(&self, connection: &Connection, database: &str) -> Result<Vec<OtherSession>> {
+        let sql = format!(
+            "SELECT pid, coalesce(usename, ''), coalesce(application_name, ''),
+                    coalesce(client_hostname, host(client_addr), 'local'),
+                    coalesce(to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), '')
+               FROM pg_catalog.pg_stat_activity
+              WHERE datname = {} AND pid <> pg_catalog.pg_backend_pid()
+                AND coalesce(backend_type, 'client backend') IN ('client backend', 'walsender')
+              ORDER BY backend_start, pid",
+            quote::literal(Engine::Postgres, database)
+        );
+        let rows = query(connection, &sql, "cannot ask the server who else is connected").await?;
+        let others = rows.into_iter().filter_map(|row| {
+            let mut values = row.into_iter().map(Option::unwrap_or_default);
+            Some(OtherSession {
+                id: values.next()?.parse().ok()?,
+                account: values.next()?,
+                application: values.next()?,
+                address: values.next()?,
+                since: values.next()?,
+            })
+        });
+        Ok(others.filter(|other| !self.is_own(other.id)).collect())
+    }
+
+    /// Ends the sessions of others in a database, through a connection to any database of the server.
+    ///
+    /// # Errors
+    /// As [`Server::end_others`].
+    pub async fn end_others_in(&self, connection: &Connection, database: &str) -> Result<()> {
+        let deadline = Instant::now() + END;
+        loop {
+            let others = self.others_in(connection, database).await?;
+            let Some(one) = others.first() else { return Ok(()) };
+            if Instant::now() > deadline {
+                let OtherSession { account, application, address, .. } = one;
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!(
+                        "sessions in `{database}` keep coming back: {account} ({application}) from {address}"
+                    ),
+                )
+                .with_hint("stop that program, and try again"));
+            }
+            let pids: Vec<String> = others.iter().map(|other| other.id.to_string()).collect();
+            let sql = format!(
+                "SELECT pg_catalog.pg_terminate_backend(pid) FROM unnest(ARRAY[{}]::int[]) AS pid",
+                pids.join(",")
+            );
+            let what = format!("cannot end the sessions of others in `{database}`");
+            query(connection, &sql, &what).await.map_err(|error| {
+                error.with_hint("ask an administrator for GRANT pg_signal_backend, or stop those programs")
+            })?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}

@@ -1,0 +1,270 @@
+use std::pin::pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{SinkExt as _, TryStreamExt as _};
+use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::ErrorPosition;
+
+use super::{Connection, Server, server::Own, tls};
+use crate::script::{self, Statement};
+use crate::{Canceller, Engine, Error, ErrorKind, Ran, Result, Rows, SessionId, Statements};
+
+/// How the server writes when a session began, so that two of the same number are told apart.
+pub(super) const STARTED: &str =
+    "pg_catalog.to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+
+/// The rows of a `COPY` go to the server in pieces of so many bytes.
+const PIECE: usize = 64 * 1024;
+
+/// One connection to a PostgreSQL server that stays the same server session.
+pub struct Session {
+    pub(super) server: Server,
+    pub(super) connection: Connection,
+    pub(super) id: SessionId,
+    pub(super) locked: bool,
+    /// Keeps the session's number among those of this process.
+    pub(super) _own: Own,
+    canceller: Canceller,
+    /// The open transaction's number, and how long it waits for locks.
+    transaction: Option<(String, Option<Duration>)>,
+}
+
+impl Session {
+    /// Opens one in the URL's database.
+    pub(super) async fn open(server: &Server) -> Result<Self> {
+        let connection = server.connect(None).await?;
+        let settings = server.settings();
+        let tls = if connection.host().is_socket() || settings.ssl_mode == super::SslMode::Disable {
+            None
+        } else {
+            Some(tls::connector(settings).await?)
+        };
+        let canceller = Canceller::postgres(connection.cancel_token(), tls);
+        if connection.major_version() >= 14 {
+            // A server on a system that cannot look says so with an error, and does without.
+            let _ = connection.batch_execute("SET client_connection_check_interval = '5s'").await;
+        }
+        let sql = format!(
+            "SELECT pid, {STARTED} FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()"
+        );
+        let rows = query(&connection, &sql, "cannot ask the server who we are").await?;
+        let (pid, started) = match rows.into_iter().next().map(<[Option<String>; 2]>::try_from) {
+            Some(Ok([Some(pid), Some(started)])) => (pid, started),
+            _ => return Err(Error::new(ErrorKind::Internal, "the server does not know our session")),
+        };
+        let pid: i64 = pid.parse().unwrap_or_default();
+        let id = SessionId {
+            id: pid,
+            started,
+            client_host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            client_process: std::process::id(),
+        };
+        let own = server.own(pid);
+        Ok(Self {
+            server: server.clone(),
+            connection,
+            id,
+            locked: false,
+            _own: own,
+            canceller,
+            transaction: None,
+        })
+    }
+
+    pub(super) async fn rows(&self, sql: &str, what: &str) -> Result<Rows> {
+        query(&self.connection, sql, what).await
+    }
+
+    pub(super) async fn batch(&self, sql: &str, what: &str) -> Result<()> {
+        let outcome = self.connection.batch_execute(sql).await;
+        outcome.map_err(|cause| self.connection.error(cause, what))
+    }
+
+    /// An error of a statement, with the line of the script that the server points at.
+    fn failed(&self, cause: tokio_postgres::Error, statement: &Statement<'_>) -> Error {
+        let position = cause.as_db_error().and_then(|answer| match answer.position() {
+            Some(ErrorPosition::Original(place)) => usize::try_from(*place).ok(),
+            _ => None,
+        });
+        let error = self.connection.error(cause, "");
+        match position {
+            Some(place) => {
+                let before = statement.text.chars().take(place.saturating_sub(1));
+                error.with_line(statement.line + before.filter(|&character| character == '\n').count())
+            }
+            None => error,
+        }
+    }
+
+    pub(super) fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    async fn send(&mut self, statement: &Statement<'_>) -> Result<u64, tokio_postgres::Error> {
+        if let Some(rows) = statement.copy_rows {
+            let sink = self.connection.copy_in::<_, Bytes>(statement.text).await?;
+            let mut sink = pin!(sink);
+            for piece in rows.as_bytes().chunks(PIECE) {
+                sink.send(Bytes::copy_from_slice(piece)).await?;
+            }
+            return sink.finish().await;
+        }
+        if script::copies_to_client(statement.text) {
+            let mut rows = pin!(self.connection.copy_out(statement.text).await?);
+            let mut count = 0;
+            while rows.try_next().await?.is_some() {
+                count += 1;
+            }
+            return Ok(count);
+        }
+        let mut messages = pin!(self.connection.simple_query_raw(statement.text).await?);
+        let mut rows = 0;
+        while let Some(message) = messages.try_next().await? {
+            if let SimpleQueryMessage::CommandComplete(count) = message {
+                rows = count;
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// Reads all rows of a query, as text.
+pub(super) async fn query(connection: &Connection, sql: &str, what: &str) -> Result<Rows> {
+    let messages = connection.simple_query(sql).await.map_err(|cause| connection.error(cause, what))?;
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+        }
+        _ => None,
+    });
+    Ok(rows.collect())
+}
+
+/// The first value of the first row.
+pub(super) fn first(rows: Rows) -> Option<String> {
+    rows.into_iter().next()?.into_iter().next()?
+}
+
+fn milliseconds(lock_timeout: Option<Duration>) -> u128 {
+    // A timeout of 0 would be none at all.
+    lock_timeout.map_or(0, |timeout| timeout.as_millis().clamp(1, i32::MAX.unsigned_abs().into()))
+}
+
+#[async_trait]
+impl Statements for Session {
+    fn engine(&self) -> Engine {
+        Engine::Postgres
+    }
+
+    async fn run(&mut self, statement: &Statement<'_>) -> Result<Ran> {
+        self.connection.take_notices();
+        let sent = Box::pin(self.send(statement)).await;
+        let rows = sent.map_err(|cause| self.failed(cause, statement))?;
+        let notices = self.connection.take_notices();
+        let notices =
+            notices.iter().map(|notice| format!("{}: {}", notice.severity(), notice.message())).collect();
+        Ok(Ran { rows: Some(rows), notices })
+    }
+
+    async fn execute(&mut self, sql: &str) -> Result<()> {
+        self.batch(sql, "").await
+    }
+
+    async fn query(&mut self, sql: &str) -> Result<Rows> {
+        self.rows(sql, "").await
+    }
+
+    async fn begin(&mut self, lock_timeout: Option<Duration>) -> Result<()> {
+        let sql = format!(
+            "BEGIN; SET LOCAL lock_timeout = {};
+             SELECT pg_catalog.set_config('synchronous_commit', 'local', true)
+              WHERE pg_catalog.current_setting('synchronous_commit') = 'off';
+             SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current()",
+            milliseconds(lock_timeout)
+        );
+        let rows = self.rows(&sql, "cannot begin a transaction").await?;
+        let last = rows.into_iter().next_back().map(<[Option<String>; 2]>::try_from);
+        let Some(Ok([Some(pid), Some(number)])) = last else {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "the server does not say which transaction has begun",
+            ));
+        };
+        if pid != self.id.id.to_string() {
+            self.rollback().await?;
+            return Err(super::lock::pooler());
+        }
+        self.transaction = Some((number, lock_timeout));
+        Ok(())
+    }
+
+    async fn check_deferred(&mut self) -> Result<()> {
+        self.batch("SET CONSTRAINTS ALL IMMEDIATE", "").await?;
+        // What is deferred from its start on is to be so again for the next file.
+        let sql =
+            "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')
+                     FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace
+                    WHERE c.condeferred";
+        match first(self.rows(sql, "cannot read the deferred constraints").await?) {
+            Some(names) => self.batch(&format!("SET CONSTRAINTS {names} DEFERRED"), "").await,
+            None => Ok(()),
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        // A transaction that has failed answers COMMIT with a rollback and without an error, so ask first.
+        let rows = self.rows("SELECT pg_catalog.txid_current_if_assigned()", "cannot commit").await?;
+        let now = first(rows);
+        match self.transaction.take() {
+            Some((begun, _)) if now.as_ref() == Some(&begun) => self.batch("COMMIT", "cannot commit").await,
+            _ => Err(Error::new(
+                ErrorKind::Refused,
+                "a statement has ended the transaction that it was run in, so it is not known what is committed",
+            )
+            .with_hint("write `-- dbm: no-transaction` into files that begin or commit transactions themselves")),
+        }
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        self.transaction = None;
+        self.batch("ROLLBACK", "cannot roll back").await
+    }
+
+    async fn set_lock_timeout(&mut self, lock_timeout: Option<Duration>) -> Result<()> {
+        let sql = match lock_timeout {
+            Some(_) => format!("SET lock_timeout = {}", milliseconds(lock_timeout)),
+            None => "RESET lock_timeout".to_owned(),
+        };
+        self.batch(&sql, "cannot set how long to wait for locks").await
+    }
+
+    async fn reset(&mut self) -> Result<()> {
+        let mut sql = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; \
+                       DISCARD SEQUENCES; DISCARD TEMP; SET statement_timeout = 0; SET lock_timeout = 0; \
+                       SET idle_in_transaction_session_timeout = 0;"
+            .to_owned();
+        for (since, set) in [
+            (14, "SET idle_session_timeout = 0; "),
+            (14, "SET client_connection_check_interval = '5s'; "),
+            (17, "SET transaction_timeout = 0; "),
+        ] {
+            if self.connection.major_version() >= since {
+                sql.push_str(set);
+            }
+        }
+        if let Some((_, lock_timeout)) = &self.transaction {
+            sql.push_str(&format!("SET LOCAL lock_timeout = {}", milliseconds(*lock_timeout)));
+        }
+        self.batch(&sql, "cannot reset the session").await
+    }
+
+    fn history_table(&self) -> &'static str {
+        "\"public\".\"dbm_history\""
+    }
+
+    fn canceller(&self) -> Canceller {
+        self.canceller.clone()
+    }
+}

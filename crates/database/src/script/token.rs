@@ -1,0 +1,84 @@
+use super::line_of;
+use crate::{Error, ErrorKind};
+
+/// What a token is, as far as cutting and classifying need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A key word or a plain identifier.
+    Word,
+    /// A quoted identifier.
+    Name,
+    /// A string, with its quotes.
+    Text,
+    /// A number, a parameter, or what looks like one.
+    Number,
+    /// One character of anything else.
+    Sign(u8),
+}
+
+/// A token and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// Something that is opened and never closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unfinished {
+    pub(super) what: &'static str,
+    pub(super) start: usize,
+}
+
+impl Unfinished {
+    pub(super) fn in_script(self, script: &str) -> Error {
+        let line = line_of(script, self.start);
+        Error::new(ErrorKind::Usage, format!("line {line}: {} that begins here does not end", self.what))
+            .with_hint("close it, or see whether the file was cut off")
+    }
+}
+
+/// A token with its text, for those who look at what a statement says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lexeme<'a> {
+    pub(super) kind: Kind,
+    pub(super) text: &'a str,
+}
+
+impl Lexeme<'_> {
+    /// Whether it is that key word, which is given in capitals.
+    pub(super) fn is(&self, word: &str) -> bool {
+        self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word)
+    }
+
+    pub(super) fn is_sign(&self, sign: u8) -> bool {
+        self.kind == Kind::Sign(sign)
+    }
+
+    /// The identifier that it is, folded and without quotes.
+    pub(super) fn identifier(&self) -> Option<String> {
+        match self.kind {
+            Kind::Word => Some(self.text.to_ascii_lowercase()),
+            Kind::Name => {
+                let inner = self.text.get(1..self.text.len().checked_sub(1)?)?;
+                Some(match self.text.as_bytes()[0] {
+                    b'"' => inner.replace("\"\"", "\""),
+                    b'`' => inner.replace("``", "`"),
+                    _ => inner.to_owned(),
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether the lexemes begin with these key words.
+pub(super) fn begins(lexemes: &[Lexeme<'_>], words: &[&str]) -> bool {
+    lexemes.len() >= words.len() && lexemes.iter().zip(words).all(|(lexeme, word)| lexeme.is(word))
+}
+
+/// Whether the lexemes hold these key words, one after the other, anywhere.
+pub(super) fn holds(lexemes: &[Lexeme<'_>], words: &[&str]) -> bool {
+    lexemes.windows(words.len()).any(|window| begins(window, words))
+}
