@@ -1,2 +1,101 @@
-//! placeholder
-fn main() {}
+//! The command line of dbm: arguments, configuration, progress, output and the audit log.
+//!
+//! It decides nothing about databases: it asks the crates to its left and shows what they answer.
+
+mod arguments;
+mod ask;
+mod audit;
+mod commands;
+mod configuration;
+mod connection;
+mod context;
+mod error;
+mod output;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use serde_json::json;
+
+use arguments::Arguments;
+use configuration::{Configuration, Environment};
+use context::Context;
+use error::{CommandError, Meaning, Result};
+use output::Output;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    let global = &arguments.global;
+    let output = Output::new(global.json, global.quiet, global.no_color);
+    let command = arguments.command.word();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output.error(&format!("error: cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(Box::pin(run(arguments, output.clone())));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            fail(&error, command, &output);
+            ExitCode::from(error.meaning.exit_code())
+        }
+    }
+}
+
+async fn run(arguments: Arguments, output: Output) -> Result<()> {
+    let Arguments { global, command } = arguments;
+    let mut flags = global.flags();
+    command.add_flags(&mut flags);
+    let current = std::env::current_dir()
+        .map_err(|error| CommandError::usage(format!("the current folder cannot be used: {error}")))?;
+    let word = command.word();
+    let configuration = match &command {
+        // They need no configuration, and must work beside a broken one.
+        arguments::Command::Password(_)
+        | arguments::Command::Completions(_)
+        | arguments::Command::Man(_)
+        | arguments::Command::Init(_) => Configuration::none(&current),
+        _ => Configuration::read(flags, global.config.as_deref(), Environment::of_process(), &current)?,
+    };
+    for warning in &configuration.warnings {
+        output.warn(warning);
+    }
+    let cancel = signals::watch(output.clone())
+        .map_err(|error| CommandError::failed(format!("signals cannot be watched: {error}")))?;
+    let context = Context { output, configuration, command: word, yes: global.yes, cancel };
+    commands::run(command, &context).await
+}
+
+/// Says what failed, on stderr and with `--json` on stdout too.
+fn fail(error: &CommandError, command: &str, output: &Output) {
+    if error.reported {
+        return;
+    }
+    for line in error.lines() {
+        output.error(&line);
+    }
+    if output.json {
+        output.document(&output.scrub_values(&json!({ "command": command, "error": error.json() })));
+    }
+}
+
+/// Clap's own answers: help and version on stdout with 0, mistakes on stderr with 2.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _gone = error.print();
+        return ExitCode::SUCCESS;
+    }
+    // An argument in the wrong place may be a URL with its password.
+    let output = Output::new(false, false, true);
+    let text = error.render().to_string();
+    output.error(text.trim_end());
+    ExitCode::from(Meaning::Usage.exit_code())
+}

@@ -1,0 +1,156 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::configuration::Flags;
+
+/// Backup-and-restore focused migrations for PostgreSQL and SQLite.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dbm",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    about = "Migrations that can always be taken back: every run backs up, verifies, and restores on failure",
+    after_help = "Examples:
+  dbm init                        a dbm.toml and the folders
+  dbm new \"add orders\"            the next migration and its rollback
+  dbm migrate --safe              back up, apply, verify; put back on failure
+  dbm backup                      one archive, restorable with zstd and psql or sqlite3 alone
+  dbm restore latest              at three in the morning
+
+The database is given by --url, --url-file, DATABASE_URL, .env or dbm.toml, in this order.
+Exit codes: 0 done and checked; 1 failed, nothing changed; 2 usage; 3 failed and put back;
+4 needs a person; 5 check or status found something; 75 another run holds the lock."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The database: postgres://user@host:5432/name or sqlite:path/to/file
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+    /// A file that holds the URL, so that no process list shows it
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "url")]
+    url_file: Option<String>,
+    /// Where archives live: a folder
+    #[arg(long, global = true, value_name = "FOLDER")]
+    store: Option<String>,
+    /// The folder of migrations
+    #[arg(long, global = true, value_name = "FOLDER")]
+    migrations: Option<String>,
+    /// The folder of rollbacks
+    #[arg(long, global = true, value_name = "FOLDER", id = "rollback_folder")]
+    rollbacks: Option<String>,
+    /// The configuration, instead of the nearest dbm.toml upwards from here
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where migration.log is written
+    #[arg(long, global = true, value_name = "FOLDER")]
+    log_dir: Option<String>,
+    /// How many workers read, write and compress
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
+    /// One JSON document on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Only answers and errors, no talk
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// No colours (NO_COLOR does the same)
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Answer yes to every question
+    #[arg(long, short, global = true)]
+    pub(crate) yes: bool,
+}
+
+impl Global {
+    /// What of it belongs to the configuration.
+    pub(crate) fn flags(&self) -> Flags {
+        let mut flags: Flags = BTreeMap::new();
+        let texts = [
+            ("url", &self.url),
+            ("url_file", &self.url_file),
+            ("store", &self.store),
+            ("migrations", &self.migrations),
+            ("rollback", &self.rollbacks),
+            ("log_dir", &self.log_dir),
+        ];
+        for (name, value) in texts {
+            if let Some(value) = value {
+                flags.insert(name, value.clone());
+            }
+        }
+        if let Some(jobs) = self.jobs {
+            flags.insert("jobs", jobs.to_string());
+        }
+        flags
+    }
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a dbm.toml, the folders, a .env.example and a .gitignore
+    Init(commands::init::Init),
+    /// Write the next migration and its rollback, to be filled in
+    #[command(visible_alias = "revision")]
+    New(commands::new::New),
+    /// Encode, hash or make up a password
+    Password(commands::password::Password),
+    /// Print the completions of a shell
+    Completions(commands::completions::Completions),
+    /// Write the man pages into a folder
+    Man(commands::man::Man),
+}
+
+impl Command {
+    /// Its word, for the log and `--json`.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Init(_) => "init",
+            Self::New(_) => "new",
+            Self::Password(_) => "password",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
+
+    /// What of its own flags belongs to the configuration.
+    pub(crate) fn add_flags(&self, flags: &mut Flags) {
+        match self {
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_an_example() {
+        for verb in Arguments::command().get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("dbm {}", verb.get_name())), "{} has no example", verb.get_name());
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! `logs/migration.log`: what an auditor reads. One JSON object a line, each written at once.
+
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+use tracing::field::{Field, Visit};
+use tracing_appender::rolling::RollingFileAppender;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::registry::Registry;
+
+use crate::error::{CommandError, Result};
+use crate::output::Output;
+
+/// The file's name.
+pub(crate) const NAME: &str = "migration.log";
+
+/// Our own lines; other events of dbm's crates are logged as notes.
+const TARGET: &str = "dbm::audit";
+
+/// What stands in every line of one command.
+#[derive(Clone)]
+pub(crate) struct Audit {
+    path: PathBuf,
+    constant: Arc<Map<String, Value>>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Audit {
+    /// Opens the log, or says why a changing command must not start.
+    pub(crate) fn open(folder: &Path, command: &str, database: &str, output: &Output) -> Result<Self> {
+        let path = folder.join(NAME);
+        let unwritable = |error: std::io::Error| {
+            CommandError::failed(format!("the log `{}` cannot be written: {error}", path.display())).hint(
+                "nothing was started: mend the folder's permissions, or name another with --log-dir FOLDER",
+            )
+        };
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(unwritable)?;
+        // The appender would make it readable for everybody.
+        std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(unwritable)?;
+        let appender = RollingFileAppender::builder()
+            .rotation(tracing_appender::rolling::Rotation::NEVER)
+            .filename_prefix(NAME)
+            .build(folder)
+            .map_err(|error| unwritable(std::io::Error::other(error)))?;
+        let mut constant = Map::new();
+        constant.insert("command".to_owned(), command.into());
+        constant.insert("who".to_owned(), who().into());
+        constant.insert("host".to_owned(), host().into());
+        constant.insert("process".to_owned(), std::process::id().into());
+        constant.insert("database".to_owned(), database.into());
+        constant.insert("dbm".to_owned(), env!("CARGO_PKG_VERSION").into());
+        let audit = Self { path, constant: Arc::new(constant), failed: Arc::default() };
+        let lines = Lines {
+            appender: Mutex::new(appender),
+            constant: Arc::clone(&audit.constant),
+            failed: Arc::clone(&audit.failed),
+            output: output.clone(),
+        };
+        // One command a process: a second one cannot be set, and none is asked for.
+        let _second = tracing::subscriber::set_global_default(Registry::default().with(lines));
+        Ok(audit)
+    }
+
+    /// Writes one line with these fields, besides time, who, host, database and command.
+    pub(crate) fn record(&self, fields: &Value) {
+        tracing::info!(target: TARGET, record = %fields);
+    }
+
+    /// Where the log is, if a line could not be written after all.
+    pub(crate) fn failure(&self) -> Option<&Path> {
+        self.failed.load(Ordering::Relaxed).then_some(self.path.as_path())
+    }
+}
+
+/// Who runs this: the account, and whom `sudo` stands in for.
+pub(crate) fn who() -> String {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let uid = rustix::process::getuid().as_raw();
+    let user = variable("USER").or_else(|| variable("LOGNAME")).or_else(|| account(uid));
+    let user = user.unwrap_or_else(|| format!("uid {uid}"));
+    match variable("SUDO_USER") {
+        Some(behind) if behind != user => format!("{behind} as {user}"),
+        _ => user,
+    }
+}
+
+fn account(uid: u32) -> Option<String> {
+    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = accounts.lines().find(|line| line.split(':').nth(2) == Some(&uid.to_string()))?;
+    line.split(':').next().map(str::to_owned)
+}
+
+/// The host's own name.
+pub(crate) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Turns events into lines.
+struct Lines {
+    appender: Mutex<RollingFileAppender>,
+    constant: Arc<Map<String, Value>>,
+    failed: Arc<AtomicBool>,
+    output: Output,
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
+        let metadata = event.metadata();
+        let mut fields = Fields(Map::new());
+        event.record(&mut fields);
+        let own = if metadata.target() == TARGET {
+            let text = fields.0.get("record").and_then(Value::as_str).unwrap_or_default();
+            serde_json::from_str(text).unwrap_or_default()
+        } else if is_ours(metadata.target()) && *metadata.level() <= tracing::Level::INFO {
+            json!({
+                "step": "note",
+                "level": metadata.level().as_str().to_lowercase(),
+                "room": metadata.target(),
+                "note": fields.0,
+            })
+        } else {
+            return;
+        };
+        let mut line = Map::new();
+        line.insert("time".to_owned(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).into());
+        if let Value::Object(own) = own {
+            line.extend(own);
+        }
+        line.extend(self.constant.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let mut text = self.output.scrub_values(&Value::Object(line)).to_string();
+        text.push('\n');
+        // One write: lines of several processes do not mix, and a crash leaves whole ones.
+        let mut appender = self.appender.lock().unwrap_or_else(PoisonError::into_inner);
+        if appender.write_all(text.as_bytes()).and_then(|()| appender.flush()).is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn is_ours(target: &str) -> bool {
+    let room = target.split("::").next().unwrap_or_default();
+    ["helpers", "database", "backup", "migrate", "dbm"].contains(&room)
+}
+
+/// An event's fields as JSON.
+struct Fields(Map<String, Value>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}").into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}

@@ -1,0 +1,120 @@
+//! `dbm.toml`: found upwards from the current folder, with no key that dbm does not know.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::keys::{self, Shape};
+use super::placeholders::Placeholders;
+use crate::error::{CommandError, Result};
+
+/// The file's name.
+pub(crate) const NAME: &str = "dbm.toml";
+
+/// What a `dbm.toml` says.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    /// By key, as text.
+    pub(crate) values: BTreeMap<&'static str, String>,
+    pub(crate) placeholders: Placeholders,
+}
+
+/// The nearest `dbm.toml` in `folder` or above it.
+pub(crate) fn find(folder: &Path) -> Option<PathBuf> {
+    folder.ancestors().map(|folder| folder.join(NAME)).find(|path| path.is_file())
+}
+
+/// Reads a file's text; `path` is for the messages.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<File> {
+    let wrong = |message: String| CommandError::usage(format!("{message} in `{}`", path.display()));
+    let table: Table = text.parse().map_err(|error: toml::de::Error| {
+        // The parser's own rendering quotes the line, and the line may be the URL.
+        let at = error.span().map_or(String::new(), |span| {
+            let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
+            format!("line {line} of ")
+        });
+        CommandError::usage(format!("{at}`{}` is not TOML: {}", path.display(), error.message()))
+            .hint("text stands in quotes: store = \"backups\"")
+    })?;
+    let mut file = File::default();
+    for (name, value) in table {
+        if name == "placeholders" {
+            file.placeholders = Placeholders::parse(value).map_err(wrong)?;
+            continue;
+        }
+        let Some(key) = keys::find(&name) else {
+            let known = keys::KEYS.iter().map(|key| key.name).chain(["placeholders"]);
+            let error = wrong(format!("unknown key `{name}`"));
+            return Err(match keys::nearest(&name, known.clone()) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint(format!("known keys: {}", known.collect::<Vec<_>>().join(", "))),
+            });
+        };
+        let text = match (key.shape, value) {
+            (Shape::Text | Shape::Path | Shape::Duration, Value::String(text)) => text,
+            (Shape::Number, Value::Integer(number)) => number.to_string(),
+            (Shape::Truth, Value::Boolean(truth)) => truth.to_string(),
+            (shape, value) => {
+                return Err(wrong(format!("`{name}` is {}, not {}", kind(&value), wanted(shape))));
+            }
+        };
+        file.values.insert(key.name, text);
+    }
+    Ok(file)
+}
+
+fn wanted(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Text | Shape::Path => "text in quotes",
+        Shape::Number => "a whole number",
+        Shape::Truth => "true or false",
+        Shape::Duration => "a duration in quotes, such as \"5s\"",
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "text",
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number with a fraction",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        format!("{:?}", parse(Path::new("dbm.toml"), text).unwrap_err())
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_the_nearest() {
+        assert_eq!(
+            refusal("stor = \"x\""),
+            "error: unknown key `stor` in `dbm.toml`\nhint: did you mean `store`?"
+        );
+        assert!(refusal("[section]\nx = 1").contains("known keys: url, url_file, store"));
+    }
+
+    #[test]
+    fn a_value_of_another_shape_is_an_error() {
+        assert_eq!(refusal("jobs = \"2\""), "error: `jobs` is text, not a whole number in `dbm.toml`");
+        assert_eq!(
+            refusal("store = 2"),
+            "error: `store` is a whole number, not text in quotes in `dbm.toml`"
+        );
+    }
+
+    #[test]
+    fn a_broken_file_is_named_without_its_text() {
+        let refusal = refusal("jobs = 1\nurl = postgres://me:hunter2@host/db");
+        assert!(refusal.starts_with("error: line 2 of `dbm.toml` is not TOML"), "{refusal}");
+        assert!(!refusal.contains("hunter2"), "{refusal}");
+    }
+}

@@ -1,0 +1,107 @@
+//! Every setting there is, in one table: its key in `dbm.toml`, its environment variable, its kind and default.
+
+/// What a value looks like in `dbm.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A string.
+    Text,
+    /// A string that is a path, relative to where it was given.
+    Path,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Truth,
+    /// A string such as `500ms`, `5s`, `2min`.
+    Duration,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) variable: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) default: Option<&'static str>,
+}
+
+const fn key(name: &'static str, variable: &'static str, shape: Shape, default: Option<&'static str>) -> Key {
+    Key { name, variable, shape, default }
+}
+
+/// All of them. `dbm.toml` in the checkout documents each; a test compares the two.
+pub(crate) const KEYS: &[Key] = &[
+    key("url", "DATABASE_URL", Shape::Text, None),
+    key("url_file", "DBM_URL_FILE", Shape::Path, None),
+    key("store", "DBM_STORE", Shape::Path, Some("backups")),
+    key("migrations", "DBM_MIGRATIONS", Shape::Path, Some("migrations")),
+    key("rollback", "DBM_ROLLBACK", Shape::Path, Some("rollback")),
+    key("log_dir", "DBM_LOG_DIR", Shape::Path, Some("logs")),
+    key("jobs", "DBM_JOBS", Shape::Number, Some("2")),
+    key("level", "DBM_LEVEL", Shape::Number, Some("1")),
+    key("lock_wait", "DBM_LOCK_WAIT", Shape::Duration, Some("0s")),
+    key("lock_timeout", "DBM_LOCK_TIMEOUT", Shape::Duration, Some("5s")),
+    key("lock_retries", "DBM_LOCK_RETRIES", Shape::Number, Some("10")),
+    key("fence", "DBM_FENCE", Shape::Truth, Some("false")),
+    key("accept_lost_writes", "DBM_ACCEPT_LOST_WRITES", Shape::Truth, Some("false")),
+];
+
+/// Environment variables that are read besides those of [`KEYS`].
+pub(crate) const OTHER_VARIABLES: &[&str] = &["DBM_CONFIG", "DBM_PASSWORD", "DBM_PASSWORD_FILE"];
+
+/// The setting of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The known word that is nearest to an unknown one, if any is near enough to be meant.
+pub(crate) fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|word| (distance(unknown, word), word))
+        .filter(|(distance, word)| *distance <= word.len().max(3) / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+/// Levenshtein's distance between two words.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in other.iter().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = (diagonal + usize::from(a != *b)).min(above + 1).min(row[j] + 1);
+            diagonal = above;
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_found_only_if_it_is_near() {
+        let known = || KEYS.iter().map(|key| key.name);
+        assert_eq!(nearest("stor", known()), Some("store"));
+        assert_eq!(nearest("lock-timeout", known()), Some("lock_timeout"));
+        assert_eq!(nearest("colour", known()), None);
+    }
+
+    #[test]
+    fn the_checkout_documents_every_key() {
+        let file = include_str!("../../../../dbm.toml");
+        for key in KEYS {
+            assert!(
+                file.lines()
+                    .any(|line| line.trim_start_matches("# ").starts_with(&format!("{} = ", key.name))),
+                "{} is not in dbm.toml",
+                key.name
+            );
+            assert!(file.contains(key.variable), "{} is not in dbm.toml", key.variable);
+        }
+    }
+}

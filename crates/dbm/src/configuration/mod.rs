@@ -1,0 +1,314 @@
+//! What the user wants: flags, then the environment, then `.env`, then `dbm.toml`, then defaults.
+
+mod dotenv;
+mod file;
+mod keys;
+mod placeholders;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use file::NAME as FILE_NAME;
+pub(crate) use placeholders::Placeholders;
+
+use crate::error::{CommandError, Result, io};
+use keys::{KEYS, Shape};
+
+/// Where a value was given, for messages and for what relative paths are relative to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Flag,
+    Environment,
+    DotEnv(PathBuf),
+    File(PathBuf),
+    Default,
+}
+
+/// A value and where it was given.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) value: String,
+    pub(crate) origin: Origin,
+}
+
+/// Flags by key; those that were not given are missing.
+pub(crate) type Flags = BTreeMap<&'static str, String>;
+
+/// The environment, with what `.env` adds to it.
+#[derive(Clone, Default)]
+pub(crate) struct Environment {
+    process: BTreeMap<String, String>,
+    dotenv: BTreeMap<String, String>,
+    dotenv_path: PathBuf,
+}
+
+impl Environment {
+    /// The process's own variables. Those that are no UTF-8 are none of ours.
+    pub(crate) fn of_process() -> Self {
+        let process = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self { process: process.collect(), ..Self::default() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
+        let process = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self { process: process.collect(), ..Self::default() }
+    }
+
+    /// A variable; an empty one is as good as none.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.given(name).map(|(value, _)| value)
+    }
+
+    fn given(&self, name: &str) -> Option<(&str, Origin)> {
+        let filled = |value: &&String| !value.is_empty();
+        if let Some(value) = self.process.get(name).filter(filled) {
+            return Some((value, Origin::Environment));
+        }
+        let value = self.dotenv.get(name).filter(filled)?;
+        Some((value, Origin::DotEnv(self.dotenv_path.clone())))
+    }
+}
+
+/// Everything that was configured, each value with its origin.
+pub(crate) struct Configuration {
+    /// The `dbm.toml` that was found.
+    pub(crate) file: Option<PathBuf>,
+    /// The folder of that file, else the current one.
+    pub(crate) root: PathBuf,
+    pub(crate) placeholders: Placeholders,
+    pub(crate) environment: Environment,
+    /// What deserves a warning but stops nothing.
+    pub(crate) warnings: Vec<String>,
+    current: PathBuf,
+    values: BTreeMap<&'static str, Given>,
+}
+
+impl Configuration {
+    /// Reads the files and lays flags and environment over them.
+    pub(crate) fn read(
+        flags: Flags,
+        config: Option<&Path>,
+        mut environment: Environment,
+        current: &Path,
+    ) -> Result<Self> {
+        let named = config.map(Path::to_owned).or_else(|| environment.get("DBM_CONFIG").map(PathBuf::from));
+        let file = match named {
+            Some(path) => Some(current.join(path)),
+            None => file::find(current),
+        };
+        let root = file.as_deref().and_then(Path::parent).unwrap_or(current).to_owned();
+        let dotenv = root.join(".env");
+        if let Some(text) = read_optional(&dotenv)? {
+            environment.dotenv = dotenv::parse(&text).map_err(|error| {
+                CommandError::usage(format!("`{}` cannot be read: {error}", dotenv.display()))
+                    .hint("each line is NAME=value; quote a value that holds blanks or `#`")
+            })?;
+            environment.dotenv_path = dotenv;
+        }
+        let (text, path) = match &file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| CommandError {
+                    meaning: crate::error::Meaning::Usage,
+                    ..io("read", path)(error)
+                })?;
+                (text, path.clone())
+            }
+            None => (String::new(), PathBuf::new()),
+        };
+        let read = file::parse(&path, &text)?;
+        let warnings = misspelt(&environment);
+        let mut values = BTreeMap::new();
+        for key in KEYS {
+            let flag = flags.get(key.name).map(|value| (value.clone(), Origin::Flag));
+            let variable =
+                || environment.given(key.variable).map(|(value, origin)| (value.to_owned(), origin));
+            let in_file =
+                || read.values.get(key.name).map(|value| (value.clone(), Origin::File(path.clone())));
+            let default = || key.default.map(|value| (value.to_owned(), Origin::Default));
+            if let Some((value, origin)) = flag.or_else(variable).or_else(in_file).or_else(default) {
+                values.insert(key.name, Given { value, origin });
+            }
+        }
+        let current = current.to_owned();
+        let configuration =
+            Self { file, root, placeholders: read.placeholders, environment, warnings, current, values };
+        configuration.check_shapes()?;
+        Ok(configuration)
+    }
+
+    /// Nothing but the defaults.
+    pub(crate) fn none(current: &Path) -> Self {
+        let mut configuration = Self {
+            file: None,
+            root: current.to_owned(),
+            placeholders: Placeholders::default(),
+            environment: Environment::of_process(),
+            warnings: Vec::new(),
+            current: current.to_owned(),
+            values: BTreeMap::new(),
+        };
+        for key in KEYS {
+            if let Some(value) = key.default {
+                configuration
+                    .values
+                    .insert(key.name, Given { value: value.to_owned(), origin: Origin::Default });
+            }
+        }
+        configuration
+    }
+
+    /// A value as it was given.
+    pub(crate) fn given(&self, name: &str) -> Option<&Given> {
+        self.values.get(name)
+    }
+
+    /// A path, relative to where it was given.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        let Some(given) = self.given(name) else { return self.root.clone() };
+        self.folder_of(&given.origin).join(&given.value)
+    }
+
+    /// The folder that relative paths of an origin are relative to.
+    pub(crate) fn folder_of<'a>(&'a self, origin: &'a Origin) -> &'a Path {
+        match origin {
+            Origin::Flag | Origin::Environment => &self.current,
+            Origin::DotEnv(path) | Origin::File(path) => path.parent().unwrap_or(&self.current),
+            Origin::Default => &self.root,
+        }
+    }
+
+    /// Where archives live: a folder, or a URL such as `s3://`, as given.
+    pub(crate) fn store(&self) -> String {
+        match self.given("store") {
+            Some(given) if given.value.contains("://") => given.value.clone(),
+            _ => self.path("store").to_string_lossy().into_owned(),
+        }
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Result<u64> {
+        let given = self.required(name)?;
+        given.value.parse().map_err(|_| self.wrong(name, given, "a whole number"))
+    }
+
+    pub(crate) fn truth(&self, name: &str) -> Result<bool> {
+        let given = self.required(name)?;
+        match given.value.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err(self.wrong(name, given, "true or false")),
+        }
+    }
+
+    pub(crate) fn duration(&self, name: &str) -> Result<Duration> {
+        let given = self.required(name)?;
+        duration(&given.value).ok_or_else(|| self.wrong(name, given, "a duration such as 500ms, 5s or 2min"))
+    }
+
+    /// Who may write during a run: `--fence` and `--accept-lost-writes` exclude each other, and the
+    /// one that was given nearer to the command line wins.
+    pub(crate) fn writers(&self) -> Result<Writers> {
+        let (fence, accept) = (self.truth("fence")?, self.truth("accept_lost_writes")?);
+        let rank = |name| match self.given(name).map(|given| &given.origin) {
+            Some(Origin::Flag) => 0,
+            Some(Origin::Environment) => 1,
+            Some(Origin::DotEnv(_)) => 2,
+            Some(Origin::File(_)) => 3,
+            _ => 4,
+        };
+        match (fence, accept) {
+            (false, false) => Ok(Writers::Undecided),
+            (true, false) => Ok(Writers::Fence),
+            (false, true) => Ok(Writers::AcceptLost),
+            (true, true) if rank("fence") < rank("accept_lost_writes") => Ok(Writers::Fence),
+            (true, true) if rank("fence") > rank("accept_lost_writes") => Ok(Writers::AcceptLost),
+            (true, true) => Err(CommandError::usage("`fence` and `accept_lost_writes` are both wanted")
+                .hint("a fence keeps writers out, so that no write is lost: choose one of them")),
+        }
+    }
+
+    fn required(&self, name: &str) -> Result<&Given> {
+        self.given(name).ok_or_else(|| CommandError::usage(format!("`{name}` is not set")))
+    }
+
+    /// Every value must be usable even if the command at hand does not use it: nobody learns of a
+    /// broken setting in the night when it is first needed.
+    fn check_shapes(&self) -> Result<()> {
+        for key in KEYS.iter().filter(|key| self.values.contains_key(key.name)) {
+            match key.shape {
+                Shape::Text | Shape::Path => {}
+                Shape::Number => drop(self.number(key.name)?),
+                Shape::Truth => drop(self.truth(key.name)?),
+                Shape::Duration => drop(self.duration(key.name)?),
+            }
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, name: &str, given: &Given, wanted: &str) -> CommandError {
+        let place = match &given.origin {
+            Origin::Flag => format!("--{}", name.replace('_', "-")),
+            Origin::Environment => keys::find(name).map_or(name, |key| key.variable).to_owned(),
+            Origin::DotEnv(path) | Origin::File(path) => format!("`{name}` in `{}`", path.display()),
+            Origin::Default => format!("`{name}`"),
+        };
+        CommandError::usage(format!("{place} is `{}`, not {wanted}", given.value))
+    }
+}
+
+/// Who may write to the database during a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writers {
+    Undecided,
+    Fence,
+    AcceptLost,
+}
+
+impl fmt::Debug for Given {
+    /// Without the value, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Given({:?})", self.origin)
+    }
+}
+
+/// Reads `500ms`, `5s`, `2min`, `1h`; a bare number is seconds.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    match text[digits..].trim() {
+        "ms" => Some(Duration::from_millis(number)),
+        "" | "s" => Some(Duration::from_secs(number)),
+        "m" | "min" => number.checked_mul(60).map(Duration::from_secs),
+        "h" => number.checked_mul(3600).map(Duration::from_secs),
+        _ => None,
+    }
+}
+
+/// `DBM_…` variables that nobody reads but whose name is nearly one that is read.
+fn misspelt(environment: &Environment) -> Vec<String> {
+    let known: Vec<&str> =
+        KEYS.iter().map(|key| key.variable).chain(keys::OTHER_VARIABLES.iter().copied()).collect();
+    let names = environment.process.keys().chain(environment.dotenv.keys());
+    names
+        .filter(|name| name.starts_with("DBM_") && !name.starts_with("DBM_TEST_"))
+        .filter(|name| !known.contains(&name.as_str()))
+        .filter_map(|name| {
+            let near = keys::nearest(name, known.iter().copied())?;
+            Some(format!("the environment variable {name} is not read; did you mean {near}?"))
+        })
+        .collect()
+}
+
+pub(crate) fn read_optional(path: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CommandError { meaning: crate::error::Meaning::Usage, ..io("read", path)(error) }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
