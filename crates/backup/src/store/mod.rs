@@ -3,6 +3,8 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 mod local;
+#[cfg(test)]
+mod local_tests;
 mod sidecar;
 
 use std::fmt;
