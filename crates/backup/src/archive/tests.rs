@@ -55,7 +55,13 @@ fn table(name: &str) -> ObjectId {
     ObjectId { kind: Kind::Table, namespace: "public".into(), of: String::new(), name: name.into() }
 }
 
-fn raw(section: Section, aspect: Aspect, objects: &[&str], bytes: &[u8], follows: Vec<PartNumber>) -> RawPart {
+fn raw(
+    section: Section,
+    aspect: Aspect,
+    objects: &[&str],
+    bytes: &[u8],
+    follows: Vec<PartNumber>,
+) -> RawPart {
     let objects = objects.iter().map(|name| table(name)).collect();
     RawPart { section, aspect, objects, rows: 2, bytes: bytes.to_vec(), follows }
 }
@@ -63,7 +69,13 @@ fn raw(section: Section, aspect: Aspect, objects: &[&str], bytes: &[u8], follows
 fn parts() -> Vec<RawPart> {
     vec![
         raw(Section::PreData, Aspect::Guard, &[], b"BEGIN;\n", vec![]),
-        raw(Section::PreData, Aspect::Definition, &["a", "b"], b"CREATE TABLE a (); CREATE TABLE b ();\n", vec![0]),
+        raw(
+            Section::PreData,
+            Aspect::Definition,
+            &["a", "b"],
+            b"CREATE TABLE a (); CREATE TABLE b ();\n",
+            vec![0],
+        ),
         raw(Section::Data, Aspect::Rows, &["b"], b"COPY b FROM stdin;\n1\n2\n\\.\n", vec![1]),
         raw(Section::Data, Aspect::Rows, &["a"], b"COPY a FROM stdin;\n1\n2\n\\.\n", vec![1]),
         raw(Section::Final, Aspect::Guard, &[], b"COMMIT;\n", vec![1, 2, 3]),

@@ -1,6 +1,8 @@
 //! SQLite: a file, its one-connection sessions, and copies of it through the online backup API.
 
+pub mod catalog;
 mod copy;
+pub mod digest;
 mod error;
 mod fence;
 mod file;
