@@ -5,6 +5,7 @@
 //! [`journal`] is what it writes down on the way, so that the next command can finish or undo what a
 //! kill left. A [`Watch`] sees every step.
 
+mod engine;
 pub mod files;
 pub mod history;
 pub mod journal;

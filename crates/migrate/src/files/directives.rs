@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use database::{Error, ErrorKind, Result};
+use backup::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 /// What the `-- dbm:` comments at the head of a file ask for.

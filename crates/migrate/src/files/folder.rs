@@ -3,7 +3,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use database::{Error, ErrorKind, Result};
+use backup::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Directives, Migration, Source};

@@ -2,7 +2,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use database::{Error, ErrorKind, Result};
+use backup::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::Folder;

@@ -1,5 +1,9 @@
 //! The table in the database that says which migrations are applied.
 
+mod table;
+
+pub use table::{create, delete, insert, read};
+
 use serde::{Deserialize, Serialize};
 
 /// How a migration came to be in the history.

@@ -2,8 +2,9 @@
 
 mod verdict;
 
+use backup::{Error, ErrorKind, Result};
 use chrono::{DateTime, Utc};
-use database::{Entry, Error, ErrorKind, FenceState, Result, SessionId, SourceId};
+use database::{Entry, FenceState, SessionId, SourceId};
 use serde::{Deserialize, Serialize};
 
 pub use verdict::{Verdict, verdict};
@@ -116,6 +117,8 @@ pub enum Step {
         /// The name of the database or file that it is restored into first.
         scratch: String,
     },
+    /// The last restore that was begun has failed and changed nothing; it is not to be begun again.
+    GaveUp,
     /// The fence is about to be lifted: everything else is done.
     LiftFence,
     /// The run is over.
@@ -197,6 +200,16 @@ impl Told {
             Step::BackedUp { archive } => Some(archive),
             _ => None,
         })
+    }
+
+    /// The archive that is taking the database's place, or was when the run broke off.
+    pub fn restoring(&self) -> Option<&ArchiveNote> {
+        let last =
+            self.steps.iter().rev().find(|step| matches!(step, Step::Restore { .. } | Step::GaveUp))?;
+        match last {
+            Step::Restore { archive, .. } => Some(archive),
+            _ => None,
+        }
     }
 
     /// The archives that must not go while the run is open.

@@ -20,21 +20,13 @@ pub enum Verdict {
 /// The session that ran the statements must be gone, so that nothing of it can still commit.
 pub fn verdict(told: &Told, committed: &[u32]) -> Verdict {
     if told.begun.kind == RunKind::Restore {
-        let restoring = told.steps.iter().rev().find_map(|step| match step {
-            Step::Restore { archive, .. } => Some(archive.clone()),
-            _ => None,
-        });
-        return match restoring {
+        return match told.restoring().cloned() {
             // Whether it took the database's place is said by the entry that the swap itself publishes.
             Some(archive) => Verdict::RestoreAgain(archive),
             None => Verdict::NothingChanged,
         };
     }
-    let putting_back = told.steps.iter().rev().find_map(|step| match step {
-        Step::Restore { archive, .. } => Some(archive.clone()),
-        _ => None,
-    });
-    if let Some(archive) = putting_back {
+    if let Some(archive) = told.restoring().cloned() {
         return Verdict::PutBack(archive);
     }
     let groups = &told.begun.groups;

@@ -1,5 +1,9 @@
 //! `${name}` in a migration's text: values from the configuration and the environment, and hashes of passwords.
 
+mod filler;
+
+pub(crate) use filler::Filler;
+
 use std::collections::{BTreeMap, HashMap};
 
 use database::Engine;
@@ -61,15 +65,13 @@ pub struct Filled {
     pub made: Vec<MadePassword>,
     /// (line of the filled text, lines that values added up to it).
     pub(crate) shifts: Vec<(usize, usize)>,
-    /// The lines of the file before this text.
-    pub(crate) lines_before: usize,
 }
 
 impl Filled {
     /// The line of the file that a line of the filled text comes from.
     pub fn line_in_file(&self, line: usize) -> usize {
         let before = self.shifts.iter().take_while(|(at, _)| *at <= line).last();
-        self.lines_before + line - before.map_or(0, |(_, added)| *added)
+        line - before.map_or(0, |(_, added)| *added)
     }
 }
 

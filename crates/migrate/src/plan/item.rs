@@ -57,6 +57,9 @@ pub struct Item {
     /// The file's own `BEGIN` and `COMMIT` at these places are left to the group's transaction.
     #[serde(skip)]
     pub(crate) skipped: Vec<usize>,
+    /// Whether it has transaction control of its own.
+    #[serde(skip)]
+    pub(crate) own_transaction: bool,
     /// Values that it adds to an enum.
     #[serde(skip)]
     pub(super) enum_values: Vec<String>,

@@ -2,10 +2,11 @@
 
 mod group;
 mod item;
+mod prepare;
 mod requires;
 mod select;
 
-use database::{Error, ErrorKind, Result};
+use backup::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 pub use group::Group;

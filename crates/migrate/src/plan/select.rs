@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use database::{Error, ErrorKind, Result};
+use backup::{Error, ErrorKind, Result};
 
 use super::requires::in_order;
 use super::{Direction, MigrateOptions, RollbackOptions, Until};

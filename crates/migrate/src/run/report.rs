@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
 use backup::restore::Replaced;
+use backup::{Error, ErrorKind};
 use chrono::{DateTime, Utc};
-use database::{Error, ErrorKind, ObjectId};
+use database::ObjectId;
 use serde::Serialize;
 
 use crate::journal::RunKind;

@@ -1,0 +1,43 @@
+//! What of a run differs by engine: the one place here that asks which it is.
+
+mod postgres;
+mod sqlite;
+
+use backup::Result;
+use database::{Engine, Session};
+
+use crate::files::Unless;
+
+/// SQL that returns a row if the history's table exists.
+pub(crate) fn history_exists(engine: Engine, table: &str) -> String {
+    match engine {
+        Engine::Sqlite => sqlite::history_exists(table),
+        _ => postgres::history_exists(table),
+    }
+}
+
+/// Whether what `unless` names is there.
+pub(crate) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Result<bool> {
+    match session.engine() {
+        Engine::Sqlite => sqlite::is_there(session, unless).await,
+        _ => postgres::is_there(session, unless).await,
+    }
+}
+
+/// Whether a fence stays up when the process that raised it dies.
+pub(crate) fn fence_outlives_process(engine: Engine) -> bool {
+    engine != Engine::Sqlite
+}
+
+/// Whether the step that lets a restored database take its place also publishes the journal in it.
+pub(crate) fn swap_publishes(engine: Engine) -> bool {
+    engine != Engine::Sqlite
+}
+
+/// SQL that leaves the settings as a file finds them when it begins.
+pub(crate) fn reset(engine: Engine) -> Option<&'static str> {
+    match engine {
+        Engine::Sqlite => Some(sqlite::RESET),
+        _ => None,
+    }
+}

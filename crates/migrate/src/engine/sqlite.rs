@@ -1,0 +1,122 @@
+use backup::Result;
+use database::{Engine, Session, quote};
+
+use crate::files::{Name, Unless};
+
+/// Foreign keys are off when the sqlite3 shell starts, and a session begins likewise.
+pub(super) const RESET: &str = "PRAGMA foreign_keys = OFF; PRAGMA defer_foreign_keys = OFF; PRAGMA legacy_alter_table = OFF; \
+                                PRAGMA ignore_check_constraints = OFF; PRAGMA recursive_triggers = OFF";
+
+fn literal(text: &str) -> String {
+    quote::literal(Engine::Sqlite, text)
+}
+
+pub(super) fn history_exists(table: &str) -> String {
+    format!(
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = {}",
+        literal(table.trim_matches('"'))
+    )
+}
+
+/// SQLite takes no notice of upper and lower case in names, quoted or not.
+pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Result<bool> {
+    let named = |kind: &str, name: &Name| {
+        let last = name.parts.last().map(|(last, _)| last.as_str()).unwrap_or_default();
+        let last = literal(last);
+        format!("SELECT sql FROM sqlite_schema WHERE type = '{kind}' AND lower(name) = lower({last})")
+    };
+    match unless {
+        Unless::Table(name) => Ok(!session.query(&named("table", name)).await?.is_empty()),
+        Unless::Index(name) => Ok(!session.query(&named("index", name)).await?.is_empty()),
+        Unless::Column(name) => {
+            let Some((table, (column, _))) = name.split_last() else { return Ok(false) };
+            let table = table.parts.last().map(|(last, _)| last.as_str()).unwrap_or_default();
+            let sql = format!(
+                "SELECT 1 FROM pragma_table_xinfo({}) WHERE lower(name) = lower({})",
+                literal(table),
+                literal(&column)
+            );
+            Ok(!session.query(&sql).await?.is_empty())
+        }
+        // The catalog does not list constraints: their names are in the table's own text.
+        Unless::Constraint(name) => {
+            let Some((table, (constraint, _))) = name.split_last() else { return Ok(false) };
+            let rows = session.query(&named("table", &table)).await?;
+            let text =
+                rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default();
+            Ok(names_constraint(&text, &constraint))
+        }
+    }
+}
+
+fn names_constraint(table: &str, name: &str) -> bool {
+    let mut after_word = false;
+    let mut rest = table;
+    while let Some(first) = rest.chars().next() {
+        let (token, length) = token(rest, first);
+        if let Some(token) = token {
+            if after_word && token.eq_ignore_ascii_case(name) {
+                return true;
+            }
+            after_word = first.is_alphabetic() && token.eq_ignore_ascii_case("constraint");
+        }
+        rest = &rest[length..];
+    }
+    false
+}
+
+/// The word or quoted name that a text begins with, without its quotes, and the bytes that it takes.
+fn token(rest: &str, first: char) -> (Option<String>, usize) {
+    let closing = match first {
+        '"' | '`' | '\'' => Some(first),
+        '[' => Some(']'),
+        _ => None,
+    };
+    if let Some(closing) = closing {
+        let mut length = first.len_utf8();
+        let mut token = String::new();
+        let mut letters = rest[length..].chars().peekable();
+        while let Some(letter) = letters.next() {
+            length += letter.len_utf8();
+            if letter == closing {
+                if closing != ']' && letters.peek() == Some(&closing) {
+                    letters.next();
+                    length += closing.len_utf8();
+                } else {
+                    break;
+                }
+            }
+            token.push(letter);
+        }
+        return (Some(token), length);
+    }
+    if rest.starts_with("--") {
+        return (None, rest.find('\n').unwrap_or(rest.len()));
+    }
+    if rest.starts_with("/*") {
+        return (None, rest.find("*/").map_or(rest.len(), |end| end + 2));
+    }
+    let word: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == '$').collect();
+    if word.is_empty() {
+        return (if first.is_whitespace() { None } else { Some(first.to_string()) }, first.len_utf8());
+    }
+    let length = word.len();
+    (Some(word), length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_are_found_in_the_text() {
+        let table = "CREATE TABLE t (a int CONSTRAINT \"A one\" UNIQUE, -- CONSTRAINT no\n b text DEFAULT 'CONSTRAINT neither', \
+                     constraint /* x */ b_two CHECK (b <> ''), CONSTRAINT [c three] CHECK (1))";
+        for name in ["a one", "B_TWO", "c three"] {
+            assert!(names_constraint(table, name), "{name}");
+        }
+        for name in ["no", "neither", "CHECK", "t"] {
+            assert!(!names_constraint(table, name), "{name}");
+        }
+    }
+}

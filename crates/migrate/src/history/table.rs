@@ -1,0 +1,107 @@
+use backup::{ErrorKind, Result};
+use database::{Session, quote};
+
+use super::{Applied, State};
+use crate::engine;
+
+const COLUMNS: &str = "number, position, name, module, checksum, algorithm, rollback, state, applied_at, applied_by, \
+                       duration_ms, run, dbm";
+
+/// Reads the history, in the order of application; empty where there is no table. Creates nothing.
+///
+/// # Errors
+/// The connection broke, or the table is not one of dbm's making.
+pub async fn read(session: &mut dyn Session) -> Result<Vec<Applied>> {
+    let exists = engine::history_exists(session.engine(), session.history_table());
+    if session.query(&exists).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("SELECT {COLUMNS} FROM {} ORDER BY position, number", session.history_table());
+    session.query(&sql).await?.into_iter().map(row).collect()
+}
+
+fn row(row: Vec<Option<String>>) -> Result<Applied> {
+    let mut values = row.into_iter();
+    let mut next = || values.next().flatten();
+    let number = |text: Option<String>| text.and_then(|text| text.parse().ok());
+    let read = || {
+        Some(Applied {
+            number: number(next())?,
+            position: number(next())?,
+            name: next()?,
+            module: next(),
+            checksum: next()?,
+            algorithm: next()?,
+            rollback: next(),
+            state: match next()?.as_str() {
+                "applied" => State::Applied,
+                "satisfied" => State::Satisfied,
+                _ => return None,
+            },
+            applied_at: next()?,
+            applied_by: next()?,
+            duration_ms: number(next())?,
+            run: next()?,
+            dbm: next()?,
+        })
+    };
+    let mut read = read;
+    read().ok_or_else(|| {
+        backup::Error::new(ErrorKind::Refused, "the table dbm_history has a row that dbm did not write")
+            .with_hint(
+                "look at it; it is the record of what is applied, so mend the row rather than remove it",
+            )
+    })
+}
+
+/// Makes the table where it is missing; inside the transaction of the first group that writes into it.
+///
+/// # Errors
+/// The account may not create tables there.
+pub async fn create(session: &mut dyn Session) -> Result<()> {
+    let table = session.history_table();
+    let sql = format!(
+        "CREATE TABLE IF NOT EXISTS {table} (\n  number bigint NOT NULL PRIMARY KEY,\n  position bigint NOT NULL,\n  \
+         name text NOT NULL,\n  module text,\n  checksum text NOT NULL,\n  algorithm text NOT NULL,\n  rollback text,\n  \
+         state text NOT NULL,\n  applied_at text NOT NULL,\n  applied_by text NOT NULL,\n  duration_ms bigint NOT NULL,\n  \
+         run text NOT NULL,\n  dbm text NOT NULL\n)"
+    );
+    Ok(session.execute(&sql).await?)
+}
+
+/// Writes one row. Its position is the next one.
+///
+/// # Errors
+/// The number is there already, or the connection broke.
+pub async fn insert(session: &mut dyn Session, row: &Applied) -> Result<()> {
+    let engine = session.engine();
+    let table = session.history_table();
+    let text = |value: &str| quote::literal(engine, value);
+    let optional = |value: &Option<String>| value.as_deref().map_or_else(|| "NULL".to_owned(), text);
+    let sql = format!(
+        "INSERT INTO {table} ({COLUMNS}) SELECT {}, coalesce(max(position), 0) + 1, {}, {}, {}, {}, {}, {}, {}, {}, {}, \
+         {}, {} FROM {table}",
+        row.number,
+        text(&row.name),
+        optional(&row.module),
+        text(&row.checksum),
+        text(&row.algorithm),
+        optional(&row.rollback),
+        text(row.state.word()),
+        text(&row.applied_at),
+        text(&row.applied_by),
+        row.duration_ms,
+        text(&row.run),
+        text(&row.dbm),
+    );
+    Ok(session.execute(&sql).await?)
+}
+
+/// Removes one row.
+///
+/// # Errors
+/// The connection broke.
+pub async fn delete(session: &mut dyn Session, number: u64) -> Result<()> {
+    let sql = format!("DELETE FROM {} WHERE number = {number}", session.history_table());
+    Ok(session.execute(&sql).await?)
+}

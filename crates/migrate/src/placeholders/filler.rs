@@ -1,0 +1,242 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use backup::{Error, ErrorKind, Result};
+use database::Engine;
+use helpers::password::{self, Algorithm};
+
+use super::{Configured, Filled, MadePassword, Variables};
+
+/// Fills in placeholders, and remembers the secrets that it filled in.
+pub(crate) struct Filler<'a> {
+    engine: Engine,
+    configured: &'a Configured,
+    variables: &'a dyn Variables,
+    made: BTreeMap<String, String>,
+    secrets: Vec<String>,
+}
+
+impl<'a> Filler<'a> {
+    /// A filler for one run: a password that is made up for a variable is the same wherever it is named.
+    pub(crate) fn new(engine: Engine, configured: &'a Configured, variables: &'a dyn Variables) -> Self {
+        Self { engine, configured, variables, made: BTreeMap::new(), secrets: Vec::new() }
+    }
+
+    /// The values that no message may hold: from the environment, passwords and their hashes.
+    pub(crate) fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    /// Fills in a file's text. Lines that are comments stay as they are; `${{name}}` stands for `${name}` itself.
+    ///
+    /// # Errors
+    /// A placeholder without a value, with file and line.
+    pub(crate) fn fill(&mut self, text: &str, path: &Path) -> Result<Filled> {
+        let mut filled = Filled { text: String::with_capacity(text.len()), ..Filled::default() };
+        let mut added = 0;
+        for (place, line) in text.split_inclusive('\n').enumerate() {
+            let number = place + 1;
+            if line.trim_start().starts_with("--") || !line.contains("${") {
+                filled.text.push_str(line);
+                continue;
+            }
+            let mut rest = line;
+            while let Some(start) = rest.find("${") {
+                filled.text.push_str(&rest[..start]);
+                rest = &rest[start..];
+                let Some((length, value)) =
+                    self.value(rest, &mut filled.made).map_err(|(message, hint)| {
+                        let message = format!("{}, line {}: {message}", path.display(), number);
+                        Error::new(ErrorKind::Refused, message).with_hint(hint)
+                    })?
+                else {
+                    filled.text.push_str("${");
+                    rest = &rest[2..];
+                    continue;
+                };
+                let lines = value.matches('\n').count();
+                filled.text.push_str(&value);
+                if lines > 0 {
+                    added += lines;
+                    filled.shifts.push((number + added, added));
+                }
+                rest = &rest[length..];
+            }
+            filled.text.push_str(rest);
+        }
+        Ok(filled)
+    }
+
+    /// The placeholder that `text` begins with: its length and its value; `None` if it is not one.
+    fn value(
+        &mut self,
+        text: &str,
+        made: &mut Vec<MadePassword>,
+    ) -> Result<Option<(usize, String)>, (String, String)> {
+        let inner = &text[2..];
+        if let Some(literal) = inner.strip_prefix('{') {
+            let end = literal.find("}}").filter(|end| is_placeholder(&literal[..*end]));
+            return Ok(end.map(|end| (end + 5, format!("${{{}}}", &literal[..end]))));
+        }
+        let Some(end) = inner.find('}').filter(|end| is_placeholder(&inner[..*end])) else { return Ok(None) };
+        let name = &inner[..end];
+        let value = if let Some(variable) = name.strip_prefix("env:") {
+            let value = self.variables.variable(variable).ok_or_else(|| unset(variable))?;
+            self.secrets.push(value.clone());
+            value
+        } else if let Some(wanted) = name.strip_prefix("password:") {
+            self.password(wanted, made)?
+        } else {
+            self.configured.get(self.engine, name).map(str::to_owned).ok_or_else(|| {
+                (
+                    format!("the placeholder `${{{name}}}` has no value"),
+                    format!(
+                        "give it one in dbm.toml under [placeholders] or [placeholders.{}]; to write it as it is: ${{{{{name}}}}}",
+                        self.engine
+                    ),
+                )
+            })?
+        };
+        Ok(Some((end + 3, value)))
+    }
+
+    fn password(&mut self, wanted: &str, made: &mut Vec<MadePassword>) -> Result<String, (String, String)> {
+        let forms = "write ${password:argon2id:VARIABLE} with argon2id, scrypt or bcrypt, and `:-generate` after the \
+                     variable where a password may be made up";
+        let bad = || (format!("`${{password:{wanted}}}` is not understood"), forms.to_owned());
+        let (algorithm, variable) = wanted.split_once(':').ok_or_else(bad)?;
+        let algorithm = match algorithm {
+            "argon2id" => Algorithm::Argon2id,
+            "scrypt" => Algorithm::Scrypt,
+            "bcrypt" => Algorithm::Bcrypt,
+            _ => return Err(bad()),
+        };
+        let (variable, generate) = match variable.split_once(":-") {
+            Some((variable, "generate")) => (variable, true),
+            Some(_) => return Err(bad()),
+            None => (variable, false),
+        };
+        if !is_name(variable) {
+            return Err(bad());
+        }
+        let given = self.variables.variable(variable).filter(|value| !value.is_empty());
+        let password = match given {
+            Some(password) => password,
+            None if generate => {
+                let password =
+                    self.made.entry(variable.to_owned()).or_insert_with(password::generate).clone();
+                let made_one = MadePassword { variable: variable.to_owned(), password: password.clone() };
+                if !made.contains(&made_one) {
+                    made.push(made_one);
+                }
+                password
+            }
+            None => return Err(unset(variable)),
+        };
+        let hash = password::hash(algorithm, &password).map_err(|error| {
+            (format!("cannot hash the password in {variable}: {error}"), "choose another".to_owned())
+        })?;
+        self.secrets.push(password);
+        self.secrets.push(hash.clone());
+        Ok(hash)
+    }
+}
+
+fn unset(variable: &str) -> (String, String) {
+    (
+        format!("the environment variable {variable} is not set"),
+        format!("set it for this command: {variable}=… dbm …, or write it into .env"),
+    )
+}
+
+fn is_placeholder(name: &str) -> bool {
+    name.strip_prefix("env:").map_or_else(|| name.starts_with("password:") || is_name(name), is_name)
+}
+
+fn is_name(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && letters.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    struct Fixed;
+
+    impl Variables for Fixed {
+        fn variable(&self, name: &str) -> Option<String> {
+            match name {
+                "LINES" => Some("a\nb\nc".to_owned()),
+                "SECRET" => Some("hunter2".to_owned()),
+                _ => None,
+            }
+        }
+    }
+
+    fn configured() -> Configured {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Configured {
+            common: BTreeMap::from([pair("id", "integer PRIMARY KEY"), pair("now", "CURRENT_TIMESTAMP")]),
+            engines: HashMap::from([(Engine::Postgres, BTreeMap::from([pair("id", "bigserial")]))]),
+        }
+    }
+
+    fn fill(engine: Engine, text: &str) -> Result<Filled> {
+        Filler::new(engine, &configured(), &Fixed).fill(text, Path::new("001_a.sql"))
+    }
+
+    #[test]
+    fn by_engine_then_common() {
+        let text = "id ${id}, at ${now}";
+        assert_eq!(fill(Engine::Postgres, text).unwrap().text, "id bigserial, at CURRENT_TIMESTAMP");
+        assert_eq!(fill(Engine::Sqlite, text).unwrap().text, "id integer PRIMARY KEY, at CURRENT_TIMESTAMP");
+    }
+
+    #[test]
+    fn what_is_no_placeholder_stays() {
+        for text in ["$${\"a\": 1}$$", "$1 ${ id } ${} ${1} $", "-- ${nobody} knows", "'${{id}' ${"] {
+            assert_eq!(fill(Engine::Sqlite, text).unwrap().text, text);
+        }
+        assert_eq!(fill(Engine::Sqlite, "'${{id}} ${id}'").unwrap().text, "'${id} integer PRIMARY KEY'");
+    }
+
+    #[test]
+    fn a_missing_value_is_an_error_with_its_line() {
+        let error = fill(Engine::Sqlite, "SELECT 1;\nSELECT ${nobody};").unwrap_err();
+        assert_eq!(error.to_string(), "001_a.sql, line 2: the placeholder `${nobody}` has no value");
+        assert!(error.hint().unwrap().contains("${{nobody}}"));
+        let error = fill(Engine::Sqlite, "${env:NONE}").unwrap_err();
+        assert!(error.to_string().contains("NONE is not set"), "{error}");
+        assert!(fill(Engine::Sqlite, "${password:md5:SECRET}").is_err());
+    }
+
+    #[test]
+    fn lines_are_those_of_the_file() {
+        let filled = fill(Engine::Sqlite, "one\n'${env:LINES}' x\nthree").unwrap();
+        assert_eq!(filled.text, "one\n'a\nb\nc' x\nthree");
+        let lines: Vec<usize> = (1..=5).map(|line| filled.line_in_file(line)).collect();
+        assert_eq!(lines[0], 1);
+        assert_eq!(lines[1], 2);
+        assert_eq!(lines[3..], [2, 3]);
+    }
+
+    #[test]
+    fn passwords_are_hashed_and_made_up_once() {
+        let configured = Configured::default();
+        let mut filler = Filler::new(Engine::Sqlite, &configured, &Fixed);
+        let path = Path::new("001_a.sql");
+        let given = filler.fill("'${password:argon2id:SECRET}'", path).unwrap();
+        assert!(given.text.starts_with("'$argon2id$"), "{}", given.text);
+        assert!(given.made.is_empty());
+        let text = "${password:argon2id:ADMIN:-generate} ${password:bcrypt:ADMIN:-generate}";
+        let made = filler.fill(text, path).unwrap().made;
+        assert_eq!(made.len(), 1);
+        assert_eq!(filler.fill(text, path).unwrap().made, made);
+        assert!(filler.secrets().contains(&"hunter2".to_owned()));
+        assert!(!format!("{made:?}").contains(&made[0].password));
+    }
+}
