@@ -137,6 +137,19 @@ impl From<database::Error> for CommandError {
     }
 }
 
+impl From<backup::Error> for CommandError {
+    fn from(error: backup::Error) -> Self {
+        use backup::ErrorKind as Kind;
+        let meaning = match error.kind() {
+            Kind::Usage => Meaning::Usage,
+            Kind::Busy => Meaning::Locked,
+            _ => Meaning::Failed,
+        };
+        let hints = error.hint().map(str::to_owned).into_iter().collect();
+        Self { meaning, source: Box::new(error), hints, reported: false }
+    }
+}
+
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         Self::new(Meaning::Failed, error)
