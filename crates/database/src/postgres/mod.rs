@@ -14,6 +14,10 @@ mod server;
 mod session;
 mod settings;
 #[cfg(test)]
+mod session_tests;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod tls;
 
