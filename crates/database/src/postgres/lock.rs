@@ -32,20 +32,24 @@ impl Lock for Session {
         if self.locked {
             return Ok(true);
         }
-        let sql = format!("SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_try_advisory_lock({KEY})");
+        // Before the lock, which a pooler would keep when we have gone.
+        if !self.direct {
+            self.behind_no_pooler().await?;
+            self.direct = true;
+        }
+        // The lock is taken only by the session that we know, so that no other is left with it.
+        let sql = format!(
+            "SELECT pid, CASE WHEN pid = {} THEN pg_catalog.pg_try_advisory_lock({KEY}) END
+               FROM (VALUES (pg_catalog.pg_backend_pid())) AS us (pid)",
+            self.id.id
+        );
         let rows = self.rows(&sql, "cannot take the lock").await?;
         let answer = rows.first().map(Vec::as_slice);
-        let Some([Some(pid), Some(got)]) = answer else {
-            return Err(Error::new(ErrorKind::Internal, "the server does not say whether the lock is ours"));
-        };
-        if *pid != self.id.id.to_string() {
-            return Err(pooler());
-        }
+        let Some([Some(_), Some(got)]) = answer else { return Err(pooler()) };
         if got != "t" {
             return Ok(false);
         }
         self.locked = true;
-        self.behind_no_pooler().await?;
         // For those who find the lock taken. Who named the application in the URL wants to see that name.
         let name = format!("dbm {}@{}", self.id.client_process, self.id.client_host);
         if self.server.settings().application_name.is_none() {

@@ -12,9 +12,9 @@ pub mod passwords;
 mod refusal;
 mod server;
 mod session;
-mod settings;
 #[cfg(test)]
 mod session_tests;
+mod settings;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -10,7 +10,7 @@ type Pids = Arc<Mutex<BTreeSet<i64>>>;
 /// A PostgreSQL server and the database on it that a command is about.
 #[derive(Clone, Debug)]
 pub struct Server {
-    settings: Settings,
+    settings: Arc<Settings>,
     own: Pids,
 }
 
@@ -29,7 +29,7 @@ impl Drop for Own {
 impl Server {
     /// The server of a URL. Nothing is connected yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, own: Arc::default() }
+        Self { settings: Arc::new(settings), own: Arc::default() }
     }
 
     /// What the URL says.

@@ -24,6 +24,8 @@ pub struct Session {
     pub(super) connection: Connection,
     pub(super) id: SessionId,
     pub(super) locked: bool,
+    /// No pooler was found between us and the server.
+    pub(super) direct: bool,
     /// Keeps the session's number among those of this process.
     pub(super) _own: Own,
     canceller: Canceller,
@@ -67,6 +69,7 @@ impl Session {
             connection,
             id,
             locked: false,
+            direct: false,
             _own: own,
             canceller,
             transaction: None,

@@ -38,7 +38,10 @@ async fn statements_run_and_say_what_they_did() {
 
     let wrong = Statement { line: 7, ..statement("SELECT 1,\n  2,\n  nowhere") };
     let error = session.run(&wrong).await.unwrap_err();
-    assert_eq!((error.kind(), error.sqlstate(), error.line()), (ErrorKind::Statement, Some("42703"), Some(9)));
+    assert_eq!(
+        (error.kind(), error.sqlstate(), error.line()),
+        (ErrorKind::Statement, Some("42703"), Some(9))
+    );
     assert_eq!(error.to_string(), "column \"nowhere\" does not exist");
     let wrong = Statement { copy_rows: Some("x\n"), ..statement("COPY t FROM stdin") };
     assert_eq!(session.run(&wrong).await.unwrap_err().sqlstate(), Some("22P02"));
@@ -83,7 +86,10 @@ async fn settings_of_one_file_do_not_reach_the_next() {
     let mut session = server.session().await.unwrap();
     assert!(session.try_lock().await.unwrap());
     session.begin(Some(Duration::from_secs(3))).await.unwrap();
-    session.execute("SET search_path = ''; CREATE TEMP TABLE x (a int); SET statement_timeout = 5").await.unwrap();
+    session
+        .execute("SET search_path = ''; CREATE TEMP TABLE x (a int); SET statement_timeout = 5")
+        .await
+        .unwrap();
     session.reset().await.unwrap();
     session.execute("CREATE TABLE x (a int)").await.unwrap();
     assert_eq!(one(&mut session, "SHOW statement_timeout").await, "0");
@@ -169,7 +175,9 @@ async fn a_session_that_its_client_left_behind_is_found_and_ended() {
     let id = orphan.id().clone();
     let running = tokio::spawn(async move { orphan.execute("SELECT pg_sleep(600)").await });
     let mut ours = server.session().await.unwrap();
-    while one(&mut ours, &format!("SELECT state FROM pg_stat_activity WHERE pid = {}", id.id)).await != "active" {
+    while one(&mut ours, &format!("SELECT state FROM pg_stat_activity WHERE pid = {}", id.id)).await
+        != "active"
+    {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(!ours.try_lock().await.unwrap());
@@ -191,7 +199,10 @@ async fn a_running_statement_is_cancelled_from_outside() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         canceller.cancel().await.unwrap();
     });
-    assert_eq!(session.run(&statement("SELECT pg_sleep(60)")).await.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(
+        session.run(&statement("SELECT pg_sleep(60)")).await.unwrap_err().kind(),
+        ErrorKind::Cancelled
+    );
     session.execute("SELECT 1").await.unwrap();
 }
 
@@ -229,7 +240,10 @@ async fn what_the_server_says_of_itself() {
     let server = fresh().await;
     let about = server.about().await.unwrap();
     assert!(about.superuser && about.may_create_databases && about.may_write, "{about:?}");
-    assert!(about.source.0.starts_with("postgres:") && about.source.0.ends_with(server.database()), "{about:?}");
+    assert!(
+        about.source.0.starts_with("postgres:") && about.source.0.ends_with(server.database()),
+        "{about:?}"
+    );
     assert!(about.server_version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'), "{about:?}");
     let (name, plain) = role(&server, "").await;
     administer(&format!("ALTER ROLE {name} SET default_transaction_read_only = on")).await;

@@ -216,10 +216,7 @@ impl Progress {
             *place = word.as_bytes()[0].to_ascii_lowercase();
         }
         self.words += 1;
-        let routine = match self.first {
-            [b'c', b'f' | b'p', ..] | [b'c', b'o', b'r', b'f' | b'p'] => true,
-            _ => false,
-        };
+        let routine = matches!(self.first, [b'c', b'f' | b'p', ..] | [b'c', b'o', b'r', b'f' | b'p']);
         if !routine || self.parentheses > 0 {
             return;
         }

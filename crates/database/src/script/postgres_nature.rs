@@ -77,8 +77,8 @@ pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
 
 /// The words of a body in a string, and of the strings in it, as far as they can be read.
 fn words_inside(text: &str, depth: u32, into: &mut Vec<(Kind, String)>) {
-    let body = if text.starts_with('$') {
-        let tag = text[1..].find('$').map_or(1, |found| found + 2);
+    let body = if let Some(rest) = text.strip_prefix('$') {
+        let tag = rest.find('$').map_or(1, |found| found + 2);
         text.get(tag..text.len().saturating_sub(tag)).unwrap_or_default().to_owned()
     } else {
         let start = text.find('\'').map_or(0, |found| found + 1);
@@ -132,9 +132,8 @@ fn refuses(lexemes: &[Lexeme<'_>]) -> Option<String> {
             .get(from..)
             .is_some_and(|rest| rest.iter().take(to - from).any(|lexeme| lexeme.is("CONCURRENTLY")))
     };
-    let found = if (starts(&["CREATE", "INDEX"]) || starts(&["DROP", "INDEX"])) && concurrently(2, 3) {
-        "INDEX CONCURRENTLY"
-    } else if starts(&["CREATE", "UNIQUE", "INDEX"]) && concurrently(3, 4) {
+    let index = (starts(&["CREATE", "INDEX"]) || starts(&["DROP", "INDEX"])) && concurrently(2, 3);
+    let found = if index || (starts(&["CREATE", "UNIQUE", "INDEX"]) && concurrently(3, 4)) {
         "INDEX CONCURRENTLY"
     } else if starts(&["REINDEX"]) && holds(lexemes, &["CONCURRENTLY"]) {
         "REINDEX CONCURRENTLY"

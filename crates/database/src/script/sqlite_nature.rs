@@ -38,9 +38,7 @@ pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
     };
     let pragma = sets_pragma(&lexemes);
     let refuses = ["VACUUM", "DETACH"].into_iter().find(|word| starts(&[word])).map(str::to_owned);
-    let refuses = refuses.or_else(|| match pragma.as_ref()? {
-        (_, name) => Some(format!("PRAGMA {name}")),
-    });
+    let refuses = refuses.or_else(|| pragma.as_ref().map(|(_, name)| format!("PRAGMA {name}")));
     let beyond = if starts(&["ATTACH"]) || starts(&["DETACH"]) {
         Some(lexemes[0].text.to_ascii_uppercase())
     } else if starts(&["VACUUM"]) && lexemes.iter().any(|lexeme| lexeme.is("INTO")) {
