@@ -3,12 +3,15 @@
 mod about;
 mod connect;
 mod connection;
+pub mod copy;
+pub mod digest;
 mod error;
 mod fence;
 mod journal;
 mod lock;
 mod others;
 pub mod passwords;
+pub mod properties;
 mod refusal;
 mod server;
 mod session;

@@ -1,0 +1,126 @@
+//! The rows of a table as the server's own text: one way for the dump, the restore and the digest.
+
+use crate::{Engine, ObjectId, Table, quote};
+
+/// A run of a table's pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    /// The first page.
+    pub from: u64,
+    /// The page after the last; `None` for all that there are, even if the table grows meanwhile.
+    pub to: Option<u64>,
+}
+
+/// The statements that copy a table's rows out and in.
+#[derive(Clone, Debug)]
+pub struct CopiedTable {
+    name: String,
+    columns: Vec<String>,
+    encoding: Option<String>,
+    filter: Option<String>,
+}
+
+impl CopiedTable {
+    /// For a table in a database of that encoding (`server_encoding`).
+    ///
+    /// Rows go in the database's own encoding, byte for byte; a statement says so where it is not UTF8, which our
+    /// sessions speak. Generated columns have no value of their own and are left out.
+    pub fn new(id: &ObjectId, table: &Table, encoding: &str) -> Self {
+        let columns = table.columns.iter().filter(|column| column.generated.is_none());
+        Self {
+            name: quote::qualified(Engine::Postgres, &[&id.namespace, &id.name]),
+            columns: columns.map(|column| quote::identifier(Engine::Postgres, &column.name)).collect(),
+            encoding: (encoding != "UTF8").then(|| encoding.to_owned()),
+            filter: table.filter.clone(),
+        }
+    }
+
+    /// Its name as SQL.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The statement that begins a block of rows, with its `;` and newline.
+    pub fn header(&self) -> String {
+        format!("COPY {} FROM stdin{};\n", self.with_columns(), self.options())
+    }
+
+    /// The statement that has the server send all rows, or those of some pages (PostgreSQL 14 and later read only those).
+    pub fn out(&self, pages: Option<Pages>) -> String {
+        let (columns, name, options) = (self.columns.join(", "), &self.name, self.options());
+        match (pages, &self.filter) {
+            (None, None) => format!("COPY {} TO STDOUT{options}", self.with_columns()),
+            (None, Some(filter)) => {
+                format!("COPY (SELECT {columns} FROM ONLY {name} {filter}) TO STDOUT{options}")
+            }
+            (Some(Pages { from, to }), _) => {
+                let end = to.map_or_else(String::new, |to| format!(" AND ctid < '({to},0)'::pg_catalog.tid"));
+                format!(
+                    "COPY (SELECT {columns} FROM ONLY {name} WHERE ctid >= '({from},0)'::pg_catalog.tid{end}) \
+                     TO STDOUT{options}"
+                )
+            }
+        }
+    }
+
+    /// A table may have no column of its own: its rows are empty, and an empty list is no SQL.
+    fn with_columns(&self) -> String {
+        if self.columns.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{} ({})", self.name, self.columns.join(", "))
+        }
+    }
+
+    fn options(&self) -> String {
+        self.encoding.as_ref().map_or_else(String::new, |encoding| {
+            format!(" WITH (ENCODING {})", quote::literal(Engine::Postgres, encoding))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Column, Generated, Kind};
+
+    fn table(columns: &[(&str, Option<Generated>)], encoding: &str) -> CopiedTable {
+        let id =
+            ObjectId { kind: Kind::Table, namespace: "a b".into(), of: String::new(), name: "t\"x".into() };
+        let column = |&(name, generated): &(&str, Option<Generated>)| Column {
+            name: name.to_owned(),
+            data_type: "integer".into(),
+            not_null: false,
+            default: None,
+            generated,
+        };
+        let table = Table { columns: columns.iter().map(column).collect(), ..Table::default() };
+        CopiedTable::new(&id, &table, encoding)
+    }
+
+    #[test]
+    fn statements() {
+        let table = table(&[("a", None), ("b", Some(Generated::Stored)), ("select", None)], "UTF8");
+        let name = "\"a b\".\"t\"\"x\"";
+        assert_eq!(table.header(), format!("COPY {name} (\"a\", \"select\") FROM stdin;\n"));
+        assert_eq!(table.out(None), format!("COPY {name} (\"a\", \"select\") TO STDOUT"));
+        assert_eq!(
+            table.out(Some(Pages { from: 3, to: Some(7) })),
+            format!(
+                "COPY (SELECT \"a\", \"select\" FROM ONLY {name} WHERE ctid >= '(3,0)'::pg_catalog.tid \
+                 AND ctid < '(7,0)'::pg_catalog.tid) TO STDOUT"
+            )
+        );
+    }
+
+    #[test]
+    fn no_columns_and_another_encoding() {
+        let table = table(&[("b", Some(Generated::Stored))], "LATIN1");
+        assert_eq!(table.header(), "COPY \"a b\".\"t\"\"x\" FROM stdin WITH (ENCODING 'LATIN1');\n");
+        assert!(
+            table
+                .out(Some(Pages { from: 7, to: None }))
+                .ends_with("'(7,0)'::pg_catalog.tid) TO STDOUT WITH (ENCODING 'LATIN1')")
+        );
+    }
+}
