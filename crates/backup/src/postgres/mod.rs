@@ -1,3 +1,12 @@
 //! PostgreSQL.
 
-mod dump;
+pub(crate) mod dump;
+pub(crate) mod restore;
+pub(crate) mod roles;
+
+use std::fmt;
+
+/// What an error of the server or of the connection means; `what` says what failed.
+fn failed(error: tokio_postgres::Error, what: impl fmt::Display) -> crate::Error {
+    database::postgres::error(error, what).into()
+}

@@ -1,9 +1,199 @@
 //! Restoring an archive: looked at first, beside the target, proven, then in its place.
+//!
+//! This is the one place of this crate's restores that chooses the engine.
 
+mod beside;
+pub(crate) mod names;
 mod options;
 mod preflight;
 mod replaced;
+mod safeguard;
 
+use crate::{Error, ErrorKind, Result};
+use database::{Database, Entry};
+
+pub use beside::Beside;
 pub use options::RestoreOptions;
 pub use preflight::{Finding, Preflight, TargetState, Way};
 pub use replaced::Replaced;
+pub use safeguard::Safeguard;
+
+use crate::archive::Archive;
+use crate::postgres::restore as postgres;
+use crate::progress::Progress;
+
+/// Looks at archive, server and target before anything is touched, and changes nothing.
+///
+/// # Errors
+/// What could not be looked at. What stands in the way of the restore is no error: see [`Preflight::check`].
+pub async fn preflight(
+    archive: &Archive,
+    database: &Database,
+    options: &RestoreOptions,
+) -> Result<Preflight> {
+    match database {
+        Database::Postgres(server) => {
+            postgres::preflight(
+                archive,
+                server,
+                &database.about().await?,
+                postgres::Goes::IntoTarget,
+                options,
+            )
+            .await
+        }
+        Database::Sqlite(_) => Err(not_yet()),
+    }
+}
+
+/// A name for a database to restore into that is free now, for [`RestoreOptions::scratch`].
+pub async fn scratch_name(database: &Database) -> Result<String> {
+    match database {
+        Database::Postgres(server) => postgres::scratch_name(server, &database.name()).await,
+        Database::Sqlite(_) => Err(not_yet()),
+    }
+}
+
+/// Restores into a new database (or file) beside the target and proves it: counts and digests read
+/// back equal the index, and the database's own properties are the archive's.
+///
+/// # Errors
+/// What the preflight found or what failed; then nothing is left of it, and the target is untouched.
+pub async fn beside(
+    archive: &Archive,
+    database: &Database,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<Beside> {
+    preflight(archive, database, options).await?.check()?;
+    match database {
+        Database::Postgres(_) => Err(not_yet()),
+        Database::Sqlite(_) => Err(not_yet()),
+    }
+}
+
+/// Restores in the target itself, in one transaction, where the account may not create databases.
+/// `publish` becomes its journal in the same transaction.
+///
+/// # Errors
+/// What the preflight found or what failed; then the target is as it was.
+pub async fn in_place(
+    archive: &Archive,
+    database: &Database,
+    _safeguard: &Safeguard,
+    publish: &[Entry],
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    preflight(archive, database, options).await?.check()?;
+    match database {
+        Database::Postgres(_) => Err(not_yet()),
+        Database::Sqlite(_) => Err(not_yet()),
+    }
+}
+
+/// Restores into a new database (or file) of that name on the same server, proven like any other.
+///
+/// # Errors
+/// What failed; then nothing is left of it.
+pub async fn into(
+    archive: &Archive,
+    database: &Database,
+    name: &str,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    match database {
+        Database::Postgres(_) => Err(not_yet()),
+        Database::Sqlite(_) => Err(not_yet()),
+    }
+}
+
+/// Restores into a scratch database (or file), proves it like any other, and removes it: the deep part of `verify`.
+///
+/// # Errors
+/// [`crate::ErrorKind::Unproven`] where what came back is not what the index says, or what else failed.
+pub async fn prove(
+    archive: &Archive,
+    database: &Database,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let scratch = match &options.scratch {
+        Some(name) => name.clone(),
+        None => scratch_name(database).await?,
+    };
+    into(archive, database, &scratch, options, progress).await?;
+    discard_scratch(database, &scratch).await
+}
+
+/// Restores one table's rows into a new table beside it, reading only the parts that it needs; returns the new table's name.
+///
+/// # Errors
+/// What failed; then nothing is left of it.
+pub async fn table(
+    archive: &Archive,
+    database: &Database,
+    table: &str,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<String> {
+    match database {
+        Database::Postgres(_) => Err(not_yet()),
+        Database::Sqlite(_) => Err(not_yet()),
+    }
+}
+
+/// What restores have replaced of this database and nobody has let go yet, oldest first.
+pub async fn replaced(database: &Database) -> Result<Vec<Replaced>> {
+    match database {
+        Database::Postgres(server) => postgres::replaced(server, &database.name()).await,
+        Database::Sqlite(_) => Err(not_yet()),
+    }
+}
+
+/// Removes one that was replaced, by its exact name, for good.
+///
+/// # Errors
+/// [`crate::ErrorKind::Refused`] if that name is not in [`replaced`].
+pub async fn let_go(database: &Database, name: &str) -> Result<()> {
+    match database {
+        Database::Postgres(server) => postgres::let_go(server, &database.name(), name).await,
+        Database::Sqlite(_) => Err(not_yet()),
+    }
+}
+
+/// Scratch databases (or files) beside this one that a killed restore left, with nobody in them.
+pub async fn leftovers(database: &Database) -> Result<Vec<String>> {
+    match database {
+        Database::Postgres(server) => postgres::leftovers(server, &database.name()).await,
+        Database::Sqlite(_) => Err(not_yet()),
+    }
+}
+
+/// Removes a scratch database (or file) that a restore left; one that is not there is no error.
+///
+/// # Errors
+/// [`crate::ErrorKind::Refused`] if that is not a name that a restore makes.
+pub async fn discard_scratch(database: &Database, name: &str) -> Result<()> {
+    match database {
+        Database::Postgres(server) => postgres::discard_scratch(server, name).await,
+        Database::Sqlite(_) => Err(not_yet()),
+    }
+}
+
+/// Waits until no swap of this database is under way, also none that a killed client left to the server.
+/// Recovery calls it before it looks at the journal.
+///
+/// # Errors
+/// [`crate::ErrorKind::Busy`] if one takes longer than half a minute.
+pub async fn settle(database: &Database) -> Result<()> {
+    match database {
+        Database::Postgres(server) => postgres::settle(server).await,
+        Database::Sqlite(_) => Err(not_yet()),
+    }
+}
+
+fn not_yet() -> Error {
+    Error::new(ErrorKind::Refused, "this version of dbm cannot restore this yet")
+}

@@ -12,7 +12,7 @@ pub struct RestoreOptions {
     pub no_privileges: bool,
     /// Ends the sessions of others on the target when its place is taken.
     pub disconnect: bool,
-    /// Goes on although logical slots, subscriptions or prepared transactions hang on the target;
+    /// Goes on although logical slots or subscriptions hang on the target;
     /// they stay with the database that is replaced.
     pub detach_replication: bool,
     /// The source whose archive may take the place of a target that holds something else.
@@ -22,8 +22,6 @@ pub struct RestoreOptions {
     /// The name of the database to restore into, chosen by the caller so that a
     /// journal can hold it before it exists. A fresh one if there is none.
     pub scratch: Option<String>,
-    /// The server's numbers of the caller's own sessions on the target: they are not others, and the swap ends them.
-    pub own_sessions: Vec<i64>,
     /// Stops the work; nothing of it is left.
     pub cancel: CancellationToken,
 }
@@ -39,7 +37,6 @@ impl Default for RestoreOptions {
             from_source: None,
             analyze: true,
             scratch: None,
-            own_sessions: Vec::new(),
             cancel: CancellationToken::new(),
         }
     }

@@ -1,4 +1,5 @@
-use database::{Error, ErrorKind, OtherSession, Result, SourceId};
+use crate::{Error, ErrorKind, Result};
+use database::{OtherSession, SourceId};
 use serde::Serialize;
 
 /// How a restore takes its place.
@@ -48,8 +49,10 @@ pub struct Preflight {
     pub missing_extensions: Vec<String>,
     /// Sessions of others on the target.
     pub others: Vec<OtherSession>,
-    /// Logical slots, subscriptions and prepared transactions of the target, as people read them.
+    /// Logical slots and subscriptions of the target, as people read them.
     pub attached: Vec<String>,
+    /// Prepared transactions of the target.
+    pub prepared: Vec<String>,
     /// Bytes that the restored database will take, about.
     pub bytes_needed: u64,
     /// Bytes that are free there, where that can be known.

@@ -1,0 +1,156 @@
+//! Restoring an archive into PostgreSQL.
+
+mod preflight;
+mod rows;
+mod run;
+mod scratch;
+mod sessions;
+mod swap;
+#[cfg(test)]
+mod tests;
+
+use crate::postgres::failed;
+use crate::{Error, ErrorKind, Result};
+use chrono::Utc;
+use database::postgres::{self, Server};
+use database::{About, Engine, Entry, quote};
+
+pub(crate) use preflight::{Goes, preflight};
+pub(crate) use swap::settle;
+
+use crate::archive::Archive;
+use crate::progress::Progress;
+use crate::restore::names::{self, Made};
+use crate::restore::{Replaced, RestoreOptions};
+
+/// A restored and proven database beside its target.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    server: Server,
+    scratch: String,
+}
+
+impl Beside {
+    pub(crate) fn scratch_name(&self) -> &str {
+        &self.scratch
+    }
+
+    /// Takes the target's place; on an error the target is as it was, and the scratch database is gone.
+    pub(crate) async fn swap(self, publish: &[Entry], disconnect: bool) -> Result<Replaced> {
+        let result = self.try_swap(publish, disconnect).await;
+        let Err(error) = result else { return result };
+        // Where it is unknown how the swap ended, the name may be gone, and then there is nothing to remove.
+        match self.discard().await {
+            Ok(()) => Err(error),
+            Err(second) => Err(Error::new(error.kind(), format!("{error}; and {second}")).with_source(error)),
+        }
+    }
+
+    async fn try_swap(&self, publish: &[Entry], disconnect: bool) -> Result<Replaced> {
+        if !publish.is_empty() {
+            let client = self.server.connect(Some(&self.scratch)).await?;
+            let write = async |sql: &str| {
+                client.batch_execute(sql).await.map_err(|error| failed(error, "cannot write the journal"))
+            };
+            write(&format!("BEGIN READ WRITE; {}; COMMIT", journal(publish)?)).await?;
+        }
+        let exchange = swap::Exchange { server: &self.server, scratch: &self.scratch, disconnect };
+        exchange.run(Utc::now()).await
+    }
+
+    pub(crate) async fn discard(self) -> Result<()> {
+        discard_scratch(&self.server, &self.scratch).await
+    }
+}
+
+/// The statements that make `entries` the whole journal; without any, it stays what it is.
+fn journal(entries: &[Entry]) -> Result<String> {
+    if entries.is_empty() {
+        return Ok(String::new());
+    }
+    let mut sql = format!("{} DELETE FROM dbm.journal; DELETE FROM dbm.committed; ", postgres::JOURNAL_SQL);
+    for entry in entries {
+        sql.push_str(&postgres::insert_sql(entry)?);
+    }
+    Ok(sql)
+}
+
+/// A free name for a scratch database.
+pub(crate) async fn scratch_name(server: &Server, target: &str) -> Result<String> {
+    scratch::free_name(server, target).await
+}
+
+/// What was replaced of `target`, oldest first.
+pub(crate) async fn replaced(server: &Server, target: &str) -> Result<Vec<Replaced>> {
+    let client = server.maintenance_database().await?;
+    let rows = client
+        .query(
+            "SELECT datname::text,
+                    CASE WHEN pg_catalog.has_database_privilege(oid, 'CONNECT') THEN pg_catalog.pg_database_size(oid) END
+             FROM pg_catalog.pg_database",
+            &[],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot list the databases"))?;
+    let mut replaced: Vec<Replaced> = rows
+        .iter()
+        .filter_map(|row| {
+            let name: String = row.get(0);
+            let when = names::made_at(&name, target, Made::Replaced, names::NAME_BYTES)?;
+            let bytes = row.get::<_, Option<i64>>(1).and_then(|bytes| u64::try_from(bytes).ok());
+            Some(Replaced { name, when, bytes })
+        })
+        .collect();
+    replaced.sort_by(|a, b| (a.when, &a.name).cmp(&(b.when, &b.name)));
+    Ok(replaced)
+}
+
+/// Drops a database that was replaced.
+pub(crate) async fn let_go(server: &Server, target: &str, name: &str) -> Result<()> {
+    if !replaced(server, target).await?.iter().any(|replaced| replaced.name == name) {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("`{name}` is not one that a restore of `{target}` replaced"),
+        )
+        .with_hint("`dbm replaced` lists them"));
+    }
+    let client = server.maintenance_database().await?;
+    // Without FORCE: whoever reads it still wants it.
+    let sql = format!("DROP DATABASE {}", quote::identifier(Engine::Postgres, name));
+    client.batch_execute(&sql).await.map_err(|error| failed(error, format!("cannot let go of `{name}`")))
+}
+
+/// Scratch databases beside `target` that nobody is in.
+pub(crate) async fn leftovers(server: &Server, target: &str) -> Result<Vec<String>> {
+    let client = server.maintenance_database().await?;
+    let rows = client
+        .query(
+            "SELECT datname::text FROM pg_catalog.pg_database d
+             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)
+             ORDER BY datname",
+            &[],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot list the databases"))?;
+    let named = rows.iter().map(|row| row.get::<_, String>(0));
+    Ok(named
+        .filter(|name| names::made_at(name, target, Made::Scratch, names::NAME_BYTES).is_some())
+        .collect())
+}
+
+/// Drops a scratch database.
+pub(crate) async fn discard_scratch(server: &Server, name: &str) -> Result<()> {
+    made_here(name)?;
+    let client = server.maintenance_database().await?;
+    scratch::drop_database(&client, name).await
+}
+
+fn made_here(name: &str) -> Result<()> {
+    if names::stamp(name, Made::Scratch).is_some() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!("`{name}` is not the name of a database that a restore made to be thrown away"),
+    ))
+}

@@ -1,0 +1,346 @@
+//! What is looked at before a restore touches anything.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::Result;
+use crate::postgres::failed;
+use database::postgres::{Connection, Server};
+use database::{About, Engine, Kind};
+
+use super::sessions::named;
+use crate::archive::Archive;
+use crate::postgres::roles::Roles;
+use crate::restore::{Finding, Preflight, RestoreOptions, TargetState, Way};
+
+/// Where the archive is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goes {
+    /// Into the place of the URL's database.
+    IntoTarget,
+    /// Into a new database on the same server.
+    IntoNew,
+}
+
+/// Looks at archive, server and target, and changes nothing.
+pub(crate) async fn preflight(
+    archive: &Archive,
+    server: &Server,
+    about: &About,
+    goes: Goes,
+    options: &RestoreOptions,
+) -> Result<Preflight> {
+    let client = server.connect(None).await?;
+    let mut preflight = Preflight {
+        archive_source: archive.index().source.clone(),
+        target_source: about.source.clone(),
+        target: TargetState::Empty,
+        way: Way::Beside,
+        missing_roles: missing_roles(&client, &roles(archive)?, options).await?,
+        missing_extensions: Vec::new(),
+        others: Vec::new(),
+        attached: Vec::new(),
+        prepared: Vec::new(),
+        bytes_needed: bytes_needed(archive),
+        bytes_free: bytes_free(&client).await?,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    match goes {
+        Goes::IntoTarget => {
+            preflight.target = state(&client).await?;
+            preflight.way = way(&client, about).await?;
+            preflight.others = server.others_in(&client, &about.database).await?;
+            preflight.attached = attached(&client).await?;
+            preflight.prepared = prepared(&client).await?;
+        }
+        Goes::IntoNew if about.may_create_databases => {}
+        Goes::IntoNew => preflight.problems.push(finding(
+            format!("`{}` may not create databases", about.account),
+            "restore as a role with CREATEDB, or into the database of the URL",
+        )),
+    }
+    versions(archive, about, &mut preflight);
+    extensions(&client, about, archive, &mut preflight).await?;
+    judge(about, options, &mut preflight);
+    Ok(preflight)
+}
+
+fn finding(message: impl Into<String>, hint: impl Into<String>) -> Finding {
+    Finding { message: message.into(), hint: Some(hint.into()) }
+}
+
+/// Turns what was seen into what stops the restore and what does not.
+fn judge(about: &About, options: &RestoreOptions, preflight: &mut Preflight) {
+    let database = &about.database;
+    let mut problems = Vec::new();
+    if !about.may_write {
+        problems.push(finding(
+            format!("`{database}` cannot be written to: the server is a standby or read-only"),
+            "restore on the primary",
+        ));
+    }
+    if !preflight.missing_roles.is_empty() {
+        problems.push(finding(
+            format!("the server has no role {}", list(&preflight.missing_roles)),
+            "create the roles, or restore with --no-owner --no-privileges",
+        ));
+    }
+    if !preflight.missing_extensions.is_empty() {
+        problems.push(finding(
+            format!("the server cannot install the extension {}", list(&preflight.missing_extensions)),
+            "install the extensions' packages on the server",
+        ));
+    }
+    let foreign = preflight.target == TargetState::Filled && !preflight.same_source();
+    if foreign && options.from_source.as_ref() != Some(&preflight.archive_source) {
+        problems.push(finding(
+            format!(
+                "the archive is of {}, and `{database}` ({}) holds something else",
+                preflight.archive_source, preflight.target_source
+            ),
+            format!(
+                "restore with --from-source {}, or into a new database with --into NAME",
+                preflight.archive_source
+            ),
+        ));
+    }
+    if !preflight.others.is_empty() {
+        let finding = finding(
+            format!("`{database}` is in use by {}", named(&preflight.others)),
+            "end those sessions, or let them be ended with --disconnect",
+        );
+        if options.disconnect { preflight.warnings.push(finding) } else { problems.push(finding) }
+    }
+    if !preflight.attached.is_empty() {
+        let finding = finding(
+            format!("`{database}` has {}, which would stay with what is replaced", list(&preflight.attached)),
+            "remove them, or leave them behind with --detach-replication",
+        );
+        if options.detach_replication { preflight.warnings.push(finding) } else { problems.push(finding) }
+    }
+    // No option helps: the server renames no database that has one.
+    if !preflight.prepared.is_empty() {
+        problems.push(finding(
+            format!("`{database}` has the prepared transaction {}", list(&preflight.prepared)),
+            "end it with COMMIT PREPARED or ROLLBACK PREPARED",
+        ));
+    }
+    if let Some(free) = preflight.bytes_free
+        && free < preflight.bytes_needed
+    {
+        problems.push(finding(
+            format!(
+                "the server's disk has {free} bytes free, and the restored database needs about {}",
+                preflight.bytes_needed
+            ),
+            "make room, for example by letting go of what was replaced earlier (`dbm replaced`)",
+        ));
+    }
+    if about.superuser {
+        preflight.warnings.push(finding(
+            format!(
+                "`{}` is a superuser: functions and checks in the archive run with all its rights",
+                about.account
+            ),
+            "restore as the role that owns the database, if the archive may come from somebody else",
+        ));
+    }
+    preflight.problems.append(&mut problems);
+}
+
+/// The roles that the archive names.
+fn roles(archive: &Archive) -> Result<Roles> {
+    let roles = archive.index().extras.get("roles").cloned().unwrap_or_default();
+    Ok(serde_json::from_value(roles).unwrap_or_default())
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// An archive restores into its own major version and into newer ones.
+fn versions(archive: &Archive, about: &About, preflight: &mut Preflight) {
+    let head = archive.head();
+    if head.engine != Engine::Postgres {
+        preflight.problems.push(finding(
+            format!("the archive is of {}, and `{}` is of {}", head.engine, about.database, about.engine),
+            "choose a database of the same engine",
+        ));
+        return;
+    }
+    let (from, to) = (major(&head.server_version), major(&about.server_version));
+    if from > to {
+        preflight.problems.push(finding(
+            format!(
+                "the archive is of PostgreSQL {}, newer than the server's {}",
+                head.server_version, about.server_version
+            ),
+            format!("restore on a server of version {from} or newer"),
+        ));
+    }
+}
+
+fn major(version: &str) -> u32 {
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    digits.parse().unwrap_or(u32::MAX)
+}
+
+async fn way(client: &Connection, about: &About) -> Result<Way> {
+    let owner: bool = client
+        .query_one(
+            "SELECT pg_has_role(datdba, 'MEMBER') FROM pg_catalog.pg_database WHERE datname = current_database()",
+            &[],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot read who owns the database"))?
+        .get(0);
+    Ok(if about.may_create_databases && owner { Way::Beside } else { Way::InPlace })
+}
+
+/// Whether anything is in the database that is neither the system's, nor an extension's, nor dbm's journal.
+pub(crate) async fn state(client: &Connection) -> Result<TargetState> {
+    let filled: bool = client
+        .query_one(
+            "WITH own AS (SELECT oid FROM pg_catalog.pg_namespace WHERE oid >= 16384 AND nspname <> 'dbm'
+                          AND nspname !~ '^pg_(toast_)?temp_'),
+                  outer_ns AS (SELECT oid FROM own UNION SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'public'),
+                  member AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e')
+             SELECT EXISTS (SELECT FROM own)
+                 OR EXISTS (SELECT FROM pg_catalog.pg_class o JOIN outer_ns n ON n.oid = o.relnamespace
+                            WHERE ('pg_class'::regclass, o.oid) NOT IN (SELECT classid, objid FROM member))
+                 OR EXISTS (SELECT FROM pg_catalog.pg_proc o JOIN outer_ns n ON n.oid = o.pronamespace
+                            WHERE ('pg_proc'::regclass, o.oid) NOT IN (SELECT classid, objid FROM member))
+                 OR EXISTS (SELECT FROM pg_catalog.pg_type o JOIN outer_ns n ON n.oid = o.typnamespace
+                            WHERE ('pg_type'::regclass, o.oid) NOT IN (SELECT classid, objid FROM member))
+                 OR EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)",
+            &[],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot look whether the database is empty"))?
+        .get(0);
+    Ok(if filled { TargetState::Filled } else { TargetState::Empty })
+}
+
+async fn missing_roles(client: &Connection, roles: &Roles, options: &RestoreOptions) -> Result<Vec<String>> {
+    let mut wanted: BTreeSet<&String> = roles.others.iter().collect();
+    if !options.no_owner {
+        wanted.extend(&roles.owners);
+    }
+    if !options.no_privileges {
+        wanted.extend(&roles.grantees);
+    }
+    let wanted: Vec<&String> = wanted.into_iter().collect();
+    let rows = client
+        .query(
+            "SELECT name FROM unnest($1::text[]) name
+             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name) ORDER BY name",
+            &[&wanted],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot look the roles up"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Extensions that are not on the server, or that this account may not create.
+async fn extensions(
+    client: &Connection,
+    about: &About,
+    archive: &Archive,
+    preflight: &mut Preflight,
+) -> Result<()> {
+    let objects = archive.index().parts.iter().flat_map(|part| part.objects.iter());
+    let wanted: BTreeSet<&String> =
+        objects.filter(|id| id.kind == Kind::Extension).map(|id| &id.name).collect();
+    let wanted: Vec<&String> = wanted.into_iter().collect();
+    let rows = client
+        .query(
+            "SELECT name, a.name IS NOT NULL, coalesce(a.installed_version IS NOT NULL, false),
+                    coalesce((SELECT v.trusted OR NOT v.superuser FROM pg_catalog.pg_available_extension_versions v
+                              WHERE v.name = a.name AND v.version = a.default_version), false)
+             FROM unnest($1::text[]) wanted (name) LEFT JOIN pg_catalog.pg_available_extensions a USING (name)
+             ORDER BY name",
+            &[&wanted],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot look the extensions up"))?;
+    for row in rows {
+        let (name, available, installed, allowed): (String, bool, bool, bool) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
+        let there_already = preflight.way == Way::InPlace && installed;
+        if !available {
+            preflight.missing_extensions.push(name);
+        } else if !about.superuser && !allowed && !there_already {
+            preflight.problems.push(finding(
+                format!("`{}` may not create the extension `{name}`", about.account),
+                "restore as a superuser, or have one create the extension in `template1` or in the target",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What hangs on the database and would not move to the new one.
+async fn attached(client: &Connection) -> Result<Vec<String>> {
+    let rows = client
+        .query(
+            "SELECT 'logical replication slot ' || slot_name FROM pg_catalog.pg_replication_slots
+             WHERE slot_type = 'logical' AND database = current_database()
+             UNION ALL
+             SELECT 'subscription ' || subname FROM pg_catalog.pg_subscription s
+             JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database()
+             ORDER BY 1",
+            &[],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot look for slots and subscriptions"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+async fn prepared(client: &Connection) -> Result<Vec<String>> {
+    let rows = client
+        .query(
+            "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = current_database() ORDER BY gid",
+            &[],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot look for prepared transactions"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The rows' text and half as much again for indexes: what a restored database takes, about.
+fn bytes_needed(archive: &Archive) -> u64 {
+    let text = archive.index().bytes();
+    text + text / 2
+}
+
+/// The room on the server's disk, where the server runs on this machine and says where its files are.
+async fn bytes_free(client: &Connection) -> Result<Option<u64>> {
+    let row = client
+        .query_one(
+            "SELECT coalesce(inet_server_addr() = inet_client_addr(), true),
+                    (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory')",
+            &[],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot ask where the server keeps its files"))?;
+    let (local, folder): (bool, Option<String>) = (row.get(0), row.get(1));
+    let Some(folder) = folder.filter(|_| local) else { return Ok(None) };
+    // A server in a container may name a folder that is another one here.
+    if !Path::new(&folder).join("postmaster.pid").exists() {
+        return Ok(None);
+    }
+    Ok(rustix::fs::statvfs(folder.as_str()).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn majors() {
+        assert_eq!(major("15.18"), 15);
+        assert_eq!(major("18beta1"), 18);
+        assert_eq!(major("16.2 (Debian 16.2-1)"), 16);
+    }
+}

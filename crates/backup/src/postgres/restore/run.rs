@@ -1,0 +1,158 @@
+//! Running one part of an archive on a connection: over the protocol only, and nothing but what a dump writes.
+
+use std::pin::pin;
+
+use crate::postgres::failed;
+use crate::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use database::Engine;
+use database::postgres::Connection;
+use database::script::{self, Statement};
+use futures_util::SinkExt;
+
+use super::rows;
+
+/// How many statements go to the server as one message, and so in one transaction: each holds locks until its end.
+const STATEMENTS: usize = 100;
+
+/// How many bytes of rows go into one message.
+const CHUNK: usize = 1 << 18;
+
+/// What every connection of a restore sets, so that text means what it meant to the dump, and
+/// nothing of the database's own settings gets in the way.
+pub(crate) const SETTINGS: &str = "\
+SET standard_conforming_strings = on; SET check_function_bodies = off; SET xmloption = content; \
+SET client_min_messages = warning; SET row_security = off; SET default_tablespace = ''; \
+SET default_table_access_method = heap; SET default_transaction_read_only = off; \
+SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off; \
+SET search_path = ''; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
+SET lc_monetary = 'C'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET synchronous_commit = off; \
+SET array_nulls = on; SET transform_null_equals = off; SET escape_string_warning = off; SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+SELECT pg_catalog.set_config('maintenance_work_mem', '262144', false) FROM pg_catalog.pg_settings \
+WHERE name = 'maintenance_work_mem' AND setting::bigint < 262144";
+
+/// Runs the statements of a part, in order.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] before anything of the part has run where it holds what no definition
+/// is: `COPY`, a client's command, transaction control.
+pub(crate) async fn statements(client: &Connection, text: &str) -> Result<()> {
+    let statements = script::split(Engine::Postgres, text)?;
+    statements.iter().try_for_each(check)?;
+    for some in statements.chunks(STATEMENTS) {
+        let mut batch = String::new();
+        let mut ends = Vec::with_capacity(some.len());
+        for statement in some {
+            batch.push_str(statement.text);
+            ends.push(batch.chars().count());
+            batch.push_str(";\n");
+        }
+        if let Err(error) = client.batch_execute(&batch).await {
+            let at = error.as_db_error().and_then(|error| match error.position() {
+                Some(tokio_postgres::error::ErrorPosition::Original(position)) => {
+                    usize::try_from(*position).ok()
+                }
+                _ => None,
+            });
+            let what = match at.and_then(|at| ends.iter().position(|&end| at <= end)) {
+                Some(place) => format!("cannot run `{}`", beginning(some[place].text)),
+                None if some.len() == 1 => format!("cannot run `{}`", beginning(some[0].text)),
+                None => format!(
+                    "cannot run one of {} statements from `{}` on",
+                    some.len(),
+                    beginning(some[0].text)
+                ),
+            };
+            return Err(failed(error, what));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what is not a definition.
+fn check(statement: &Statement<'_>) -> Result<()> {
+    let text = statement.text.trim_start();
+    let length = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let word = text[..length].to_ascii_uppercase();
+    let refused = match word.as_str() {
+        "COPY" => true,
+        "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE" | "PREPARE" => {
+            true
+        }
+        _ => text.starts_with('\\') || statement.copy_rows.is_some(),
+    };
+    if !refused {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!("a part of definitions holds `{}`, which no definition is", beginning(text)),
+    )
+    .with_hint(
+        "the archive was not written by dbm, or was changed and its hashes made anew; do not restore it",
+    ))
+}
+
+/// The beginning of a statement, for a message.
+fn beginning(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect();
+    if text.chars().count() > 160 { format!("{line}…") } else { line }
+}
+
+/// Copies the rows of a part in; returns how many there were.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] for anything but whole blocks of rows; the server's own otherwise.
+pub(crate) async fn rows(client: &Connection, part: Vec<u8>) -> Result<u64> {
+    let blocks = rows::blocks(&part)?;
+    let part = Bytes::from(part);
+    let mut copied = 0;
+    for block in blocks {
+        copied += copy(client, &block.statement, part.slice(block.rows)).await?;
+    }
+    Ok(copied)
+}
+
+/// Sends rows to a `COPY … FROM stdin`.
+pub(crate) async fn copy(client: &Connection, statement: &str, mut rows: Bytes) -> Result<u64> {
+    let failed = |error| failed(error, format!("cannot copy rows with `{}`", beginning(statement)));
+    let sink = client.copy_in(statement).await.map_err(failed)?;
+    let mut sink = pin!(sink);
+    while !rows.is_empty() {
+        let chunk = rows.split_to(rows.len().min(CHUNK));
+        sink.feed(chunk).await.map_err(failed)?;
+    }
+    sink.finish().await.map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_definitions_are_run() {
+        for text in [
+            "COPY t FROM PROGRAM 'x'",
+            "copy t from stdin",
+            "\\! touch x",
+            "COMMIT",
+            "end",
+            "Abort and chain",
+        ] {
+            let statement = Statement { text, line: 1, offset: 0, copy_rows: None };
+            assert_eq!(check(&statement).unwrap_err().kind(), ErrorKind::Refused, "{text}");
+        }
+        for text in
+            ["CREATE TABLE copy ()", "SELECT pg_catalog.setval('s', 1)", "COPYING", "GRANT ALL ON t TO copy"]
+        {
+            let statement = Statement { text, line: 1, offset: 0, copy_rows: None };
+            check(&statement).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_message_quotes_no_line_end() {
+        assert_eq!(beginning("a\nb"), "a b");
+        assert_eq!(beginning(&"x".repeat(200)).chars().count(), 161);
+    }
+}

@@ -1,0 +1,59 @@
+//! The roles that a database's objects name. The dump writes them into the index, so that a restore can tell which are missing.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Client;
+
+use crate::Result;
+use crate::postgres::failed;
+
+/// Roles by what names them, so that a restore without owners or privileges needs only the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Roles {
+    /// Those that own the database or something in it.
+    #[serde(default)]
+    pub(crate) owners: BTreeSet<String>,
+    /// Those that grants and default privileges name, without `PUBLIC`.
+    #[serde(default)]
+    pub(crate) grantees: BTreeSet<String>,
+    /// Those that policies and the settings of roles name, without `PUBLIC`.
+    #[serde(default)]
+    pub(crate) others: BTreeSet<String>,
+}
+
+/// The server records who depends on which role, except on the one that it was made by: owners are read besides.
+/// <https://www.postgresql.org/docs/current/catalog-pg-shdepend.html>
+const ROLES: &str = "\
+WITH here AS (SELECT oid, datdba FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
+     named AS (
+    SELECT refobjid AS role, deptype::text AS how FROM pg_catalog.pg_shdepend, here
+    WHERE refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND deptype IN ('o', 'a', 'r')
+      AND (dbid = here.oid OR dbid = 0 AND classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND objid = here.oid)
+    UNION SELECT datdba, 'o' FROM here
+    UNION SELECT relowner, 'o' FROM pg_catalog.pg_class WHERE oid >= 16384
+    UNION SELECT nspowner, 'o' FROM pg_catalog.pg_namespace WHERE oid >= 16384
+    UNION SELECT proowner, 'o' FROM pg_catalog.pg_proc WHERE oid >= 16384
+    UNION SELECT typowner, 'o' FROM pg_catalog.pg_type WHERE oid >= 16384
+    UNION SELECT lomowner, 'o' FROM pg_catalog.pg_largeobject_metadata
+    UNION SELECT setrole, 'r' FROM pg_catalog.pg_db_role_setting, here WHERE setdatabase = here.oid AND setrole <> 0)
+SELECT rolname::text, how FROM named JOIN pg_catalog.pg_roles r ON r.oid = named.role";
+
+/// Reads the roles that the database of the client names.
+pub(crate) async fn read(client: &Client) -> Result<Roles> {
+    let rows = client
+        .query(ROLES, &[])
+        .await
+        .map_err(|error| failed(error, "cannot list the roles that the database names"))?;
+    let mut roles = Roles::default();
+    for row in rows {
+        let (name, how): (String, &str) = (row.get(0), row.get(1));
+        let set = match how {
+            "o" => &mut roles.owners,
+            "a" => &mut roles.grantees,
+            _ => &mut roles.others,
+        };
+        set.insert(name);
+    }
+    Ok(roles)
+}

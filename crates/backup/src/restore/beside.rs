@@ -1,0 +1,52 @@
+use crate::Result;
+use database::Entry;
+
+use super::Replaced;
+use crate::postgres::restore as postgres;
+
+/// A restored and proven database (or file) beside its target.
+///
+/// Dropping it leaves it where it is: end it with [`Beside::swap`] or [`Beside::discard`].
+#[derive(Debug)]
+#[must_use = "it stays on the server until it is swapped in or discarded"]
+pub struct Beside(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Postgres(postgres::Beside),
+}
+
+impl Beside {
+    pub(crate) fn postgres(beside: postgres::Beside) -> Self {
+        Self(Inner::Postgres(beside))
+    }
+
+    /// Its name on the server, or its path.
+    pub fn scratch_name(&self) -> &str {
+        match &self.0 {
+            Inner::Postgres(beside) => beside.scratch_name(),
+        }
+    }
+
+    /// Writes the journal into it and lets it take the target's place, in one step that a kill cannot
+    /// part. Ends the caller's own sessions on the target; those of others only with `disconnect`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Busy`] where sessions are in the way. The target is as it was, and the
+    /// restored one is gone.
+    pub async fn swap(self, publish: &[Entry], disconnect: bool) -> Result<Replaced> {
+        match self.0 {
+            Inner::Postgres(beside) => beside.swap(publish, disconnect).await,
+        }
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// What kept it from being removed, with its name.
+    pub async fn discard(self) -> Result<()> {
+        match self.0 {
+            Inner::Postgres(beside) => beside.discard().await,
+        }
+    }
+}
