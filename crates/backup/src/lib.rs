@@ -7,6 +7,7 @@ mod error;
 mod postgres;
 pub mod progress;
 pub mod restore;
+mod sqlite;
 pub mod store;
 
 pub use error::{Error, ErrorKind, Result};

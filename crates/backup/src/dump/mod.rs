@@ -1,5 +1,152 @@
 //! Making a backup.
+//!
+//! This is the one place of this crate's dumps that chooses the engine.
 
 mod options;
+#[cfg(test)]
+mod tests;
+
+use std::time::Instant;
+
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use database::{About, Database};
+use helpers::naming::{ArchiveKind, BackupName};
+
+use crate::archive::{ArchiveWriter, FORMAT, Finished, Head, Tail};
+use crate::catalogue::UNFINISHED;
+use crate::progress::Progress;
+use crate::store::{Sidecar, Store, Upload};
+use crate::{Error, ErrorKind, Result, sqlite};
 
 pub use options::{BackupOptions, Written};
+
+/// How many seconds ahead a free name is looked for.
+const SECONDS: u32 = 60;
+
+/// Backs a database up into a store. It is listed when it is complete and durable, and not before.
+///
+/// # Errors
+/// What stands in the way, or what failed; then nothing of it is left.
+pub async fn create(
+    database: &Database,
+    store: &dyn Store,
+    options: &BackupOptions,
+    progress: &dyn Progress,
+) -> Result<Written> {
+    let (started, time) = (Instant::now(), Utc::now().trunc_subsecs(0));
+    let label = label(options)?;
+    let swept = store.sweep().await?;
+    if !swept.is_empty() {
+        tracing::info!(?swept, store = store.describe(), "removed what killed backups had left");
+    }
+    let about = database.about().await?;
+    let (name, finished, tail) = match database {
+        Database::Sqlite(file) => {
+            let prepared = sqlite::dump::prepare(file, &about, options, progress).await?;
+            let (name, mut writer) = begin(store, &about, time, label, ArchiveKind::SqliteFile).await?;
+            let tail = prepared.write(&mut writer, &about, options, progress).await?;
+            (name, finish(writer, tail.clone(), options).await?, tail)
+        }
+        Database::Postgres(_) => {
+            return Err(Error::new(ErrorKind::Refused, "this build of dbm does not back up PostgreSQL"));
+        }
+    };
+    let rows = tail.tables.iter().map(|table| table.digest.rows).sum();
+    let sidecar = Sidecar {
+        format: FORMAT,
+        engine: about.engine,
+        server_version: about.server_version,
+        database: about.database,
+        source: tail.source.clone(),
+        time: name.time,
+        dbm_version: env!("CARGO_PKG_VERSION").to_owned(),
+        bytes: finished.stored.bytes,
+        sha256: Some(finished.stored.sha256),
+        identity: finished.identity,
+        grade: tail.grade.clone(),
+        rows,
+        tables: tail.tables.len() as u64,
+        last_proven: None,
+        last_verified: None,
+        pin: options.pin.clone(),
+    };
+    if let Err(error) = store.write_sidecar(&name, &sidecar).await {
+        // Without what lies beside it, it would be listed although this command failed.
+        if let Err(cause) = store.remove(&name).await {
+            tracing::warn!(%cause, %name, "cannot remove the archive of a failed backup");
+        }
+        return Err(error);
+    }
+    progress.done();
+    Ok(Written {
+        name,
+        identity: finished.identity,
+        bytes: finished.stored.bytes,
+        tables: sidecar.tables,
+        rows,
+        grade: tail.grade,
+        left_out: tail.left_out,
+        source: tail.source,
+        duration: started.elapsed(),
+    })
+}
+
+fn label(options: &BackupOptions) -> Result<Option<&str>> {
+    match options.label.as_deref() {
+        _ if options.unfinished => Ok(Some(UNFINISHED)),
+        Some(UNFINISHED) => Err(Error::new(
+            ErrorKind::Usage,
+            format!("the label `{UNFINISHED}` is for backups that dbm makes while a run is open"),
+        )
+        .with_hint("use another label")),
+        Some("") => Err(Error::new(ErrorKind::Usage, "a label has at least one letter")),
+        label => Ok(label),
+    }
+}
+
+/// Begins an archive under a free name: that of the first second from `time` on that nobody has taken.
+async fn begin(
+    store: &dyn Store,
+    about: &About,
+    time: DateTime<Utc>,
+    label: Option<&str>,
+    kind: ArchiveKind,
+) -> Result<(BackupName, ArchiveWriter)> {
+    let (name, upload) = reserve(store, about, time, label, kind).await?;
+    let head = Head {
+        engine: about.engine,
+        server_version: about.server_version.clone(),
+        database: about.database.clone(),
+        time: name.time,
+        dbm_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let writer = ArchiveWriter::begin(upload, &head).await?;
+    Ok((name, writer))
+}
+
+async fn reserve(
+    store: &dyn Store,
+    about: &About,
+    time: DateTime<Utc>,
+    label: Option<&str>,
+    kind: ArchiveKind,
+) -> Result<(BackupName, Box<dyn Upload>)> {
+    for later in 0..SECONDS {
+        let name = BackupName::new(&about.database, time + TimeDelta::seconds(later.into()), label, kind);
+        match store.create(&name).await {
+            Ok(upload) => return Ok((name, upload)),
+            Err(error) if error.kind() == ErrorKind::Exists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::new(ErrorKind::Exists, format!("{} has no free name for this minute", store.describe()))
+        .with_hint("wait a minute, or give the backup a label"))
+}
+
+/// The last look at the cancellation: from here on the archive is there.
+async fn finish(writer: ArchiveWriter, tail: Tail, options: &BackupOptions) -> Result<Finished> {
+    if options.cancel.is_cancelled() {
+        return Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled"));
+    }
+    writer.finish(tail).await
+}

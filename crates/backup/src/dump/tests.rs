@@ -1,0 +1,169 @@
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use database::Database;
+use database::sqlite::{File, Mode};
+use rusqlite::Connection;
+
+use super::*;
+use crate::archive::Archive;
+use crate::catalogue;
+use crate::progress::Silent;
+use crate::store::LocalStore;
+
+fn make(folder: &Path, sql: &str) -> Database {
+    let path = folder.join("shop.sqlite");
+    Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    Database::Sqlite(File::new(path, Mode::ReadWrite))
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    files
+}
+
+const ROWS: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, x); 
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+    INSERT INTO t SELECT i, hex(randomblob(300)) FROM n; CREATE INDEX i ON t (x);";
+
+#[tokio::test]
+async fn the_archive_is_the_database_file() {
+    for mode in ["DELETE", "WAL"] {
+        let folder = tempfile::tempdir().unwrap();
+        let database = make(folder.path(), &format!("PRAGMA journal_mode = {mode}; {ROWS}"));
+        // A connection that stays open, with its WAL.
+        let open = Connection::open(folder.path().join("shop.sqlite")).unwrap();
+        open.execute_batch("INSERT INTO t (x) VALUES ('last')").unwrap();
+        let store = LocalStore::new(folder.path().join("backups"));
+        let written = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+        assert_eq!(
+            (written.rows, written.tables, &written.grade),
+            (20_001, 1, &crate::archive::Grade::Exact)
+        );
+        let archive = Archive::open(store.source(&written.name).await.unwrap()).await.unwrap();
+        assert!(archive.index().parts.len() > 2);
+        archive.verify_all(&Silent, &Default::default()).await.unwrap();
+        // The stock tools: zstd, then sqlite3.
+        let plain = folder.path().join("plain.sqlite");
+        let output = Command::new("zstd")
+            .arg("-dc")
+            .arg(folder.path().join("backups").join(written.name.to_string()))
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        fs::write(&plain, &output.stdout).unwrap();
+        let asked = Command::new("sqlite3")
+            .arg(&plain)
+            .arg("PRAGMA integrity_check; SELECT count(*) FROM t; SELECT x FROM t ORDER BY id DESC LIMIT 1")
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(asked.stdout).unwrap(), "ok\n20001\nlast\n");
+        // Nothing but the database is left beside it.
+        let left = files(folder.path());
+        assert!(!left.iter().any(|file| file.contains("scratch")), "{left:?}");
+        let listed = catalogue::list(&store).await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert!(listed[0].is_good());
+        assert_eq!(listed[0].sidecar.as_ref().unwrap().sha256.map(|hash| hash.to_string().len()), Some(64));
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_is_a_database_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = make(folder.path(), "");
+    let store = LocalStore::new(folder.path().join("backups"));
+    let written = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    assert_eq!((written.rows, written.tables), (0, 0));
+    let path = folder.path().join("backups").join(written.name.to_string());
+    let output = Command::new("zstd").arg("-dc").arg(path).output().unwrap();
+    assert!(output.status.success());
+}
+
+#[tokio::test]
+async fn two_in_one_second_have_two_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = make(folder.path(), "CREATE TABLE t (x)");
+    let store = Arc::new(LocalStore::new(folder.path().join("backups")));
+    let options = BackupOptions::default();
+    let (one, two, three) = tokio::join!(
+        create(&database, &*store, &options, &Silent),
+        create(&database, &*store, &options, &Silent),
+        create(&database, &*store, &options, &Silent),
+    );
+    let mut names = [one.unwrap().name, two.unwrap().name, three.unwrap().name].to_vec();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 3);
+}
+
+#[tokio::test]
+async fn an_unfinished_one_is_never_the_latest() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = make(folder.path(), "CREATE TABLE t (x)");
+    let store = LocalStore::new(folder.path().join("backups"));
+    let options = BackupOptions { unfinished: true, ..Default::default() };
+    let written = create(&database, &store, &options, &Silent).await.unwrap();
+    assert!(written.name.to_string().contains("Z_unfinished.sqlite.zst"));
+    let error = catalogue::resolve(&store, "latest", Some(&written.source)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let good = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    let latest = catalogue::resolve(&store, "latest", Some(&written.source)).await.unwrap();
+    assert_eq!(latest.name().unwrap(), good.name);
+    assert_eq!(catalogue::resolve(&store, "shop_", None).await.unwrap_err().kind(), ErrorKind::Usage);
+    let prefix = &good.name.to_string()[..22];
+    assert!(catalogue::resolve(&store, prefix, None).await.is_ok());
+    // Pinned ones stay.
+    catalogue::pin(&store, &good.name, Some("a run is open")).await.unwrap();
+    assert_eq!(catalogue::remove(&store, &good.name).await.unwrap_err().kind(), ErrorKind::Refused);
+    catalogue::pin(&store, &good.name, None).await.unwrap();
+    catalogue::remove(&store, &good.name).await.unwrap();
+    assert_eq!(catalogue::list(&store).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn damage_is_listed_as_unknown_and_a_missing_sidecar_is_made_good_from_the_tail() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = make(folder.path(), "CREATE TABLE t (x)");
+    let store = LocalStore::new(folder.path().join("backups"));
+    let written = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    let path = folder.path().join("backups").join(written.name.to_string());
+    fs::remove_file(format!("{}.json", path.display())).unwrap();
+    let listed = catalogue::list(&store).await.unwrap();
+    assert!(listed[0].is_good());
+    assert_eq!(listed[0].sidecar.as_ref().unwrap().identity, written.identity);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let listed = catalogue::list(&store).await.unwrap();
+    assert!(
+        matches!(&listed[0].state, catalogue::State::Unknown(why) if why.contains("no footer")),
+        "{listed:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_refused_and_a_cancelled_backup_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = make(folder.path(), ROWS);
+    let store = LocalStore::new(folder.path().join("backups"));
+    let options = BackupOptions::default();
+    options.cancel.cancel();
+    let error = create(&database, &store, &options, &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    let path = folder.path().join("shop.sqlite");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8192].fill(0xAA);
+    fs::write(&path, bytes).unwrap();
+    let error = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.hint().unwrap().contains("dbm restore latest"), "{error}");
+    assert!(files(folder.path()).iter().all(|file| !file.contains("scratch")));
+    assert!(catalogue::list(&store).await.unwrap().is_empty());
+}

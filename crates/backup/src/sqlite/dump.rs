@@ -1,0 +1,130 @@
+//! The dump of a SQLite file: a scratch copy of one moment, checked and digested, then its pages.
+
+use std::fs::{self, File as Plain, Permissions};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::sync::Arc;
+
+use database::sqlite::{CopyOptions, File};
+use database::{About, Section};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use super::check::{self, Contents, blocking};
+use super::scratch::{Scratch, free};
+use crate::archive::{ArchiveWriter, Aspect, Grade, PART_BYTES, RawPart, Tail, compress};
+use crate::dump::BackupOptions;
+use crate::progress::Progress;
+use crate::{Error, ErrorKind, Result};
+
+/// A copy that is whole and whose rows are digested: nothing stands in the way any more.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    scratch: Scratch,
+    bytes: u64,
+    contents: Contents,
+}
+
+/// Copies the file and reads the copy.
+///
+/// # Errors
+/// [`ErrorKind::NoSpace`], [`ErrorKind::LockTimeout`], [`ErrorKind::Refused`] for a damaged file; nothing is left.
+pub(crate) async fn prepare(
+    file: &File,
+    about: &About,
+    options: &BackupOptions,
+    progress: &dyn Progress,
+) -> Result<Prepared> {
+    progress.phase("copying", None);
+    let path = file.canonical_path()?;
+    let needed = about.bytes;
+    let scratch = blocking(move || {
+        let scratch = Scratch::new(&path)?;
+        let folder = path.parent().unwrap_or(&path);
+        match free(folder) {
+            Some(free) if free < needed => Err(Error::new(
+                ErrorKind::NoSpace,
+                format!(
+                    "a copy of the database needs {needed} bytes in {}, and {free} are free",
+                    folder.display()
+                ),
+            )
+            .with_hint("make room on that disk and try again")),
+            _ => Ok(scratch),
+        }
+    })
+    .await?;
+    let copy = CopyOptions { cancel: options.cancel.clone(), ..CopyOptions::default() };
+    file.copy_to(&scratch.file(), copy).await?;
+    let cancel = options.cancel.clone();
+    progress.phase("checking", None);
+    blocking(move || {
+        let path = scratch.file();
+        let failed = |cause| Error::io(ErrorKind::Io, "cannot read the copy of the database", cause);
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+        let bytes = fs::metadata(&path).map_err(failed)?.len();
+        let contents = check::contents(&path, &cancel)?;
+        Ok(Prepared { scratch, bytes, contents })
+    })
+    .await
+}
+
+impl Prepared {
+    /// Writes the copy's pages and says what they hold.
+    pub(crate) async fn write(
+        self,
+        writer: &mut ArchiveWriter,
+        about: &About,
+        options: &BackupOptions,
+        progress: &dyn Progress,
+    ) -> Result<Tail> {
+        let Self { scratch, bytes, contents } = self;
+        progress.phase("pages", Some(bytes));
+        let failed = |cause| Error::io(ErrorKind::Io, "cannot read the copy of the database", cause);
+        let file = Arc::new(Plain::open(scratch.file()).map_err(failed)?);
+        let (piece, level) = (PART_BYTES as u64, options.level);
+        let parts = futures_util::stream::iter(0..bytes.div_ceil(piece)).map(|number| {
+            let (file, offset) = (file.clone(), number * piece);
+            let length = usize::try_from(piece.min(bytes - offset)).unwrap_or(PART_BYTES);
+            blocking(move || {
+                let mut pages = vec![0; length];
+                file.read_exact_at(&mut pages, offset).map_err(failed)?;
+                compress(
+                    RawPart {
+                        section: Section::Data,
+                        aspect: Aspect::Pages,
+                        objects: Vec::new(),
+                        rows: 0,
+                        bytes: pages,
+                        follows: Vec::new(),
+                    },
+                    level,
+                )
+            })
+        });
+        let mut parts = parts.buffered(options.jobs.max(1));
+        while let Some(part) = parts.try_next().await? {
+            if options.cancel.is_cancelled() {
+                return Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled"));
+            }
+            let bytes = part.bytes();
+            writer.append(part).await?;
+            progress.advance(bytes, 0);
+        }
+        drop(parts);
+        let grade = contents.unchecked.map_or(Grade::Exact, |why| Grade::Weakened(vec![why]));
+        let mut counter = [0; 4];
+        if bytes > 0 {
+            // https://www.sqlite.org/fileformat.html#file_change_counter
+            file.read_exact_at(&mut counter, 24).map_err(failed)?;
+        }
+        Ok(Tail {
+            source: about.source.clone(),
+            snapshot: format!("change {}", u32::from_be_bytes(counter)),
+            grade,
+            kinds: contents.kinds,
+            left_out: Vec::new(),
+            properties: options.properties_override.clone().unwrap_or(contents.properties),
+            extras: serde_json::Value::Null,
+            tables: contents.tables,
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! SQLite: the archive is the pages of a copy of the file.
+
+pub(crate) mod check;
+pub(crate) mod dump;
+mod scratch;

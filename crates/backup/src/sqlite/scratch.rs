@@ -1,0 +1,68 @@
+//! A folder of our own beside a database file, gone with everything in it when it is dropped.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
+
+use crate::{Error, ErrorKind, Result};
+
+const LOCK: &str = "lock";
+
+/// The folder. Its lock tells a running backup's from what a killed one has left.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    folder: TempDir,
+    _lock: File,
+}
+
+impl Scratch {
+    /// Makes one in a folder and sweeps what killed backups of the same database have left there.
+    pub(super) fn new(beside: &Path) -> Result<Self> {
+        let parent = beside.parent().unwrap_or(Path::new("/"));
+        let name = beside.file_name().unwrap_or_default().to_string_lossy();
+        let prefix = format!(".{name}-dbm-scratch-");
+        sweep(parent, &prefix);
+        let failed = |cause| {
+            Error::io(ErrorKind::Io, format!("cannot make a scratch folder in {}", parent.display()), cause)
+        };
+        // Made with mode 0700.
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).map_err(failed)?;
+        let lock = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(folder.path().join(LOCK))
+            .map_err(failed)?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|cause| failed(cause.into()))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    pub(super) fn file(&self) -> PathBuf {
+        self.folder.path().join("copy.sqlite")
+    }
+}
+
+fn sweep(parent: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(prefix) {
+            continue;
+        }
+        // Without its lock it is being made this very moment.
+        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+            && let Err(cause) = fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(%cause, folder = %entry.path().display(), "cannot remove what a killed backup left");
+        }
+    }
+}
+
+/// Bytes that are free for us in the folder.
+pub(super) fn free(folder: &Path) -> Option<u64> {
+    let about = rustix::fs::statvfs(folder).ok()?;
+    Some(about.f_bavail.saturating_mul(about.f_frsize))
+}
