@@ -67,7 +67,9 @@ pub async fn beside(
 ) -> Result<Beside> {
     preflight(archive, database, options).await?.check()?;
     match database {
-        Database::Postgres(_) => Err(not_yet()),
+        Database::Postgres(server) => {
+            postgres::beside(archive, server, &database.name(), options, progress).await.map(Beside::postgres)
+        }
         Database::Sqlite(_) => Err(not_yet()),
     }
 }
@@ -87,7 +89,9 @@ pub async fn in_place(
 ) -> Result<()> {
     preflight(archive, database, options).await?.check()?;
     match database {
-        Database::Postgres(_) => Err(not_yet()),
+        Database::Postgres(server) => {
+            postgres::in_place(archive, server, &database.name(), publish, options, progress).await
+        }
         Database::Sqlite(_) => Err(not_yet()),
     }
 }
@@ -104,7 +108,9 @@ pub async fn into(
     progress: &dyn Progress,
 ) -> Result<()> {
     match database {
-        Database::Postgres(_) => Err(not_yet()),
+        Database::Postgres(server) => {
+            postgres::into(archive, server, &database.about().await?, name, options, progress).await
+        }
         Database::Sqlite(_) => Err(not_yet()),
     }
 }
@@ -139,7 +145,7 @@ pub async fn table(
     progress: &dyn Progress,
 ) -> Result<String> {
     match database {
-        Database::Postgres(_) => Err(not_yet()),
+        Database::Postgres(server) => postgres::table(archive, server, table, options, progress).await,
         Database::Sqlite(_) => Err(not_yet()),
     }
 }
@@ -195,5 +201,5 @@ pub async fn settle(database: &Database) -> Result<()> {
 }
 
 fn not_yet() -> Error {
-    Error::new(ErrorKind::Refused, "this version of dbm cannot restore this yet")
+    Error::new(ErrorKind::Refused, "this version of dbm cannot restore SQLite databases yet")
 }

@@ -1,23 +1,34 @@
 //! Restoring an archive into PostgreSQL.
 
+mod clear;
+mod load;
+mod order;
+mod place;
 mod preflight;
+mod prove;
 mod rows;
 mod run;
 mod scratch;
 mod sessions;
 mod swap;
+mod table;
 #[cfg(test)]
 mod tests;
 
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use chrono::Utc;
+use database::postgres::properties::Properties;
 use database::postgres::{self, Server};
-use database::{About, Engine, Entry, quote};
+use database::{About, Engine, Entry, TableDigest, quote};
+use serde::Deserialize;
 
+pub(crate) use place::in_place;
 pub(crate) use preflight::{Goes, preflight};
 pub(crate) use swap::settle;
+pub(crate) use table::table;
 
+use super::roles::Roles;
 use crate::archive::Archive;
 use crate::progress::Progress;
 use crate::restore::names::{self, Made};
@@ -28,6 +39,22 @@ use crate::restore::{Replaced, RestoreOptions};
 pub(crate) struct Beside {
     server: Server,
     scratch: String,
+}
+
+/// Restores beside `target` and proves it.
+pub(crate) async fn beside(
+    archive: &Archive,
+    server: &Server,
+    target: &str,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<Beside> {
+    let scratch = match &options.scratch {
+        Some(name) => made_here(name).map(|()| name.clone())?,
+        None => scratch_name(server, target).await?,
+    };
+    scratch::build(archive, server, &scratch, options, progress).await?;
+    Ok(Beside { server: server.clone(), scratch })
 }
 
 impl Beside {
@@ -48,7 +75,7 @@ impl Beside {
 
     async fn try_swap(&self, publish: &[Entry], disconnect: bool) -> Result<Replaced> {
         if !publish.is_empty() {
-            let client = self.server.connect(Some(&self.scratch)).await?;
+            let client = load::worker(&self.server, &self.scratch).await?;
             let write = async |sql: &str| {
                 client.batch_execute(sql).await.map_err(|error| failed(error, "cannot write the journal"))
             };
@@ -73,6 +100,25 @@ fn journal(entries: &[Entry]) -> Result<String> {
         sql.push_str(&postgres::insert_sql(entry)?);
     }
     Ok(sql)
+}
+
+/// Restores into a new database.
+pub(crate) async fn into(
+    archive: &Archive,
+    server: &Server,
+    about: &About,
+    name: &str,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    if name.len() > names::NAME_BYTES || name.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("`{name}` is not a name for a database: it has to have 1 to 63 bytes"),
+        ));
+    }
+    preflight(archive, server, about, Goes::IntoNew, options).await?.check()?;
+    scratch::build(archive, server, name, options, progress).await
 }
 
 /// A free name for a scratch database.
@@ -153,4 +199,37 @@ fn made_here(name: &str) -> Result<()> {
         ErrorKind::Refused,
         format!("`{name}` is not the name of a database that a restore made to be thrown away"),
     ))
+}
+
+/// What a restore wants to know of the engine's own page of the index.
+#[derive(Debug, Deserialize)]
+struct Extras {
+    #[serde(default)]
+    roles: Roles,
+    #[serde(default)]
+    large_objects_digest: TableDigest,
+}
+
+/// The engine's own page of the index.
+fn extras(archive: &Archive) -> Result<Extras> {
+    serde_json::from_value(archive.index().extras.clone()).map_err(|error| {
+        Error::new(
+            ErrorKind::Refused,
+            "the archive's index says what this dbm does not understand of Postgres",
+        )
+        .with_source(error)
+    })
+}
+
+/// What the archive says of the database itself, as far as the options want it.
+fn properties(archive: &Archive, options: &RestoreOptions) -> Result<Properties> {
+    let properties: Properties =
+        serde_json::from_value(archive.index().properties.clone()).map_err(|error| {
+            Error::new(
+                ErrorKind::Refused,
+                "the archive's index says what this dbm does not understand of the database's properties",
+            )
+            .with_source(error)
+        })?;
+    Ok(properties.without(options.no_owner, options.no_privileges))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::Result;
 use crate::postgres::failed;
-use database::postgres::{Connection, Server};
+use database::postgres::{Connection, Server, properties};
 use database::{About, Engine, Kind};
 
 use super::sessions::named;
@@ -61,6 +61,7 @@ pub(crate) async fn preflight(
         )),
     }
     versions(archive, about, &mut preflight);
+    made_like(&client, archive, about, &mut preflight).await?;
     extensions(&client, about, archive, &mut preflight).await?;
     judge(about, options, &mut preflight);
     Ok(preflight)
@@ -151,8 +152,11 @@ fn judge(about: &About, options: &RestoreOptions, preflight: &mut Preflight) {
 
 /// The roles that the archive names.
 fn roles(archive: &Archive) -> Result<Roles> {
-    let roles = archive.index().extras.get("roles").cloned().unwrap_or_default();
-    Ok(serde_json::from_value(roles).unwrap_or_default())
+    let mut roles = super::extras(archive)?.roles;
+    let properties = super::properties(archive, &RestoreOptions::default())?;
+    roles.owners.extend(properties.owner.clone());
+    roles.grantees.extend(properties.without(true, false).roles().into_iter().map(str::to_owned));
+    Ok(roles)
 }
 
 fn list(names: &[String]) -> String {
@@ -179,6 +183,65 @@ fn versions(archive: &Archive, about: &About, preflight: &mut Preflight) {
             format!("restore on a server of version {from} or newer"),
         ));
     }
+}
+
+/// Whether the server can make a database with the archive's encoding, locale and tablespace.
+async fn made_like(
+    client: &Connection,
+    archive: &Archive,
+    about: &About,
+    preflight: &mut Preflight,
+) -> Result<()> {
+    let wanted = super::properties(archive, &RestoreOptions::default())?;
+    if preflight.way == Way::InPlace {
+        let found = properties::read(client, &about.database).await?;
+        if (&wanted.encoding, &wanted.collate, &wanted.ctype)
+            != (&found.encoding, &found.collate, &found.ctype)
+        {
+            preflight.problems.push(finding(
+                format!(
+                    "the archive is of a database in {} with {}, and `{}` is in {} with {}",
+                    wanted.encoding, wanted.collate, about.database, found.encoding, found.collate
+                ),
+                "restore as a role that may create databases, so that a new one can be made",
+            ));
+        }
+        return Ok(());
+    }
+    let row = client
+        .query_one(
+            "SELECT pg_catalog.pg_char_to_encoding($1) >= 0,
+                    EXISTS (SELECT FROM pg_catalog.pg_tablespace WHERE spcname = $2),
+                    $3 IN ('C', 'POSIX')
+                    OR EXISTS (SELECT FROM pg_catalog.pg_database WHERE $3 IN (datcollate, datctype))
+                    OR EXISTS (SELECT FROM pg_catalog.pg_collation WHERE $3 IN (collcollate, collctype))",
+            &[&wanted.encoding, &wanted.tablespace, &wanted.collate],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot look the locale up"))?;
+    let [encoding, tablespace, locale]: [bool; 3] = [row.get(0), row.get(1), row.get(2)];
+    if !encoding {
+        preflight.problems.push(finding(
+            format!("the server does not know the encoding {}", wanted.encoding),
+            "restore on a server that does",
+        ));
+    }
+    if !tablespace {
+        preflight.problems.push(finding(
+            format!("the server has no tablespace `{}`", wanted.tablespace),
+            "create it: CREATE TABLESPACE",
+        ));
+    }
+    if !locale {
+        preflight.warnings.push(finding(
+            format!(
+                "the server lists no locale `{}`; whether it has it shows when the new database is made",
+                wanted.collate
+            ),
+            "install the locale on the server's machine if that fails",
+        ));
+    }
+    Ok(())
 }
 
 fn major(version: &str) -> u32 {

@@ -1,13 +1,102 @@
 //! A new database beside the target: made, filled, proven; or gone again.
 
+use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use chrono::Utc;
+use database::postgres::properties::{self, Properties};
 use database::postgres::{Connection, Server};
 use database::{Engine, quote};
 
-use super::swap;
-use crate::postgres::failed;
+use super::load::{Load, worker};
+use super::{order, prove, swap};
+use crate::archive::Archive;
+use crate::progress::Progress;
+use crate::restore::RestoreOptions;
 use crate::restore::names::{self, Made};
+
+/// Makes a database of that name, loads the archive, proves it. On any error, and on cancel, it is gone again.
+///
+/// # Errors
+/// What failed; it names the database if even removing it failed.
+pub(crate) async fn build(
+    archive: &Archive,
+    server: &Server,
+    name: &str,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let maintenance = server.maintenance_database().await?;
+    if swap::oid(&maintenance, name).await?.is_some() {
+        return Err(Error::new(ErrorKind::Refused, format!("there is a database `{name}` already"))
+            .with_hint("choose another name; dbm never restores over a database by that way"));
+    }
+    let result = tokio::select! {
+        result = fill(archive, server, &maintenance, name, options, progress) => result,
+        () = options.cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the restore was stopped on request")),
+    };
+    let Err(error) = result else { return Ok(()) };
+    // On the connection that may still be busy making it, so that the two come in this order.
+    let dropped = if maintenance.is_closed() {
+        drop_database(&server.maintenance_database().await?, name).await
+    } else {
+        drop_database(&maintenance, name).await
+    };
+    match dropped {
+        Ok(()) => Err(error),
+        Err(second) => Err(Error::new(
+            error.kind(),
+            format!("{error}; and the unfinished database `{name}` could not be removed: {second}"),
+        )
+        .with_hint(format!("remove it by hand: DROP DATABASE {}", quote::identifier(Engine::Postgres, name)))
+        .with_source(error)),
+    }
+}
+
+async fn fill(
+    archive: &Archive,
+    server: &Server,
+    maintenance: &Connection,
+    name: &str,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let index = archive.index();
+    let wanted = super::properties(archive, options)?;
+    run_all(maintenance, &[wanted.create_database_sql(name)]).await?;
+    let mut workers = Vec::new();
+    for _ in 0..options.jobs.max(1) {
+        workers.push(worker(server, name).await?);
+    }
+    let load = Load { archive, progress };
+    Box::pin(load.all(&workers, order::order(&index.parts, options))).await?;
+    let first = workers.swap_remove(0);
+    drop(workers);
+    progress.phase("proof", None);
+    prove::rows(server, name, index, options.jobs).await?;
+    if options.analyze {
+        progress.phase("statistics", None);
+        first.batch_execute("ANALYZE").await.map_err(|error| failed(error, "cannot collect statistics"))?;
+    }
+    // Last, so that neither a limit nor a setting of the database's own gets in the way of our sessions.
+    run_all(maintenance, &wanted.apply_sql(name)).await?;
+    compare(maintenance, name, &wanted).await
+}
+
+/// Compares what belongs to the database itself.
+pub(crate) async fn compare(client: &Connection, name: &str, wanted: &Properties) -> Result<()> {
+    let found = properties::read(client, name).await?;
+    let differences = properties::differences(wanted, &found);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unproven,
+        format!(
+            "the restored database differs from the archive's in its own properties: {}",
+            differences.join("; ")
+        ),
+    ))
+}
 
 /// Runs statements one by one: some of them refuse a transaction.
 pub(crate) async fn run_all(client: &Connection, statements: &[String]) -> Result<()> {

@@ -1,0 +1,89 @@
+//! A restore in the target itself, where the account may not create databases: one transaction.
+
+use crate::postgres::failed;
+use crate::{Error, ErrorKind, Result};
+use database::Entry;
+use database::postgres::{Connection, Server};
+
+use super::load::{Load, worker};
+use super::sessions::named;
+use super::{clear, order, prove, scratch};
+use crate::archive::Archive;
+use crate::progress::Progress;
+use crate::restore::RestoreOptions;
+
+/// Empties the target, loads the archive, proves it, writes the journal, and only then commits.
+///
+/// # Errors
+/// What failed. Then nothing of it is there, except where the connection broke during the commit, which it says.
+pub(crate) async fn in_place(
+    archive: &Archive,
+    server: &Server,
+    database: &str,
+    publish: &[Entry],
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let client = worker(server, database).await?;
+    if options.disconnect {
+        server.end_others_in(&client, database).await?;
+    }
+    let others = server.others_in(&client, database).await?;
+    if !others.is_empty() && !options.disconnect {
+        return Err(Error::new(ErrorKind::Busy, format!("`{database}` is in use by {}", named(&others)))
+            .with_hint("end those sessions, or let them be ended with --disconnect"));
+    }
+    run(&client, "BEGIN; SET LOCAL lock_timeout = '30s'; SET LOCAL synchronous_commit = on").await?;
+    tokio::select! {
+        result = fill(archive, &client, database, publish, options, progress) => result?,
+        () = options.cancel.cancelled() => {
+            return Err(Error::new(ErrorKind::Cancelled, "the restore was stopped on request; nothing was changed"));
+        }
+    }
+    client.batch_execute("COMMIT").await.map_err(|error| {
+        let unknown = error.code().is_none();
+        let error = failed(error, "cannot commit the restore");
+        if unknown {
+            error.with_hint(
+                "the connection broke while the restore was committed: look at the journal, or restore again",
+            )
+        } else {
+            error
+        }
+    })?;
+    if options.analyze {
+        run(&client, "ANALYZE").await?;
+    }
+    Ok(())
+}
+
+async fn fill(
+    archive: &Archive,
+    client: &Connection,
+    database: &str,
+    publish: &[Entry],
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let index = archive.index();
+    progress.phase("emptying the database", None);
+    clear::clear(client).await?;
+    Load { archive, progress }.serially(client, order::order(&index.parts, options)).await?;
+    run(client, "SET CONSTRAINTS ALL IMMEDIATE").await?;
+    progress.phase("proof", None);
+    prove::rows_serially(client, index).await?;
+    let wanted = super::properties(archive, options)?;
+    if scratch::compare(client, database, &wanted).await.is_err() {
+        for statement in wanted.apply_sql(database) {
+            // Those that are a transaction by themselves become a part of ours.
+            let inner = statement.strip_prefix("BEGIN;").and_then(|rest| rest.strip_suffix("COMMIT"));
+            run(client, inner.unwrap_or(&statement)).await?;
+        }
+        scratch::compare(client, database, &wanted).await?;
+    }
+    run(client, &super::journal(publish)?).await
+}
+
+async fn run(client: &Connection, sql: &str) -> Result<()> {
+    client.batch_execute(sql).await.map_err(|error| failed(error, format!("cannot run `{sql}`")))
+}
