@@ -126,6 +126,14 @@ impl Error {
         }
     }
 
+    /// The line of the script that the server points at, where it does.
+    pub fn line(&self) -> Option<usize> {
+        match &*self.0 {
+            Inner::Backup { .. } => None,
+            Inner::Database(error) => error.line(),
+        }
+    }
+
     /// An error of reading or writing a store or a file: a full disk is told from the rest.
     pub fn io(kind: ErrorKind, what: impl Into<String>, cause: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;

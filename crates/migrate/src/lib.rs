@@ -13,7 +13,8 @@ pub mod placeholders;
 pub mod plan;
 mod run;
 
+pub use plan::{MigrateOptions, Plan, RollbackOptions, Until};
 pub use run::{
     ArchiveReport, Became, Event, Failure, Moment, Outcome, Question, RanMigration, Report, Restored,
-    Settings, Unarchived, Unwatched, Watch, exit_code,
+    Restoring, Runner, Settings, Unarchived, Unwatched, Watch, exit_code,
 };

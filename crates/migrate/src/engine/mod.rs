@@ -33,11 +33,3 @@ pub(crate) fn fence_outlives_process(engine: Engine) -> bool {
 pub(crate) fn swap_publishes(engine: Engine) -> bool {
     engine != Engine::Sqlite
 }
-
-/// SQL that leaves the settings as a file finds them when it begins.
-pub(crate) fn reset(engine: Engine) -> Option<&'static str> {
-    match engine {
-        Engine::Sqlite => Some(sqlite::RESET),
-        _ => None,
-    }
-}

@@ -3,10 +3,6 @@ use database::{Engine, Session, quote};
 
 use crate::files::{Name, Unless};
 
-/// Foreign keys are off when the sqlite3 shell starts, and a session begins likewise.
-pub(super) const RESET: &str = "PRAGMA foreign_keys = OFF; PRAGMA defer_foreign_keys = OFF; PRAGMA legacy_alter_table = OFF; \
-                                PRAGMA ignore_check_constraints = OFF; PRAGMA recursive_triggers = OFF";
-
 fn literal(text: &str) -> String {
     quote::literal(Engine::Sqlite, text)
 }

@@ -1,11 +1,24 @@
 //! The safe run: one state machine for `migrate`, `rollback`, `restore` and `recover`.
 
+mod apply;
+mod archives;
+mod go;
+mod lock;
+mod open;
 mod report;
+mod restore;
+mod runner;
 mod settings;
+mod settle;
 mod watch;
+
+#[cfg(test)]
+mod tests;
 
 pub use report::{
     ArchiveReport, Became, Failure, Outcome, RanMigration, Report, Restored, Unarchived, exit_code,
 };
+pub use restore::Restoring;
+pub use runner::Runner;
 pub use settings::Settings;
 pub use watch::{Event, Moment, Question, Unwatched, Watch};

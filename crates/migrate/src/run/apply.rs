@@ -1,0 +1,446 @@
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use backup::{Error, ErrorKind, Result};
+use chrono::{SecondsFormat, Utc};
+use database::script::{self, Statement};
+use database::{Canceller, Session};
+
+use super::Runner;
+use super::lock::jitter;
+use super::open::Open;
+use super::report::{Became, Failure, RanMigration, Report};
+use crate::engine;
+use crate::files::ALGORITHM;
+use crate::history::{self, Applied, State};
+use crate::placeholders::Filled;
+use crate::plan::{Action, Direction, Group, Item, Plan};
+
+/// Why a group was not applied.
+struct Failed {
+    failure: Box<Failure>,
+    /// A lock was not had in time: nothing is wrong with the statements.
+    lock: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { failure: Box::new(Failure::of(&error)), lock: error.kind() == ErrorKind::LockTimeout }
+    }
+}
+
+impl From<database::Error> for Failed {
+    fn from(error: database::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// What a group needs to know of its run.
+struct Context<'p> {
+    plan: &'p Plan,
+    group: &'p Group,
+    /// Nothing comes after it: its commit is the run's.
+    last: bool,
+}
+
+impl Runner {
+    /// Applies one group and commits it.
+    pub(super) async fn apply(
+        &self,
+        open: &mut Open<'_>,
+        plan: &Plan,
+        group: &Group,
+        last: bool,
+        report: &mut Report,
+    ) -> Result<(), Box<Failure>> {
+        let context = Context { plan, group, last };
+        let applied = if group.transaction {
+            Box::pin(self.together(open, &context)).await
+        } else {
+            Box::pin(self.alone(open, &context)).await
+        };
+        let ran = applied.map_err(|failed| failed.failure)?;
+        report.checks += ran.iter().map(|migration| migration.checks).sum::<usize>();
+        report.migrations.extend(ran);
+        Ok(())
+    }
+
+    /// In one transaction, tried again as a whole when a lock was not had in time.
+    async fn together(
+        &self,
+        open: &mut Open<'_>,
+        context: &Context<'_>,
+    ) -> Result<Vec<RanMigration>, Failed> {
+        let mut attempt = 0;
+        loop {
+            let failed = match self.transaction(open, context).await {
+                Ok(ran) => return Ok(ran),
+                Err(failed) => failed,
+            };
+            // A broken connection has rolled back too; what came of it is judged afterwards.
+            let rolled_back = open.session()?.rollback().await;
+            attempt += 1;
+            if !failed.lock || attempt > self.settings.lock_retries || rolled_back.is_err() {
+                return Err(failed);
+            }
+            self.watch.note(&format!(
+                "a lock was not had in time, the transaction was rolled back, and is tried again ({attempt} of {}): {}",
+                self.settings.lock_retries, failed.failure.message
+            ));
+            self.pause(attempt).await?;
+        }
+    }
+
+    /// Waits longer each time, and never in step with others.
+    async fn pause(&self, attempt: u32) -> Result<()> {
+        let wait = jitter(Duration::from_millis(100) * attempt.min(20));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.cancel.cancelled() => self.going_on(),
+        }
+    }
+
+    async fn transaction(
+        &self,
+        open: &mut Open<'_>,
+        context: &Context<'_>,
+    ) -> Result<Vec<RanMigration>, Failed> {
+        let items = &context.group.items;
+        let own = items.iter().filter_map(|item| item.lock_timeout).min();
+        let timeout = own.unwrap_or(self.settings.lock_timeout);
+        for item in items {
+            self.pragmas(&mut **open.session()?, item).await?;
+        }
+        open.session()?.begin(Some(timeout)).await?;
+        if context.plan.direction == Direction::Migrate {
+            history::create(&mut **open.session()?).await?;
+        }
+        let mut ran = Vec::with_capacity(items.len());
+        for item in items {
+            let since = Instant::now();
+            let run = open.run.clone();
+            let session = &mut **open.session()?;
+            let done = self.item(session, item, context, &run, since, false).await?;
+            session.check_deferred().await.map_err(|error| of_item(item, &error.into()))?;
+            session.reset().await?;
+            self.watch.migration(&item.label(), since.elapsed());
+            ran.push(done);
+        }
+        self.commit(open, context).await?;
+        open.session()?.reset().await?;
+        Ok(ran)
+    }
+
+    /// Commits with the mark that says so.
+    async fn commit(&self, open: &mut Open<'_>, context: &Context<'_>) -> Result<(), Failed> {
+        let run = open.run.clone();
+        open.session()?.mark_committed(&run, context.group.number).await?;
+        self.going_on()?;
+        let name = if context.last { "commit".to_owned() } else { format!("close-{}", context.group.number) };
+        let taking = open.take(&name, None, None).await?;
+        let committed = open.session()?.commit().await.map_err(Error::from);
+        open.after(taking, committed.as_ref().err());
+        Ok(committed?)
+    }
+
+    /// The pragmas that only work outside a transaction, which a file has at its beginning.
+    async fn pragmas(&self, session: &mut dyn Session, item: &Item) -> Result<(), Failed> {
+        if item.before == 0 {
+            return Ok(());
+        }
+        let statements = script::split(session.engine(), &item.body.text)?;
+        for (place, statement) in statements.iter().enumerate().take(item.before) {
+            self.statement(session, statement)
+                .await
+                .map_err(|error| at(item, &item.body, statement, place, statements.len(), false, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Without a transaction, one statement at a time; history and mark follow in a transaction of their own.
+    async fn alone(&self, open: &mut Open<'_>, context: &Context<'_>) -> Result<Vec<RanMigration>, Failed> {
+        let mut ran = Vec::with_capacity(context.group.items.len());
+        // Made first, so that the rows which say what was done can be written once it is done.
+        if context.plan.direction == Direction::Migrate {
+            let session = &mut **open.session()?;
+            session.begin(Some(self.settings.lock_timeout)).await?;
+            history::create(session).await?;
+            session.commit().await?;
+        }
+        let mut rows = Vec::new();
+        for item in &context.group.items {
+            let since = Instant::now();
+            let run = open.run.clone();
+            let done = self.item(&mut **open.session()?, item, context, &run, since, true).await?;
+            self.watch.migration(&item.label(), since.elapsed());
+            rows.push((item, since.elapsed(), done.became));
+            ran.push(done);
+        }
+        let session = &mut **open.session()?;
+        session.reset().await?;
+        session.begin(Some(self.settings.lock_timeout)).await?;
+        for (item, took, became) in rows {
+            let run = open.run.clone();
+            self.record(&mut **open.session()?, item, became, &run, took).await?;
+        }
+        self.commit(open, context).await?;
+        Ok(ran)
+    }
+
+    async fn item(
+        &self,
+        session: &mut dyn Session,
+        item: &Item,
+        context: &Context<'_>,
+        run: &str,
+        since: Instant,
+        alone: bool,
+    ) -> Result<RanMigration, Failed> {
+        self.going_on()?;
+        let mut became = match (context.plan.direction, item.action) {
+            (Direction::Migrate, _) => Became::Applied,
+            (Direction::Rollback, Action::Run) => Became::RolledBack,
+            (Direction::Rollback, Action::Forget) => Became::Forgotten,
+        };
+        if became == Became::Applied && self.satisfied(session, item).await? {
+            became = Became::Satisfied;
+        }
+        let (mut statements, mut checks) = (0, 0);
+        if matches!(became, Became::Applied | Became::RolledBack) {
+            for made in item.body.made.iter().chain(&item.verify.made) {
+                self.watch.password(&made.variable, &made.password);
+            }
+            statements = self.statements(session, item, alone).await?;
+            checks = self.checks(session, item).await?;
+        }
+        let took = since.elapsed();
+        if !alone {
+            self.record(session, item, became, run, took).await?;
+        }
+        Ok(RanMigration {
+            number: item.number,
+            name: item.name.clone(),
+            module: item.module.clone(),
+            group: context.group.number,
+            became,
+            statements,
+            checks,
+            duration_ms: millis(took),
+        })
+    }
+
+    /// Whether all that the file makes is there already.
+    async fn satisfied(&self, session: &mut dyn Session, item: &Item) -> Result<bool, Failed> {
+        let (mut there, mut missing) = (Vec::new(), Vec::new());
+        for unless in &item.unless {
+            if engine::is_there(session, unless).await? {
+                there.push(unless.to_string());
+            } else {
+                missing.push(unless.to_string());
+            }
+        }
+        if there.is_empty() {
+            return Ok(false);
+        }
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        let error = Error::new(
+            ErrorKind::Refused,
+            format!("{} is there already, and {} is not", there.join(", "), missing.join(", ")),
+        )
+        .with_hint("split the file, so that each has its own `-- dbm: unless`");
+        Err(of_item(item, &error))
+    }
+
+    async fn statements(&self, session: &mut dyn Session, item: &Item, alone: bool) -> Result<usize, Failed> {
+        let statements = script::split(session.engine(), &item.body.text)?;
+        let inside = item.before..statements.len() - item.after;
+        let mut ran = 0;
+        for (place, statement) in statements.iter().enumerate() {
+            if !inside.contains(&place) || item.skipped.contains(&place) {
+                continue;
+            }
+            let done = if alone {
+                self.statement_alone(session, item, statement).await
+            } else {
+                self.statement(session, statement).await
+            };
+            done.map_err(|error| at(item, &item.body, statement, place, statements.len(), false, &error))?;
+            ran += 1;
+        }
+        Ok(ran)
+    }
+
+    /// One statement outside a transaction, tried again when a lock was not had in time and nothing came of it.
+    async fn statement_alone(
+        &self,
+        session: &mut dyn Session,
+        item: &Item,
+        statement: &Statement<'_>,
+    ) -> Result<()> {
+        // What is built concurrently blocks nobody while it waits, and an interrupted one leaves an invalid index.
+        let waits = item.own_transaction || statement.text.to_ascii_uppercase().contains("CONCURRENTLY");
+        let timeout = item.lock_timeout.or((!waits).then_some(self.settings.lock_timeout));
+        session.set_lock_timeout(timeout).await?;
+        let mut attempt = 0;
+        loop {
+            let Err(error) = self.statement(session, statement).await else { return Ok(()) };
+            attempt += 1;
+            if error.kind() != ErrorKind::LockTimeout || waits || attempt > self.settings.lock_retries {
+                return Err(error);
+            }
+            self.watch.note(&format!(
+                "{}: a lock was not had in time; the statement is tried again ({attempt} of {})",
+                item.label(),
+                self.settings.lock_retries
+            ));
+            self.pause(attempt).await?;
+        }
+    }
+
+    async fn statement(&self, session: &mut dyn Session, statement: &Statement<'_>) -> Result<()> {
+        self.going_on()?;
+        let canceller = session.canceller();
+        let ran = self.until_cancelled(canceller, session.run(statement)).await?;
+        for notice in ran.notices {
+            self.watch.note(&notice);
+        }
+        Ok(())
+    }
+
+    async fn checks(&self, session: &mut dyn Session, item: &Item) -> Result<usize, Failed> {
+        let checks = script::split(session.engine(), &item.verify.text)?;
+        for (place, check) in checks.iter().enumerate() {
+            self.going_on()?;
+            let canceller = session.canceller();
+            let wrong = match self.until_cancelled(canceller, session.query(check.text)).await {
+                Err(error) => Some(error),
+                Ok(rows) => rows.iter().flatten().find(|value| !is_true(value.as_deref())).map(|value| {
+                    let value = value.as_deref().unwrap_or("NULL");
+                    Error::new(
+                        ErrorKind::Statement,
+                        format!("the check returned {value}, and every value has to be true"),
+                    )
+                }),
+            };
+            if let Some(error) = wrong {
+                return Err(at(item, &item.verify, check, place, checks.len(), true, &error));
+            }
+        }
+        Ok(checks.len())
+    }
+
+    /// Lets a statement end by itself, or stops it when the run is stopped.
+    async fn until_cancelled<T>(
+        &self,
+        canceller: Canceller,
+        work: impl Future<Output = database::Result<T>>,
+    ) -> Result<T> {
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            result = &mut work => return Ok(result?),
+            () = self.cancel.cancelled() => {}
+        }
+        loop {
+            // What ran may just have ended, and the next thing be what has to be stopped: hence again and again.
+            let _ = canceller.cancel().await;
+            tokio::select! {
+                biased;
+                result = &mut work => return Ok(result?),
+                () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            }
+        }
+    }
+
+    async fn record(
+        &self,
+        session: &mut dyn Session,
+        item: &Item,
+        became: Became,
+        run: &str,
+        took: Duration,
+    ) -> Result<(), Failed> {
+        let state = match became {
+            Became::Applied => State::Applied,
+            Became::Satisfied => State::Satisfied,
+            Became::RolledBack | Became::Forgotten => {
+                history::delete(session, item.number).await?;
+                return Ok(());
+            }
+        };
+        let row = Applied {
+            number: item.number,
+            position: 0,
+            name: item.name.clone(),
+            module: item.module.clone(),
+            checksum: item.checksum.clone(),
+            algorithm: ALGORITHM.to_owned(),
+            rollback: item.rollback.clone(),
+            state,
+            applied_at: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
+            applied_by: self.settings.by.clone(),
+            duration_ms: millis(took),
+            run: run.to_owned(),
+            dbm: self.settings.dbm.clone(),
+        };
+        Ok(history::insert(session, &row).await?)
+    }
+}
+
+/// Whether a check's value says yes: Postgres writes `t`, SQLite and MySQL a number.
+fn is_true(value: Option<&str>) -> bool {
+    match value {
+        Some("t" | "true") => true,
+        Some(number) => number.parse::<i64>().is_ok_and(|number| number != 0),
+        None => false,
+    }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn of_item(item: &Item, error: &Error) -> Failed {
+    let mut failure = Failure::of(error);
+    failure.migration = Some(item.label());
+    failure.file = Some(item.path.clone());
+    Failed { failure: Box::new(failure), lock: error.kind() == ErrorKind::LockTimeout }
+}
+
+fn at(
+    item: &Item,
+    filled: &Filled,
+    statement: &Statement<'_>,
+    place: usize,
+    statements: usize,
+    check: bool,
+    error: &Error,
+) -> Failed {
+    let mut failed = of_item(item, error);
+    // The server may point at a place within the statement.
+    let line = filled.line_in_file(error.line().unwrap_or(statement.line));
+    failed.failure.line = Some(line);
+    failed.failure.statement = Some(place + 1);
+    failed.failure.statements = Some(statements);
+    failed.failure.check = check;
+    failed.failure.text = item.source.lines().nth(line - 1).map(|text| text.trim().to_owned());
+    failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_counts_as_true() {
+        for value in ["t", "true", "1", "7", "-1"] {
+            assert!(is_true(Some(value)), "{value}");
+        }
+        for value in ["f", "false", "0", "", "yes please", "NULL"] {
+            assert!(!is_true(Some(value)), "{value}");
+        }
+        assert!(!is_true(None));
+    }
+}

@@ -1,0 +1,206 @@
+use std::time::Instant;
+
+use backup::archive::Archive;
+use backup::dump::BackupOptions;
+use backup::restore::{self, Replaced, RestoreOptions};
+use backup::{Error, ErrorKind, Result};
+use database::{Database, FenceState, TableDigest};
+use helpers::naming::BackupName;
+use tokio_util::sync::CancellationToken;
+
+use super::Runner;
+use super::open::Open;
+use super::report::{ArchiveReport, Report, Restored, Unarchived};
+use crate::journal::{ArchiveNote, Ending, Step, Told};
+
+impl Runner {
+    /// Backs the database up; the dump has ended when this returns, so that none of its locks is in a migration's way.
+    pub(super) async fn back_up(
+        &self,
+        open: &mut Open<'_>,
+        fence: Option<&FenceState>,
+        report: &mut Report,
+    ) -> Result<()> {
+        let taking = open.take("back-up", None, Some(&Step::BackUp)).await?;
+        let options = BackupOptions {
+            label: self.settings.label.clone(),
+            level: self.settings.level,
+            jobs: self.settings.jobs,
+            properties_override: fence.map(|state| state.0.clone()),
+            unfinished: false,
+            // A safe run has to bring everything back.
+            secrets: true,
+            pin: Some(format!("run {}", open.run)),
+            cancel: self.cancel.clone(),
+        };
+        let written = backup::dump::create(&self.database, &*self.store, &options, &*self.progress).await;
+        open.after(taking, written.as_ref().err());
+        let written = written?;
+        let archive = ArchiveNote {
+            name: written.name.to_string(),
+            identity: written.identity.to_string(),
+            store: self.store.describe(),
+        };
+        report.backup = Some(ArchiveReport {
+            name: archive.name.clone(),
+            identity: archive.identity.clone(),
+            store: archive.store.clone(),
+            bytes: Some(written.bytes),
+            tables: written.tables,
+            rows: written.rows,
+            duration_ms: u64::try_from(written.duration.as_millis()).unwrap_or(u64::MAX),
+        });
+        let taking =
+            open.take("backed-up", Some(archive.name.clone()), Some(&Step::BackedUp { archive })).await?;
+        open.after(taking, None);
+        Ok(())
+    }
+
+    /// Opens the archive that a journal names, and checks that it is the one.
+    pub(super) async fn open_archive(&self, note: &ArchiveNote) -> Result<Archive> {
+        let unreadable = |error: Error, host: &str| {
+            let message =
+                format!("the archive {} in {} (host {host}) cannot be read from here", note.name, note.store);
+            let hint = format!(
+                "run `dbm recover` on {host}, or with `--store` naming where {} can be read from here",
+                note.name
+            );
+            Error::new(ErrorKind::Store, message).with_hint(hint).with_source(error)
+        };
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let name: BackupName = note.name.parse().map_err(|error| {
+            Error::new(ErrorKind::Refused, format!("`{}` is not an archive's name: {error}", note.name))
+        })?;
+        let opened = match self.store.source(&name).await {
+            Ok(source) => Archive::open(source).await,
+            Err(error) => Err(error),
+        };
+        let archive = opened.map_err(|error| unreadable(error, &host))?;
+        if archive.identity().to_string() != note.identity {
+            let found = archive.identity();
+            let error =
+                Error::new(ErrorKind::Damaged, format!("its identity is {found} and not {}", note.identity));
+            return Err(unreadable(error, &host));
+        }
+        Ok(archive)
+    }
+
+    /// Restores an archive beside the database, proves it, and lets it take the database's place.
+    pub(super) async fn put_in_place(
+        &self,
+        open: &mut Open<'_>,
+        told: &Told,
+        note: &ArchiveNote,
+        ending: Ending,
+    ) -> Result<Restored> {
+        let archive = self.open_archive(note).await?;
+        // A fence that went with the process that held it is raised again.
+        if let Some(state) = told.fence() {
+            open.session()?.raise_fence(state).await?;
+        }
+        let options = RestoreOptions {
+            disconnect: true,
+            detach_replication: true,
+            from_source: Some(archive.index().source.clone()),
+            // Putting back is not stopped half way: whoever must stop it kills, and recovers later.
+            cancel: CancellationToken::new(),
+            ..self.restore_options()
+        };
+        self.exchange(open, told, note, &archive, ending, options).await
+    }
+
+    pub(super) fn restore_options(&self) -> RestoreOptions {
+        RestoreOptions { jobs: self.settings.jobs, cancel: self.cancel.clone(), ..RestoreOptions::default() }
+    }
+
+    pub(super) async fn exchange(
+        &self,
+        open: &mut Open<'_>,
+        told: &Told,
+        note: &ArchiveNote,
+        archive: &Archive,
+        ending: Ending,
+        mut options: RestoreOptions,
+    ) -> Result<Restored> {
+        let since = Instant::now();
+        // What a killed attempt left behind is in nobody's way after this.
+        for scratch in told.scratches() {
+            restore::discard_scratch(&self.database, scratch).await?;
+        }
+        let scratch = restore::scratch_name(&self.database).await?;
+        options.scratch = Some(scratch.clone());
+        options.own_sessions = vec![open.session()?.id().id];
+        let step = Step::Restore { archive: note.clone(), scratch };
+        let taking = open.take("restore", Some(note.name.clone()), Some(&step)).await?;
+        let beside =
+            restore::beside(archive, &self.database, &options, &*self.progress).await.map_err(Error::from);
+        open.after(taking, beside.as_ref().err());
+        let beside = beside?;
+        let taking = open.take("swap", Some(beside.scratch_name().to_owned()), None).await?;
+        // The exchange itself publishes that the run is over.
+        let end = open.entry(&Step::End { ending })?;
+        let mut publish = open.entries.clone();
+        publish.push(end);
+        let swapped = beside.swap(&publish, options.disconnect).await.map_err(Error::from);
+        open.after(taking, swapped.as_ref().err());
+        let replaced = swapped?;
+        let unarchived =
+            if told.fence().is_some() { Vec::new() } else { self.unarchived(archive, &replaced).await };
+        if crate::engine::swap_publishes(self.database.engine()) {
+            open.entries = publish;
+            open.session = None;
+        }
+        Ok(Restored {
+            archive: ArchiveReport {
+                name: note.name.clone(),
+                identity: note.identity.clone(),
+                store: note.store.clone(),
+                bytes: Some(archive.bytes()),
+                tables: archive.index().tables.len() as u64,
+                rows: archive.index().rows(),
+                duration_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            },
+            replaced: Some(replaced),
+            unarchived,
+        })
+    }
+
+    /// The tables of the replaced database that hold other rows than the archive. Saying so is a service: it fails nothing.
+    async fn unarchived(&self, archive: &Archive, replaced: &Replaced) -> Vec<Unarchived> {
+        let digests = async {
+            let database = Database::new(self.database.url().with_database(&replaced.name))?;
+            database.digests().await
+        };
+        let digests = match digests.await {
+            Ok(digests) => digests,
+            Err(error) => {
+                self.watch.note(&format!(
+                    "the rows of {} could not be compared with the archive: {error}",
+                    replaced.name
+                ));
+                return Vec::new();
+            }
+        };
+        let mut unarchived = Vec::new();
+        for (table, digest) in digests {
+            let before =
+                archive.index().table(&table).map_or_else(TableDigest::default, |table| table.digest);
+            if digest != before && digest.rows > 0 {
+                unarchived.push(Unarchived { table, archived: before.rows, replaced: digest.rows });
+            }
+        }
+        unarchived
+    }
+
+    /// The run is over: its backup may go its way like any other.
+    pub(super) async fn unpin(&self, note: &ArchiveNote) {
+        let Ok(name) = note.name.parse::<BackupName>() else { return };
+        let Ok(Some(mut sidecar)) = self.store.read_sidecar(&name).await else { return };
+        if sidecar.pin.as_deref().is_some_and(|pin| pin.starts_with("run ")) {
+            sidecar.pin = None;
+            if let Err(error) = self.store.write_sidecar(&name, &sidecar).await {
+                self.watch.note(&format!("the backup {} stays pinned: {error}", note.name));
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+use backup::{Error, ErrorKind, Result};
+use helpers::redact::Redactor;
+
+use super::Runner;
+use super::open::Open;
+use super::report::{Failure, Outcome, Report};
+use crate::history::{self, Applied};
+use crate::journal::{Begun, GroupNote, RunKind, Step};
+use crate::plan::{Plan, Selection, WayBack};
+
+impl Runner {
+    /// The whole of a migration or a rollback.
+    pub(super) async fn go(
+        &self,
+        kind: RunKind,
+        select: impl Fn(&[Applied]) -> Result<Selection>,
+    ) -> Result<Report> {
+        let mut report = Report::new(kind, self.database.name());
+        let session = self.locked_session().await?;
+        let (session, recovered) = Box::pin(self.recover_first(session)).await?;
+        if let Some(recovered) = recovered {
+            let stuck = recovered.outcome == Outcome::NeedsPerson;
+            if stuck {
+                report.outcome = Outcome::NeedsPerson;
+                report.state = "A run that was interrupted is still open; nothing was begun.".to_owned();
+                report.hint.clone_from(&recovered.hint);
+            }
+            report.recovered = Some(Box::new(recovered));
+            if stuck {
+                return Ok(report.finished());
+            }
+        }
+        let mut session = match session {
+            Some(session) => session,
+            None => self.locked_session().await?,
+        };
+        let history = history::read(&mut *session).await?;
+        let plan = self.prepare(select(&history)?)?;
+        self.watch.plan(&plan);
+        plan.check(&self.settings.allowed)?;
+        if plan.is_empty() {
+            report.state = match kind {
+                RunKind::Rollback => "Nothing is applied that could be rolled back.".to_owned(),
+                _ => "Nothing is pending.".to_owned(),
+            };
+            session.unlock().await?;
+            return Ok(report.finished());
+        }
+        let about = self.database.about().await?;
+        if !about.may_write {
+            return Err(Error::new(
+                ErrorKind::Permission,
+                format!("the database {} cannot be written to from here", about.database),
+            )
+            .with_hint("use an account that may write, and not a standby or a read-only file"));
+        }
+        let begun = Begun {
+            kind,
+            by: self.settings.by.clone(),
+            host: session.id().client_host.clone(),
+            session: session.id().clone(),
+            source: about.source,
+            groups: notes(&plan),
+            dbm: self.settings.dbm.clone(),
+        };
+        let redactor = Redactor::new(plan.secrets.iter().map(String::as_str));
+        let mut open = Open::begin(self, session, begun).await?;
+        report.run = Some(open.run.clone());
+        if let Err(failure) = self.forward(&mut open, &plan, &mut report).await {
+            report.failure = Some(scrubbed(failure, &redactor));
+        }
+        // Whatever happened is judged by what stands in journal and database, as after a kill.
+        Box::pin(self.settle(open, &mut report, false)).await;
+        Ok(report.finished())
+    }
+
+    async fn forward(
+        &self,
+        open: &mut Open<'_>,
+        plan: &Plan,
+        report: &mut Report,
+    ) -> Result<(), Box<Failure>> {
+        let plain = |error: Error| Box::new(Failure::of(&error));
+        let mut state = None;
+        if plan.way_back == WayBack::Restore && self.settings.allowed.fence {
+            state = Some(self.raise_fence(open).await.map_err(plain)?);
+        }
+        if !self.settings.allowed.no_backup {
+            self.back_up(open, state.as_ref(), report).await.map_err(plain)?;
+        }
+        let last = plan.groups.len();
+        for (place, group) in plan.groups.iter().enumerate() {
+            self.going_on().map_err(plain)?;
+            let step = Step::Apply { group: group.number };
+            let labels: Vec<String> = group.items.iter().map(crate::plan::Item::label).collect();
+            let name = format!("apply-{}", group.number);
+            let taking = open.take(&name, Some(labels.join(", ")), Some(&step)).await.map_err(plain)?;
+            let applied = self.apply(open, plan, group, place + 1 == last, report).await;
+            let error = applied
+                .as_ref()
+                .err()
+                .map(|failure| Error::new(ErrorKind::Statement, failure.message.clone()));
+            open.after(taking, error.as_ref());
+            applied?;
+        }
+        Ok(())
+    }
+
+    /// Passes unless the run was stopped on request.
+    pub(super) fn going_on(&self) -> Result<()> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::new(ErrorKind::Cancelled, "stopped on request"));
+        }
+        Ok(())
+    }
+
+    async fn raise_fence(&self, open: &mut Open<'_>) -> Result<database::FenceState> {
+        let state = open.session()?.fence_state().await?;
+        let taking = open.take("fence", None, Some(&Step::Fence { state: state.clone() })).await?;
+        let raised = open.session()?.raise_fence(&state).await.map_err(Error::from);
+        open.after(taking, raised.as_ref().err());
+        raised.map(|()| state)
+    }
+}
+
+fn notes(plan: &Plan) -> Vec<GroupNote> {
+    let note = |group: &crate::plan::Group| GroupNote {
+        number: group.number,
+        transaction: group.transaction,
+        migrations: group.items.iter().map(|item| item.number).collect(),
+    };
+    plan.groups.iter().map(note).collect()
+}
+
+/// What the server says may repeat values: those of placeholders are taken out.
+fn scrubbed(mut failure: Box<Failure>, redactor: &Redactor) -> Failure {
+    failure.message = redactor.scrub(&failure.message);
+    failure.hint = failure.hint.map(|hint| redactor.scrub(&hint));
+    failure.causes = failure.causes.iter().map(|cause| redactor.scrub(cause)).collect();
+    *failure
+}

@@ -1,0 +1,99 @@
+use std::time::{Duration, Instant};
+
+use backup::{Error, ErrorKind, Result};
+use database::{Session, SessionId};
+use rustix::process::{Pid, test_kill_process};
+
+use super::Runner;
+
+impl Runner {
+    /// A session that holds the lock.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] if another run does not end in time.
+    pub(super) async fn locked_session(&self) -> Result<Box<dyn Session>> {
+        let mut session = self.database.session().await?;
+        let deadline = Instant::now() + self.settings.lock_wait;
+        let mut said = false;
+        loop {
+            let holder = match look(&mut *session).await {
+                Ok(None) => return Ok(session),
+                Ok(Some(holder)) => holder,
+                // A restore that has just taken the database's place has ended all sessions of the old one.
+                Err(error) if error.kind() == ErrorKind::Connection && Instant::now() < deadline => {
+                    session = self.database.session().await?;
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            if let Some(holder) = holder.as_ref().filter(|holder| orphaned(holder, session.id())) {
+                self.watch.note(&format!(
+                    "process {} on this host is gone, and its session on the server is ended",
+                    holder.client_process
+                ));
+                session.end_session(holder).await?;
+                continue;
+            }
+            let who = holder.as_ref().map_or_else(
+                || "another run of dbm".to_owned(),
+                |holder| {
+                    format!(
+                        "another run of dbm (process {} on {})",
+                        holder.client_process, holder.client_host
+                    )
+                },
+            );
+            if Instant::now() >= deadline {
+                return Err(Error::new(ErrorKind::Busy, format!("{who} is at work on this database"))
+                    .with_hint(
+                        "wait until it has ended and try again, or wait longer with `--lock-wait 10min`",
+                    ));
+            }
+            if !said {
+                self.watch.note(&format!("waiting for {who}"));
+                said = true;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(jitter(Duration::from_millis(100))) => {}
+                () = self.cancel.cancelled() => {
+                    return Err(Error::new(ErrorKind::Cancelled, "stopped while waiting for another run; nothing was changed"));
+                }
+            }
+        }
+    }
+
+    /// A session that holds the lock, in place of one that broke or hangs in a statement.
+    pub(super) async fn session_after(&self, broken: &SessionId) -> Result<Box<dyn Session>> {
+        let mut session = self.database.session().await?;
+        if session.id() != broken {
+            session.end_session(broken).await?;
+        }
+        drop(session);
+        self.locked_session().await
+    }
+}
+
+/// Tries once: nobody when we have the lock, otherwise who has it, as far as that can be told.
+async fn look(session: &mut dyn Session) -> Result<Option<Option<SessionId>>> {
+    if session.try_lock().await? {
+        return Ok(None);
+    }
+    Ok(Some(session.lock_holder().await?))
+}
+
+/// Whether the holder's client ran on this host and is gone.
+fn orphaned(holder: &SessionId, own: &SessionId) -> bool {
+    if holder.client_host != own.client_host || holder.client_process == own.client_process {
+        return false;
+    }
+    let process = i32::try_from(holder.client_process).ok().and_then(Pid::from_raw);
+    process.is_some_and(|process| test_kill_process(process) == Err(rustix::io::Errno::SRCH))
+}
+
+/// Half to one and a half times as long.
+pub(super) fn jitter(about: Duration) -> Duration {
+    let mut random = [0_u8; 1];
+    // Without random numbers all wait alike, which is slower and not wrong.
+    let _ = getrandom::fill(&mut random);
+    about.mul_f64(0.5 + f64::from(random[0]) / 255.0)
+}

@@ -1,0 +1,183 @@
+use backup::archive::Archive;
+use backup::restore;
+use backup::{Error, ErrorKind, Result};
+use database::{Session, SourceId};
+use helpers::naming::BackupName;
+
+use super::Runner;
+use super::open::Open;
+use super::report::{ArchiveReport, Failure, Outcome, Report, Restored};
+use crate::journal::{ArchiveNote, Begun, Ending, RunKind, Step, Told};
+
+/// How an archive is put in the database's place.
+#[derive(Clone, Debug, Default)]
+pub struct Restoring {
+    /// Leaves out who owns what.
+    pub no_owner: bool,
+    /// Leaves out grants.
+    pub no_privileges: bool,
+    /// Ends the sessions of others.
+    pub disconnect: bool,
+    /// Leaves replication with the database that is replaced.
+    pub detach_replication: bool,
+    /// The source whose archive may take the place of a database of another.
+    pub from_source: Option<SourceId>,
+}
+
+impl Runner {
+    /// Restores an archive of the store over the database. A run that is open is superseded and closed by it.
+    ///
+    /// # Errors
+    /// Why nothing was begun; the database is untouched. What was begun is in the report.
+    pub async fn restore(&self, name: &BackupName, restoring: &Restoring) -> Result<Report> {
+        let archive = Archive::open(self.store.source(name).await?).await?;
+        let mut options = self.restore_options();
+        options.no_owner = restoring.no_owner;
+        options.no_privileges = restoring.no_privileges;
+        options.disconnect = restoring.disconnect;
+        options.detach_replication = restoring.detach_replication;
+        options.from_source.clone_from(&restoring.from_source);
+        let note = ArchiveNote {
+            name: name.to_string(),
+            identity: archive.identity().to_string(),
+            store: self.store.describe(),
+        };
+        let mut report = Report::new(RunKind::Restore, self.database.name());
+        if archive.head().engine != self.database.engine() {
+            return Err(Error::new(
+                ErrorKind::OtherEngine,
+                format!(
+                    "{name} is an archive of {}, and the database is {}",
+                    archive.head().engine,
+                    self.database.engine()
+                ),
+            )
+            .with_hint("name a database of the archive's engine with `--url`"));
+        }
+        let session = match Box::pin(self.locked_session()).await {
+            Ok(session) => session,
+            // A database that is not there is made.
+            Err(error) if error.kind() == ErrorKind::NoDatabase => {
+                let target = self.database.name();
+                restore::into(&archive, &self.database, &target, &options, &*self.progress).await?;
+                report.restored = Some(restored(&note, &archive));
+                report.state =
+                    format!("The database {target} was made, and holds what the archive holds: {PROOF}.");
+                return Ok(report.finished());
+            }
+            Err(error) => return Err(error),
+        };
+        Box::pin(self.restore_over(session, &note, &archive, options, report)).await
+    }
+
+    async fn restore_over(
+        &self,
+        mut session: Box<dyn Session>,
+        note: &ArchiveNote,
+        archive: &Archive,
+        mut options: restore::RestoreOptions,
+        mut report: Report,
+    ) -> Result<Report> {
+        options.own_sessions = vec![session.id().id];
+        let preflight = restore::preflight(archive, &self.database, &options).await?;
+        preflight.check()?;
+        for warning in &preflight.warnings {
+            self.watch.note(&warning.message);
+        }
+        let entries = session.entries().await?;
+        let left = Told::read(&entries)?.filter(|told| told.ending().is_none());
+        let mut open = match &left {
+            Some(told) => {
+                session.end_session(&told.begun.session).await?;
+                restore::settle(&self.database).await?;
+                self.watch.note(&format!("run {} was interrupted; this restore supersedes it", told.run));
+                Open::resume(self, session, told.run.clone(), entries)
+            }
+            None => {
+                let about = self.database.about().await?;
+                let begun = Begun {
+                    kind: RunKind::Restore,
+                    by: self.settings.by.clone(),
+                    host: session.id().client_host.clone(),
+                    session: session.id().clone(),
+                    source: about.source,
+                    groups: Vec::new(),
+                    dbm: self.settings.dbm.clone(),
+                };
+                Open::begin(self, session, begun).await?
+            }
+        };
+        report.run = Some(open.run.clone());
+        let ending = if left.is_some() { Ending::Superseded } else { Ending::Done };
+        let told = open.told()?;
+        let exchanged = self.exchange(&mut open, &told, note, archive, ending, options).await;
+        match exchanged {
+            Ok(restored) => {
+                report.state = format!("The database holds what the archive holds: {PROOF}.");
+                report.restored = Some(restored);
+                if let Err(error) = self.finish_restore(&mut open, ending).await {
+                    report.hint = Some("`dbm recover` closes the run".to_owned());
+                    report.failure = Some(Failure::of(&error));
+                    report.outcome = Outcome::NeedsPerson;
+                }
+            }
+            Err(error) => {
+                report.failure = Some(Failure::of(&error));
+                // The run that was open before stays so, and its own backup is the way back again.
+                if left.is_some() {
+                    let given_up = open.note(&Step::GaveUp).await;
+                    report.outcome = Outcome::NeedsPerson;
+                    report.state =
+                        format!("The restore failed and changed nothing; run {} is still open.", open.run);
+                    report.hint =
+                        Some("`dbm recover` finishes that run or puts the database back".to_owned());
+                    given_up?;
+                } else {
+                    Box::pin(self.settle(open, &mut report, false)).await;
+                }
+            }
+        }
+        Ok(report.finished())
+    }
+
+    async fn finish_restore(&self, open: &mut Open<'_>, ending: Ending) -> Result<()> {
+        let told = open.told()?;
+        for archive in told.pinned() {
+            self.unpin(archive).await;
+        }
+        if open.session.is_none() {
+            return Ok(());
+        }
+        if let Some(state) = told.fence() {
+            let taking = open.take("lift-fence", None, Some(&Step::LiftFence)).await?;
+            let lifted = open.session()?.lift_fence(state).await.map_err(Error::from);
+            open.after(taking, lifted.as_ref().err());
+            lifted?;
+        }
+        if told.ending().is_none() {
+            let taking = open.take("end", None, Some(&Step::End { ending })).await?;
+            open.after(taking, None);
+        }
+        open.session()?.unlock().await?;
+        Ok(())
+    }
+}
+
+pub(super) const PROOF: &str =
+    "counts and digests of all tables were read back and equal the archive's index";
+
+pub(super) fn restored(note: &ArchiveNote, archive: &Archive) -> Restored {
+    Restored {
+        archive: ArchiveReport {
+            name: note.name.clone(),
+            identity: note.identity.clone(),
+            store: note.store.clone(),
+            bytes: Some(archive.bytes()),
+            tables: archive.index().tables.len() as u64,
+            rows: archive.index().rows(),
+            duration_ms: 0,
+        },
+        replaced: None,
+        unarchived: Vec::new(),
+    }
+}

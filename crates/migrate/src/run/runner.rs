@@ -1,0 +1,127 @@
+use std::sync::Arc;
+
+use backup::Result;
+use backup::progress::{Progress, Silent};
+use backup::store::Store;
+use database::Database;
+use tokio_util::sync::CancellationToken;
+
+use super::{Settings, Unwatched, Watch};
+use crate::files::Migration;
+use crate::history;
+use crate::journal::{RunKind, Told};
+use crate::placeholders::{NoVariables, Variables};
+use crate::plan::{MigrateOptions, Plan, RollbackOptions, Selection, to_migrate, to_rollback};
+
+use super::report::Report;
+
+/// Does what changes a database, in the one way that can always be undone.
+pub struct Runner {
+    pub(super) database: Database,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) settings: Settings,
+    pub(super) variables: Arc<dyn Variables>,
+    pub(super) watch: Arc<dyn Watch>,
+    pub(super) progress: Arc<dyn Progress>,
+    pub(super) cancel: CancellationToken,
+}
+
+impl Runner {
+    /// A runner for a database whose backups go to a store. Nothing is connected yet.
+    pub fn new(database: Database, store: Arc<dyn Store>, settings: Settings) -> Self {
+        Self {
+            database,
+            store,
+            settings,
+            variables: Arc::new(NoVariables),
+            watch: Arc::new(Unwatched),
+            progress: Arc::new(Silent),
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// Where `${env:NAME}` gets its values.
+    #[must_use]
+    pub fn with_variables(mut self, variables: Arc<dyn Variables>) -> Self {
+        self.variables = variables;
+        self
+    }
+
+    /// Who looks on.
+    #[must_use]
+    pub fn with_watch(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Who is told how far backup and restore have come.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// What stops the run; it then puts the database back.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// What [`Runner::migrate`] would do now. Changes nothing and takes no lock.
+    ///
+    /// # Errors
+    /// What stands in the way of it, as for the run itself.
+    pub async fn plan_migrate(&self, migrations: &[Migration], options: &MigrateOptions) -> Result<Plan> {
+        self.plan(|history| to_migrate(migrations, history, options)).await
+    }
+
+    /// What [`Runner::rollback`] would do now. Changes nothing and takes no lock.
+    ///
+    /// # Errors
+    /// What stands in the way of it, as for the run itself.
+    pub async fn plan_rollback(&self, migrations: &[Migration], options: &RollbackOptions) -> Result<Plan> {
+        self.plan(|history| to_rollback(migrations, history, options)).await
+    }
+
+    async fn plan(&self, select: impl Fn(&[history::Applied]) -> Result<Selection>) -> Result<Plan> {
+        let mut session = self.database.session().await?;
+        let history = history::read(&mut *session).await?;
+        self.prepare(select(&history)?)
+    }
+
+    pub(super) fn prepare(&self, selection: Selection) -> Result<Plan> {
+        Plan::new(self.database.engine(), selection, &self.settings.placeholders, &*self.variables)
+    }
+
+    /// Applies what is pending.
+    ///
+    /// # Errors
+    /// Why no run was begun; the database is untouched. What a run that was begun came to is in the report.
+    pub async fn migrate(&self, migrations: &[Migration], options: &MigrateOptions) -> Result<Report> {
+        Box::pin(self.go(RunKind::Migrate, |history| to_migrate(migrations, history, options))).await
+    }
+
+    /// Takes back what is applied.
+    ///
+    /// # Errors
+    /// As [`Runner::migrate`].
+    pub async fn rollback(&self, migrations: &[Migration], options: &RollbackOptions) -> Result<Report> {
+        Box::pin(self.go(RunKind::Rollback, |history| to_rollback(migrations, history, options))).await
+    }
+
+    /// The run that is open in the database, if one is: somebody is at work, or was killed.
+    ///
+    /// # Errors
+    /// The database cannot be read, or its journal is of another dbm.
+    pub async fn open_run(&self) -> Result<Option<Told>> {
+        let mut session = self.database.session().await?;
+        let told = Told::read(&session.entries().await?)?;
+        Ok(told.filter(|told| told.ending().is_none()))
+    }
+}

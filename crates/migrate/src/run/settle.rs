@@ -1,0 +1,263 @@
+use backup::{Error, ErrorKind, Result};
+use database::Session;
+
+use super::open::Open;
+use super::report::{Failure, Outcome, Report, Restored};
+use super::{Question, Runner};
+use crate::engine;
+use crate::journal::{ArchiveNote, Ending, RunKind, Step, Told, Verdict, verdict};
+
+impl Runner {
+    /// Finishes the run or puts the database back, by what journal and database say.
+    ///
+    /// `recovery`: the run is somebody else's, who was killed.
+    pub(super) async fn settle(&self, mut open: Open<'_>, report: &mut Report, recovery: bool) {
+        let Err(error) = Box::pin(self.try_settle(&mut open, report, recovery)).await else { return };
+        report.outcome = Outcome::NeedsPerson;
+        report.state = format!(
+            "Run {} is still open, and the database is not yet what it should be: {error}.",
+            open.run
+        );
+        report.hint = Some(error.hint().map_or_else(
+            || "`dbm recover` finishes the run or puts the database back".to_owned(),
+            str::to_owned,
+        ));
+        let failure = Failure::of(&error);
+        match &mut report.failure {
+            None => report.failure = Some(failure),
+            Some(first) => first.causes.push(failure.message),
+        }
+    }
+
+    async fn try_settle(&self, open: &mut Open<'_>, report: &mut Report, recovery: bool) -> Result<()> {
+        self.sound_session(open).await?;
+        let told = open.told()?;
+        if let Some(ending) = told.ending() {
+            // The last entry had been written, and only its confirmation was lost.
+            return self.closed(open, report, ending, recovery).await;
+        }
+        let run = open.run.clone();
+        let committed = open.session()?.committed(&run).await?;
+        match verdict(&told, &committed) {
+            Verdict::Done => self.close(open, report, &told, Ending::Done, recovery).await,
+            Verdict::NothingChanged => self.close(open, report, &told, Ending::NothingChanged, recovery).await,
+            Verdict::PutBack(archive) => {
+                self.may_restore(&told, &archive, recovery)?;
+                let restored = Box::pin(self.put_in_place(open, &told, &archive, Ending::PutBack)).await?;
+                self.put_back(report, restored, recovery);
+                self.close(open, report, &told, Ending::PutBack, recovery).await
+            }
+            Verdict::RestoreAgain(archive) => self.restore_again(open, report, &told, &archive, recovery).await,
+            Verdict::Stuck => Err(Error::new(
+                ErrorKind::Refused,
+                "a part of the run is committed, the rest is not, and there is no backup of what was there before",
+            )
+            .with_hint("look at `dbm history`, mend the database by hand, or restore a backup: `dbm backups`, `dbm restore NAME`")),
+        }
+    }
+
+    async fn restore_again(
+        &self,
+        open: &mut Open<'_>,
+        report: &mut Report,
+        told: &Told,
+        archive: &ArchiveNote,
+        recovery: bool,
+    ) -> Result<()> {
+        // Where the swap itself publishes the journal's end, an open journal says that there was no swap.
+        if engine::swap_publishes(self.database.engine()) && !(recovery && self.settings.yes) {
+            return self.close(open, report, told, Ending::NothingChanged, recovery).await;
+        }
+        self.may_restore(told, archive, recovery)?;
+        let restored = Box::pin(self.put_in_place(open, told, archive, Ending::Done)).await?;
+        report.restored = Some(restored);
+        self.close(open, report, told, Ending::Done, recovery).await
+    }
+
+    /// A session that answers and holds the lock, and the journal as it stands.
+    async fn sound_session(&self, open: &mut Open<'_>) -> Result<()> {
+        let session = open.session()?;
+        let id = session.id().clone();
+        if session.rollback().await.is_ok() && session.try_lock().await.is_ok_and(|locked| locked) {
+            return Ok(());
+        }
+        open.session = None;
+        let mut session = self.session_after(&id).await?;
+        let entries = session.entries().await?;
+        if entries.first().is_none_or(|first| first.run != open.run) {
+            return Err(Error::new(ErrorKind::Busy, "another run has begun since the connection broke")
+                .with_hint("`dbm status` says what the database is"));
+        }
+        open.entries = entries;
+        open.session = Some(session);
+        Ok(())
+    }
+
+    fn may_restore(&self, told: &Told, archive: &ArchiveNote, recovery: bool) -> Result<()> {
+        let guarded = told.fence().is_some() && engine::fence_outlives_process(self.database.engine());
+        if !recovery || guarded || self.settings.yes {
+            return Ok(());
+        }
+        let text = format!(
+            "Run {} was interrupted, and a part of it is in the database. The way back is the backup {}. Whatever others \
+             have written since {} would then be in the replaced database only, which is kept.",
+            told.run,
+            archive.name,
+            told.at.format("%Y-%m-%d %H:%M:%S UTC")
+        );
+        if self.watch.confirm(&Question { text: text.clone(), option: "--yes" }) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Refused, text.trim_end_matches('.').to_owned())
+            .with_hint("`dbm recover --yes` puts the database back"))
+    }
+
+    /// Lifts the fence and writes the last entry, unless the restored database brought it with it.
+    async fn close(
+        &self,
+        open: &mut Open<'_>,
+        report: &mut Report,
+        told: &Told,
+        ending: Ending,
+        recovery: bool,
+    ) -> Result<()> {
+        for scratch in told.scratches() {
+            backup::restore::discard_scratch(&self.database, scratch).await?;
+        }
+        if open.session.is_some() {
+            if let Some(state) = told.fence() {
+                let taking = open.take("lift-fence", None, Some(&Step::LiftFence)).await?;
+                let lifted = open.session()?.lift_fence(state).await.map_err(Error::from);
+                open.after(taking, lifted.as_ref().err());
+                lifted?;
+            }
+            let taking = open.take("end", None, Some(&Step::End { ending })).await?;
+            open.after(taking, None);
+        }
+        self.closed(open, report, ending, recovery).await
+    }
+
+    async fn closed(
+        &self,
+        open: &mut Open<'_>,
+        report: &mut Report,
+        ending: Ending,
+        recovery: bool,
+    ) -> Result<()> {
+        if let Some(session) = open.session.as_mut() {
+            session.unlock().await?;
+        }
+        if let Some(archive) = open.told()?.backup() {
+            self.unpin(archive).await;
+        }
+        report.outcome = match ending {
+            _ if recovery => Outcome::Done,
+            Ending::Done | Ending::Superseded => Outcome::Done,
+            Ending::NothingChanged => Outcome::NothingChanged,
+            Ending::PutBack => Outcome::PutBack,
+        };
+        if report.state.is_empty() {
+            report.state = state(&open.told()?, ending, report);
+        }
+        if ending == Ending::Done
+            && let Some(failure) = report.failure.take()
+        {
+            // The run had done its work when something went wrong, such as its connection.
+            self.watch.note(&failure.message);
+        }
+        Ok(())
+    }
+
+    fn put_back(&self, report: &mut Report, restored: Restored, recovery: bool) {
+        report.state = format!(
+            "The database is what it was before the run{}: it was restored from {}, and the rows read back \
+             have the counts and digests of the backup's index ({} tables, {} rows).",
+            if recovery { " that was interrupted" } else { "" },
+            restored.archive.name,
+            restored.archive.tables,
+            restored.archive.rows,
+        );
+        report.restored = Some(restored);
+    }
+
+    /// Settles the run that somebody else left open, if one is; the caller's session is gone if that took its place.
+    pub(super) async fn recover_first(
+        &self,
+        mut session: Box<dyn Session>,
+    ) -> Result<(Option<Box<dyn Session>>, Option<Report>)> {
+        let entries = session.entries().await?;
+        let Some(told) = Told::read(&entries)?.filter(|told| told.ending().is_none()) else {
+            return Ok((Some(session), None));
+        };
+        Ok((None, Some(self.recover_told(session, &told, entries).await?)))
+    }
+
+    async fn recover_told(
+        &self,
+        mut session: Box<dyn Session>,
+        told: &Told,
+        entries: Vec<database::Entry>,
+    ) -> Result<Report> {
+        self.watch.note(&format!(
+            "run {} ({}, begun by {} on {}) was interrupted; it is finished or undone first",
+            told.run,
+            told.begun.kind.word(),
+            told.begun.by,
+            told.begun.host
+        ));
+        // A statement that its client has left behind could still commit.
+        if told.begun.session != *session.id() {
+            session.end_session(&told.begun.session).await?;
+        }
+        backup::restore::settle(&self.database).await?;
+        let mut report = Report::new(told.begun.kind, self.database.name());
+        report.run = Some(told.run.clone());
+        let open = Open::resume(self, session, told.run.clone(), entries);
+        Box::pin(self.settle(open, &mut report, true)).await;
+        Ok(report.finished())
+    }
+
+    /// Finishes or undoes a run that was interrupted.
+    ///
+    /// # Errors
+    /// The database could not be reached, or another run is at work.
+    pub async fn recover(&self) -> Result<Report> {
+        let session = Box::pin(self.locked_session()).await?;
+        let (session, recovered) = Box::pin(self.recover_first(session)).await?;
+        if let Some(report) = recovered {
+            return Ok(report);
+        }
+        if let Some(mut session) = session {
+            session.unlock().await?;
+        }
+        let mut report = Report::new(RunKind::Migrate, self.database.name());
+        report.state = "No run is open: there is nothing to recover.".to_owned();
+        Ok(report.finished())
+    }
+}
+
+/// What the database is now, and how that is known.
+fn state(told: &Told, ending: Ending, report: &Report) -> String {
+    let applying = told.steps.iter().any(|step| matches!(step, Step::Apply { .. }));
+    match ending {
+        Ending::Done if told.begun.kind == RunKind::Restore => {
+            "The database is what the archive holds: counts and digests read back equal its index.".to_owned()
+        }
+        Ending::Done => format!(
+            "The run is committed: the marks of all of its {} are in the database{}.",
+            if told.begun.groups.len() == 1 { "transactions (one)".to_owned() } else { format!("groups ({})", told.begun.groups.len()) },
+            if report.checks > 0 { format!(", and {} checks passed", report.checks) } else { String::new() }
+        ),
+        Ending::NothingChanged if told.begun.kind == RunKind::Restore => {
+            "The database is what it was: nothing had taken its place.".to_owned()
+        }
+        Ending::NothingChanged if applying => {
+            "The database is what it was: the transaction was rolled back, and the mark that its commit would have left \
+             is not there."
+                .to_owned()
+        }
+        Ending::NothingChanged => "The database is what it was: no statement had been run.".to_owned(),
+        Ending::PutBack => "The database is what it was: it was restored from its backup and proven.".to_owned(),
+        Ending::Superseded => "The database is what the archive holds; the run that was open is closed.".to_owned(),
+    }
+}

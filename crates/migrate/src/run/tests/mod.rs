@@ -1,0 +1,6 @@
+//! Runs against real databases.
+
+mod sandbox;
+mod single;
+
+pub(crate) use sandbox::Sandbox;

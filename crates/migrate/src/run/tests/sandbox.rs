@@ -1,0 +1,174 @@
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use backup::store::{LocalStore, Store};
+use database::{Database, DatabaseUrl, Engine};
+
+use crate::files::{Folder, Migration, read};
+use crate::history::{self, Applied};
+use crate::plan::Allowed;
+use crate::{Event, MigrateOptions, Moment, Question, Report, Runner, Settings, Watch};
+
+/// A project with a database of its own.
+pub(crate) struct Sandbox {
+    dir: tempfile::TempDir,
+    pub(crate) database: Database,
+    pub(crate) settings: Settings,
+    pub(crate) watch: Arc<Recorder>,
+}
+
+/// Remembers what it saw, and panics where it is told to: the future of the run is then dropped as by a crash.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    pub(crate) events: Mutex<Vec<String>>,
+    pub(crate) notes: Mutex<Vec<String>>,
+    pub(crate) passwords: Mutex<Vec<String>>,
+    pub(crate) crash_at: Mutex<Option<String>>,
+}
+
+impl Watch for Recorder {
+    fn step(&self, event: &Event) {
+        let name = format!("{}:{}", event.step, event.moment.word());
+        self.events.lock().unwrap().push(name.clone());
+        assert!(self.crash_at.lock().unwrap().as_deref() != Some(&*name), "crashed on request at {name}");
+        let _ = Moment::After;
+    }
+
+    fn note(&self, message: &str) {
+        self.notes.lock().unwrap().push(message.to_owned());
+    }
+
+    fn password(&self, variable: &str, password: &str) {
+        self.passwords.lock().unwrap().push(format!("{variable}={password}"));
+    }
+
+    fn confirm(&self, _question: &Question) -> bool {
+        false
+    }
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl Sandbox {
+    pub(crate) async fn new(engine: Engine) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["migrations", "rollback", "store"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let url = match engine {
+            Engine::Sqlite => {
+                let path = dir.path().join("shop.db");
+                std::fs::write(&path, "").unwrap();
+                DatabaseUrl::parse(&format!("sqlite://{}", path.display())).unwrap()
+            }
+            _ => fresh_postgres().await,
+        };
+        let settings = Settings {
+            lock_wait: Duration::from_secs(5),
+            lock_timeout: Duration::from_millis(300),
+            lock_retries: 3,
+            by: "tester".to_owned(),
+            ..Settings::default()
+        };
+        let database = Database::new(url).unwrap();
+        Self { dir, database, settings, watch: Arc::default() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn allow(&mut self, allowed: Allowed) {
+        self.settings.allowed = allowed;
+    }
+
+    pub(crate) fn file(&self, name: &str, text: &str, rollback: &str) -> PathBuf {
+        let path = self.path().join("migrations").join(format!("{name}.sql"));
+        std::fs::write(&path, text).unwrap();
+        std::fs::write(self.path().join("rollback").join(format!("{name}.sql")), rollback).unwrap();
+        path
+    }
+
+    pub(crate) fn migrations(&self) -> Vec<Migration> {
+        read(&Folder { migrations: self.path().join("migrations"), rollback: self.path().join("rollback") })
+            .unwrap()
+    }
+
+    pub(crate) fn runner(&self) -> Runner {
+        let store: Arc<dyn Store> = Arc::new(LocalStore::new(&self.path().join("store")));
+        let watch: Arc<dyn Watch> = Arc::clone(&self.watch) as Arc<dyn Watch>;
+        Runner::new(self.database.clone(), store, self.settings.clone()).with_watch(watch)
+    }
+
+    pub(crate) async fn migrate(&self) -> Report {
+        self.runner().migrate(&self.migrations(), &MigrateOptions::default()).await.unwrap()
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.database.session().await.unwrap().execute(sql).await.unwrap();
+    }
+
+    pub(crate) async fn ask(&self, sql: &str) -> String {
+        let rows = self.database.session().await.unwrap().query(sql).await.unwrap();
+        let row = |row: Vec<Option<String>>| {
+            row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join("|")
+        };
+        rows.into_iter().map(row).collect::<Vec<_>>().join("\n")
+    }
+
+    pub(crate) async fn history(&self) -> Vec<Applied> {
+        history::read(&mut *self.database.session().await.unwrap()).await.unwrap()
+    }
+
+    /// Everything that counts: the schema's statements and the rows of all tables.
+    pub(crate) async fn everything(&self) -> String {
+        let schema = self.database.schema().await.unwrap();
+        let digests = self.database.digests().await.unwrap();
+        let mut all = String::new();
+        for object in &schema.objects {
+            if object.id.name != "dbm_history" && object.id.of != "dbm_history" {
+                all.push_str(&object.definition);
+            }
+        }
+        for (table, digest) in digests {
+            if table.name != "dbm_history" {
+                all.push_str(&format!("{table}: {} {}\n", digest.rows, digest.digest));
+            }
+        }
+        all
+    }
+
+    pub(crate) fn events(&self) -> Vec<String> {
+        std::mem::take(&mut *self.watch.events.lock().unwrap())
+    }
+
+    /// Runs `work` with a crash at a moment; whether it got there.
+    pub(crate) async fn crash(&self, at: &str) -> bool {
+        *self.watch.crash_at.lock().unwrap() = Some(at.to_owned());
+        let (runner, migrations) = (self.runner(), self.migrations());
+        let crashed = tokio::spawn(async move {
+            let options = MigrateOptions::default();
+            runner.migrate(&migrations, &options).await.map(drop)
+        })
+        .await
+        .is_err();
+        // A panic while a guard was held poisons nothing that counts here.
+        self.watch.crash_at.clear_poison();
+        *self.watch.crash_at.lock().unwrap() = None;
+        crashed
+    }
+}
+
+async fn fresh_postgres() -> DatabaseUrl {
+    let url =
+        std::env::var("DBM_TEST_POSTGRES_URL").expect("DBM_TEST_POSTGRES_URL is missing: run scripts/test");
+    let url = DatabaseUrl::parse(&url).unwrap();
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("migrate_{}_{number}", std::process::id());
+    let mut session = Database::new(url.clone()).unwrap().session().await.unwrap();
+    session.execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
+    session.execute(&format!("CREATE DATABASE {name} TEMPLATE template0")).await.unwrap();
+    url.with_database(&name)
+}

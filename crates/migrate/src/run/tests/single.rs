@@ -1,0 +1,323 @@
+//! Runs of one group, whose way back is the transaction.
+
+use std::time::Duration;
+
+use database::Engine;
+use tokio_util::sync::CancellationToken;
+
+use super::Sandbox;
+use crate::history::State;
+use crate::plan::Allowed;
+use crate::{Became, MigrateOptions, Outcome, RollbackOptions, Until};
+
+const ENGINES: [Engine; 2] = [Engine::Sqlite, Engine::Postgres];
+
+async fn sandbox(engine: Engine) -> Sandbox {
+    let mut sandbox = Sandbox::new(engine).await;
+    sandbox.allow(Allowed { no_backup: true, ..Allowed::default() });
+    sandbox
+}
+
+#[tokio::test]
+async fn up_and_down_and_up() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        sandbox.file("001_a", "CREATE TABLE a (b int);\nINSERT INTO a VALUES (1), (2);", "DROP TABLE a;");
+        sandbox.file(
+            "002_c",
+            "-- dbm: module m\nCREATE TABLE c (d int);\n-- dbm: verify\nSELECT count(*) = 2 FROM a;",
+            "DROP TABLE c;",
+        );
+        let report = sandbox.migrate().await;
+        assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+        assert_eq!((report.migrations.len(), report.checks), (2, 1));
+        let history = sandbox.history().await;
+        assert_eq!(
+            history.iter().map(|row| (row.number, row.position)).collect::<Vec<_>>(),
+            [(1, 1), (2, 2)]
+        );
+        assert_eq!(history[1].module.as_deref(), Some("m"));
+        assert_eq!(history[0].rollback.as_deref(), Some("DROP TABLE a;"));
+        assert_eq!((history[0].applied_by.as_str(), history[0].state), ("tester", State::Applied));
+        let again = sandbox.migrate().await;
+        assert_eq!((again.outcome, again.run), (Outcome::Done, None));
+
+        let back = RollbackOptions { until: Until::Count(1), module: None };
+        let report = sandbox.runner().rollback(&sandbox.migrations(), &back).await.unwrap();
+        assert_eq!(
+            (report.outcome, report.migrations[0].became),
+            (Outcome::Done, Became::RolledBack),
+            "{report:?}"
+        );
+        assert_eq!(sandbox.history().await.len(), 1);
+        let all = RollbackOptions { until: Until::All, module: None };
+        sandbox.runner().rollback(&sandbox.migrations(), &all).await.unwrap();
+        assert!(sandbox.history().await.is_empty());
+        assert_eq!(sandbox.migrate().await.migrations.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_failing_statement_is_named_and_nothing_is_left() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        sandbox.file("001_a", "CREATE TABLE item (id int, name text);", "DROP TABLE item;");
+        let mut nine = "-- Nine of them.\n".to_owned();
+        for number in 1..=9 {
+            let column = if number == 7 { "nam" } else { "name" };
+            nine.push_str(&format!("INSERT INTO item\n  (id, {column}) VALUES ({number}, ';--');\n"));
+        }
+        let path = sandbox.file("002_nine", &nine, "DELETE FROM item;");
+        let report = sandbox.migrate().await;
+        assert_eq!(report.outcome, Outcome::NothingChanged, "{report:?}");
+        assert!(report.state.contains("rolled back") && report.state.contains("mark"), "{}", report.state);
+        let failure = report.failure.unwrap();
+        assert_eq!((failure.statement, failure.statements), (Some(7), Some(9)), "{failure:?}");
+        assert_eq!(failure.file.as_deref(), Some(path.as_path()));
+        assert!(failure.message.contains("nam"), "{failure:?}");
+        // Postgres points into the statement, SQLite does not.
+        assert_eq!(failure.line, Some(if engine == Engine::Postgres { 15 } else { 14 }), "{failure:?}");
+        assert!(sandbox.history().await.is_empty());
+        assert!(sandbox.runner().open_run().await.unwrap().is_none());
+        sandbox.file("002_nine", "SELECT 1;", "SELECT 1;");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+    }
+}
+
+#[tokio::test]
+async fn a_failing_check_undoes_the_file() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        sandbox.file(
+            "001_a",
+            "CREATE TABLE a (b int);\n-- dbm: verify\nSELECT 1 = 1;\n\nSELECT count(*) = 1 FROM a;",
+            "DROP TABLE a;",
+        );
+        let report = sandbox.migrate().await;
+        assert_eq!(report.outcome, Outcome::NothingChanged, "{report:?}");
+        let failure = report.failure.unwrap();
+        assert!(failure.check && failure.line == Some(5) && failure.statement == Some(2), "{failure:?}");
+        assert!(sandbox.history().await.is_empty());
+        sandbox.file("001_a", "CREATE TABLE a (b int);\n-- dbm: verify\nSELECT NULL;", "DROP TABLE a;");
+        assert!(sandbox.migrate().await.failure.unwrap().message.contains("NULL"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_recorded_as_satisfied() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        let there = "CREATE TABLE \"user\" (id int CONSTRAINT u UNIQUE, Priority int); CREATE INDEX i ON \"user\" (id); INSERT INTO \"user\" VALUES (1, 1)";
+        sandbox.execute(there).await;
+        sandbox.file(
+            "001_a",
+            "-- dbm: unless table user\nCREATE TABLE \"user\" (id int);",
+            "DROP TABLE \"user\";",
+        );
+        let column =
+            "-- dbm: unless column user.priority\n-- dbm: unless index i\n-- dbm: unless constraint user.u\n";
+        sandbox.file(
+            "002_b",
+            &format!("{column}SELECT nothing FROM nowhere;"),
+            "SELECT nothing FROM nowhere;",
+        );
+        sandbox.file(
+            "003_c",
+            "-- dbm: unless column user.notes\nALTER TABLE \"user\" ADD COLUMN notes text;",
+            "ALTER TABLE \"user\" DROP COLUMN notes;",
+        );
+        let report = sandbox.migrate().await;
+        assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+        let became: Vec<_> = report.migrations.iter().map(|migration| migration.became).collect();
+        assert_eq!(became, [Became::Satisfied, Became::Satisfied, Became::Applied]);
+        let all = RollbackOptions { until: Until::All, module: None };
+        let report = sandbox.runner().rollback(&sandbox.migrations(), &all).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+        assert_eq!(sandbox.ask("SELECT count(*) FROM \"user\"").await, "1");
+        sandbox.file(
+            "003_c",
+            "-- dbm: unless table user\n-- dbm: unless table other\nSELECT 1;",
+            "SELECT 1;",
+        );
+        let report = sandbox.migrate().await;
+        assert_eq!(report.outcome, Outcome::NothingChanged);
+        let failure = report.failure.unwrap();
+        assert!(failure.hint.unwrap().contains("split the file"), "{}", failure.message);
+    }
+}
+
+#[tokio::test]
+async fn a_crash_at_each_step_leaves_before_or_after() {
+    for engine in ENGINES {
+        let steps = {
+            let sandbox = sandbox(engine).await;
+            sandbox.file("001_a", "CREATE TABLE a (b int);", "DROP TABLE a;");
+            sandbox.migrate().await;
+            sandbox.events()
+        };
+        assert!(steps.contains(&"commit:after".to_owned()), "{steps:?}");
+        let committed = steps.iter().position(|step| step == "commit:after").unwrap();
+        for (place, step) in steps.iter().enumerate() {
+            let sandbox = sandbox(engine).await;
+            sandbox.file("001_a", "CREATE TABLE a (b int);", "DROP TABLE a;");
+            assert!(sandbox.crash(step).await, "{step}");
+            let report = sandbox.runner().recover().await.unwrap();
+            assert_eq!(report.outcome, Outcome::Done, "{engine} {step}: {report:?}");
+            assert_eq!(sandbox.history().await.len(), usize::from(place >= committed), "{engine} {step}");
+            assert!(sandbox.runner().open_run().await.unwrap().is_none());
+            assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+            assert_eq!(sandbox.history().await.len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_of_two_runs_goes_on_and_the_other_is_told() {
+    for engine in ENGINES {
+        let mut sandbox = sandbox(engine).await;
+        sandbox.settings.lock_wait = Duration::ZERO;
+        sandbox.file("001_a", "CREATE TABLE a (b int);", "DROP TABLE a;");
+        let mut holder = sandbox.database.session().await.unwrap();
+        assert!(holder.try_lock().await.unwrap());
+        let error =
+            sandbox.runner().migrate(&sandbox.migrations(), &MigrateOptions::default()).await.unwrap_err();
+        assert_eq!(crate::exit_code(&error), 75, "{error}");
+        assert!(error.to_string().contains("another run of dbm"), "{error}");
+        holder.unlock().await.unwrap();
+        drop(holder);
+        sandbox.settings.lock_wait = Duration::from_secs(20);
+        let (one, two) = tokio::join!(sandbox.migrate(), sandbox.migrate());
+        let mut ran = [one.migrations.len(), two.migrations.len()];
+        ran.sort_unstable();
+        assert_eq!(ran, [0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_lock_timeout_rolls_back_and_tries_again() {
+    let sandbox = sandbox(Engine::Postgres).await;
+    sandbox.execute("CREATE TABLE a (b int)").await;
+    sandbox.file("001_a", "CREATE TABLE x (y int);\nALTER TABLE a ADD COLUMN c int;", "SELECT 1;");
+    let mut reader = sandbox.database.session().await.unwrap();
+    reader.begin(None).await.unwrap();
+    reader.query("SELECT * FROM a").await.unwrap();
+    let waits = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        reader.rollback().await.unwrap();
+    });
+    let report = sandbox.migrate().await;
+    waits.await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    let notes = sandbox.watch.notes.lock().unwrap().join("\n");
+    assert!(notes.contains("tried again (1 of 3)"), "{notes}");
+}
+
+#[tokio::test]
+async fn a_lock_that_is_never_free_changes_nothing() {
+    for engine in ENGINES {
+        let mut sandbox = sandbox(engine).await;
+        sandbox.settings.lock_retries = 1;
+        sandbox.execute("CREATE TABLE a (b int)").await;
+        sandbox.file("001_a", "ALTER TABLE a ADD COLUMN c int;", "SELECT 1;");
+        let mut holder = sandbox.database.session().await.unwrap();
+        holder.begin(None).await.unwrap();
+        holder.execute("INSERT INTO a VALUES (1)").await.unwrap();
+        let report = sandbox.migrate().await;
+        assert_eq!(report.outcome, Outcome::NothingChanged, "{engine} {report:?}");
+        holder.rollback().await.unwrap();
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_statement_is_stopped() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        let long = match engine {
+            Engine::Sqlite => {
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n;"
+            }
+            _ => "SELECT pg_sleep(600);",
+        };
+        sandbox.file("001_a", &format!("CREATE TABLE a (b int);\n{long}"), "DROP TABLE a;");
+        let cancel = CancellationToken::new();
+        let stop = cancel.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            stop.cancel();
+        });
+        let runner = sandbox.runner().with_cancel(cancel);
+        let report = runner.migrate(&sandbox.migrations(), &MigrateOptions::default()).await.unwrap();
+        assert_eq!(report.outcome, Outcome::NothingChanged, "{report:?}");
+        assert!(report.failure.unwrap().cancelled);
+        assert!(sandbox.history().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_rebuild_with_the_pragma_does_not_cascade() {
+    let sandbox = sandbox(Engine::Sqlite).await;
+    sandbox
+        .execute(
+            "CREATE TABLE parent (id INTEGER PRIMARY KEY, x); CREATE TABLE child (p REFERENCES parent (id) ON DELETE CASCADE);
+             INSERT INTO parent VALUES (1, 'x'); INSERT INTO child VALUES (1), (1)",
+        )
+        .await;
+    let rebuild = "CREATE TABLE new (id INTEGER PRIMARY KEY, x, y);\nINSERT INTO new SELECT id, x, 1 FROM parent;\n\
+                   DROP TABLE parent;\nALTER TABLE new RENAME TO parent;\n";
+    sandbox.file(
+        "001_a",
+        &format!("PRAGMA foreign_keys = OFF;\n{rebuild}PRAGMA foreign_keys = ON;"),
+        "SELECT 1;",
+    );
+    assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+    assert_eq!(sandbox.ask("SELECT count(*), (SELECT y FROM parent) FROM child").await, "2|1");
+    // A rebuild that loses a parent is found before the commit.
+    sandbox.file("002_b", "PRAGMA foreign_keys = OFF;\nDELETE FROM parent;\n", "SELECT 1;");
+    let report = sandbox.migrate().await;
+    assert_eq!(report.outcome, Outcome::NothingChanged, "{report:?}");
+    assert_eq!(sandbox.ask("SELECT count(*) FROM parent").await, "1");
+}
+
+#[tokio::test]
+async fn one_files_settings_do_not_reach_the_next() {
+    let sandbox = sandbox(Engine::Postgres).await;
+    sandbox.file(
+        "001_a",
+        "CREATE SCHEMA other;\nSELECT set_config('search_path', '', false);\nSET statement_timeout = 1;",
+        "DROP SCHEMA other;",
+    );
+    sandbox.file("002_b", "CREATE TABLE b (c int);\nSELECT pg_sleep(0.05);", "DROP TABLE b;");
+    let report = sandbox.migrate().await;
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert_eq!(sandbox.ask("SELECT to_regclass('public.b') IS NOT NULL").await, "t");
+}
+
+#[tokio::test]
+async fn secrets_stay_out_of_messages() {
+    use std::sync::Arc;
+    struct Secret;
+    impl crate::placeholders::Variables for Secret {
+        fn variable(&self, name: &str) -> Option<String> {
+            (name == "SECRET").then(|| "tr0ub4dor".to_owned())
+        }
+    }
+    let sandbox = sandbox(Engine::Postgres).await;
+    sandbox.file(
+        "001_a",
+        "CREATE TABLE a (b text UNIQUE, p text);\nINSERT INTO a VALUES ('${env:SECRET}', '${password:bcrypt:NEW:-generate}');\n\
+         INSERT INTO a VALUES ('${env:SECRET}', '');",
+        "DROP TABLE a;",
+    );
+    let runner = sandbox.runner().with_variables(Arc::new(Secret));
+    let report = runner.migrate(&sandbox.migrations(), &MigrateOptions::default()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::NothingChanged);
+    let made = sandbox.watch.passwords.lock().unwrap().join(",");
+    assert!(made.starts_with("NEW="), "{made}");
+    for text in
+        [format!("{report:?}"), sandbox.watch.notes.lock().unwrap().join("\n"), sandbox.ask("SELECT 1").await]
+    {
+        assert!(!text.contains("tr0ub4dor"), "{text}");
+    }
+    assert_eq!(report.failure.unwrap().line, Some(3));
+}
