@@ -12,6 +12,7 @@ pub mod journal;
 pub mod placeholders;
 pub mod plan;
 mod run;
+pub mod status;
 
 pub use plan::{MigrateOptions, Plan, RollbackOptions, Until};
 pub use run::{

@@ -4,7 +4,7 @@ mod postgres;
 mod sqlite;
 
 use backup::Result;
-use database::{Engine, Session};
+use database::{Engine, Kind, Session};
 
 use crate::files::Unless;
 
@@ -22,6 +22,11 @@ pub(crate) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Resu
         Engine::Sqlite => sqlite::is_there(session, unless).await,
         _ => postgres::is_there(session, unless).await,
     }
+}
+
+/// The word that leaves the rows of a table's heirs out.
+pub(crate) fn only(engine: Engine, kind: Kind) -> &'static str {
+    if engine == Engine::Postgres && kind == Kind::Table { "ONLY " } else { "" }
 }
 
 /// Whether a fence stays up when the process that raised it dies.

@@ -12,6 +12,7 @@ use serde::Serialize;
 pub use group::Group;
 pub use item::{Action, Item};
 pub(crate) use requires::requirements;
+pub(crate) use select::late;
 pub use select::{Selection, drifted, to_migrate, to_rollback};
 
 /// Which way a run goes.

@@ -16,6 +16,13 @@ pub struct Selection {
     pub(super) chosen: Vec<Chosen>,
 }
 
+impl Selection {
+    /// The numbers in their order.
+    pub fn numbers(&self) -> Vec<u64> {
+        self.chosen.iter().map(|chosen| chosen.number).collect()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Chosen {
     pub(super) number: u64,
@@ -145,7 +152,7 @@ pub fn to_migrate(
 }
 
 /// Pending files with a number below one of the same module that is applied.
-fn late(pending: &[&Migration], history: &[Applied]) -> Vec<Finding> {
+pub(crate) fn late(pending: &[&Migration], history: &[Applied]) -> Vec<Finding> {
     let mut highest: BTreeMap<Option<&str>, &Applied> = BTreeMap::new();
     for row in history {
         let top = highest.entry(row.module.as_deref()).or_insert(row);

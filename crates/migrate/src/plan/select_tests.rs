@@ -39,7 +39,7 @@ fn rows(files: &[Migration]) -> Vec<Applied> {
 }
 
 fn numbers(selection: &Selection) -> Vec<u64> {
-    selection.chosen.iter().map(|chosen| chosen.number).collect()
+    selection.numbers()
 }
 
 fn all() -> MigrateOptions {

@@ -4,7 +4,7 @@ use backup::archive::Archive;
 use backup::dump::BackupOptions;
 use backup::restore::{self, Replaced, RestoreOptions};
 use backup::{Error, ErrorKind, Result};
-use database::{Database, FenceState, TableDigest};
+use database::{Database, FenceState};
 use helpers::naming::BackupName;
 use tokio_util::sync::CancellationToken;
 
@@ -129,7 +129,6 @@ impl Runner {
         }
         let scratch = restore::scratch_name(&self.database).await?;
         options.scratch = Some(scratch.clone());
-        options.own_sessions = vec![open.session()?.id().id];
         let step = Step::Restore { archive: note.clone(), scratch };
         let taking = open.take("restore", Some(note.name.clone()), Some(&step)).await?;
         let beside =
@@ -165,31 +164,27 @@ impl Runner {
         })
     }
 
-    /// The tables of the replaced database that hold other rows than the archive. Saying so is a service: it fails nothing.
+    /// The tables of the replaced database that hold more or fewer rows than the archive. Saying so is a service: it
+    /// fails nothing.
     async fn unarchived(&self, archive: &Archive, replaced: &Replaced) -> Vec<Unarchived> {
-        let digests = async {
+        let counted = async {
             let database = Database::new(self.database.url().with_database(&replaced.name))?;
-            database.digests().await
-        };
-        let digests = match digests.await {
-            Ok(digests) => digests,
-            Err(error) => {
-                self.watch.note(&format!(
-                    "the rows of {} could not be compared with the archive: {error}",
-                    replaced.name
-                ));
-                return Vec::new();
+            let mut session = database.session().await?;
+            let mut unarchived = Vec::new();
+            for table in &archive.index().tables {
+                // One that the migration has dropped or renamed has no rows there.
+                let rows = crate::status::count(&mut *session, &table.id).await.unwrap_or(table.digest.rows);
+                if rows != table.digest.rows {
+                    let (archived, replaced) = (table.digest.rows, rows);
+                    unarchived.push(Unarchived { table: table.id.clone(), archived, replaced });
+                }
             }
+            Ok::<_, Error>(unarchived)
         };
-        let mut unarchived = Vec::new();
-        for (table, digest) in digests {
-            let before =
-                archive.index().table(&table).map_or_else(TableDigest::default, |table| table.digest);
-            if digest != before && digest.rows > 0 {
-                unarchived.push(Unarchived { table, archived: before.rows, replaced: digest.rows });
-            }
-        }
-        unarchived
+        counted.await.unwrap_or_else(|error| {
+            self.watch.note(&format!("the rows of {} could not be counted: {error}", replaced.name));
+            Vec::new()
+        })
     }
 
     /// The run is over: its backup may go its way like any other.

@@ -75,10 +75,9 @@ impl Runner {
         mut session: Box<dyn Session>,
         note: &ArchiveNote,
         archive: &Archive,
-        mut options: restore::RestoreOptions,
+        options: restore::RestoreOptions,
         mut report: Report,
     ) -> Result<Report> {
-        options.own_sessions = vec![session.id().id];
         let preflight = restore::preflight(archive, &self.database, &options).await?;
         preflight.check()?;
         for warning in &preflight.warnings {

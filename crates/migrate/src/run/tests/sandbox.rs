@@ -122,22 +122,26 @@ impl Sandbox {
         history::read(&mut *self.database.session().await.unwrap()).await.unwrap()
     }
 
-    /// Everything that counts: the schema's statements and the rows of all tables.
-    pub(crate) async fn everything(&self) -> String {
-        let schema = self.database.schema().await.unwrap();
-        let digests = self.database.digests().await.unwrap();
-        let mut all = String::new();
-        for object in &schema.objects {
-            if object.id.name != "dbm_history" && object.id.of != "dbm_history" {
-                all.push_str(&object.definition);
+    /// Everything that counts, as the engine's own tool tells it: schema and rows, without what is dbm's.
+    pub(crate) fn everything(&self) -> String {
+        let dump = match self.database.url() {
+            DatabaseUrl::Sqlite(file) => tool("sqlite3", &[&file.path.display().to_string(), ".dump"]),
+            _ => {
+                let url = format!("{}/{}", self.server(), self.database.name());
+                tool("pg_dump", &["--exclude-schema=dbm", "--exclude-table=public.dbm_history*", "-d", &url])
             }
-        }
-        for (table, digest) in digests {
-            if table.name != "dbm_history" {
-                all.push_str(&format!("{table}: {} {}\n", digest.rows, digest.digest));
-            }
-        }
-        all
+        };
+        let mut lines: Vec<&str> = dump
+            .lines()
+            .filter(|line| !line.contains("dbm_") && !line.contains("restrict ") && !line.contains("setval"))
+            .collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    }
+
+    fn server(&self) -> String {
+        let url = std::env::var("DBM_TEST_POSTGRES_URL").unwrap();
+        url.rsplit_once('/').unwrap().0.to_owned()
     }
 
     pub(crate) fn events(&self) -> Vec<String> {
@@ -171,4 +175,10 @@ async fn fresh_postgres() -> DatabaseUrl {
     session.execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
     session.execute(&format!("CREATE DATABASE {name} TEMPLATE template0")).await.unwrap();
     url.with_database(&name)
+}
+
+fn tool(program: &str, arguments: &[&str]) -> String {
+    let output = std::process::Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }

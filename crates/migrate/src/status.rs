@@ -1,0 +1,183 @@
+//! What `status` and `check` show.
+
+use std::path::PathBuf;
+
+use backup::{Error, ErrorKind, Result};
+use database::{ObjectId, Session, quote};
+use serde::Serialize;
+
+use crate::engine;
+use crate::files::{Finding, Folder, Migration, label, survey};
+use crate::history::{self, Applied};
+use crate::journal::Told;
+use crate::plan::{MigrateOptions, drifted, late, to_migrate};
+
+/// A migration of the folder that is not applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pending {
+    /// Its number.
+    pub number: u64,
+    /// Its name.
+    pub name: String,
+    /// Its module.
+    pub module: Option<String>,
+    /// Its file.
+    pub path: PathBuf,
+}
+
+/// A run that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OpenRun {
+    /// Its name.
+    pub run: String,
+    /// What kind of run it is.
+    pub kind: &'static str,
+    /// By whom it was begun.
+    pub by: String,
+    /// From which host.
+    pub host: String,
+    /// When, in RFC 3339.
+    pub began: String,
+    /// Its backup, if it has made one.
+    pub backup: Option<String>,
+}
+
+impl OpenRun {
+    fn of(told: &Told) -> Self {
+        Self {
+            run: told.run.clone(),
+            kind: told.begun.kind.word(),
+            by: told.begun.by.clone(),
+            host: told.begun.host.clone(),
+            began: told.at.to_rfc3339(),
+            backup: told.backup().map(|archive| archive.name.clone()),
+        }
+    }
+}
+
+/// How far a module is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModuleStatus {
+    /// Its name; none for the migrations that belong to no module.
+    pub module: Option<String>,
+    /// How many of its migrations are applied.
+    pub applied: usize,
+    /// How many are pending.
+    pub pending: usize,
+}
+
+/// A table and its rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TableRows {
+    /// The table.
+    pub table: ObjectId,
+    /// How many rows it holds.
+    pub rows: u64,
+}
+
+/// What is applied where.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The applied migrations in the order of their application.
+    pub applied: Vec<Applied>,
+    /// The pending ones in the order in which they would be applied.
+    pub pending: Vec<Pending>,
+    /// Each module with its counts.
+    pub modules: Vec<ModuleStatus>,
+    /// A run that somebody is at, or was killed at.
+    pub open: Option<OpenRun>,
+    /// What does not fit between files and history.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads history and journal, and holds them against the folder. Changes nothing.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn status(session: &mut dyn Session, migrations: &[Migration]) -> Result<Status> {
+    let applied = history::read(session).await?;
+    let open = Told::read(&session.entries().await?)?.filter(|told| told.ending().is_none());
+    let waiting: Vec<&Migration> =
+        migrations.iter().filter(|file| !applied.iter().any(|row| row.number == file.number)).collect();
+    let mut findings = drifted(migrations, &applied);
+    findings.extend(late(&waiting, &applied));
+    // Their order counts only where they could be applied at all.
+    let anyhow = MigrateOptions { out_of_order: true, ..MigrateOptions::default() };
+    let order =
+        to_migrate(migrations, &applied, &anyhow).map(|selection| selection.numbers()).unwrap_or_default();
+    let place = |number: u64| order.iter().position(|other| *other == number).unwrap_or(usize::MAX);
+    let mut pending: Vec<Pending> = waiting
+        .iter()
+        .map(|file| Pending {
+            number: file.number,
+            name: file.name.clone(),
+            module: file.directives.module.clone(),
+            path: file.source.path.clone(),
+        })
+        .collect();
+    pending.sort_by_key(|file| (place(file.number), file.number));
+    let modules = modules(&applied, &pending);
+    Ok(Status { applied, pending, modules, open: open.as_ref().map(OpenRun::of), findings })
+}
+
+fn modules(applied: &[Applied], pending: &[Pending]) -> Vec<ModuleStatus> {
+    let names = applied.iter().map(|row| &row.module).chain(pending.iter().map(|file| &file.module));
+    let names: std::collections::BTreeSet<&Option<String>> = names.collect();
+    let count = |module: &Option<String>| ModuleStatus {
+        module: module.clone(),
+        applied: applied.iter().filter(|row| row.module == *module).count(),
+        pending: pending.iter().filter(|file| file.module == *module).count(),
+    };
+    names.into_iter().map(count).collect()
+}
+
+/// Everything that is wrong with the files, and, where a database is given, between them and its history.
+///
+/// # Errors
+/// The folder or the database cannot be read.
+pub async fn check(
+    folder: &Folder,
+    session: Option<&mut dyn Session>,
+) -> Result<(Vec<Migration>, Vec<Finding>)> {
+    let (migrations, mut findings) = survey(folder)?;
+    if let Some(session) = session {
+        findings.extend(status(session, &migrations).await?.findings);
+    }
+    Ok((migrations, findings))
+}
+
+/// Counts the rows of tables, one after the other.
+///
+/// # Errors
+/// One cannot be read.
+pub async fn tables(
+    session: &mut dyn Session,
+    tables: impl IntoIterator<Item = ObjectId>,
+) -> Result<Vec<TableRows>> {
+    let mut counted = Vec::new();
+    for table in tables {
+        let rows = count(session, &table).await?;
+        counted.push(TableRows { table, rows });
+    }
+    Ok(counted)
+}
+
+/// Counts the rows of one table, without those of its heirs.
+pub(crate) async fn count(session: &mut dyn Session, table: &ObjectId) -> Result<u64> {
+    let name = quote::qualified(session.engine(), &[&table.namespace, &table.name]);
+    let only = if table.kind == Kind::Table && session.engine() == database::Engine::Postgres {
+        "ONLY "
+    } else {
+        ""
+    };
+    let rows = session.query(&format!("SELECT count(*) FROM {only}{name}")).await?;
+    let first = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+    first.and_then(|count| count.parse().ok()).ok_or_else(|| {
+        Error::new(ErrorKind::Internal, format!("the server does not say how many rows {table} has"))
+    })
+}
+
+/// The newest number: the last applied migration, `004_orders`.
+pub fn current(applied: &[Applied]) -> Option<String> {
+    applied.last().map(|row| label(row.number, &row.name))
+}
