@@ -7,6 +7,8 @@ mod postgres;
 mod postgres_nature;
 mod sqlite;
 mod sqlite_nature;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use crate::{Engine, Error, ErrorKind, Result};

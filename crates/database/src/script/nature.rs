@@ -1,3 +1,7 @@
+use super::Statement;
+use super::postgres::Lexer;
+use super::token::Kind;
+
 /// What has to be known of a statement before it is run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nature {
@@ -48,4 +52,24 @@ pub struct EnumValue {
     pub type_name: String,
     /// The value.
     pub value: String,
+}
+
+impl EnumValue {
+    /// Whether a statement seems to use the value: as a string, within a string (the body of a `DO`), or in rows.
+    pub fn is_used_by(&self, statement: &Statement<'_>) -> bool {
+        let quoted = format!("'{}'", self.value.replace('\'', "''"));
+        let within = quoted.replace('\'', "''");
+        let in_rows = statement.copy_rows.is_some_and(|rows| {
+            rows.lines().any(|row| {
+                row.split(['\t', ',', ';', '|']).any(|field| field.trim_matches('"') == self.value)
+            })
+        });
+        let lexemes = Lexer::lexemes(statement.text).unwrap_or_default();
+        in_rows
+            || lexemes.iter().filter(|lexeme| lexeme.kind == Kind::Text).any(|lexeme| {
+                lexeme.text.contains(&quoted)
+                    || lexeme.text.contains(&within)
+                    || (lexeme.text.starts_with('$') && lexeme.text.trim_matches('$') == self.value)
+            })
+    }
 }

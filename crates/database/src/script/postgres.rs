@@ -47,11 +47,17 @@ impl<'a> Lexer<'a> {
     }
 
     /// All tokens of a text with their words, dollar-quoted bodies unopened.
+    ///
+    /// A statement does not say how its strings are to be read; the other way is tried where the usual one fails.
     pub(super) fn lexemes(text: &'a str) -> Result<Vec<Lexeme<'a>>, Unfinished> {
-        let mut lexer = Self::new(text);
+        let escapes = Self { standard_strings: false, ..Self::new(text) };
+        Self::new(text).rest().or_else(|unfinished| escapes.rest().map_err(|_| unfinished))
+    }
+
+    fn rest(mut self) -> Result<Vec<Lexeme<'a>>, Unfinished> {
         let mut all = Vec::new();
-        while let Some(token) = lexer.token()? {
-            all.push(Lexeme { kind: token.kind, text: &text[token.start..token.end] });
+        while let Some(token) = self.token()? {
+            all.push(Lexeme { kind: token.kind, text: &self.text[token.start..token.end] });
         }
         Ok(all)
     }
@@ -92,6 +98,7 @@ impl<'a> Lexer<'a> {
                 b'\\' if escapes => at += 2,
                 b'\'' if self.byte(at + 1) == b'\'' => at += 2,
                 // A string goes on after a line end, and keeps its kind: that matters where it has escapes.
+                // psql, which scans by lines, gets this wrong; the server, which has the last word, does not.
                 b'\'' => match self.continuation(at + 1) {
                     Some(next) if escapes => at = next,
                     _ => return Ok(at + 1),

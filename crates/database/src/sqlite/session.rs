@@ -58,7 +58,8 @@ impl Statements for Session {
     }
 
     async fn run(&mut self, statement: &Statement<'_>) -> Result<Ran> {
-        let sql = statement.text.to_owned();
+        // As the sqlite3 shell reads lines, so that a file checked out on Windows gives the same database.
+        let sql = statement.text.replace("\r\n", "\n");
         self.with(move |connection| run(connection, &sql).map_err(|cause| error(cause, ""))).await
     }
 

@@ -1,0 +1,90 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::postgres::testing::fresh;
+use crate::postgres::{self, Server};
+use crate::sqlite::{File, Mode};
+use crate::{Engine, Statements, script};
+
+fn scripts(engine: Engine) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/script/tests").join(engine.word());
+    let mut scripts: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    scripts.sort();
+    scripts
+}
+
+/// Whether all of the script ran.
+async fn run(session: &mut dyn Statements, text: &str) -> Result<(), String> {
+    let statements = script::split(session.engine(), text).map_err(|error| error.to_string())?;
+    for statement in &statements {
+        script::classify(session.engine(), statement).map_err(|error| error.to_string())?;
+        session.run(statement).await.map_err(|error| format!("line {}: {error}", statement.line))?;
+    }
+    Ok(())
+}
+
+fn text_of(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn client(program: &str, server: &Server) -> Command {
+    let settings = server.settings();
+    let mut command = Command::new(program);
+    command.env("PGHOST", &settings.hosts[0].name).env("PGPORT", settings.hosts[0].port.to_string());
+    command.env("PGUSER", settings.user.as_deref().unwrap()).env("PGDATABASE", server.database());
+    if let Some(password) = &settings.password {
+        command.env("PGPASSWORD", secrecy::ExposeSecret::expose_secret(password));
+    }
+    command
+}
+
+fn pg_dump(server: &Server) -> String {
+    let dump = text_of(&client("pg_dump", server).output().unwrap());
+    // The guard's key is another one each time.
+    dump.lines().filter(|line| !line.starts_with('\\') || *line == "\\.").collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn psql_makes_the_same_of_each_script() {
+    let scripts = scripts(Engine::Postgres);
+    assert!(scripts.len() >= 12);
+    for path in scripts {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let (theirs, ours) = (fresh().await, fresh().await);
+        let psql =
+            client("psql", &theirs).args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&path).output();
+        let psql = psql.unwrap();
+        let mut session: postgres::Session = ours.session().await.unwrap();
+        let result = run(&mut session, &fs::read_to_string(&path).unwrap()).await;
+        session.rollback().await.unwrap();
+        let said = String::from_utf8_lossy(&psql.stderr);
+        assert_eq!(psql.status.success(), result.is_ok(), "{name}: {result:?}\n{said}");
+        assert_eq!(name.starts_with("fails"), result.is_err(), "{name}: {result:?}\n{said}");
+        assert_eq!(pg_dump(&theirs), pg_dump(&ours), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn sqlite3_makes_the_same_of_each_script() {
+    let scripts = scripts(Engine::Sqlite);
+    assert!(scripts.len() >= 5);
+    for path in scripts {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let folder = tempfile::tempdir().unwrap();
+        let (theirs, ours) = (folder.path().join("theirs"), folder.path().join("ours"));
+        let mut shell = Command::new("sqlite3");
+        shell.arg("-bail").arg(&theirs).stdin(fs::File::open(&path).unwrap()).stdout(Stdio::null());
+        let shell = shell.output().unwrap();
+        let mut session = File::new(&ours, Mode::Create).session().await.unwrap();
+        let result = run(&mut session, &fs::read_to_string(&path).unwrap()).await;
+        drop(session);
+        let said = String::from_utf8_lossy(&shell.stderr);
+        assert_eq!(shell.status.success(), result.is_ok(), "{name}: {result:?}\n{said}");
+        assert_eq!(name.starts_with("fails"), result.is_err(), "{name}: {result:?}\n{said}");
+        let dump = |file: &Path| text_of(&Command::new("sqlite3").arg(file).arg(".dump").output().unwrap());
+        assert_eq!(dump(&theirs), dump(&ours), "{name}");
+    }
+}

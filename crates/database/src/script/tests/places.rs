@@ -1,0 +1,74 @@
+use crate::{Engine, ErrorKind, script};
+
+fn lines(engine: Engine, text: &str) -> Vec<(usize, String)> {
+    let statements = script::split(engine, text).unwrap();
+    statements.iter().map(|statement| (statement.line, statement.text.to_owned())).collect()
+}
+
+fn refusal(engine: Engine, text: &str) -> String {
+    let error = script::split(engine, text).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+    assert!(error.hint().is_some(), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn lines_are_those_of_the_first_word() {
+    let text = "\u{feff}-- head\n\nSELECT 1;\n/* two\nlines */ SELECT\n2 ;;\r\n\r\nSELECT 3 -- end\n";
+    for engine in [Engine::Postgres, Engine::Sqlite] {
+        let expected = [(3, "SELECT 1"), (5, "SELECT\n2"), (8, "SELECT 3")];
+        assert_eq!(lines(engine, text), expected.map(|(line, text)| (line, text.to_owned())), "{engine}");
+        assert!(script::split(engine, " \n-- nothing\n;; /* */").unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_string_with_escapes_that_goes_on_keeps_them() {
+    let text = "SELECT E'a' -- x\n  'it\\'s; one'; SELECT 2;";
+    assert_eq!(lines(Engine::Postgres, text).len(), 2);
+    assert_eq!(lines(Engine::Postgres, "SELECT 'a'\n'\\'; SELECT 2").len(), 2);
+}
+
+#[test]
+fn lines_go_on_after_rows() {
+    let text = "SELECT 1;\nCOPY t FROM stdin; -- rows\n1\n2\n\\.\nSELECT 2;";
+    let statements = script::split(Engine::Postgres, text).unwrap();
+    let found: Vec<_> = statements.iter().map(|one| (one.line, one.text, one.copy_rows)).collect();
+    let expected = [(1, "SELECT 1", None), (2, "COPY t FROM stdin", Some("1\n2\n")), (6, "SELECT 2", None)];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn commands_of_a_client_are_refused_by_line_and_name() {
+    let pg = |text| refusal(Engine::Postgres, text);
+    assert_eq!(
+        pg("SELECT 1;\n\\connect other\n"),
+        "line 2: `\\connect` is a command of psql, not a statement"
+    );
+    assert_eq!(pg("SELECT 1 \\gexec"), "line 1: `\\gexec` is a command of psql, not a statement");
+    assert_eq!(pg("SELECT 1 \\; SELECT 2;"), "line 1: `\\;` is a command of psql, not a statement");
+    assert_eq!(pg("\n\\!rm -rf x"), "line 2: `\\!rm` is a command of psql, not a statement");
+    assert_eq!(pg("SELECT\n\\restrict x\n1;"), "line 2: `\\restrict` is a command of psql, not a statement");
+    let sqlite = refusal(Engine::Sqlite, "SELECT 1;\n.read other.sql\n");
+    assert_eq!(sqlite, "line 2: `.read` is a command of the sqlite3 shell, not a statement");
+    assert_eq!(lines(Engine::Sqlite, "SELECT 1\n.5;").len(), 1);
+}
+
+#[test]
+fn what_does_not_end_is_refused_where_it_begins() {
+    for (text, message) in [
+        ("SELECT 1;\nSELECT 'abc", "line 2: a string that begins here does not end"),
+        ("SELECT E'abc\\';", "line 1: a string that begins here does not end"),
+        ("\nSELECT \"abc", "line 2: a quoted name that begins here does not end"),
+        ("SELECT $a$ $b$;", "line 1: a dollar-quoted string that begins here does not end"),
+        ("/* /* */", "line 1: a comment that begins here does not end"),
+        ("\nCOPY t FROM stdin;\n1\n2", "line 2: the rows of this `COPY … FROM stdin` do not end"),
+        ("COPY t FROM stdin", "line 1: the rows of this `COPY … FROM stdin` do not end"),
+        ("COPY t FROM stdin; SELECT 1;\n\\.\n", "line 1: more follows on the line of a `COPY … FROM stdin`"),
+    ] {
+        assert_eq!(refusal(Engine::Postgres, text), message);
+    }
+    assert_eq!(refusal(Engine::Sqlite, "SELECT [a"), "line 1: a quoted name that begins here does not end");
+    let mysql = script::split(Engine::Mysql, "SELECT 1").unwrap_err();
+    assert_eq!(mysql.kind(), ErrorKind::Refused);
+}

@@ -1,0 +1,2 @@
+﻿CREATE TABLE bom (a int);
+INSERT INTO bom VALUES (1);

@@ -1,0 +1,3 @@
+CREATE TABLE kept (a int);
+INSERT INTO kept VALUES ('not a number');
+INSERT INTO kept VALUES (1);

@@ -1,0 +1,122 @@
+use proptest::prelude::*;
+
+use crate::Engine;
+use crate::script::{self, postgres, sqlite};
+
+const TOKENS: &[&str] = &[
+    "SELECT",
+    "1",
+    ";",
+    "'",
+    "''",
+    "\"",
+    "$$",
+    "$a$",
+    "$",
+    "--",
+    "\n",
+    "\r\n",
+    "/*",
+    "*/",
+    "(",
+    ")",
+    "\\",
+    "\\.",
+    "E'",
+    "e'\\'",
+    "U&'",
+    "u&\"",
+    "BEGIN",
+    "ATOMIC",
+    "END",
+    "CASE",
+    "CREATE",
+    "OR",
+    "REPLACE",
+    "FUNCTION",
+    "TRIGGER",
+    "TEMP",
+    "PROCEDURE",
+    "COPY t FROM stdin;",
+    "COPY",
+    "FROM",
+    "stdin",
+    "\n\\.\n",
+    "\\restrict x\n",
+    "`",
+    "[",
+    "]",
+    "go",
+    "/",
+    "#",
+    ".",
+    ".read x",
+    "é",
+    "🙂",
+    "\u{feff}",
+    "\0",
+    "a$b",
+    "DO",
+    "ALTER TYPE x ADD VALUE 'y'",
+    "PRAGMA",
+    "foreign_keys",
+    "=",
+    "dbm",
+    ".",
+    "SET standard_conforming_strings = off;",
+    ",",
+    "N'",
+    "x'",
+    "\t",
+    " ",
+];
+
+/// Whether the text between two statements says nothing, but for what the scanner passes over.
+fn is_gap(engine: Engine, gap: &str) -> bool {
+    let gap = gap.strip_prefix('\u{feff}').unwrap_or(gap);
+    let passed = if engine == Engine::Postgres { '\\' } else { '#' };
+    let lines = gap.split('\n').map(|line| match line.find(passed) {
+        Some(at) => &line[..at],
+        None => line,
+    });
+    let rest = lines.collect::<Vec<_>>().join("\n");
+    says_nothing(engine, gap) || says_nothing(engine, &rest)
+}
+
+fn says_nothing(engine: Engine, text: &str) -> bool {
+    let lexemes = match engine {
+        Engine::Postgres => postgres::Lexer::lexemes(text),
+        _ => sqlite::Lexer::lexemes(text),
+    };
+    lexemes.is_ok_and(|all| all.iter().all(|one| one.is_sign(b';') || one.is("GO") || one.is_sign(b'/')))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #[test]
+    fn pieces_and_gaps_are_the_script(
+        tokens in prop::collection::vec(prop::sample::select(TOKENS), 0..25), spaced in any::<bool>()
+    ) {
+        let text = tokens.join(if spaced { " " } else { "" });
+        for engine in [Engine::Postgres, Engine::Sqlite] {
+            let Ok(statements) = script::split(engine, &text) else { continue };
+            let mut end = 0;
+            for statement in &statements {
+                prop_assert!(!statement.text.is_empty());
+                prop_assert!(is_gap(engine, &text[end..statement.offset]), "{engine}: {:?}", &text[end..statement.offset]);
+                prop_assert_eq!(&text[statement.offset..statement.offset + statement.text.len()], statement.text);
+                prop_assert_eq!(statement.line, text[..statement.offset].matches('\n').count() + 1);
+                end = statement.offset + statement.text.len();
+                if let Some(rows) = statement.copy_rows {
+                    let start = rows.as_ptr().addr() - text.as_ptr().addr();
+                    let terminator = &text[start + rows.len()..];
+                    prop_assert!(start >= end && terminator.starts_with("\\."));
+                    end = start + rows.len() + 2;
+                }
+                // A string that is read by other rules than it was cut by may not end; that is an error and no panic.
+                let _ = script::classify(engine, statement);
+            }
+            prop_assert!(is_gap(engine, &text[end..]), "{engine}: {:?}", &text[end..]);
+        }
+    }
+}
