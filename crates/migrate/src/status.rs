@@ -165,11 +165,7 @@ pub async fn tables(
 /// Counts the rows of one table, without those of its heirs.
 pub(crate) async fn count(session: &mut dyn Session, table: &ObjectId) -> Result<u64> {
     let name = quote::qualified(session.engine(), &[&table.namespace, &table.name]);
-    let only = if table.kind == Kind::Table && session.engine() == database::Engine::Postgres {
-        "ONLY "
-    } else {
-        ""
-    };
+    let only = engine::only(session.engine(), table.kind);
     let rows = session.query(&format!("SELECT count(*) FROM {only}{name}")).await?;
     let first = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
     first.and_then(|count| count.parse().ok()).ok_or_else(|| {
