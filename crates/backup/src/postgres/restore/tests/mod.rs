@@ -1,5 +1,7 @@
 //! Against a real server.
 
+mod by_hand;
+mod properties;
 mod swap;
 
 use std::sync::atomic::{AtomicU32, Ordering};

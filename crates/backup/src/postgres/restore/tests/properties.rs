@@ -1,0 +1,113 @@
+//! What belongs to the database itself comes back with it.
+
+use super::by_hand::Draft;
+use super::{ask, database, fresh, name, run};
+use crate::progress::Silent;
+use crate::restore::{self, RestoreOptions};
+
+/// Sets a property, restores the database over itself after the property was changed, and compares.
+async fn survives(change: &str, spoil: &str, look: &str) {
+    let shop = fresh("property").await;
+    let role = name("role of property");
+    run("postgres", &format!("CREATE ROLE \"{role}\" LOGIN")).await;
+    let fill = |sql: &str| sql.replace("DB", &format!("\"{shop}\"")).replace("ROLE_", &format!("\"{role}\""));
+    let look = look.replace("NAME", &shop);
+    for statement in fill(change).split(';') {
+        run("postgres", statement).await;
+    }
+    let before = ask("postgres", &look).await;
+    let door = database(&shop);
+    let (archive, _folder) = Draft::of(&door).await.write().await;
+    for statement in fill(spoil).split(';') {
+        run("postgres", statement).await;
+    }
+    assert_ne!(ask("postgres", &look).await, before, "the test spoils nothing");
+    let options = RestoreOptions::default();
+    let beside = restore::beside(&archive, &door, &options, &Silent).await.unwrap();
+    let replaced = beside.swap(&[], true).await.unwrap();
+    assert_eq!(ask("postgres", &look).await, before);
+    restore::let_go(&door, &replaced.name).await.unwrap();
+}
+
+#[tokio::test]
+async fn privileges() {
+    survives(
+        "REVOKE ALL ON DATABASE DB FROM PUBLIC; GRANT CONNECT, TEMPORARY ON DATABASE DB TO ROLE_ WITH GRANT OPTION",
+        "GRANT ALL ON DATABASE DB TO PUBLIC",
+        "SELECT datacl FROM pg_database WHERE datname = 'NAME'",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn settings() {
+    survives(
+        "ALTER DATABASE DB SET work_mem = '8MB'; ALTER DATABASE DB SET search_path = app, \"we,ird \"\"one\", public; \
+         ALTER DATABASE DB SET default_transaction_read_only = on; ALTER DATABASE DB SET statement_timeout = '1ms'",
+        "ALTER DATABASE DB RESET ALL",
+        "SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = 'NAME' AND setrole = 0",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn settings_of_roles() {
+    survives(
+        "ALTER ROLE ROLE_ IN DATABASE DB SET work_mem = '9MB'",
+        "ALTER ROLE ROLE_ IN DATABASE DB RESET ALL",
+        "SELECT count(*) || ' ' || coalesce(min(setconfig::text), '') FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = 'NAME' AND setrole <> 0",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn connection_limit() {
+    survives(
+        "ALTER DATABASE DB CONNECTION LIMIT 17",
+        "ALTER DATABASE DB CONNECTION LIMIT -1",
+        "SELECT datconnlimit FROM pg_database WHERE datname = 'NAME'",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn owner() {
+    survives(
+        "ALTER DATABASE DB OWNER TO ROLE_",
+        "ALTER DATABASE DB OWNER TO postgres",
+        "SELECT pg_get_userbyid(datdba) LIKE '%role of property%' FROM pg_database WHERE datname = 'NAME'",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn comment() {
+    survives(
+        "COMMENT ON DATABASE DB IS 'it''s \\ the shop'",
+        "COMMENT ON DATABASE DB IS NULL",
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'NAME'",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn encoding_and_locale() {
+    let shop = name("locale");
+    run(
+        "postgres",
+        &format!(
+            "CREATE DATABASE \"{shop}\" TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+        ),
+    )
+    .await;
+    let look = format!(
+        "SELECT concat_ws(' ', pg_encoding_to_char(encoding), datcollate, datctype, datlocprovider) FROM pg_database WHERE datname = '{shop}'"
+    );
+    let before = ask("postgres", &look).await;
+    assert_eq!(before, "LATIN1 C C c");
+    let door = database(&shop);
+    let (archive, _folder) = Draft::of(&door).await.write().await;
+    let beside = restore::beside(&archive, &door, &RestoreOptions::default(), &Silent).await.unwrap();
+    beside.swap(&[], true).await.unwrap();
+    assert_eq!(ask("postgres", &look).await, before);
+}
