@@ -107,6 +107,38 @@ pub(crate) enum Command {
     /// Write the next migration and its rollback, to be filled in
     #[command(visible_alias = "revision")]
     New(commands::new::New),
+    /// Back the database up into the store
+    Backup(commands::backup::Backup),
+    /// List the archives of the store
+    Backups(commands::backups::Backups),
+    /// Show what is in an archive
+    Show(commands::show::Show),
+    /// Check every byte of an archive, or restore it on the side and compare (--deep)
+    Verify(commands::verify::Verify),
+    /// Put an archive in the database's place, beside it first, proven, then exchanged
+    Restore(commands::restore::Restore),
+    /// Apply the pending migrations: backed up, verified, put back on failure
+    Migrate(commands::migrate::Migrate),
+    /// As migrate, in Alembic's words: upgrade head, upgrade +1, upgrade 12
+    Upgrade(commands::migrate::Upgrade),
+    /// Take migrations back: backed up, verified, put back on failure
+    Rollback(commands::rollback::Rollback),
+    /// As rollback, in Alembic's words: downgrade -1, downgrade base, downgrade 12
+    Downgrade(commands::rollback::Downgrade),
+    /// Finish what a killed run left, or put the database back
+    Recover(commands::recover::Recover),
+    /// Show which migrations are applied and which are pending
+    Status(commands::status::Status),
+    /// Show when, by whom and in which run migrations were applied
+    History(commands::history::History),
+    /// Show the newest applied migration
+    Current(commands::current::Current),
+    /// Look for mistakes in the migrations, and between them and the history
+    Check(commands::check::Check),
+    /// Try everything that a run will need, and change nothing
+    Doctor(commands::doctor::Doctor),
+    /// List what restores have replaced, or let it go
+    Replaced(commands::replaced::Replaced),
     /// Encode, hash or make up a password
     Password(commands::password::Password),
     /// Print the completions of a shell
@@ -121,6 +153,20 @@ impl Command {
         match self {
             Self::Init(_) => "init",
             Self::New(_) => "new",
+            Self::Backup(_) => "backup",
+            Self::Backups(_) => "backups",
+            Self::Show(_) => "show",
+            Self::Verify(_) => "verify",
+            Self::Restore(_) => "restore",
+            Self::Migrate(_) | Self::Upgrade(_) => "migrate",
+            Self::Rollback(_) | Self::Downgrade(_) => "rollback",
+            Self::Recover(_) => "recover",
+            Self::Status(_) => "status",
+            Self::History(_) => "history",
+            Self::Current(_) => "current",
+            Self::Check(_) => "check",
+            Self::Doctor(_) => "doctor",
+            Self::Replaced(_) => "replaced",
             Self::Password(_) => "password",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -130,6 +176,11 @@ impl Command {
     /// What of its own flags belongs to the configuration.
     pub(crate) fn add_flags(&self, flags: &mut Flags) {
         match self {
+            Self::Backup(verb) => verb.add_flags(flags),
+            Self::Migrate(verb) => verb.run.add_flags(flags),
+            Self::Upgrade(verb) => verb.run.add_flags(flags),
+            Self::Rollback(verb) => verb.run.add_flags(flags),
+            Self::Downgrade(verb) => verb.run.add_flags(flags),
             _ => {}
         }
     }

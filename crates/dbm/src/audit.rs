@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
@@ -15,6 +16,7 @@ use tracing_subscriber::registry::Registry;
 
 use crate::error::{CommandError, Result};
 use crate::output::Output;
+use crate::stop;
 
 /// The file's name.
 pub(crate) const NAME: &str = "migration.log";
@@ -26,8 +28,11 @@ const TARGET: &str = "dbm::audit";
 #[derive(Clone)]
 pub(crate) struct Audit {
     path: PathBuf,
-    constant: Arc<Map<String, Value>>,
+    /// What tells this call from others, where no run is begun.
+    call: String,
+    since: Instant,
     failed: Arc<AtomicBool>,
+    output: Output,
 }
 
 impl Audit {
@@ -47,20 +52,19 @@ impl Audit {
             .filename_prefix(NAME)
             .build(folder)
             .map_err(|error| unwritable(std::io::Error::other(error)))?;
+        let call = format!("{}-{}", Utc::now().format("%Y%m%dT%H%M%SZ"), std::process::id());
         let mut constant = Map::new();
+        constant.insert("run".to_owned(), call.as_str().into());
         constant.insert("command".to_owned(), command.into());
         constant.insert("who".to_owned(), who().into());
         constant.insert("host".to_owned(), host().into());
         constant.insert("process".to_owned(), std::process::id().into());
         constant.insert("database".to_owned(), database.into());
         constant.insert("dbm".to_owned(), env!("CARGO_PKG_VERSION").into());
-        let audit = Self { path, constant: Arc::new(constant), failed: Arc::default() };
-        let lines = Lines {
-            appender: Mutex::new(appender),
-            constant: Arc::clone(&audit.constant),
-            failed: Arc::clone(&audit.failed),
-            output: output.clone(),
-        };
+        let failed = Arc::<AtomicBool>::default();
+        let audit =
+            Self { path, call, since: Instant::now(), failed: Arc::clone(&failed), output: output.clone() };
+        let lines = Lines { appender: Mutex::new(appender), constant, failed, output: output.clone() };
         // One command a process: a second one cannot be set, and none is asked for.
         let _second = tracing::subscriber::set_global_default(Registry::default().with(lines));
         Ok(audit)
@@ -69,6 +73,66 @@ impl Audit {
     /// Writes one line with these fields, besides time, who, host, database and command.
     pub(crate) fn record(&self, fields: &Value) {
         tracing::info!(target: TARGET, record = %fields);
+    }
+
+    /// The first line of a command.
+    pub(crate) fn start(&self) {
+        self.step("start", "before", json!({}));
+    }
+
+    /// One moment of a step, where a test may stop.
+    pub(crate) fn step(&self, step: &str, moment: &str, mut fields: Value) {
+        if let Value::Object(fields) = &mut fields {
+            fields.insert("step".to_owned(), step.into());
+            fields.insert("moment".to_owned(), moment.into());
+        }
+        self.record(&fields);
+        stop::here(step, moment);
+    }
+
+    /// The last line of a command: how it ended, and after how long.
+    pub(crate) fn finish<T>(&self, done: &Result<T>, fields: Value) {
+        let mut fields = fields;
+        if let Value::Object(fields) = &mut fields {
+            let took = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            fields.insert("duration_ms".to_owned(), took.into());
+            if let Err(error) = done {
+                fields.insert("outcome".to_owned(), error.meaning.word().into());
+                fields.insert("error".to_owned(), error.chain().join(": ").into());
+            } else {
+                fields.entry("outcome").or_insert_with(|| "done".into());
+            }
+        }
+        self.step("finish", "after", fields);
+        if let Some(path) = self.failure() {
+            self.output
+                .warn(&format!("lines are missing from the log {}: it could not be written", path.display()));
+        }
+    }
+
+    /// The last line of a run.
+    pub(crate) fn finish_run(&self, done: &Result<migrate::Report>) {
+        let fields = match done {
+            Ok(report) => {
+                let archive =
+                    report.backup.as_ref().or(report.restored.as_ref().map(|restored| &restored.archive));
+                json!({
+                    "run": report.run.as_ref().unwrap_or(&self.call),
+                    "outcome": report.outcome,
+                    "archive": archive.map(|archive| &archive.name),
+                    "identity": archive.map(|archive| &archive.identity),
+                    "migrations": report.migrations.iter().map(|migration| {
+                        migrate::files::label(migration.number, &migration.name)
+                    }).collect::<Vec<_>>(),
+                    "restored": report.restored.as_ref().map(|restored| &restored.archive.name),
+                    "replaced": report.restored.as_ref().and_then(|restored| restored.replaced.as_ref()),
+                    "error": report.failure.as_ref().map(|failure| &failure.message),
+                    "state": report.state,
+                })
+            }
+            Err(_) => json!({}),
+        };
+        self.finish(done, fields);
     }
 
     /// Where the log is, if a line could not be written after all.
@@ -103,7 +167,7 @@ pub(crate) fn host() -> String {
 /// Turns events into lines.
 struct Lines {
     appender: Mutex<RollingFileAppender>,
-    constant: Arc<Map<String, Value>>,
+    constant: Map<String, Value>,
     failed: Arc<AtomicBool>,
     output: Output,
 }
@@ -128,10 +192,10 @@ impl<S: tracing::Subscriber> Layer<S> for Lines {
         };
         let mut line = Map::new();
         line.insert("time".to_owned(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).into());
-        if let Value::Object(own) = own {
-            line.extend(own);
-        }
         line.extend(self.constant.iter().map(|(name, value)| (name.clone(), value.clone())));
+        if let Value::Object(own) = own {
+            line.extend(own.into_iter().filter(|(_, value)| !value.is_null()));
+        }
         let mut text = self.output.scrub_values(&Value::Object(line)).to_string();
         text.push('\n');
         // One write: lines of several processes do not mix, and a crash leaves whole ones.

@@ -1,12 +1,15 @@
 use std::path::PathBuf;
 
-use database::DatabaseUrl;
+use backup::store::Store;
+use database::sqlite::Mode;
+use database::{DatabaseUrl, Session};
+use migrate::journal::Told;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
 use crate::configuration::Configuration;
 use crate::connection::{self, Target};
-use crate::error::Result;
+use crate::error::{CommandError, Result, io};
 use crate::output::Output;
 
 /// What every verb is given.
@@ -44,6 +47,53 @@ impl Context {
     pub(crate) fn folder(&self) -> migrate::files::Folder {
         let path = |name| -> PathBuf { self.configuration.path(name) };
         migrate::files::Folder { migrations: path("migrations"), rollback: path("rollback") }
+    }
+
+    /// The folder of a SQLite file that may be made (`mode=rwc`).
+    pub(crate) fn make_folder_of(&self, url: &DatabaseUrl) -> Result<()> {
+        if let DatabaseUrl::Sqlite(file) = url
+            && file.mode == Mode::Create
+            && let Some(folder) = file.path.parent().filter(|folder| !folder.exists())
+        {
+            std::fs::create_dir_all(folder).map_err(io("make the folder", folder))?;
+        }
+        Ok(())
+    }
+
+    /// Where archives live.
+    pub(crate) fn store(&self) -> Result<Box<dyn Store>> {
+        Ok(backup::store::choose(&self.configuration.store())?)
+    }
+
+    /// zstd's level.
+    pub(crate) fn level(&self) -> Result<i32> {
+        let level = self.configuration.number("level")?;
+        match i32::try_from(level).ok().filter(|level| (1..=19).contains(level)) {
+            Some(level) => Ok(level),
+            None => {
+                Err(CommandError::usage(format!("zstd has no level {level}")).hint("choose one from 1 to 19"))
+            }
+        }
+    }
+
+    /// The run that is open in the database, whose journal an observer may read.
+    pub(crate) async fn open_run(&self, session: &mut dyn Session) -> Result<Option<Told>> {
+        let told = Told::read(&session.entries().await?)?;
+        Ok(told.filter(|told| told.ending().is_none()))
+    }
+
+    /// Says that a run is open, for commands that only read.
+    pub(crate) fn warn_of(&self, open: Option<&Told>) {
+        if let Some(told) = open {
+            self.output.warn(&format!(
+                "run {} ({}) of {} on {} is open since {}: if nobody is at work, `dbm recover` finishes it or puts the database back",
+                told.run,
+                told.begun.kind.word(),
+                told.begun.by,
+                told.begun.host,
+                told.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            ));
+        }
     }
 
     pub(crate) fn jobs(&self) -> Result<usize> {

@@ -11,7 +11,11 @@ mod connection;
 mod context;
 mod error;
 mod output;
+mod progress;
+mod report;
+mod screen;
 mod signals;
+mod stop;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::configuration::FILE_NAME;
 use crate::context::Context;
-use crate::error::{CommandError, Result, io};
+use crate::error::{Result, io};
 
 const CONFIGURATION: &str = include_str!("init/dbm.toml");
 const ENVIRONMENT: &str = include_str!("init/env.example");
@@ -64,6 +64,6 @@ fn write_new(path: &Path, text: &str) -> Result<bool> {
             Ok(true)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(CommandError::from(io("write", path)(error))),
+        Err(error) => Err(io("write", path)(error)),
     }
 }

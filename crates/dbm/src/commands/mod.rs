@@ -1,10 +1,26 @@
 //! One file per verb.
 
+pub(crate) mod backup;
+pub(crate) mod backups;
+pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod current;
+pub(crate) mod doctor;
+pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod man;
+pub(crate) mod migrate;
+mod named;
 pub(crate) mod new;
 pub(crate) mod password;
+pub(crate) mod recover;
+pub(crate) mod replaced;
+pub(crate) mod restore;
+pub(crate) mod rollback;
+mod run_flags;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod verify;
 
 use crate::arguments::Command;
 use crate::context::Context;
@@ -15,6 +31,22 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
     match command {
         Command::Init(verb) => verb.run(context),
         Command::New(verb) => verb.run(context),
+        Command::Backup(verb) => verb.run(context).await,
+        Command::Backups(verb) => verb.run(context).await,
+        Command::Show(verb) => verb.run(context).await,
+        Command::Verify(verb) => verb.run(context).await,
+        Command::Restore(verb) => verb.run(context).await,
+        Command::Migrate(verb) => verb.run(context).await,
+        Command::Upgrade(verb) => verb.run(context).await,
+        Command::Rollback(verb) => verb.run(context).await,
+        Command::Downgrade(verb) => verb.run(context).await,
+        Command::Recover(verb) => verb.run(context).await,
+        Command::Status(verb) => verb.run(context).await,
+        Command::History(verb) => verb.run(context).await,
+        Command::Current(verb) => verb.run(context).await,
+        Command::Check(verb) => verb.run(context).await,
+        Command::Doctor(verb) => verb.run(context).await,
+        Command::Replaced(verb) => verb.run(context).await,
         Command::Password(verb) => verb.run(context),
         Command::Completions(verb) => verb.run(context),
         Command::Man(verb) => verb.run(context),

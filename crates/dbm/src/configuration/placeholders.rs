@@ -44,11 +44,14 @@ impl Placeholders {
         Ok(found)
     }
 
-    /// What holds on one engine.
+    /// Those of every engine.
+    pub(crate) fn common(&self) -> &BTreeMap<String, String> {
+        &self.common
+    }
+
+    /// Those of one engine alone.
     pub(crate) fn of(&self, engine: &str) -> BTreeMap<String, String> {
-        let mut all = self.common.clone();
-        all.extend(self.engines.get(engine).cloned().unwrap_or_default());
-        all
+        self.engines.get(engine).cloned().unwrap_or_default()
     }
 }
 
@@ -61,10 +64,11 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_s_own_wins() {
+    fn an_engine_s_own_stand_apart() {
         let found = parse("a = '1'\nb = '2'\n[sqlite]\nb = '3'").unwrap();
-        let of = |engine| found.of(engine).into_iter().map(|(a, b)| a + &b).collect::<Vec<_>>().join(" ");
-        assert_eq!([of("sqlite"), of("postgres")], ["a1 b3", "a1 b2"]);
+        assert_eq!(found.common().len(), 2);
+        assert_eq!(found.of("sqlite"), BTreeMap::from([("b".to_owned(), "3".to_owned())]));
+        assert!(found.of("postgres").is_empty());
     }
 
     #[test]

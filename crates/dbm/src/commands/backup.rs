@@ -1,0 +1,113 @@
+use backup::dump::{self, BackupOptions};
+use clap::Args;
+use database::{Database, DatabaseUrl};
+use serde_json::json;
+
+use crate::audit::Audit;
+use crate::configuration::Flags;
+use crate::context::Context;
+use crate::error::Result;
+use crate::output;
+use crate::progress::Shown;
+use crate::report::short;
+
+/// `dbm backup`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "One file, written under a temporary name and published last. Whoever has no dbm restores it with
+zstd -dc ARCHIVE | psql -X -v ON_ERROR_STOP=1 NEW_DATABASE, or zstd -dc ARCHIVE > file.sqlite.
+
+Examples:
+  dbm backup
+  dbm backup --label before-upgrade
+  dbm backup --quiet --store /var/backups/shop     for cron: silent unless something is wrong"
+)]
+pub(crate) struct Backup {
+    /// A word for the archive's name
+    #[arg(long, value_name = "WORD")]
+    label: Option<String>,
+    /// zstd's level
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]
+    level: Option<u8>,
+    /// Archive passwords that are part of the database (user mappings, subscriptions)
+    #[arg(long)]
+    secrets: bool,
+}
+
+impl Backup {
+    /// What of it belongs to the configuration.
+    pub(crate) fn add_flags(&self, flags: &mut Flags) {
+        if let Some(level) = self.level {
+            flags.insert("level", level.to_string());
+        }
+    }
+
+    pub(crate) async fn run(&self, context: &Context) -> Result<()> {
+        let url = context.url()?;
+        let audit = context.audit(&url)?;
+        audit.start();
+        let done = self.write(context, url, &audit).await;
+        let fields = done.as_ref().map_or_else(
+            |_| json!({}),
+            |written| json!({ "archive": written.name.to_string(), "identity": written.identity, "bytes": written.bytes }),
+        );
+        audit.finish(&done, fields);
+        let written = done?;
+        let milliseconds = u64::try_from(written.duration.as_millis()).unwrap_or(u64::MAX);
+        let document = json!({
+            "command": "backup",
+            "archive": written.name.to_string(),
+            "store": context.store()?.describe(),
+            "identity": written.identity,
+            "bytes": written.bytes,
+            "tables": written.tables,
+            "rows": written.rows,
+            "grade": written.grade,
+            "left_out": written.left_out,
+            "source": written.source,
+            "duration_ms": milliseconds,
+        });
+        let mut text = format!(
+            "backed up into {}\n  {}, {}, {} in {}, identity {}\n",
+            context.store()?.describe() + "/" + &written.name.to_string(),
+            output::bytes(written.bytes),
+            output::plural(written.tables, "table"),
+            output::plural(written.rows, "row"),
+            output::duration(written.duration),
+            short(&written.identity.to_string()),
+        );
+        if let backup::archive::Grade::Weakened(reasons) = &written.grade {
+            text.push_str(&format!("  not all of one moment: {}\n", reasons.join("; ")));
+        }
+        for left_out in &written.left_out {
+            text.push_str(&format!("  left out: {left_out}\n"));
+        }
+        context.output.report(&document, &text);
+        Ok(())
+    }
+
+    async fn write(&self, context: &Context, url: DatabaseUrl, audit: &Audit) -> Result<dump::Written> {
+        let database = Database::new(url)?;
+        let store = context.store()?;
+        let open = context.open_run(&mut *database.session().await?).await?;
+        context.warn_of(open.as_ref());
+        let options = BackupOptions {
+            label: self.label.clone(),
+            level: context.level()?,
+            jobs: context.jobs()?,
+            unfinished: open.is_some(),
+            secrets: self.secrets,
+            cancel: context.cancel.clone(),
+            ..BackupOptions::default()
+        };
+        let progress = Shown::new(&context.output);
+        audit.step("back-up", "before", json!({}));
+        let written = dump::create(&database, &*store, &options, &*progress).await?;
+        audit.step(
+            "back-up",
+            "after",
+            json!({ "archive": written.name.to_string(), "identity": written.identity }),
+        );
+        Ok(written)
+    }
+}

@@ -1,0 +1,177 @@
+use std::path::Path;
+
+use clap::Args;
+use database::Database;
+use migrate::files;
+use serde_json::json;
+
+use crate::audit;
+use crate::context::Context;
+use crate::error::{CommandError, Meaning, Result};
+use crate::output;
+
+/// `dbm doctor`
+#[derive(Debug, Args)]
+#[command(after_help = "Ends with 1 if something would stop a run.
+
+Example:
+  dbm doctor --json")]
+pub(crate) struct Doctor {}
+
+/// How one question was answered.
+#[derive(Clone, Copy, PartialEq)]
+enum Health {
+    Well,
+    Mind,
+    Ill,
+}
+
+struct Findings(Vec<(Health, &'static str, String)>);
+
+impl Findings {
+    fn add(&mut self, health: Health, about: &'static str, text: impl Into<String>) {
+        self.0.push((health, about, text.into()));
+    }
+
+    fn failed(&mut self, about: &'static str, error: &CommandError) {
+        let hints: String = error.hints.iter().map(|hint| format!(" ({hint})")).collect();
+        self.add(Health::Ill, about, error.chain().join(": ") + &hints);
+    }
+}
+
+impl Doctor {
+    pub(crate) async fn run(&self, context: &Context) -> Result<()> {
+        let mut findings = Findings(Vec::new());
+        match &context.configuration.file {
+            Some(file) => findings.add(Health::Well, "configuration", file.display().to_string()),
+            None => findings.add(Health::Mind, "configuration", "no dbm.toml here or above; defaults"),
+        }
+        let bytes = match database(context, &mut findings).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                findings.failed("database", &error);
+                0
+            }
+        };
+        store(context, &mut findings, bytes);
+        let log = context.configuration.path("log_dir");
+        let existing = nearest_existing(&log.join(audit::NAME));
+        match writable(&existing) {
+            true => findings.add(Health::Well, "log", log.join(audit::NAME).display().to_string()),
+            false => findings.add(Health::Ill, "log", format!("{} cannot be written", existing.display())),
+        }
+        match files::survey(&context.folder()) {
+            Ok((all, wrong)) if wrong.is_empty() => {
+                findings.add(Health::Well, "migrations", output::plural(all.len() as u64, "file"));
+            }
+            Ok((_, wrong)) => {
+                let count = output::plural(wrong.len() as u64, "mistake");
+                findings.add(Health::Ill, "migrations", format!("{count}; `dbm check` lists them"));
+            }
+            Err(error) => findings.failed("migrations", &error.into()),
+        }
+        let ill = findings.0.iter().any(|(health, ..)| *health == Health::Ill);
+        let word = |health| match health {
+            Health::Well => "ok",
+            Health::Mind => "mind",
+            Health::Ill => "FAILS",
+        };
+        let documents: Vec<_> = findings
+            .0
+            .iter()
+            .map(|(health, about, text)| {
+                json!({ "about": about, "state": word(*health).to_lowercase(), "text": context.output.scrub(text) })
+            })
+            .collect();
+        let rows: Vec<Vec<String>> = findings
+            .0
+            .iter()
+            .map(|(health, about, text)| {
+                vec![word(*health).to_owned(), (*about).to_owned(), context.output.scrub(text)]
+            })
+            .collect();
+        let document = json!({ "command": "doctor", "ok": !ill, "findings": documents });
+        context.output.answer(&document, &output::columns(&rows));
+        if ill {
+            return Err(CommandError::reported(Meaning::Failed, "something would stop a run"));
+        }
+        Ok(())
+    }
+}
+
+/// What there is to say about the database; its size.
+async fn database(context: &Context, findings: &mut Findings) -> Result<u64> {
+    let url = context.url()?;
+    let database = Database::new(url.clone())?;
+    let about = database.about().await?;
+    findings.add(
+        Health::Well,
+        "database",
+        format!("{url} answers: {} {}", about.engine, about.server_version),
+    );
+    let account = if about.account.is_empty() { "this account".to_owned() } else { about.account.clone() };
+    match about.may_write {
+        true => findings.add(Health::Well, "writing", format!("{account} may write")),
+        false => findings.add(
+            Health::Ill,
+            "writing",
+            format!("{account} may only read; backups work, runs do not"),
+        ),
+    }
+    match about.may_create_databases {
+        true => findings.add(Health::Well, "restoring", "beside the database, then exchanged"),
+        false => findings.add(
+            Health::Mind,
+            "restoring",
+            format!("{account} may not create databases: restores go in place, after a verified backup"),
+        ),
+    }
+    let mut session = database.session().await?;
+    match context.open_run(&mut *session).await? {
+        Some(told) => findings.add(
+            Health::Ill,
+            "open run",
+            format!("{} of {} is open: `dbm recover`", told.run, told.begun.by),
+        ),
+        None => findings.add(Health::Well, "open run", "none"),
+    }
+    let others = database.others().await?;
+    if !others.is_empty() {
+        let count = output::plural(others.len() as u64, "session");
+        findings.add(Health::Mind, "others", format!("{count} of others; a restore needs --disconnect"));
+    }
+    Ok(about.bytes)
+}
+
+/// Whether archives can be written, and whether there is room for one.
+fn store(context: &Context, findings: &mut Findings, bytes: u64) {
+    let store = context.configuration.store();
+    if store.contains("://") {
+        match context.store() {
+            Ok(store) => findings.add(Health::Well, "store", store.describe()),
+            Err(error) => findings.failed("store", &error),
+        }
+        return;
+    }
+    let folder = nearest_existing(Path::new(&store));
+    if !folder.is_dir() {
+        findings.add(Health::Ill, "store", format!("{} is no folder", folder.display()));
+    } else if !writable(&folder) {
+        findings.add(Health::Ill, "store", format!("{} cannot be written", folder.display()));
+    } else {
+        findings.add(Health::Well, "store", store.clone());
+    }
+    if let Ok(disk) = rustix::fs::statvfs(&folder) {
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let text = format!("{} free, the database takes {}", output::bytes(free), output::bytes(bytes));
+        findings.add(if free > bytes { Health::Well } else { Health::Mind }, "space", text);
+    }
+}
+
+fn nearest_existing(path: &Path) -> std::path::PathBuf {
+    path.ancestors().find(|path| path.exists()).unwrap_or(Path::new(".")).to_owned()
+}
+
+fn writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}

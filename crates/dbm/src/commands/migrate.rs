@@ -1,0 +1,98 @@
+use clap::Args;
+use database::Database;
+use migrate::files;
+use migrate::plan::MigrateOptions;
+use serde_json::json;
+
+use super::run_flags::{self, RunFlags};
+use crate::context::Context;
+use crate::error::{CommandError, Result};
+use crate::{report, screen};
+
+/// `dbm migrate`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dbm migrate --safe --dry-run     what would run, in which groups, and what the way back is
+  dbm migrate --safe
+  dbm migrate --safe --fence       where the way back is a restore: keep writers out meanwhile
+  dbm migrate --to 12
+  dbm migrate --module hr")]
+pub(crate) struct Migrate {
+    /// The last number to apply
+    #[arg(long, value_name = "NUMBER")]
+    to: Option<u64>,
+    /// How many of the pending ones
+    #[arg(long, value_name = "N", conflicts_with = "to")]
+    count: Option<usize>,
+    /// Only those of this module
+    #[arg(long, value_name = "NAME")]
+    module: Option<String>,
+    /// Apply a number below one that is applied already
+    #[arg(long)]
+    out_of_order: bool,
+    #[command(flatten)]
+    pub(crate) run: RunFlags,
+}
+
+/// `dbm upgrade`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dbm upgrade head
+  dbm upgrade +1
+  dbm upgrade 12")]
+pub(crate) struct Upgrade {
+    /// head, +N, or the last number to apply
+    #[arg(value_name = "REVISION")]
+    revision: String,
+    #[command(flatten)]
+    pub(crate) run: RunFlags,
+}
+
+impl Migrate {
+    pub(crate) async fn run(&self, context: &Context) -> Result<()> {
+        let options = MigrateOptions {
+            to: self.to,
+            count: self.count,
+            module: self.module.clone(),
+            out_of_order: self.out_of_order,
+        };
+        go(context, &self.run, &options).await
+    }
+}
+
+impl Upgrade {
+    pub(crate) async fn run(&self, context: &Context) -> Result<()> {
+        let wrong = || {
+            CommandError::usage(format!("`{}` is no revision", self.revision))
+                .hint("write head, +1, or a number such as 12")
+        };
+        let mut options = MigrateOptions::default();
+        match self.revision.strip_prefix('+') {
+            Some(count) => options.count = Some(count.parse().map_err(|_| wrong())?),
+            None if self.revision == "head" || self.revision == "heads" => {}
+            None => options.to = Some(self.revision.parse().map_err(|_| wrong())?),
+        }
+        go(context, &self.run, &options).await
+    }
+}
+
+async fn go(context: &Context, flags: &RunFlags, options: &MigrateOptions) -> Result<()> {
+    let url = context.url()?;
+    if flags.dry_run {
+        let runner = run_flags::runner(context, flags, Database::new(url)?, None)?;
+        let plan = runner.plan_migrate(&files::read(&context.folder())?, options).await?;
+        let text = screen::plan_lines(&plan).join("\n") + "\n";
+        context.output.answer(&json!({ "command": context.command, "plan": plan }), &text);
+        return Ok(());
+    }
+    context.make_folder_of(&url)?;
+    let audit = context.audit(&url)?;
+    audit.start();
+    let done = async {
+        let runner = run_flags::runner(context, flags, Database::new(url)?, Some(&audit))?;
+        Ok(runner.migrate(&files::read(&context.folder())?, options).await?)
+    };
+    let done: Result<migrate::Report> = done.await;
+    audit.finish_run(&done);
+    report::show(&done?, context.command, &context.output)
+}

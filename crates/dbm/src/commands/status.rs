@@ -1,0 +1,110 @@
+use std::collections::BTreeMap;
+
+use clap::Args;
+use database::Database;
+use migrate::files;
+use migrate::history::{Applied, State};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::error::{CommandError, Meaning, Result};
+use crate::output;
+
+/// `dbm status`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dbm status
+  dbm status --exit-code         5 if something is pending, changed or gone, for scripts")]
+pub(crate) struct Status {
+    /// End with 5 if not everything is applied as it is in the folder
+    #[arg(long)]
+    exit_code: bool,
+}
+
+impl Status {
+    pub(crate) async fn run(&self, context: &Context) -> Result<()> {
+        let database = Database::new(context.url()?)?;
+        let mut session = database.session().await?;
+        let open = context.open_run(&mut *session).await?;
+        let (migrations, mut findings) = files::survey(&context.folder())?;
+        let status = migrate::status::status(&mut *session, &migrations).await?;
+        let applied = status.applied;
+        findings.extend(status.findings);
+        context.warn_of(open.as_ref());
+        let mut lines: BTreeMap<(u64, &str), Line> = BTreeMap::new();
+        for row in &applied {
+            lines.insert(
+                (row.number, &row.name),
+                Line { module: row.module.as_deref(), applied: Some(row), file: false },
+            );
+        }
+        for migration in &migrations {
+            // A migration keeps its number; its name may be mended.
+            let row = applied.iter().find(|row| row.number == migration.number);
+            let key = row.map_or((migration.number, migration.name.as_str()), |row| (row.number, &row.name));
+            let module = migration.directives.module.as_deref();
+            lines.insert(key, Line { module, applied: row, file: true });
+        }
+        let pending = lines.values().filter(|line| line.applied.is_none()).count();
+        let documents: Vec<_> = lines
+            .iter()
+            .map(|((number, name), line)| {
+                json!({
+                    "number": number,
+                    "name": name,
+                    "module": line.module,
+                    "state": line.word(),
+                    "applied_at": line.applied.map(|row| &row.applied_at),
+                })
+            })
+            .collect();
+        let document = json!({
+            "command": "status",
+            "database": database.name(),
+            "applied": applied.len(),
+            "pending": pending,
+            "migrations": documents,
+            "findings": findings,
+            "open_run": open.as_ref().map(|told| &told.run),
+            "modules": status.modules,
+        });
+        let mut text = format!("{}: {} applied, {pending} pending\n", database.name(), applied.len());
+        let rows: Vec<Vec<String>> = lines
+            .iter()
+            .map(|((number, name), line)| {
+                let when = line.applied.map_or("", |row| row.applied_at.as_str());
+                let module = line.module.map_or(String::new(), |module| format!("[{module}]"));
+                vec![files::label(*number, name), line.word().to_owned(), when.to_owned(), module]
+            })
+            .collect();
+        text.push_str(&output::columns(&rows));
+        for finding in &findings {
+            text.push_str(&format!("{}\n  {}\n", finding.message, finding.hint));
+        }
+        context.output.answer(&document, &text);
+        if self.exit_code && (pending > 0 || !findings.is_empty() || open.is_some()) {
+            return Err(CommandError::reported(
+                Meaning::Found,
+                "not everything is applied as it is in the folder",
+            ));
+        }
+        Ok(())
+    }
+}
+
+struct Line<'a> {
+    module: Option<&'a str>,
+    applied: Option<&'a Applied>,
+    file: bool,
+}
+
+impl Line<'_> {
+    fn word(&self) -> &'static str {
+        match (self.applied.map(|row| row.state), self.file) {
+            (None, _) => "pending",
+            (Some(_), false) => "gone",
+            (Some(State::Satisfied), true) => "satisfied",
+            (Some(_), true) => "applied",
+        }
+    }
+}

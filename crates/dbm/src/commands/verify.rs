@@ -1,0 +1,101 @@
+use backup::archive::Archive;
+use backup::restore::{self, RestoreOptions};
+use backup::store::{Sidecar, Store};
+use chrono::Utc;
+use clap::Args;
+use database::Database;
+use helpers::naming::BackupName;
+use serde_json::json;
+
+use super::named;
+use crate::context::Context;
+use crate::error::Result;
+use crate::output;
+use crate::progress::Shown;
+
+/// `dbm verify`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Every byte is covered by a hash. --deep also restores the archive into a scratch database on the server
+that the URL names (or a temporary file), compares the digest of every table, and drops it.
+
+Examples:
+  dbm verify latest
+  dbm verify shop_20261121T013400Z.sql.zst --deep"
+)]
+pub(crate) struct Verify {
+    /// The archive: its name, a beginning that only it has, or latest
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Restore it on the side and compare every table
+    #[arg(long)]
+    deep: bool,
+}
+
+impl Verify {
+    pub(crate) async fn run(&self, context: &Context) -> Result<()> {
+        let store = context.store()?;
+        let name = named::find(context, &*store, &self.name).await?.name()?;
+        let audit = match self.deep {
+            true => Some(context.audit(&context.url()?)?),
+            false => None,
+        };
+        if let Some(audit) = &audit {
+            audit.start();
+        }
+        let done = self.check(context, &*store, &name).await.map_err(|error| match error.hints.is_empty() {
+            true => error.hint("`dbm backups` lists the others; take a new one with `dbm backup`"),
+            false => error,
+        });
+        if let Some(audit) = &audit {
+            audit.finish(&done, json!({ "archive": name.to_string() }));
+        }
+        let archive = done?;
+        let index = archive.index();
+        let rows = index.rows();
+        let document = json!({
+            "command": "verify",
+            "archive": name.to_string(),
+            "identity": archive.identity(),
+            "bytes": archive.bytes(),
+            "parts": index.parts.len(),
+            "tables": index.tables.len(),
+            "rows": rows,
+            "deep": self.deep,
+        });
+        let checked = format!(
+            "{name} is whole: {} in {}, {}",
+            output::bytes(archive.bytes()),
+            output::plural(index.parts.len() as u64, "part"),
+            output::plural(rows, "row")
+        );
+        let proven = match self.deep {
+            true => "\nit was restored on the side, and every table has the rows that the index says\n",
+            false => "\n",
+        };
+        context.output.answer(&document, &(checked + proven));
+        Ok(())
+    }
+
+    async fn check(&self, context: &Context, store: &dyn Store, name: &BackupName) -> Result<Archive> {
+        let archive = Archive::open(store.source(name).await?).await?;
+        let progress = Shown::new(&context.output);
+        archive.verify_all(&*progress, &context.cancel).await?;
+        let mut sidecar = store.read_sidecar(name).await?.unwrap_or_else(|| Sidecar::of(&archive));
+        sidecar.last_verified = Some(Utc::now());
+        if self.deep {
+            let database = Database::new(context.url()?)?;
+            let options = RestoreOptions {
+                jobs: context.jobs()?,
+                cancel: context.cancel.clone(),
+                ..RestoreOptions::default()
+            };
+            restore::prove(&archive, &database, &options, &*progress).await?;
+            sidecar.last_proven = Some(Utc::now());
+        }
+        if let Err(error) = store.write_sidecar(name, &sidecar).await {
+            context.output.warn(&format!("that it was checked could not be noted beside it: {error}"));
+        }
+        Ok(archive)
+    }
+}

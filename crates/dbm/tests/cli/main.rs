@@ -1,0 +1,9 @@
+//! The binary as a user meets it: whole standard output, standard error and status of commands.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod answers;
+mod harness;
+mod log;
+mod secrets;
+mod usage;
