@@ -167,7 +167,7 @@ impl Session {
 
     /// Refuses what could be raised but not be lifted again.
     async fn may_fence(&self, state: &State) -> Result<()> {
-        let sql = "SELECT pg_catalog.pg_has_role(session_user, datdba, 'USAGE') FROM pg_catalog.pg_database
+        let sql = "SELECT pg_catalog.pg_has_role(current_user, datdba, 'USAGE') FROM pg_catalog.pg_database
                     WHERE datname = current_database()";
         if first(self.rows(sql, WHAT).await?).as_deref() != Some("t") {
             return Err(Error::new(

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::session::{STARTED, first, query};
+use super::session::{STARTED, as_login, first, query};
 use super::{Connection, Server, Session};
 use crate::{Engine, Error, ErrorKind, Lock, Result, SessionId, quote};
 
@@ -50,12 +50,7 @@ impl Lock for Session {
             return Ok(false);
         }
         self.locked = true;
-        // For those who find the lock taken. Who named the application in the URL wants to see that name.
-        let name = format!("dbm {}@{}", self.id.client_process, self.id.client_host);
-        if self.server.settings().application_name.is_none() {
-            let name = quote::literal(Engine::Postgres, &name);
-            self.batch(&format!("SET application_name = {name}"), "cannot name the session").await?;
-        }
+        self.batch(&self.name_sql(), "cannot name the session").await?;
         Ok(true)
     }
 
@@ -69,7 +64,7 @@ impl Lock for Session {
             KEY >> 32,
             KEY & 0xffff_ffff
         );
-        let rows = self.rows(&sql, "cannot look who holds the lock").await?;
+        let rows = as_login(&self.connection, &sql, "cannot look who holds the lock").await?;
         let Some([pid, started, application, address]) = rows.first().map(Vec::as_slice) else {
             return Ok(None);
         };
@@ -97,14 +92,14 @@ impl Lock for Session {
         // The start of another account's session may be hidden from us; then it may be the one.
         let it = format!("pid = {} AND coalesce({STARTED}, {started}) = {started}", orphan.id);
         let present = format!("SELECT 1 FROM pg_catalog.pg_stat_activity WHERE {it}");
-        if orphan.id == self.id.id || first(self.rows(&present, &what).await?).is_none() {
+        if orphan.id == self.id.id || first(as_login(&self.connection, &present, &what).await?).is_none() {
             return Ok(false);
         }
         let end = format!(
             "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {it}"
         );
         let deadline = Instant::now() + END;
-        while first(self.rows(&present, &what).await?).is_some() {
+        while first(as_login(&self.connection, &present, &what).await?).is_some() {
             if Instant::now() > deadline {
                 return Err(Error::new(
                     ErrorKind::Busy,
@@ -115,7 +110,7 @@ impl Lock for Session {
                     orphan.id
                 )));
             }
-            self.rows(&end, &what).await.map_err(|error| {
+            as_login(&self.connection, &end, &what).await.map_err(|error| {
                 error.with_hint(
                     "run as the account that the earlier run used, or as one with pg_signal_backend",
                 )
@@ -127,6 +122,15 @@ impl Lock for Session {
 }
 
 impl Session {
+    /// Names the session for those who find the lock taken, unless the URL gives it a name.
+    pub(super) fn name_sql(&self) -> String {
+        if self.server.settings().application_name.is_some() {
+            return String::new();
+        }
+        let name = format!("dbm {}@{}", self.id.client_process, self.id.client_host);
+        format!("SET application_name = {}; ", quote::literal(Engine::Postgres, &name))
+    }
+
     async fn same_session(&self) -> Result<()> {
         let now = first(self.rows("SELECT pg_catalog.pg_backend_pid()", "cannot take the lock").await?);
         if now == Some(self.id.id.to_string()) { Ok(()) } else { Err(pooler()) }

@@ -51,7 +51,7 @@ impl Session {
         let sql = format!(
             "SELECT pid, {STARTED} FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()"
         );
-        let rows = query(&connection, &sql, "cannot ask the server who we are").await?;
+        let rows = as_login(&connection, &sql, "cannot ask the server who we are").await?;
         let (pid, started) = match rows.into_iter().next().map(<[Option<String>; 2]>::try_from) {
             Some(Ok([Some(pid), Some(started)])) => (pid, started),
             _ => return Err(Error::new(ErrorKind::Internal, "the server does not know our session")),
@@ -143,6 +143,16 @@ pub(super) async fn query(connection: &Connection, sql: &str, what: &str) -> Res
         _ => None,
     });
     Ok(rows.collect())
+}
+
+/// Reads as the account that logged in, whatever role it plays: who one's own sessions are shows to that one only.
+pub(super) async fn as_login(connection: &Connection, sql: &str, what: &str) -> Result<Rows> {
+    let sql = format!("BEGIN; SET LOCAL ROLE NONE; {sql}; COMMIT");
+    let rows = query(connection, &sql, what).await;
+    if rows.is_err() {
+        query(connection, "ROLLBACK", what).await?;
+    }
+    rows
 }
 
 /// The first value of the first row.
@@ -244,7 +254,7 @@ impl Statements for Session {
     }
 
     async fn reset(&mut self) -> Result<()> {
-        let mut sql = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; \
+        let mut sql = "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; \
                        DISCARD SEQUENCES; DISCARD TEMP; SET statement_timeout = 0; SET lock_timeout = 0; \
                        SET idle_in_transaction_session_timeout = 0;"
             .to_owned();
@@ -258,7 +268,10 @@ impl Statements for Session {
             }
         }
         if let Some((_, lock_timeout)) = &self.transaction {
-            sql.push_str(&format!("SET LOCAL lock_timeout = {}", milliseconds(*lock_timeout)));
+            sql.push_str(&format!("SET LOCAL lock_timeout = {}; ", milliseconds(*lock_timeout)));
+        }
+        if self.locked {
+            sql.push_str(&self.name_sql());
         }
         self.batch(&sql, "cannot reset the session").await
     }

@@ -83,6 +83,7 @@ async fn deferred_constraints_are_checked_between_files_and_deferred_again() {
 #[tokio::test]
 async fn settings_of_one_file_do_not_reach_the_next() {
     let server = fresh().await;
+    let (other, _) = role(&server, "").await;
     let mut session = server.session().await.unwrap();
     assert!(session.try_lock().await.unwrap());
     session.begin(Some(Duration::from_secs(3))).await.unwrap();
@@ -90,14 +91,35 @@ async fn settings_of_one_file_do_not_reach_the_next() {
         .execute("SET search_path = ''; CREATE TEMP TABLE x (a int); SET statement_timeout = 5")
         .await
         .unwrap();
+    session.execute(&format!("SET ROLE {other}")).await.unwrap();
     session.reset().await.unwrap();
+    assert_eq!(one(&mut session, "SELECT current_user = session_user").await, "t");
     session.execute("CREATE TABLE x (a int)").await.unwrap();
     assert_eq!(one(&mut session, "SHOW statement_timeout").await, "0");
     assert_eq!(one(&mut session, "SHOW lock_timeout").await, "3s");
     session.commit().await.unwrap();
     assert_eq!(one(&mut session, "SHOW lock_timeout").await, "0");
     assert_eq!(one(&mut session, "SELECT 'public.x'::regclass").await, "x");
-    assert!(!server.session().await.unwrap().try_lock().await.unwrap(), "the lock stays");
+    let mut second = server.session().await.unwrap();
+    assert!(!second.try_lock().await.unwrap(), "the lock stays");
+    assert_eq!(
+        second.lock_holder().await.unwrap().as_ref(),
+        Some(session.id()),
+        "and so does its holder's name"
+    );
+}
+
+#[tokio::test]
+async fn a_role_that_the_account_takes_at_login_is_taken_again() {
+    let server = fresh().await;
+    let (owner, _) = role(&server, "").await;
+    let (login, plain) = role(&server, "").await;
+    administer(&format!("GRANT {owner} TO {login}; ALTER ROLE {login} SET role = '{owner}'")).await;
+    let mut session = plain.session().await.unwrap();
+    assert_eq!(one(&mut session, "SELECT current_user").await, owner);
+    session.execute("SET ROLE NONE").await.unwrap();
+    session.reset().await.unwrap();
+    assert_eq!(one(&mut session, "SELECT current_user").await, owner);
 }
 
 #[tokio::test]
