@@ -65,7 +65,18 @@ pub async fn beside(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<Beside> {
-    preflight(archive, database, options).await?.check()?;
+    let found = preflight(archive, database, options).await?;
+    found.check()?;
+    if found.way == Way::InPlace {
+        return Err(Error::new(
+            ErrorKind::Permission,
+            format!(
+                "the account may not create databases, so nothing can be restored beside `{}`",
+                database.name()
+            ),
+        )
+        .with_hint("restore in place, after a verified backup; or as the owner with CREATEDB"));
+    }
     match database {
         Database::Postgres(server) => {
             postgres::beside(archive, server, &database.name(), options, progress).await.map(Beside::postgres)
@@ -108,9 +119,7 @@ pub async fn into(
     progress: &dyn Progress,
 ) -> Result<()> {
     match database {
-        Database::Postgres(server) => {
-            postgres::into(archive, server, &database.about().await?, name, options, progress).await
-        }
+        Database::Postgres(server) => postgres::into(archive, server, name, options, progress).await,
         Database::Sqlite(_) => Err(not_yet()),
     }
 }

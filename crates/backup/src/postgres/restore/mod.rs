@@ -19,8 +19,8 @@ use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use chrono::Utc;
 use database::postgres::properties::Properties;
-use database::postgres::{self, Server};
-use database::{About, Engine, Entry, TableDigest, quote};
+use database::postgres::{self, Server, Settings};
+use database::{Engine, Entry, TableDigest, quote};
 use serde::Deserialize;
 
 pub(crate) use place::in_place;
@@ -106,7 +106,6 @@ fn journal(entries: &[Entry]) -> Result<String> {
 pub(crate) async fn into(
     archive: &Archive,
     server: &Server,
-    about: &About,
     name: &str,
     options: &RestoreOptions,
     progress: &dyn Progress,
@@ -117,8 +116,18 @@ pub(crate) async fn into(
             format!("`{name}` is not a name for a database: it has to have 1 to 63 bytes"),
         ));
     }
-    preflight(archive, server, about, Goes::IntoNew, options).await?.check()?;
+    let about = match server.about().await {
+        // The URL's database may be the very one that is to be made.
+        Err(error) if error.kind() == database::ErrorKind::NoDatabase => elsewhere(server).about().await?,
+        about => about?,
+    };
+    preflight(archive, server, &about, Goes::IntoNew, options).await?.check()?;
     scratch::build(archive, server, name, options, progress).await
+}
+
+/// The same server by a database that is always there.
+fn elsewhere(server: &Server) -> Server {
+    Server::new(Settings { database: Some("postgres".to_owned()), ..server.settings().clone() })
 }
 
 /// A free name for a scratch database.

@@ -30,7 +30,10 @@ pub(crate) async fn preflight(
     goes: Goes,
     options: &RestoreOptions,
 ) -> Result<Preflight> {
-    let client = server.connect(None).await?;
+    let client = match goes {
+        Goes::IntoTarget => server.connect(None).await?,
+        Goes::IntoNew => server.maintenance_database().await?,
+    };
     let mut preflight = Preflight {
         archive_source: archive.index().source.clone(),
         target_source: about.source.clone(),

@@ -152,6 +152,9 @@ async fn restored_proven_swapped_with_its_journal() {
     let other = name("by hand, another");
     restore::into(&archive, &door, &other, &RestoreOptions::default(), &Silent).await.unwrap();
     assert_eq!(ask(&other, TABLES).await, "a,a_id,b,b_id");
+    let gone = name("by hand, gone");
+    restore::into(&archive, &database(&gone), &gone, &RestoreOptions::default(), &Silent).await.unwrap();
+    assert_eq!(ask(&gone, TABLES).await, "a,a_id,b,b_id");
     let again =
         restore::into(&archive, &door, &other, &RestoreOptions::default(), &Silent).await.unwrap_err();
     assert!(again.to_string().contains("already"), "{again}");
@@ -343,6 +346,8 @@ async fn in_place_where_databases_may_not_be_created() {
     let (lying, _first) = lying.write().await;
     let (archive, _second) = Draft::of(&door).await.write().await;
     assert_eq!(restore::preflight(&archive, &door, &options).await.unwrap().way, Way::InPlace);
+    let beside = restore::beside(&archive, &door, &options, &Silent).await.unwrap_err();
+    assert_eq!(beside.kind(), ErrorKind::Permission);
 
     let Database::Postgres(server) = &door else { unreachable!() };
     let entry = Entry { run: "r1".into(), number: 0, at: chrono::Utc::now(), step: serde_json::json!({}) };
