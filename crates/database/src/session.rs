@@ -121,6 +121,14 @@ pub trait Journal: Send {
 #[serde(transparent)]
 pub struct FenceState(pub Value);
 
+impl FenceState {
+    /// What belonged to the database itself before the fence, where the fence changes any of it:
+    /// an archive that is made behind the fence holds this instead.
+    pub fn properties(&self) -> Option<Value> {
+        self.0.get("properties").cloned()
+    }
+}
+
 /// Keeps writers out for the length of a run.
 #[async_trait]
 pub trait Fence: Send {

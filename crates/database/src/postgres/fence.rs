@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::Session;
+use super::properties::{self, Properties};
 use super::session::first;
 use crate::{Engine, Error, ErrorKind, Fence, FenceState, Result, Statements as _, quote};
 
@@ -12,6 +13,8 @@ struct State {
     database: String,
     /// `pg_database.datacl` as text; `None` where it is the default.
     acl: Option<String>,
+    /// All that belongs to the database itself, for an archive that is made behind the fence.
+    properties: Properties,
 }
 
 /// One line of an ACL.
@@ -44,7 +47,9 @@ impl Fence for Session {
         let Some([Some(database), acl]) = rows.first_mut().map(Vec::as_mut_slice) else {
             return Err(Error::new(ErrorKind::Internal, "the server does not know our database"));
         };
-        let state = State { database: std::mem::take(database), acl: acl.take() };
+        let (database, acl) = (std::mem::take(database), acl.take());
+        let properties = properties::read(&self.connection, &database).await?;
+        let state = State { database, acl, properties };
         self.may_fence(&state).await?;
         serde_json::to_value(&state).map(FenceState).map_err(|cause| {
             Error::new(ErrorKind::Internal, "the fence's state cannot be written as JSON").with_source(cause)

@@ -335,6 +335,8 @@ async fn the_fence_keeps_others_out_and_leaves_the_privileges_as_they_were() {
         let mut theirs = plain.session().await.unwrap();
 
         let state = ours.fence_state().await.unwrap();
+        let properties = super::properties::read(&ours.connection, server.database()).await.unwrap();
+        assert_eq!(state.properties(), Some(serde_json::to_value(&properties).unwrap()));
         ours.raise_fence(&state).await.unwrap();
         ours.raise_fence(&state).await.unwrap();
         assert!(theirs.execute("SELECT 1").await.is_err(), "case {case}: the session has ended");

@@ -26,7 +26,7 @@ impl Runner {
             label: self.settings.label.clone(),
             level: self.settings.level,
             jobs: self.settings.jobs,
-            properties_override: fence.map(|state| state.0.clone()),
+            properties_override: fence.and_then(FenceState::properties),
             unfinished: false,
             // A safe run has to bring everything back.
             secrets: true,
