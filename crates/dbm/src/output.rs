@@ -168,11 +168,12 @@ pub(crate) fn plural(number: u64, word: &str) -> String {
     format!("{} {word}{ending}", count(number))
 }
 
-/// A length of time for people: `0.03 s`, `2 min 05 s`.
+/// A length of time for people: `30 ms`, `1.25 s`, `2 min 05 s`.
 pub(crate) fn duration(time: std::time::Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
-        0..60 => format!("{:.2} s", time.as_secs_f64()),
+        0 => format!("{} ms", time.as_millis()),
+        1..60 => format!("{:.2} s", time.as_secs_f64()),
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
     }
@@ -191,6 +192,6 @@ mod tests {
     #[test]
     fn durations_for_people() {
         let text = |seconds| duration(std::time::Duration::from_secs(seconds));
-        assert_eq!([text(1), text(125), text(3660)], ["1.00 s", "2 min 05 s", "1 h 01 min"]);
+        assert_eq!([text(0), text(1), text(125), text(3660)], ["0 ms", "1.00 s", "2 min 05 s", "1 h 01 min"]);
     }
 }

@@ -131,7 +131,7 @@ fn counted(report: &Report) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    if report.outcome != Outcome::Done {
+    if matches!(report.outcome, Outcome::NothingChanged | Outcome::PutBack) {
         parts.push("all of it undone".to_owned());
     }
     parts.join(", ")

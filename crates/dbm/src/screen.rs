@@ -41,10 +41,11 @@ impl Watch for Screen {
             let took = event
                 .duration_ms
                 .map_or(String::new(), |ms| format!(" ({})", output::duration(Duration::from_millis(ms))));
-            let about = event.about.as_deref().map_or(String::new(), |about| format!(" {about}"));
+            let about = event.about.as_deref().map_or(String::new(), |about| format!(" {}", cut(about)));
             match (&event.error, event.step.as_str()) {
                 (Some(error), step) => self.output.say(&format!("{step}{about}: failed{took}: {error}")),
-                (None, "begin" | "end") => {}
+                // The archive's own line, the plan and the report tell of these.
+                (None, "begin" | "back-up" | "commit" | "end") => {}
                 (None, step) => self.output.say(&format!("{step}{about}: done{took}")),
             }
         }
@@ -103,6 +104,14 @@ impl Watch for Screen {
                 false
             }
         }
+    }
+}
+
+/// The beginning of a list that would not fit a line.
+fn cut(about: &str) -> String {
+    match about.char_indices().nth(60) {
+        Some((end, _)) => format!("{} …", about[..end].trim_end_matches([' ', ','])),
+        None => about.to_owned(),
     }
 }
 

@@ -90,7 +90,9 @@ async fn go(context: &Context, flags: &RunFlags, options: &MigrateOptions) -> Re
     audit.start();
     let done = async {
         let runner = run_flags::runner(context, flags, Database::new(url)?, Some(&audit))?;
-        Ok(runner.migrate(&files::read(&context.folder())?, options).await?)
+        let migrations = files::read(&context.folder())?;
+        let done = runner.migrate(&migrations, options).await;
+        run_flags::judged(&runner, done).await
     };
     let done: Result<migrate::Report> = done.await;
     audit.finish_run(&done);

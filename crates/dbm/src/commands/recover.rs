@@ -24,7 +24,8 @@ impl Recover {
         audit.start();
         let done = async {
             let runner = run_flags::runner(context, &RunFlags::default(), Database::new(url)?, Some(&audit))?;
-            Ok(runner.recover().await?)
+            let done = runner.recover().await;
+            run_flags::judged(&runner, done).await
         };
         let done: Result<migrate::Report> = done.await;
         audit.finish_run(&done);

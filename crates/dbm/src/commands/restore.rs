@@ -78,7 +78,8 @@ impl Restore {
                 from_source: self.from_source.clone().map(SourceId),
             };
             let runner = run_flags::runner(context, &RunFlags::default(), Database::new(url)?, Some(&audit))?;
-            Ok(runner.restore(&name, &restoring).await?)
+            let done = runner.restore(&name, &restoring).await;
+            run_flags::judged(&runner, done).await
         };
         let done: Result<migrate::Report> = done.await;
         audit.finish_run(&done);

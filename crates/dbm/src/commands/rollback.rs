@@ -91,7 +91,9 @@ async fn go(context: &Context, flags: &RunFlags, options: &RollbackOptions) -> R
     audit.start();
     let done = async {
         let runner = run_flags::runner(context, flags, Database::new(url)?, Some(&audit))?;
-        Ok(runner.rollback(&files::read(&context.folder())?, options).await?)
+        let migrations = files::read(&context.folder())?;
+        let done = runner.rollback(&migrations, options).await;
+        run_flags::judged(&runner, done).await
     };
     let done: Result<migrate::Report> = done.await;
     audit.finish_run(&done);

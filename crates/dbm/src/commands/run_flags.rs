@@ -5,12 +5,12 @@ use clap::Args;
 use database::{Database, Engine};
 use migrate::placeholders::{Configured, Variables};
 use migrate::plan::Allowed;
-use migrate::{Runner, Settings};
+use migrate::{Report, Runner, Settings};
 
 use crate::audit::{self, Audit};
 use crate::configuration::{Environment, Flags, Writers};
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{CommandError, Meaning, Result};
 use crate::progress::Shown;
 use crate::screen::Screen;
 
@@ -94,6 +94,27 @@ pub(crate) fn runner(
         .with_watch(Arc::new(Screen::new(&context.output, audit, context.yes)))
         .with_progress(Shown::new(&context.output))
         .with_cancel(context.cancel.clone()))
+}
+
+/// What a run that was not begun means: with one of before still open in the database, a person is needed.
+pub(crate) async fn judged(runner: &Runner, result: backup::Result<Report>) -> Result<Report> {
+    let mut error = match result {
+        Ok(report) => return Ok(report),
+        Err(error) => CommandError::from(error),
+    };
+    if error.meaning == Meaning::Failed
+        && let Ok(Some(told)) = runner.open_run().await
+    {
+        error.meaning = Meaning::NeedsPerson;
+        error.hints.push(format!(
+            "run {} ({}, begun by {} on {}) is still open: mend what the error says, then `dbm recover`; `dbm restore NAME` supersedes it",
+            told.run,
+            told.begun.kind.word(),
+            told.begun.by,
+            told.begun.host,
+        ));
+    }
+    Err(error)
 }
 
 fn placeholders(context: &Context) -> Configured {

@@ -94,7 +94,7 @@ pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"\d{8}T\d{6}Z-[0-9a-f]{8}", "[run]"),
     (r"\d{8}T\d{6}Z", "[stamp]"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
-    (r" *\d+\.\d\d s\b", " [took]"),
+    (r" *\b(\d+\.\d\d s|\d+ ms)\b", " [took]"),
     (r"\d+(\.\d+)? [KMGT]?i?B\b", "[bytes]"),
     (r#""duration_ms": \d+"#, r#""duration_ms": "[took]""#),
     (r"sqlite \d+\.\d+\.\d+", "sqlite [version]"),

@@ -59,7 +59,8 @@ impl Runner {
             by: self.settings.by.clone(),
             host: session.id().client_host.clone(),
             session: session.id().clone(),
-            source: about.source,
+            // Before the backup, so that the archive is of the database and not of its path.
+            source: self.database.ensure_source_id().await?,
             groups: notes(&plan),
             dbm: self.settings.dbm.clone(),
         };
