@@ -3,6 +3,7 @@ use database::Entry;
 
 use super::Replaced;
 use crate::postgres::restore as postgres;
+use crate::sqlite::restore as sqlite;
 
 /// A restored and proven database (or file) beside its target.
 ///
@@ -14,6 +15,7 @@ pub struct Beside(Inner);
 #[derive(Debug)]
 enum Inner {
     Postgres(postgres::Beside),
+    Sqlite(sqlite::Beside),
 }
 
 impl Beside {
@@ -21,10 +23,15 @@ impl Beside {
         Self(Inner::Postgres(beside))
     }
 
-    /// Its name on the server, or its path.
+    pub(crate) fn sqlite(beside: sqlite::Beside) -> Self {
+        Self(Inner::Sqlite(beside))
+    }
+
+    /// Its name on the server, or the file's name beside the target.
     pub fn scratch_name(&self) -> &str {
         match &self.0 {
             Inner::Postgres(beside) => beside.scratch_name(),
+            Inner::Sqlite(beside) => beside.scratch_name(),
         }
     }
 
@@ -37,6 +44,7 @@ impl Beside {
     pub async fn swap(self, publish: &[Entry], disconnect: bool) -> Result<Replaced> {
         match self.0 {
             Inner::Postgres(beside) => beside.swap(publish, disconnect).await,
+            Inner::Sqlite(beside) => beside.swap(publish).await,
         }
     }
 
@@ -47,6 +55,7 @@ impl Beside {
     pub async fn discard(self) -> Result<()> {
         match self.0 {
             Inner::Postgres(beside) => beside.discard().await,
+            Inner::Sqlite(beside) => beside.discard(),
         }
     }
 }

@@ -21,6 +21,7 @@ pub use safeguard::Safeguard;
 use crate::archive::Archive;
 use crate::postgres::restore as postgres;
 use crate::progress::Progress;
+use crate::sqlite::restore as sqlite;
 
 /// Looks at archive, server and target before anything is touched, and changes nothing.
 ///
@@ -42,7 +43,7 @@ pub async fn preflight(
             )
             .await
         }
-        Database::Sqlite(_) => Err(not_yet()),
+        Database::Sqlite(file) => sqlite::preflight(archive, file, options).await,
     }
 }
 
@@ -50,7 +51,7 @@ pub async fn preflight(
 pub async fn scratch_name(database: &Database) -> Result<String> {
     match database {
         Database::Postgres(server) => postgres::scratch_name(server, &database.name()).await,
-        Database::Sqlite(_) => Err(not_yet()),
+        Database::Sqlite(file) => sqlite::scratch_name(file),
     }
 }
 
@@ -81,7 +82,7 @@ pub async fn beside(
         Database::Postgres(server) => {
             postgres::beside(archive, server, &database.name(), options, progress).await.map(Beside::postgres)
         }
-        Database::Sqlite(_) => Err(not_yet()),
+        Database::Sqlite(file) => sqlite::beside(archive, file, options, progress).await.map(Beside::sqlite),
     }
 }
 
@@ -103,7 +104,11 @@ pub async fn in_place(
         Database::Postgres(server) => {
             postgres::in_place(archive, server, &database.name(), publish, options, progress).await
         }
-        Database::Sqlite(_) => Err(not_yet()),
+        Database::Sqlite(_) => Err(Error::new(
+            ErrorKind::Refused,
+            "a SQLite file is not restored in place: a new file goes beside it first",
+        )
+        .with_hint("let the folder of the file be writable")),
     }
 }
 
@@ -120,7 +125,7 @@ pub async fn into(
 ) -> Result<()> {
     match database {
         Database::Postgres(server) => postgres::into(archive, server, name, options, progress).await,
-        Database::Sqlite(_) => Err(not_yet()),
+        Database::Sqlite(file) => sqlite::into(archive, file, name, options, progress).await,
     }
 }
 
@@ -155,7 +160,7 @@ pub async fn table(
 ) -> Result<String> {
     match database {
         Database::Postgres(server) => postgres::table(archive, server, table, options, progress).await,
-        Database::Sqlite(_) => Err(not_yet()),
+        Database::Sqlite(file) => sqlite::table(archive, file, table, options, progress).await,
     }
 }
 
@@ -163,7 +168,7 @@ pub async fn table(
 pub async fn replaced(database: &Database) -> Result<Vec<Replaced>> {
     match database {
         Database::Postgres(server) => postgres::replaced(server, &database.name()).await,
-        Database::Sqlite(_) => Err(not_yet()),
+        Database::Sqlite(file) => sqlite::replaced(file),
     }
 }
 
@@ -174,7 +179,7 @@ pub async fn replaced(database: &Database) -> Result<Vec<Replaced>> {
 pub async fn let_go(database: &Database, name: &str) -> Result<()> {
     match database {
         Database::Postgres(server) => postgres::let_go(server, &database.name(), name).await,
-        Database::Sqlite(_) => Err(not_yet()),
+        Database::Sqlite(file) => sqlite::let_go(file, name),
     }
 }
 
@@ -182,7 +187,7 @@ pub async fn let_go(database: &Database, name: &str) -> Result<()> {
 pub async fn leftovers(database: &Database) -> Result<Vec<String>> {
     match database {
         Database::Postgres(server) => postgres::leftovers(server, &database.name()).await,
-        Database::Sqlite(_) => Err(not_yet()),
+        Database::Sqlite(file) => sqlite::leftovers(file),
     }
 }
 
@@ -193,7 +198,7 @@ pub async fn leftovers(database: &Database) -> Result<Vec<String>> {
 pub async fn discard_scratch(database: &Database, name: &str) -> Result<()> {
     match database {
         Database::Postgres(server) => postgres::discard_scratch(server, name).await,
-        Database::Sqlite(_) => Err(not_yet()),
+        Database::Sqlite(file) => sqlite::discard_scratch(file, name),
     }
 }
 
@@ -205,10 +210,7 @@ pub async fn discard_scratch(database: &Database, name: &str) -> Result<()> {
 pub async fn settle(database: &Database) -> Result<()> {
     match database {
         Database::Postgres(server) => postgres::settle(server).await,
-        Database::Sqlite(_) => Err(not_yet()),
+        // The exchange is over with the process that made it.
+        Database::Sqlite(_) => Ok(()),
     }
-}
-
-fn not_yet() -> Error {
-    Error::new(ErrorKind::Refused, "this version of dbm cannot restore SQLite databases yet")
 }

@@ -2,4 +2,5 @@
 
 pub(crate) mod check;
 pub(crate) mod dump;
+pub(crate) mod restore;
 mod scratch;

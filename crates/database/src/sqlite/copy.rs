@@ -11,7 +11,7 @@ use super::{Mode, error};
 use crate::{Error, ErrorKind, Result};
 
 /// Pages copied between two looks at the clock and at the cancellation.
-const STEP: i32 = 2048;
+pub(super) const STEP: i32 = 2048;
 
 /// How a copy is bounded.
 #[derive(Clone, Debug)]
@@ -41,26 +41,7 @@ impl File {
             return Err(Error::new(ErrorKind::Usage, format!("{} is there already", to.display())));
         }
         let to = to.to_owned();
-        self.with(move |source| {
-            let what = |cause| error(cause, "cannot copy the database");
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-            let mut target = Connection::open_with_flags(std::path::absolute(&to).unwrap_or(to), flags)
-                .map_err(|cause| error(cause, "cannot make the copy"))?;
-            // The copy is made durable once, by whoever made it, and not at each step.
-            target.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF").map_err(what)?;
-            let held = is_wal(source)? && source.is_autocommit();
-            if held {
-                source.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").map_err(what)?;
-            }
-            let step = if held { STEP } else { -1 };
-            let copied = copy(source, &mut target, step, &options);
-            if held {
-                source.execute_batch("ROLLBACK").map_err(what)?;
-            }
-            copied?;
-            target.close().map_err(|(_, cause)| what(cause))
-        })
-        .await
+        self.with(move |source| copy_into_new(source, &to, &options)).await
     }
 
     /// Makes the database equal to another file, in one transaction that open connections of others see as one.
@@ -90,7 +71,29 @@ impl File {
     }
 }
 
-fn other_page_size() -> Error {
+/// Copies what a connection sees into a new file.
+pub(super) fn copy_into_new(source: &Connection, to: &Path, options: &CopyOptions) -> Result<()> {
+    let what = |cause| error(cause, "cannot copy the database");
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut target =
+        Connection::open_with_flags(std::path::absolute(to).unwrap_or_else(|_| to.to_owned()), flags)
+            .map_err(|cause| error(cause, "cannot make the copy"))?;
+    // The copy is made durable once, by whoever made it, and not at each step.
+    target.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF").map_err(what)?;
+    let held = is_wal(source)? && source.is_autocommit();
+    if held {
+        source.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").map_err(what)?;
+    }
+    let step = if held { STEP } else { -1 };
+    let copied = copy(source, &mut target, step, options);
+    if held {
+        source.execute_batch("ROLLBACK").map_err(what)?;
+    }
+    copied?;
+    target.close().map_err(|(_, cause)| what(cause))
+}
+
+pub(super) fn other_page_size() -> Error {
     Error::new(
         ErrorKind::Busy,
         "the database has another page size than what would take its place, and another program has it open",
@@ -98,7 +101,12 @@ fn other_page_size() -> Error {
     .with_hint("stop the programs that use the file and try again")
 }
 
-fn copy(source: &Connection, target: &mut Connection, step: i32, options: &CopyOptions) -> Result<()> {
+pub(super) fn copy(
+    source: &Connection,
+    target: &mut Connection,
+    step: i32,
+    options: &CopyOptions,
+) -> Result<()> {
     let what = |cause| error(cause, "cannot copy the database");
     let deadline = Instant::now() + options.wait;
     let backup = Backup::new(source, target).map_err(what)?;
@@ -121,14 +129,14 @@ fn copy(source: &Connection, target: &mut Connection, step: i32, options: &CopyO
     }
 }
 
-fn is_wal(connection: &Connection) -> Result<bool> {
+pub(super) fn is_wal(connection: &Connection) -> Result<bool> {
     let mode: String = connection
         .pragma_query_value(Some("main"), "journal_mode", |row| row.get(0))
         .map_err(|cause| error(cause, "cannot read the journal mode"))?;
     Ok(mode == "wal")
 }
 
-fn page_size(connection: &Connection) -> Result<i64> {
+pub(super) fn page_size(connection: &Connection) -> Result<i64> {
     connection
         .pragma_query_value(Some("main"), "page_size", |row| row.get(0))
         .map_err(|cause| error(cause, "cannot read the page size"))

@@ -8,6 +8,7 @@ mod fence;
 mod file;
 mod journal;
 mod lock;
+mod replace;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,103 @@
+//! Restoring an archive of a SQLite database.
+
+mod beside;
+mod load;
+mod names;
+mod preflight;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::Path;
+
+use chrono::Utc;
+use database::sqlite::File;
+
+use crate::archive::Archive;
+use crate::progress::Progress;
+use crate::restore::names::{Made, stamp};
+use crate::restore::{Replaced, RestoreOptions};
+use crate::{Error, ErrorKind, Result};
+
+pub(crate) use beside::{Beside, beside};
+pub(crate) use preflight::preflight;
+pub(crate) use table::table;
+
+/// A name for a file to restore into that is free now.
+pub(crate) fn scratch_name(file: &File) -> Result<String> {
+    names::free(file, Made::Scratch, Utc::now())
+}
+
+/// Restores into a new file: beside the target if the name has no folder.
+pub(crate) async fn into(
+    archive: &Archive,
+    file: &File,
+    name: &str,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    preflight::check_engine(archive)?;
+    let path = names::path(file, name)?;
+    load::load(archive, &path, options, progress).await?;
+    // A new database is another database, whatever it is a copy of.
+    load::settle(archive, path, None, options).await?;
+    progress.done();
+    Ok(())
+}
+
+/// What restores have replaced of this file and nobody has let go yet, oldest first.
+pub(crate) fn replaced(file: &File) -> Result<Vec<Replaced>> {
+    let folder = names::folder(file)?;
+    let mut replaced: Vec<Replaced> = names::made(file, Made::Replaced)?
+        .into_iter()
+        .map(|(name, when)| {
+            let bytes = fs::metadata(folder.join(&name)).ok().map(|about| about.len());
+            Replaced { name, when, bytes }
+        })
+        .collect();
+    replaced.sort_by(|a, b| (a.when, &a.name).cmp(&(b.when, &b.name)));
+    Ok(replaced)
+}
+
+/// Removes one that was replaced, by its exact name, for good.
+pub(crate) fn let_go(file: &File, name: &str) -> Result<()> {
+    if !replaced(file)?.iter().any(|replaced| replaced.name == name) {
+        return Err(Error::new(ErrorKind::Refused, format!("`{name}` is nothing that a restore replaced"))
+            .with_hint("`dbm replaced` lists what there is"));
+    }
+    remove(&names::folder(file)?.join(name))
+}
+
+/// Files beside this one that a killed restore left.
+pub(crate) fn leftovers(file: &File) -> Result<Vec<String>> {
+    Ok(names::made(file, Made::Scratch)?.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Removes a file that a restore left; one that is not there is no error.
+pub(crate) fn discard_scratch(file: &File, name: &str) -> Result<()> {
+    let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
+    if name.contains('/') || stamp(&stem, Made::Scratch).is_none() {
+        return Err(Error::new(ErrorKind::Refused, format!("`{name}` is no name that a restore makes")));
+    }
+    remove(&names::folder(file)?.join(name))
+}
+
+/// Removes a database file of ours and what SQLite left beside it.
+fn remove(path: &Path) -> Result<()> {
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        match fs::remove_file(&name) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(
+                    ErrorKind::Io,
+                    format!("cannot remove {}", Path::new(&name).display()),
+                    cause,
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

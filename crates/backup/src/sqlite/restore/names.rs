@@ -1,0 +1,56 @@
+//! The files that a restore makes beside a database: `shop_replaced_20261121T013400Z.sqlite`.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use database::sqlite::File;
+
+use crate::restore::names::{self, Made};
+use crate::{Error, ErrorKind, Result};
+
+/// A file's name has at most 255 bytes on most systems; SQLite adds `-journal`, and the ending comes to it too.
+const LIMIT: usize = 200;
+const ATTEMPTS: u32 = 100;
+
+pub(super) fn folder(file: &File) -> Result<PathBuf> {
+    let path = file.canonical_path()?;
+    Ok(path.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
+/// Where a name is: beside the database, unless it says a folder.
+pub(super) fn path(file: &File, name: &str) -> Result<PathBuf> {
+    if name.contains('/') { Ok(PathBuf::from(name)) } else { Ok(folder(file)?.join(name)) }
+}
+
+fn ending(file: &File) -> String {
+    file.path().extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default()
+}
+
+/// A name of that kind that no file has.
+pub(super) fn free(file: &File, what: Made, at: DateTime<Utc>) -> Result<String> {
+    let (folder, ending) = (folder(file)?, ending(file));
+    (0..ATTEMPTS)
+        .map(|attempt| format!("{}{ending}", names::made(&file.name(), what, at, attempt, LIMIT)))
+        .find(|name| folder.join(name).symlink_metadata().is_err())
+        .ok_or_else(|| {
+            Error::new(ErrorKind::Refused, format!("every name beside {} is taken", file.path().display()))
+        })
+}
+
+/// The files of that kind beside the database, with the time in their names.
+pub(super) fn made(file: &File, what: Made) -> Result<Vec<(String, DateTime<Utc>)>> {
+    let folder = folder(file)?;
+    let failed =
+        |cause| Error::io(ErrorKind::Io, format!("cannot read the folder {}", folder.display()), cause);
+    let (stem, ending) = (file.name(), ending(file));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        let Some(made) = name.strip_suffix(ending.as_str()) else { continue };
+        if let Some(when) = names::made_at(made, &stem, what, LIMIT) {
+            found.push((name, when));
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,335 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use database::sqlite::{File, Mode};
+use database::{Database, Entry, Fence as _, Journal as _};
+use rusqlite::Connection;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::archive::Archive;
+use crate::dump::{self, BackupOptions};
+use crate::progress::Silent;
+use crate::restore::{self, RestoreOptions, TargetState};
+use crate::store::{LocalStore, Store as _};
+use crate::{ErrorKind, Result};
+
+struct Case {
+    folder: TempDir,
+    file: File,
+    database: Database,
+    archive: Archive,
+}
+
+const SQL: &str = "CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, twice AS (id * 2));
+    CREATE TABLE child (id INTEGER PRIMARY KEY, parent REFERENCES parent ON DELETE CASCADE, x REAL, b BLOB);
+    CREATE INDEX i ON child (parent);
+    CREATE VIEW v AS SELECT * FROM parent JOIN child ON parent.id = child.parent;
+    CREATE TRIGGER tr AFTER DELETE ON child BEGIN UPDATE parent SET name = name || '!' WHERE id = old.parent; END;
+    CREATE VIRTUAL TABLE f USING fts5(body);
+    INSERT INTO f VALUES ('the quick fox');
+    CREATE TABLE \"a \"\"b\"\"\n\" (k TEXT PRIMARY KEY, v ANY) STRICT, WITHOUT ROWID;
+    INSERT INTO \"a \"\"b\"\"\n\" VALUES ('x', '123'), ('y', 123), ('z', x'00');
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+    INSERT INTO parent (name) SELECT 'p' || i FROM n;
+    INSERT INTO child SELECT id, id, id / 3.0, randomblob(500) FROM parent;";
+
+impl Case {
+    /// A database with its archive.
+    async fn new(pragmas: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.sqlite");
+        Connection::open(&path).unwrap().execute_batch(&format!("{pragmas}; {SQL}")).unwrap();
+        let file = File::new(path, Mode::ReadWrite);
+        file.ensure_source_id().await.unwrap();
+        let database = Database::Sqlite(file.clone());
+        let store = LocalStore::new(folder.path().join("backups"));
+        let written = dump::create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+        let archive = Archive::open(store.source(&written.name).await.unwrap()).await.unwrap();
+        Self { folder, file, database, archive }
+    }
+
+    fn change(&self, sql: &str) {
+        Connection::open(self.file.path()).unwrap().execute_batch(sql).unwrap();
+    }
+
+    async fn restore(&self) -> Result<restore::Replaced> {
+        let options = RestoreOptions::default();
+        restore::beside(&self.archive, &self.database, &options, &Silent).await?.swap(&[], false).await
+    }
+
+    async fn is_restored(&self) {
+        let digests = self.file.digests().await.unwrap();
+        let index = self.archive.index();
+        assert_eq!(digests.len(), index.tables.len());
+        for (id, digest) in digests {
+            assert_eq!(index.table(&id).unwrap().digest, digest, "{id}");
+        }
+        let checked =
+            Command::new("sqlite3").arg(self.file.path()).arg("PRAGMA integrity_check").output().unwrap();
+        assert_eq!(String::from_utf8(checked.stdout).unwrap(), "ok\n");
+        let left = self.files();
+        assert!(!left.iter().any(|name| name.contains("restoring") || name.contains("scratch")), "{left:?}");
+    }
+
+    fn files(&self) -> Vec<String> {
+        let mut files: Vec<_> = fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        files
+    }
+}
+
+fn one(path: &Path, sql: &str) -> i64 {
+    Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn a_restore_brings_back_what_was_and_keeps_what_it_replaced() {
+    for pragmas in
+        ["", "PRAGMA journal_mode = WAL", "PRAGMA auto_vacuum = FULL", "PRAGMA encoding = 'UTF-16le'"]
+    {
+        let case = Case::new(pragmas).await;
+        case.change("DELETE FROM child; DROP TABLE f; CREATE TABLE new (x); INSERT INTO new VALUES (1)");
+        let source = case.file.about().await.unwrap().source;
+        let replaced = case.restore().await.unwrap();
+        case.is_restored().await;
+        assert_eq!(case.file.about().await.unwrap().source, source, "it stays the same database");
+        let kept = case.folder.path().join(&replaced.name);
+        assert_eq!(one(&kept, "SELECT count(*) FROM new"), 1);
+        assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+        let listed = restore::replaced(&case.database).await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!((&listed[0].name, listed[0].bytes), (&replaced.name, replaced.bytes));
+        let error = restore::let_go(&case.database, "shop.sqlite").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        restore::let_go(&case.database, &replaced.name).await.unwrap();
+        assert!(restore::replaced(&case.database).await.unwrap().is_empty());
+        assert!(!kept.exists());
+    }
+}
+
+#[tokio::test]
+async fn open_connections_see_the_restored_rows() {
+    for pragmas in ["", "PRAGMA journal_mode = WAL"] {
+        let case = Case::new(pragmas).await;
+        let reader = Connection::open(case.file.path()).unwrap();
+        let count = |sql: &str| reader.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        case.change("DELETE FROM child");
+        assert_eq!(count("SELECT count(*) FROM child"), 0);
+        case.restore().await.unwrap();
+        assert_eq!(count("SELECT count(*) FROM child"), 3000);
+        reader.execute_batch("INSERT INTO parent (name) VALUES ('by the reader')").unwrap();
+        assert_eq!(one(case.file.path(), "SELECT count(*) FROM parent"), 3001);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_in_a_transaction_keeps_its_view_in_wal_mode() {
+    let case = Case::new("PRAGMA journal_mode = WAL").await;
+    case.change("DELETE FROM child");
+    let reader = Connection::open(case.file.path()).unwrap();
+    let count = || reader.query_row("SELECT count(*) FROM child", [], |row| row.get::<_, i64>(0)).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    assert_eq!(count(), 0);
+    case.restore().await.unwrap();
+    assert_eq!(count(), 0);
+    reader.execute_batch("COMMIT").unwrap();
+    assert_eq!(count(), 3000);
+}
+
+#[tokio::test]
+async fn another_page_size() {
+    for mode in ["DELETE", "WAL"] {
+        let case = Case::new(&format!("PRAGMA page_size = 8192; PRAGMA journal_mode = {mode}")).await;
+        case.change("PRAGMA journal_mode = DELETE; PRAGMA page_size = 1024; VACUUM; DELETE FROM child");
+        case.change(&format!("PRAGMA journal_mode = {mode}"));
+        assert_eq!(one(case.file.path(), "PRAGMA page_size"), 1024);
+        if mode == "WAL" {
+            let open = Connection::open(case.file.path()).unwrap();
+            open.query_row("SELECT count(*) FROM child", [], |row| row.get::<_, i64>(0)).unwrap();
+            let error = case.restore().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+            assert!(error.hint().unwrap().contains("stop the programs"));
+            assert_eq!(one(case.file.path(), "SELECT count(*) FROM child"), 0);
+            assert!(restore::replaced(&case.database).await.unwrap().is_empty());
+            drop(open);
+        }
+        case.restore().await.unwrap();
+        assert_eq!(one(case.file.path(), "PRAGMA page_size"), 8192);
+        case.is_restored().await;
+    }
+}
+
+/// Every row that a writer was told is committed is in the database or in what was replaced.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_acknowledged_row_is_lost() {
+    for mode in ["DELETE", "WAL"] {
+        let case = Case::new(&format!("PRAGMA journal_mode = {mode}")).await;
+        case.change("CREATE TABLE ledger (n INTEGER PRIMARY KEY)");
+        let stop = Arc::new(AtomicBool::new(false));
+        let writer = std::thread::spawn({
+            let (path, stop) = (case.file.path().to_owned(), stop.clone());
+            move || {
+                let connection = Connection::open(path).unwrap();
+                connection.busy_timeout(Duration::from_secs(5)).unwrap();
+                let mut acknowledged = Vec::new();
+                for number in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    // Without a pause, SQLite lets nobody else in, not even to read.
+                    std::thread::sleep(Duration::from_millis(2));
+                    // After the exchange there is no such table any more.
+                    match connection.execute("INSERT INTO ledger VALUES (?1)", [number]) {
+                        Ok(_) => acknowledged.push(number),
+                        Err(_) if !acknowledged.is_empty() => break,
+                        Err(_) => {}
+                    }
+                }
+                acknowledged
+            }
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        let replaced = case.restore().await.unwrap();
+        stop.store(true, Ordering::Relaxed);
+        let acknowledged: Vec<i64> = writer.join().unwrap();
+        assert!(!acknowledged.is_empty());
+        let kept = Connection::open(case.folder.path().join(&replaced.name)).unwrap();
+        let mut rows = kept.prepare("SELECT n FROM ledger ORDER BY n").unwrap();
+        let rows: Vec<i64> = rows.query_map([], |row| row.get(0)).unwrap().map(|row| row.unwrap()).collect();
+        let lost = acknowledged.iter().filter(|number| !rows.contains(number)).count();
+        assert_eq!(lost, 0, "{mode}: {} acknowledged, {} kept", acknowledged.len(), rows.len());
+        case.is_restored().await;
+    }
+}
+
+#[tokio::test]
+async fn a_writer_in_a_transaction_is_waited_for_and_then_named() {
+    for mode in ["DELETE", "WAL"] {
+        let case = Case::new(&format!("PRAGMA journal_mode = {mode}")).await;
+        let scratch = restore::scratch_name(&case.database).await.unwrap();
+        let options = RestoreOptions { scratch: Some(scratch.clone()), ..Default::default() };
+        let beside = restore::beside(&case.archive, &case.database, &options, &Silent).await.unwrap();
+        assert_eq!(beside.scratch_name(), scratch);
+        assert_eq!(restore::leftovers(&case.database).await.unwrap(), [scratch]);
+        let writer = Connection::open(case.file.path()).unwrap();
+        writer.execute_batch("BEGIN IMMEDIATE; DELETE FROM child").unwrap();
+        let error = beside.swap(&[], false).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LockTimeout, "{error}");
+        writer.execute_batch("ROLLBACK").unwrap();
+        drop(writer);
+        case.is_restored().await;
+        assert!(restore::replaced(&case.database).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn under_a_fence_the_session_that_holds_it_restores() {
+    for mode in ["DELETE", "WAL"] {
+        let case = Case::new(&format!("PRAGMA journal_mode = {mode}")).await;
+        let mut session = case.file.session().await.unwrap();
+        let state = session.fence_state().await.unwrap();
+        session.raise_fence(&state).await.unwrap();
+        database::Statements::execute(&mut session, "DELETE FROM child; CREATE TABLE new (x)").await.unwrap();
+        let entry = |number| Entry { run: "r".into(), number, at: chrono::Utc::now(), step: json!(number) };
+        let first = entry(0);
+        session.begin_run(&first).await.unwrap();
+        let options = RestoreOptions::default();
+        let beside = restore::beside(&case.archive, &case.database, &options, &Silent).await.unwrap();
+        let publish = [first, entry(1), entry(2)];
+        beside.swap(&publish, true).await.unwrap();
+        assert_eq!(session.entries().await.unwrap(), publish);
+        session.lift_fence(&state).await.unwrap();
+        drop(session);
+        case.is_restored().await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_file_is_another_database() {
+    let case = Case::new("").await;
+    let options = RestoreOptions::default();
+    restore::into(&case.archive, &case.database, "copy.sqlite", &options, &Silent).await.unwrap();
+    let copy = File::new(case.folder.path().join("copy.sqlite"), Mode::ReadWrite);
+    assert_eq!(copy.digests().await.unwrap(), case.file.digests().await.unwrap());
+    assert_ne!(copy.about().await.unwrap().source, case.file.about().await.unwrap().source);
+    let error =
+        restore::into(&case.archive, &case.database, "copy.sqlite", &options, &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.hint().unwrap().contains("name another file"));
+    // Another database's archive over it needs a word; an empty one is simply filled.
+    let other = Database::Sqlite(copy.clone());
+    let preflight = restore::preflight(&case.archive, &other, &options).await.unwrap();
+    assert_eq!(preflight.check().unwrap_err().kind(), database_refused());
+    let from = RestoreOptions { from_source: Some(preflight.archive_source), ..Default::default() };
+    restore::preflight(&case.archive, &other, &from).await.unwrap().check().unwrap();
+    let empty = Database::Sqlite(File::new(case.folder.path().join("empty.sqlite"), Mode::Create));
+    let preflight = restore::preflight(&case.archive, &empty, &options).await.unwrap();
+    assert_eq!(preflight.target, TargetState::Empty);
+    preflight.check().unwrap();
+    let beside = restore::beside(&case.archive, &empty, &options, &Silent).await.unwrap();
+    beside.swap(&[], false).await.unwrap();
+    assert_eq!(one(&case.folder.path().join("empty.sqlite"), "SELECT count(*) FROM child"), 3000);
+}
+
+fn database_refused() -> ErrorKind {
+    ErrorKind::Refused
+}
+
+#[tokio::test]
+async fn one_tables_rows_beside_it() {
+    let case = Case::new("").await;
+    case.change("DELETE FROM child; DELETE FROM \"a \"\"b\"\"\n\"");
+    let options = RestoreOptions::default();
+    for table in ["child", "a \"b\"\n", "PARENT"] {
+        let new = restore::table(&case.archive, &case.database, table, &options, &Silent).await.unwrap();
+        assert!(new.contains("_restored_"), "{new}");
+        let digests = case.file.digests().await.unwrap();
+        let restored = digests.iter().find(|(id, _)| id.name == new).unwrap().1;
+        let wanted =
+            case.archive.index().tables.iter().find(|entry| entry.id.name.eq_ignore_ascii_case(table));
+        assert_eq!(*restored, wanted.unwrap().digest);
+    }
+    assert_eq!(one(case.file.path(), "SELECT count(*) FROM child"), 0, "the table itself is as it was");
+    let error =
+        restore::table(&case.archive, &case.database, "nothing", &options, &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn damage_never_reaches_the_target() {
+    let case = Case::new("").await;
+    let path = case.folder.path().join("backups").join(case.archive.name());
+    let mut bytes = fs::read(&path).unwrap();
+    let place = usize::try_from(case.archive.index().parts[0].offset).unwrap() + 1000;
+    bytes[place] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let before = fs::read(case.file.path()).unwrap();
+    assert_eq!(case.restore().await.unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(fs::read(case.file.path()).unwrap(), before);
+    let left = case.files();
+    assert_eq!(left, ["backups", "shop.sqlite"]);
+}
+
+#[tokio::test]
+async fn only_names_that_a_restore_makes_are_discarded() {
+    let case = Case::new("").await;
+    for name in ["shop.sqlite", "../shop_restoring_20261121T013400Z.sqlite", "", "shop_restoring_.sqlite"] {
+        let error = restore::discard_scratch(&case.database, name).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{name}");
+    }
+    let name = restore::scratch_name(&case.database).await.unwrap();
+    fs::write(case.folder.path().join(&name), b"half").unwrap();
+    fs::write(case.folder.path().join(format!("{name}-wal")), b"half").unwrap();
+    restore::discard_scratch(&case.database, &name).await.unwrap();
+    restore::discard_scratch(&case.database, &name).await.unwrap();
+    assert_eq!(case.files(), ["backups", "shop.sqlite"]);
+}
