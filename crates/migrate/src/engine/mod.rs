@@ -34,7 +34,13 @@ pub(crate) fn fence_outlives_process(engine: Engine) -> bool {
     engine != Engine::Sqlite
 }
 
-/// Whether the step that lets a restored database take its place also publishes the journal in it.
-pub(crate) fn swap_publishes(engine: Engine) -> bool {
+/// Whether a restored database takes its place and publishes the journal in one step, so that an open journal says
+/// that there was no exchange.
+pub(crate) fn swap_is_one_step(engine: Engine) -> bool {
+    engine != Engine::Sqlite
+}
+
+/// Whether the exchange ends the sessions of the database that was there.
+pub(crate) fn swap_ends_sessions(engine: Engine) -> bool {
     engine != Engine::Sqlite
 }

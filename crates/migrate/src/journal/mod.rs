@@ -114,8 +114,13 @@ pub enum Step {
     Restore {
         /// Which one.
         archive: ArchiveNote,
-        /// The name of the database or file that it is restored into first.
-        scratch: String,
+        /// The name of the database or file that it is restored into first; none where it is restored in place.
+        scratch: Option<String>,
+    },
+    /// The archive is in the database's place; only the end is left to be told.
+    Restored {
+        /// How the run ends.
+        ending: Ending,
     },
     /// The last restore that was begun has failed and changed nothing; it is not to be begun again.
     GaveUp,
@@ -227,7 +232,7 @@ impl Told {
     /// The scratch databases that a restore may have left.
     pub fn scratches(&self) -> Vec<&str> {
         let named = self.steps.iter().filter_map(|step| match step {
-            Step::Restore { scratch, .. } => Some(scratch.as_str()),
+            Step::Restore { scratch, .. } => scratch.as_deref(),
             _ => None,
         });
         named.collect()

@@ -1,4 +1,4 @@
-use super::{ArchiveNote, RunKind, Step, Told};
+use super::{ArchiveNote, Ending, RunKind, Step, Told};
 
 /// What is to be done about a run that is not over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Verdict {
     PutBack(ArchiveNote),
     /// It was restoring this archive: that is to be done (again).
     RestoreAgain(ArchiveNote),
+    /// An archive took the database's place: it ends so.
+    Finish(Ending),
     /// It left committed, unfinished steps, and there is no backup.
     Stuck,
 }
@@ -19,6 +21,13 @@ pub enum Verdict {
 ///
 /// The session that ran the statements must be gone, so that nothing of it can still commit.
 pub fn verdict(told: &Told, committed: &[u32]) -> Verdict {
+    let restored = told.steps.iter().find_map(|step| match step {
+        Step::Restored { ending } => Some(*ending),
+        _ => None,
+    });
+    if let Some(ending) = restored {
+        return Verdict::Finish(ending);
+    }
     if told.begun.kind == RunKind::Restore {
         return match told.restoring().cloned() {
             // Whether it took the database's place is said by the entry that the swap itself publishes.
@@ -87,7 +96,7 @@ mod tests {
     fn each_point_of_a_run() {
         let backed_up = Step::BackedUp { archive: archive() };
         let apply = |group| Step::Apply { group };
-        let restore = Step::Restore { archive: archive(), scratch: "s".to_owned() };
+        let restore = Step::Restore { archive: archive(), scratch: Some("s".to_owned()) };
         let put_back = Verdict::PutBack(archive());
         let migrate = |transactions: &[bool], steps: &[Step], committed: &[u32]| {
             verdict(&told(RunKind::Migrate, transactions, steps), committed)
@@ -102,7 +111,16 @@ mod tests {
         assert_eq!(migrate(&[true, true], &[backed_up.clone(), apply(1), apply(2)], &[1, 2]), Verdict::Done);
         assert_eq!(migrate(&[true, false], &[backed_up.clone(), apply(1)], &[]), Verdict::NothingChanged);
         assert_eq!(migrate(&[true, true], &[apply(1)], &[1]), Verdict::Stuck);
-        assert_eq!(migrate(&[true, true], &[backed_up, apply(1), apply(2), restore.clone()], &[1]), put_back);
+        let restoring = [backed_up.clone(), apply(1), apply(2), restore.clone()];
+        assert_eq!(migrate(&[true, true], &restoring, &[1]), put_back);
+        let restored = [backed_up, apply(1), restore.clone(), Step::Restored { ending: Ending::PutBack }];
+        assert_eq!(migrate(&[true, true], &restored, &[1]), Verdict::Finish(Ending::PutBack));
+        let other = ArchiveNote { name: "b.sql.zst".to_owned(), ..archive() };
+        let superseding = Step::Restore { archive: other.clone(), scratch: None };
+        let open = [Step::BackedUp { archive: archive() }, apply(1), superseding.clone()];
+        assert_eq!(migrate(&[true, true], &open, &[1]), Verdict::PutBack(other));
+        let given_up = [Step::BackedUp { archive: archive() }, apply(1), superseding, Step::GaveUp];
+        assert_eq!(migrate(&[true, true], &given_up, &[1]), put_back);
         assert_eq!(verdict(&told(RunKind::Restore, &[], &[]), &[]), Verdict::NothingChanged);
         assert_eq!(verdict(&told(RunKind::Restore, &[], &[restore]), &[]), Verdict::RestoreAgain(archive()));
     }

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use backup::archive::Archive;
 use backup::dump::BackupOptions;
-use backup::restore::{self, Replaced, RestoreOptions};
+use backup::restore::{self, Replaced, RestoreOptions, Safeguard};
 use backup::{Error, ErrorKind, Result};
 use database::{Database, FenceState};
 use helpers::naming::BackupName;
@@ -127,12 +127,14 @@ impl Runner {
         for scratch in told.scratches() {
             restore::discard_scratch(&self.database, scratch).await?;
         }
+        if !self.database.about().await?.may_create_databases {
+            return self.in_place(open, note, archive, ending, &options, since).await;
+        }
         let scratch = restore::scratch_name(&self.database).await?;
         options.scratch = Some(scratch.clone());
-        let step = Step::Restore { archive: note.clone(), scratch };
+        let step = Step::Restore { archive: note.clone(), scratch: Some(scratch) };
         let taking = open.take("restore", Some(note.name.clone()), Some(&step)).await?;
-        let beside =
-            restore::beside(archive, &self.database, &options, &*self.progress).await.map_err(Error::from);
+        let beside = restore::beside(archive, &self.database, &options, &*self.progress).await;
         open.after(taking, beside.as_ref().err());
         let beside = beside?;
         let taking = open.take("swap", Some(beside.scratch_name().to_owned()), None).await?;
@@ -140,28 +142,63 @@ impl Runner {
         let end = open.entry(&Step::End { ending })?;
         let mut publish = open.entries.clone();
         publish.push(end);
-        let swapped = beside.swap(&publish, options.disconnect).await.map_err(Error::from);
+        let swapped = beside.swap(&publish, options.disconnect).await;
         open.after(taking, swapped.as_ref().err());
         let replaced = swapped?;
-        let unarchived =
-            if told.fence().is_some() { Vec::new() } else { self.unarchived(archive, &replaced).await };
-        if crate::engine::swap_publishes(self.database.engine()) {
-            open.entries = publish;
+        open.entries = publish;
+        if crate::engine::swap_ends_sessions(self.database.engine()) {
             open.session = None;
         }
-        Ok(Restored {
-            archive: ArchiveReport {
-                name: note.name.clone(),
-                identity: note.identity.clone(),
-                store: note.store.clone(),
-                bytes: Some(archive.bytes()),
-                tables: archive.index().tables.len() as u64,
-                rows: archive.index().rows(),
-                duration_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
-            },
-            replaced: Some(replaced),
-            unarchived,
-        })
+        let unarchived =
+            if told.fence().is_some() { Vec::new() } else { self.unarchived(archive, &replaced).await };
+        Ok(Restored { archive: described(note, archive, since), replaced: Some(replaced), unarchived })
+    }
+
+    /// Where databases may not be created: in one transaction, after a verified backup of what is there now.
+    async fn in_place(
+        &self,
+        open: &mut Open<'_>,
+        note: &ArchiveNote,
+        archive: &Archive,
+        ending: Ending,
+        options: &RestoreOptions,
+        since: Instant,
+    ) -> Result<Restored> {
+        let taking = open.take("back-up-first", None, None).await?;
+        let guarded = self.safeguard(&open.run.clone(), options).await;
+        open.after(taking, guarded.as_ref().err());
+        let (kept, safeguard) = guarded?;
+        self.watch.note(&format!("what the restore replaces is kept as the backup {kept}"));
+        let step = Step::Restore { archive: note.clone(), scratch: None };
+        let taking = open.take("restore", Some(note.name.clone()), Some(&step)).await?;
+        // Its commit publishes that it is done; a fence is still to be lifted after it.
+        let restored = open.entry(&Step::Restored { ending })?;
+        let mut publish = open.entries.clone();
+        publish.push(restored);
+        let done =
+            restore::in_place(archive, &self.database, &safeguard, &publish, options, &*self.progress).await;
+        open.after(taking, done.as_ref().err());
+        done?;
+        open.entries = publish;
+        Ok(Restored { archive: described(note, archive, since), replaced: None, unarchived: Vec::new() })
+    }
+
+    async fn safeguard(&self, run: &str, options: &RestoreOptions) -> Result<(String, Safeguard)> {
+        let backup = BackupOptions {
+            level: self.settings.level,
+            jobs: self.settings.jobs,
+            // Whatever is there now, it is not what an operator asks for as the latest good state.
+            unfinished: true,
+            secrets: true,
+            pin: Some(format!("replaced by run {run}")),
+            cancel: options.cancel.clone(),
+            ..BackupOptions::default()
+        };
+        let written = backup::dump::create(&self.database, &*self.store, &backup, &*self.progress).await?;
+        let safeguard =
+            Safeguard::verify(&written, &*self.store, &self.database, &*self.progress, &options.cancel)
+                .await?;
+        Ok((written.name.to_string(), safeguard))
     }
 
     /// The tables of the replaced database that hold more or fewer rows than the archive. Saying so is a service: it
@@ -197,5 +234,18 @@ impl Runner {
                 self.watch.note(&format!("the backup {} stays pinned: {error}", note.name));
             }
         }
+    }
+}
+
+/// The archive that was restored, and how long that took.
+pub(super) fn described(note: &ArchiveNote, archive: &Archive, since: Instant) -> ArchiveReport {
+    ArchiveReport {
+        name: note.name.clone(),
+        identity: note.identity.clone(),
+        store: note.store.clone(),
+        bytes: Some(archive.bytes()),
+        tables: archive.index().tables.len() as u64,
+        rows: archive.index().rows(),
+        duration_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
     }
 }

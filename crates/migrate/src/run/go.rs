@@ -1,4 +1,5 @@
 use backup::{Error, ErrorKind, Result};
+use database::FenceState;
 use helpers::redact::Redactor;
 
 use super::Runner;
@@ -82,12 +83,12 @@ impl Runner {
         report: &mut Report,
     ) -> Result<(), Box<Failure>> {
         let plain = |error: Error| Box::new(Failure::of(&error));
-        let mut state = None;
+        let mut fence = None;
         if plan.way_back == WayBack::Restore && self.settings.allowed.fence {
-            state = Some(self.raise_fence(open).await.map_err(plain)?);
+            fence = Some(self.raise_fence(open).await.map_err(plain)?);
         }
         if !self.settings.allowed.no_backup {
-            self.back_up(open, state.as_ref(), report).await.map_err(plain)?;
+            self.back_up(open, fence.as_ref(), report).await.map_err(plain)?;
         }
         let last = plan.groups.len();
         for (place, group) in plan.groups.iter().enumerate() {
@@ -115,7 +116,7 @@ impl Runner {
         Ok(())
     }
 
-    async fn raise_fence(&self, open: &mut Open<'_>) -> Result<database::FenceState> {
+    async fn raise_fence(&self, open: &mut Open<'_>) -> Result<FenceState> {
         let state = open.session()?.fence_state().await?;
         let taking = open.take("fence", None, Some(&Step::Fence { state: state.clone() })).await?;
         let raised = open.session()?.raise_fence(&state).await.map_err(Error::from);

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use backup::archive::Archive;
 use backup::restore;
 use backup::{Error, ErrorKind, Result};
@@ -5,8 +7,9 @@ use database::{Session, SourceId};
 use helpers::naming::BackupName;
 
 use super::Runner;
+use super::archives::described;
 use super::open::Open;
-use super::report::{ArchiveReport, Failure, Outcome, Report, Restored};
+use super::report::{Failure, Outcome, Report, Restored};
 use crate::journal::{ArchiveNote, Begun, Ending, RunKind, Step, Told};
 
 /// How an archive is put in the database's place.
@@ -58,9 +61,13 @@ impl Runner {
             Ok(session) => session,
             // A database that is not there is made.
             Err(error) if error.kind() == ErrorKind::NoDatabase => {
-                let target = self.database.name();
+                let (target, since) = (self.database.name(), Instant::now());
                 restore::into(&archive, &self.database, &target, &options, &*self.progress).await?;
-                report.restored = Some(restored(&note, &archive));
+                report.restored = Some(Restored {
+                    archive: described(&note, &archive, since),
+                    replaced: None,
+                    unarchived: Vec::new(),
+                });
                 report.state =
                     format!("The database {target} was made, and holds what the archive holds: {PROOF}.");
                 return Ok(report.finished());
@@ -144,39 +151,12 @@ impl Runner {
         for archive in told.pinned() {
             self.unpin(archive).await;
         }
-        if open.session.is_none() {
-            return Ok(());
+        self.end(open, &told, ending).await?;
+        if let Some(session) = open.session.as_mut() {
+            session.unlock().await?;
         }
-        if let Some(state) = told.fence() {
-            let taking = open.take("lift-fence", None, Some(&Step::LiftFence)).await?;
-            let lifted = open.session()?.lift_fence(state).await.map_err(Error::from);
-            open.after(taking, lifted.as_ref().err());
-            lifted?;
-        }
-        if told.ending().is_none() {
-            let taking = open.take("end", None, Some(&Step::End { ending })).await?;
-            open.after(taking, None);
-        }
-        open.session()?.unlock().await?;
         Ok(())
     }
 }
 
-pub(super) const PROOF: &str =
-    "counts and digests of all tables were read back and equal the archive's index";
-
-pub(super) fn restored(note: &ArchiveNote, archive: &Archive) -> Restored {
-    Restored {
-        archive: ArchiveReport {
-            name: note.name.clone(),
-            identity: note.identity.clone(),
-            store: note.store.clone(),
-            bytes: Some(archive.bytes()),
-            tables: archive.index().tables.len() as u64,
-            rows: archive.index().rows(),
-            duration_ms: 0,
-        },
-        replaced: None,
-        unarchived: Vec::new(),
-    }
-}
+const PROOF: &str = "counts and digests of all tables were read back and equal the archive's index";

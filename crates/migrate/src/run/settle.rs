@@ -39,6 +39,7 @@ impl Runner {
         let run = open.run.clone();
         let committed = open.session()?.committed(&run).await?;
         match verdict(&told, &committed) {
+            Verdict::Finish(ending) => self.close(open, report, &told, ending, recovery).await,
             Verdict::Done => self.close(open, report, &told, Ending::Done, recovery).await,
             Verdict::NothingChanged => self.close(open, report, &told, Ending::NothingChanged, recovery).await,
             Verdict::PutBack(archive) => {
@@ -65,7 +66,7 @@ impl Runner {
         recovery: bool,
     ) -> Result<()> {
         // Where the swap itself publishes the journal's end, an open journal says that there was no swap.
-        if engine::swap_publishes(self.database.engine()) && !(recovery && self.settings.yes) {
+        if engine::swap_is_one_step(self.database.engine()) && !(recovery && self.settings.yes) {
             return self.close(open, report, told, Ending::NothingChanged, recovery).await;
         }
         self.may_restore(told, archive, recovery)?;
@@ -124,17 +125,27 @@ impl Runner {
         for scratch in told.scratches() {
             backup::restore::discard_scratch(&self.database, scratch).await?;
         }
-        if open.session.is_some() {
-            if let Some(state) = told.fence() {
-                let taking = open.take("lift-fence", None, Some(&Step::LiftFence)).await?;
-                let lifted = open.session()?.lift_fence(state).await.map_err(Error::from);
-                open.after(taking, lifted.as_ref().err());
-                lifted?;
-            }
+        self.end(open, told, ending).await?;
+        self.closed(open, report, ending, recovery).await
+    }
+
+    /// What an exchange has published already is not written again.
+    pub(super) async fn end(&self, open: &mut Open<'_>, told: &Told, ending: Ending) -> Result<()> {
+        if open.session.is_none() {
+            return Ok(());
+        }
+        let ended = open.told()?.ending().is_some();
+        if let Some(state) = told.fence() {
+            let taking = open.take("lift-fence", None, Some(&Step::LiftFence).filter(|_| !ended)).await?;
+            let lifted = open.session()?.lift_fence(state).await.map_err(Error::from);
+            open.after(taking, lifted.as_ref().err());
+            lifted?;
+        }
+        if !ended {
             let taking = open.take("end", None, Some(&Step::End { ending })).await?;
             open.after(taking, None);
         }
-        self.closed(open, report, ending, recovery).await
+        Ok(())
     }
 
     async fn closed(

@@ -1,6 +1,7 @@
 //! Runs against real databases.
 
 mod sandbox;
+mod several;
 mod single;
 
 pub(crate) use sandbox::Sandbox;
