@@ -1,0 +1,120 @@
+use std::collections::HashMap;
+
+use super::reader::Reader;
+use super::sql::{OURS, get};
+use crate::{Column, Generated, Result};
+
+fn query(reader: &Reader<'_>) -> String {
+    let compression = reader.since(14, "a.attcompression::text", "''");
+    format!(
+        "SELECT a.attrelid, a.attnum::int4 AS number, a.attname::text AS name,
+            format_type(a.atttypid, a.atttypmod) AS data_type, a.attnotnull, a.atttypid,
+            CASE WHEN a.attcollation <> t.typcollation
+                THEN quote_ident(cn.nspname) || '.' || quote_ident(co.collname) END AS collation,
+            d.oid AS default_oid, pg_get_expr(d.adbin, d.adrelid) AS expression,
+            a.attgenerated::text AS generated, a.attidentity::text AS identity,
+            a.attstorage::text AS storage, t.typstorage::text AS type_storage, {compression} AS compression,
+            coalesce(a.attstattarget, -1)::int4 AS target, coalesce(a.attoptions, '{{}}') AS options,
+            a.attislocal
+         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+            JOIN pg_type t ON t.oid = a.atttypid
+            LEFT JOIN pg_collation co ON co.oid = a.attcollation
+            LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+            LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'c') AND {OURS}
+         ORDER BY a.attrelid, a.attnum"
+    )
+}
+
+/// One column as the catalogs have it.
+#[derive(Clone, Debug)]
+pub(super) struct ColumnRow {
+    pub(super) number: i32,
+    pub(super) name: String,
+    pub(super) data_type: String,
+    pub(super) type_oid: u32,
+    pub(super) not_null: bool,
+    pub(super) collation: Option<String>,
+    pub(super) default_oid: Option<u32>,
+    pub(super) expression: Option<String>,
+    pub(super) generated: String,
+    pub(super) identity: String,
+    pub(super) storage: String,
+    pub(super) type_storage: String,
+    pub(super) compression: String,
+    pub(super) target: i32,
+    pub(super) options: Vec<String>,
+    pub(super) local: bool,
+}
+
+impl ColumnRow {
+    pub(super) fn collate(&self) -> String {
+        self.collation.as_ref().map_or_else(String::new, |collation| format!(" COLLATE {collation}"))
+    }
+
+    fn model(&self) -> Column {
+        let generated = match self.generated.as_str() {
+            "s" => Some(Generated::Stored),
+            "v" => Some(Generated::Virtual),
+            _ => None,
+        };
+        Column {
+            name: self.name.clone(),
+            data_type: self.data_type.clone(),
+            not_null: self.not_null,
+            default: self.expression.clone().filter(|_| generated.is_none()),
+            generated,
+        }
+    }
+}
+
+/// The columns of all tables, views and composite types, by the relation's number.
+#[derive(Debug, Default)]
+pub(super) struct Columns(HashMap<u32, Vec<ColumnRow>>);
+
+impl Columns {
+    pub(super) fn rows(&self, relation: u32) -> &[ColumnRow] {
+        self.0.get(&relation).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn of(&self, relation: u32) -> Vec<Column> {
+        self.rows(relation).iter().map(ColumnRow::model).collect()
+    }
+
+    pub(super) fn name(&self, relation: u32, number: i32) -> Option<&str> {
+        self.rows(relation).iter().find(|column| column.number == number).map(|column| column.name.as_str())
+    }
+
+    /// Takes the options of each column that match out.
+    pub(super) fn retain_options(&mut self, relation: u32, keep: impl Fn(&str) -> bool) {
+        for column in self.0.entry(relation).or_default() {
+            column.options.retain(|option| keep(option));
+        }
+    }
+}
+
+pub(super) async fn read(reader: &Reader<'_>) -> Result<Columns> {
+    let mut columns = Columns::default();
+    for row in reader.rows("columns", &query(reader)).await? {
+        let column = ColumnRow {
+            number: get(&row, "number")?,
+            name: get(&row, "name")?,
+            data_type: get(&row, "data_type")?,
+            type_oid: get(&row, "atttypid")?,
+            not_null: get(&row, "attnotnull")?,
+            collation: get(&row, "collation")?,
+            default_oid: get(&row, "default_oid")?,
+            expression: get(&row, "expression")?,
+            generated: get(&row, "generated")?,
+            identity: get(&row, "identity")?,
+            storage: get(&row, "storage")?,
+            type_storage: get(&row, "type_storage")?,
+            compression: get(&row, "compression")?,
+            target: get(&row, "target")?,
+            options: get(&row, "options")?,
+            local: get(&row, "attislocal")?,
+        };
+        columns.0.entry(get(&row, "attrelid")?).or_default().push(column);
+    }
+    Ok(columns)
+}

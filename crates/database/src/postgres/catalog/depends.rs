@@ -1,0 +1,62 @@
+use super::reader::{Reader, class};
+use super::sql::get;
+use crate::{Kind, Result};
+
+/// `P` and `S` tie partitions to their parents, which attaching does again; `x` is refused elsewhere.
+const QUERY: &str = "
+    SELECT classid, objid, refclassid, refobjid, deptype::text AS type FROM pg_depend
+    WHERE deptype IN ('n', 'a', 'i') AND refobjid >= 16384 AND objid >= 16384
+    UNION SELECT d.classid, d.objid, d.refclassid, d.refobjid, d.deptype::text FROM pg_depend d
+    WHERE d.deptype = 'n' AND d.refclassid = 'pg_extension'::regclass";
+
+const CLONES: &str = "
+    SELECT t.oid, p.oid AS parent FROM pg_trigger t JOIN pg_trigger p ON p.oid = t.tgparentid
+    WHERE NOT t.tgisinternal";
+
+pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
+    for row in reader.rows("dependencies", QUERY).await? {
+        let (from, to): ((u32, u32), (u32, u32)) = (
+            (get(&row, "classid")?, get(&row, "objid")?),
+            (get(&row, "refclassid")?, get(&row, "refobjid")?),
+        );
+        let (Some(one), Some(other)) = (reader.find(from), reader.find(to)) else { continue };
+        let automatic = get::<String>(&row, "type")? == "a";
+        // A sequence that goes with its column, a partition that goes with its parent: ties that are made later.
+        let kind = reader.nodes[one].object.id.kind;
+        let tied = automatic
+            && from.0 == class::CLASS
+            && to.0 == class::CLASS
+            && matches!(kind, Kind::Sequence | Kind::Table);
+        if one != other && !tied {
+            reader.nodes[one].needs.insert(other);
+        }
+    }
+    for (place, parent) in std::mem::take(&mut reader.attach) {
+        let parent = reader.find((class::CLASS, parent));
+        reader.nodes[place].needs.extend(parent);
+    }
+    // A trigger's state on a partition is set after the parent's has made it there, and after partitions are attached.
+    let clones = std::mem::take(&mut reader.clones);
+    if !clones.is_empty() {
+        let rows = reader.rows("triggers of partitions", CLONES).await?;
+        let mut parents = std::collections::HashMap::new();
+        for row in &rows {
+            parents.insert(get::<u32>(row, "oid")?, get::<u32>(row, "parent")?);
+        }
+        for (place, oid) in clones {
+            let mut above = parents.get(&oid);
+            while let Some(parent) = above {
+                let found = reader.places.get(&(class::TRIGGER, *parent)).copied();
+                reader.nodes[place].needs.extend(found);
+                above = parents.get(parent);
+            }
+        }
+    }
+    let namespaces = &reader.namespaces;
+    for (place, node) in reader.nodes.iter_mut().enumerate() {
+        let namespace = namespaces.get(&node.object.id.namespace).copied();
+        node.needs.extend(namespace.filter(|namespace| *namespace != place));
+        node.needs.remove(&place);
+    }
+    Ok(())
+}

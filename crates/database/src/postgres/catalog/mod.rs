@@ -1,0 +1,83 @@
+//! Reading all objects of a database from its catalogs.
+//!
+//! One file for each kind of object, with its query beside it; each kind takes one query, however many
+//! objects there are. What no file knows, [`unknown`] finds and names.
+
+mod aggregates;
+mod columns;
+mod comments;
+mod constraints;
+mod depends;
+mod domains;
+mod extensions;
+mod functions;
+mod indexes;
+mod large_objects;
+mod namespaces;
+mod order;
+mod policies;
+mod privileges;
+mod reader;
+mod repair;
+mod rules;
+mod sequences;
+mod sql;
+mod statistics;
+mod tables;
+mod triggers;
+mod types;
+mod unknown;
+mod views;
+
+#[cfg(test)]
+mod tests;
+
+use tokio_postgres::Client;
+
+use self::reader::Reader;
+use crate::{Result, Schema};
+
+/// Reads all objects of the database that the client is on, in the caller's transaction if there is one.
+///
+/// Schema `dbm` is left out: it is the run's own. What cannot be carried is in [`Schema::refused`].
+///
+/// # Errors
+/// What the server says; [`crate::ErrorKind::Internal`] where the catalogs are not what their documentation says.
+pub async fn read(client: &Client) -> Result<Schema> {
+    let before = sql::settle(client).await?;
+    let schema = read_settled(client).await;
+    let after = sql::unsettle(client, &before).await;
+    let schema = schema?;
+    after?;
+    Ok(schema)
+}
+
+async fn read_settled(client: &Client) -> Result<Schema> {
+    let mut reader = Reader::new(client).await?;
+    namespaces::read(&mut reader).await?;
+    extensions::read(&mut reader).await?;
+    types::read(&mut reader).await?;
+    let mut columns = columns::read(&reader).await?;
+    let sequences = sequences::rows(&reader).await?;
+    types::read_composite(&mut reader, &columns).await?;
+    domains::read(&mut reader).await?;
+    functions::read(&mut reader).await?;
+    aggregates::read(&mut reader).await?;
+    let checks = constraints::checks(&reader).await?;
+    tables::read(&mut reader, &mut columns, &sequences, checks).await?;
+    sequences::add(&mut reader, &columns, sequences);
+    views::read(&mut reader, &columns).await?;
+    extensions::read_tables(&mut reader, &columns).await?;
+    constraints::read(&mut reader).await?;
+    indexes::read(&mut reader).await?;
+    triggers::read(&mut reader).await?;
+    rules::read(&mut reader).await?;
+    policies::read(&mut reader).await?;
+    statistics::read(&mut reader).await?;
+    large_objects::read(&mut reader).await?;
+    depends::read(&mut reader).await?;
+    comments::read(&mut reader, &columns).await?;
+    privileges::read(&mut reader, &columns).await?;
+    unknown::read(&mut reader).await?;
+    Ok(order::finish(reader))
+}

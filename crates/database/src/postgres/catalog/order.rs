@@ -1,0 +1,132 @@
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+
+use super::reader::{Node, Pieces, Reader, Text};
+use super::repair::{edges, repair};
+use crate::{Kind, Object, ObjectId, Schema, Section};
+
+/// The schema of what was read: circles undone, definitions put together, everything in order.
+pub(super) fn finish(mut reader: Reader<'_>) -> Schema {
+    repair(&mut reader);
+    refresh_order(&mut reader);
+    reader.refused.sort();
+    reader.refused.dedup();
+    reader.left_out.sort();
+    let Reader { mut nodes, refused, left_out, .. } = reader;
+    let edges = edges(&nodes);
+    for place in 0..nodes.len() {
+        put_together(&mut nodes, place);
+    }
+    let order = order(&nodes, &edges);
+    let ids: Vec<ObjectId> = nodes.iter().map(|node| node.object.id.clone()).collect();
+    let mut taken: Vec<Option<Object>> = nodes.into_iter().map(|node| Some(node.object)).collect();
+    let objects = order
+        .into_iter()
+        .filter_map(|place| {
+            let mut object = taken[place].take()?;
+            object.depends_on = edges[place].iter().map(|need| ids[*need].clone()).collect();
+            object.depends_on.sort();
+            Some(object)
+        })
+        .collect();
+    Schema { objects, refused, left_out }
+}
+
+/// Writes the definition from its pieces; the comments of parts go to the whole.
+fn put_together(nodes: &mut [Node], place: usize) {
+    if let Some(whole) = nodes[place].part_of {
+        let comments = std::mem::take(&mut nodes[place].object.comments);
+        nodes[whole].object.comments.extend(comments);
+    }
+    let Text::Pieces(Pieces { head, entries, list, tail }) = &nodes[place].text else { return };
+    let written: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| {
+            let part = entry.part.as_ref().filter(|(part, _)| nodes[*part].part_of.is_some());
+            let text = format!("{}{}{}", entry.before, part.map_or("", |(_, text)| text), entry.after);
+            Some(text).filter(|text| !text.is_empty())
+        })
+        .collect();
+    let typed = head.contains(" OF ") && written.is_empty();
+    let middle = match (list, written.is_empty()) {
+        (true, true) if typed => String::new(),
+        (true, true) => " ()".to_owned(),
+        (true, false) => format!(" (\n    {}\n)", written.join(",\n    ")),
+        (false, _) => written.concat(),
+    };
+    nodes[place].object.definition = format!("{head}{middle}{tail}");
+}
+
+/// By section, then after what is needed, otherwise by identity.
+fn order(nodes: &[Node], edges: &[BTreeSet<usize>]) -> Vec<usize> {
+    let mut order = Vec::new();
+    for section in [Section::PreData, Section::Data, Section::PostData, Section::Final] {
+        let inside = |place: usize| nodes[place].object.section == section && nodes[place].part_of.is_none();
+        let mut waits: HashMap<usize, usize> = HashMap::new();
+        let mut users: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut ready = BinaryHeap::new();
+        for place in (0..nodes.len()).filter(|place| inside(*place)) {
+            let needs: Vec<usize> = edges[place].iter().copied().filter(|need| inside(*need)).collect();
+            if needs.is_empty() {
+                ready.push(Reverse((&nodes[place].object.id, place)));
+            }
+            waits.insert(place, needs.len());
+            needs.into_iter().for_each(|need| users.entry(need).or_default().push(place));
+        }
+        while let Some(Reverse((_, place))) = ready.pop() {
+            waits.remove(&place);
+            order.push(place);
+            for user in users.remove(&place).unwrap_or_default() {
+                let Some(count) = waits.get_mut(&user) else { continue };
+                *count -= 1;
+                if *count == 0 {
+                    ready.push(Reverse((&nodes[user].object.id, user)));
+                }
+            }
+        }
+        // What is left is in a circle and refused; it is in the schema all the same.
+        let mut rest: Vec<usize> = waits.into_keys().collect();
+        rest.sort_by_key(|place| &nodes[*place].object.id);
+        order.extend(rest);
+    }
+    order
+}
+
+/// A materialized view is filled after those that it reads, also through views and functions.
+fn refresh_order(reader: &mut Reader<'_>) {
+    let edges = edges(&reader.nodes);
+    let mut refresh: HashMap<usize, usize> = HashMap::new();
+    for (place, node) in reader.nodes.iter().enumerate() {
+        if node.object.id.kind == Kind::Refresh {
+            let view =
+                node.needs.iter().find(|need| reader.nodes[**need].object.id.kind == Kind::MaterializedView);
+            refresh.extend(view.map(|view| (*view, place)));
+        }
+    }
+    let mut bodies: HashMap<&ObjectId, usize> = HashMap::new();
+    for (place, node) in reader.nodes.iter().enumerate() {
+        if node.object.id.kind == Kind::ViewBody {
+            bodies.insert(&node.object.id, place);
+        }
+    }
+    let mut after = Vec::new();
+    for (&view, &place) in &refresh {
+        let mut seen = BTreeSet::from([view]);
+        let mut queue = vec![view];
+        while let Some(next) = queue.pop() {
+            let own = &reader.nodes[next].object.id;
+            let body = (own.kind == Kind::View).then(|| ObjectId { kind: Kind::ViewBody, ..own.clone() });
+            let body = body.and_then(|body| bodies.get(&body).copied());
+            for need in edges[next].iter().copied().chain(body) {
+                if seen.insert(need) {
+                    queue.push(need);
+                }
+            }
+        }
+        seen.remove(&view);
+        after.push((place, seen.iter().filter_map(|need| refresh.get(need).copied()).collect::<Vec<_>>()));
+    }
+    for (place, needs) in after {
+        reader.nodes[place].needs.extend(needs.into_iter().filter(|need| *need != place));
+    }
+}

@@ -1,0 +1,223 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::columns::Columns;
+use super::reader::{Node, Reader, class, id};
+use super::sql::{get, ident};
+use crate::{Kind, Result, Section};
+
+/// Each privilege that an object has (`here`) or would have if nobody had granted or revoked any.
+const QUERY: &str = "
+    WITH holders AS (
+        SELECT 'pg_class'::regclass::oid AS class, oid, 0 AS number, relacl AS acl,
+            acldefault(CASE relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r'::\"char\" END, relowner) AS born,
+            relowner AS owner,
+            CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || oid::regclass AS target
+        FROM pg_class WHERE relacl IS NOT NULL
+        UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum, a.attacl, '{}', c.relowner,
+            'TABLE ' || c.oid::regclass
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
+        UNION ALL SELECT 'pg_proc'::regclass, oid, 0, proacl, acldefault('f', proowner), proowner,
+            'FUNCTION ' || oid::regprocedure FROM pg_proc WHERE proacl IS NOT NULL
+        UNION ALL SELECT 'pg_type'::regclass, oid, 0, typacl, acldefault('T', typowner), typowner,
+            'TYPE ' || format_type(oid, NULL) FROM pg_type WHERE typacl IS NOT NULL
+        UNION ALL SELECT 'pg_language'::regclass, oid, 0, lanacl, acldefault('l', lanowner), lanowner,
+            'LANGUAGE ' || quote_ident(lanname) FROM pg_language WHERE lanacl IS NOT NULL
+        UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, nspacl, acldefault('n', nspowner), nspowner,
+            'SCHEMA ' || quote_ident(nspname) FROM pg_namespace WHERE nspacl IS NOT NULL AND nspname <> 'public'
+        UNION ALL SELECT 'pg_largeobject'::regclass, oid, 0, lomacl, acldefault('L', lomowner), lomowner,
+            'LARGE OBJECT ' || oid FROM pg_largeobject_metadata WHERE lomacl IS NOT NULL
+        UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, coalesce(nspacl, acldefault('n', nspowner)),
+            acldefault('n', nspowner) || makeaclitem(0, nspowner, 'USAGE', false), nspowner, 'SCHEMA public'
+        FROM pg_namespace WHERE nspname = 'public'
+    ), both AS (
+        SELECT h.class, h.oid, h.number, h.owner, h.target, true AS here, g.*
+        FROM holders h, aclexplode(h.acl) g
+        UNION ALL SELECT h.class, h.oid, h.number, h.owner, h.target, false, g.*
+        FROM holders h LEFT JOIN pg_init_privs i ON i.classoid = h.class AND i.objoid = h.oid
+            AND i.objsubid = h.number AND h.target <> 'SCHEMA public',
+            aclexplode(coalesce(i.initprivs, h.born)) g
+    )
+    SELECT class, oid, number::int4, owner = grantor AS by_owner, target, here, privilege_type AS privilege,
+        is_grantable AS grantable, pg_get_userbyid(grantor)::text AS grantor,
+        CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee)::text END AS grantee
+    FROM both";
+
+const DEFAULTS: &str = "
+    WITH holders AS (
+        SELECT d.oid, d.defaclrole AS owner, d.defaclnamespace AS namespace, d.defaclobjtype AS type,
+            d.defaclacl AS acl, CASE WHEN d.defaclnamespace <> 0 THEN '{}' ELSE
+            acldefault(CASE WHEN d.defaclobjtype = 'S' THEN 's'::\"char\" ELSE d.defaclobjtype END, d.defaclrole)
+            END AS born
+        FROM pg_default_acl d
+    ), both AS (
+        SELECT h.oid, true AS here, g.* FROM holders h, aclexplode(h.acl) g
+        UNION ALL SELECT h.oid, false, g.* FROM holders h, aclexplode(h.born) g
+    )
+    SELECT h.oid, pg_get_userbyid(h.owner)::text AS owner, n.nspname::text AS namespace, h.type::text AS type, b.here,
+        b.privilege_type AS privilege, b.is_grantable AS grantable,
+        CASE WHEN b.grantee <> 0 THEN pg_get_userbyid(b.grantee)::text END AS grantee
+    FROM holders h JOIN both b ON b.oid = h.oid LEFT JOIN pg_namespace n ON n.oid = h.namespace
+    WHERE n.nspname IS DISTINCT FROM 'dbm'";
+
+/// Privileges of one object or column: who was given what by whom.
+#[derive(Default)]
+struct Privileges {
+    target: String,
+    here: BTreeSet<Grant>,
+    born: BTreeSet<Grant>,
+}
+
+/// One privilege. Those that the owner gave come first: others can only hand on what they were given.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Grant {
+    /// `None` where the owner gave it.
+    grantor: Option<String>,
+    /// `None` is everybody.
+    grantee: Option<String>,
+    privilege: String,
+    grantable: bool,
+}
+
+pub(super) async fn read(reader: &mut Reader<'_>, columns: &Columns) -> Result<()> {
+    let mut all: BTreeMap<(u32, u32, i32), Privileges> = BTreeMap::new();
+    for row in reader.rows("privileges", QUERY).await? {
+        let key = (get(&row, "class")?, get(&row, "oid")?, get(&row, "number")?);
+        let entry = all.entry(key).or_default();
+        entry.target = get(&row, "target")?;
+        let by_owner: bool = get(&row, "by_owner")?;
+        let grant = Grant {
+            grantor: Some(get::<String>(&row, "grantor")?).filter(|_| !by_owner),
+            grantee: get(&row, "grantee")?,
+            privilege: get(&row, "privilege")?,
+            grantable: get(&row, "grantable")?,
+        };
+        if get(&row, "here")? { &mut entry.here } else { &mut entry.born }.insert(grant);
+    }
+    let built_in = system(reader, &all);
+    for ((class, oid, number), privileges) in all {
+        let own = reader.places.get(&(class, oid)).copied();
+        let place = own.or_else(|| reader.find((class, oid))).or(built_in);
+        let Some(place) = place else { continue };
+        let target =
+            if own.is_some() { reader.nodes[place].grant_on.clone() } else { privileges.target.clone() };
+        let column = if number == 0 { None } else { columns.name(oid, number).map(ident) };
+        if number != 0 && column.is_none() {
+            continue;
+        }
+        let mut list = statements("", &format!("ON {target}"), column.as_deref(), &privileges);
+        if class == class::NAMESPACE && privileges.target == "SCHEMA public" && reader.version < 150_000 {
+            list = always(&privileges);
+        }
+        reader.nodes[place].object.privileges.extend(list);
+    }
+    defaults(reader).await
+}
+
+/// Where privileges of what comes with the server stand, if any of them was changed: at namespace `pg_catalog`.
+fn system(reader: &mut Reader<'_>, all: &BTreeMap<(u32, u32, i32), Privileges>) -> Option<usize> {
+    let changed = all.iter().any(|((class, oid, _), privileges)| {
+        privileges.here != privileges.born
+            && reader.find((*class, *oid)).is_none()
+            && *oid < super::sql::FIRST_OID
+    });
+    changed.then(|| {
+        let node = Node::new(
+            id(Kind::Namespace, "", "", "pg_catalog"),
+            Section::PreData,
+            String::new(),
+            String::new(),
+        );
+        reader.add((class::NONE, 0), node)
+    })
+}
+
+/// `public` of a server before 15, which a newer one makes with fewer privileges.
+fn always(privileges: &Privileges) -> Vec<String> {
+    let mut list = vec!["REVOKE ALL ON SCHEMA \"public\" FROM PUBLIC;\n".to_owned()];
+    let here = privileges.here.clone();
+    let mut born = privileges.born.clone();
+    born.retain(|grant| grant.grantee.is_some());
+    let rest = Privileges { target: String::new(), here, born };
+    list.extend(statements("", "ON SCHEMA \"public\"", None, &rest));
+    list
+}
+
+/// What leads from the privileges that it is born with to those that it has.
+fn statements(before: &str, on: &str, column: Option<&str>, privileges: &Privileges) -> Vec<String> {
+    let name = |grantee: &Option<String>| grantee.as_deref().map_or_else(|| "PUBLIC".to_owned(), ident);
+    let column = column.map_or_else(String::new, |column| format!(" ({column})"));
+    let list = |grants: &[&Grant]| {
+        let words: Vec<String> = grants.iter().map(|grant| format!("{}{column}", grant.privilege)).collect();
+        words.join(", ")
+    };
+    let mut text = Vec::new();
+    let grantees: BTreeSet<&Option<String>> = privileges.born.iter().map(|grant| &grant.grantee).collect();
+    for grantee in grantees {
+        let born: Vec<&Grant> = privileges.born.iter().filter(|grant| grant.grantee == *grantee).collect();
+        let kept = |grant: &&Grant| {
+            privileges.here.iter().any(|here| {
+                here.grantee == grant.grantee
+                    && here.privilege == grant.privilege
+                    && here.grantor == grant.grantor
+            })
+        };
+        let lost: Vec<&Grant> = born.iter().copied().filter(|grant| !kept(grant)).collect();
+        if lost.len() == born.len() {
+            text.push(format!("{before}REVOKE ALL {on} FROM {};\n", name(grantee)));
+        } else if !lost.is_empty() {
+            text.push(format!("{before}REVOKE {} {on} FROM {};\n", list(&lost), name(grantee)));
+        }
+    }
+    let mut given: BTreeMap<(&Option<String>, &Option<String>, bool), Vec<&Grant>> = BTreeMap::new();
+    for grant in privileges.here.difference(&privileges.born) {
+        given.entry((&grant.grantor, &grant.grantee, grant.grantable)).or_default().push(grant);
+    }
+    for ((grantor, grantee, grantable), grants) in given {
+        let option = if grantable { " WITH GRANT OPTION" } else { "" };
+        let grant = format!("{before}GRANT {} {on} TO {}{option};\n", list(&grants), name(grantee));
+        text.push(match grantor {
+            Some(grantor) => format!("SET ROLE {};\n{grant}RESET ROLE;\n", ident(grantor)),
+            None => grant,
+        });
+    }
+    text
+}
+
+async fn defaults(reader: &mut Reader<'_>) -> Result<()> {
+    let mut all: BTreeMap<(String, Option<String>, String), Privileges> = BTreeMap::new();
+    for row in reader.rows("default privileges", DEFAULTS).await? {
+        let key = (get(&row, "owner")?, get(&row, "namespace")?, get(&row, "type")?);
+        let entry = all.entry(key).or_default();
+        let grant = Grant {
+            grantor: None,
+            grantee: get(&row, "grantee")?,
+            privilege: get(&row, "privilege")?,
+            grantable: get(&row, "grantable")?,
+        };
+        if get(&row, "here")? { &mut entry.here } else { &mut entry.born }.insert(grant);
+    }
+    for ((owner, namespace, kind), privileges) in all {
+        let word = match kind.as_str() {
+            "r" => "TABLES",
+            "S" => "SEQUENCES",
+            "f" => "FUNCTIONS",
+            "T" => "TYPES",
+            "n" => "SCHEMAS",
+            "L" => "LARGE OBJECTS",
+            _ => {
+                reader
+                    .refuse(format!("default privileges of {owner}"), "they are on a kind that is not known");
+                continue;
+            }
+        };
+        let place = namespace.as_ref().map_or_else(String::new, |name| format!(" IN SCHEMA {}", ident(name)));
+        let before = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {}{place} ", ident(&owner));
+        let text = statements(&before, &format!("ON {word}"), None, &privileges).concat();
+        let namespace = namespace.unwrap_or_default();
+        let needs = reader.namespaces.get(&namespace).copied();
+        let own = id(Kind::DefaultPrivileges, &namespace, &owner, &word.to_lowercase());
+        let node = Node::new(own, Section::Final, String::new(), text).needing(needs);
+        reader.add((class::NONE, 0), node);
+    }
+    Ok(())
+}

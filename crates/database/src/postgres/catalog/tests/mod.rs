@@ -1,0 +1,1 @@
+//! Round trips through psql, judged by pg_dump.
