@@ -7,7 +7,7 @@ use super::{Connection, Server, Session};
 use crate::{Engine, Error, ErrorKind, Lock, Result, SessionId, quote};
 
 /// The run's lock, `dbm lock` as a number. Advisory locks are per database, so it needs no name in it.
-const KEY: i64 = i64::from_be_bytes(*b"dbm lock");
+pub(super) const KEY: i64 = i64::from_be_bytes(*b"dbm lock");
 
 /// How long a session that was told to end may take for it.
 const END: Duration = Duration::from_secs(60);

@@ -214,13 +214,12 @@ impl Statements for Session {
     }
 
     async fn check_deferred(&mut self) -> Result<()> {
-        self.batch("SET CONSTRAINTS ALL IMMEDIATE", "").await?;
         // What is deferred from its start on is to be so again for the next file.
-        let sql =
-            "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')
+        let sql = "SET CONSTRAINTS ALL IMMEDIATE;
+                   SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')
                      FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace
                     WHERE c.condeferred";
-        match first(self.rows(sql, "cannot read the deferred constraints").await?) {
+        match first(self.rows(sql, "").await?) {
             Some(names) => self.batch(&format!("SET CONSTRAINTS {names} DEFERRED"), "").await,
             None => Ok(()),
         }

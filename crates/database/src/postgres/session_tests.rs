@@ -214,6 +214,38 @@ async fn a_session_that_its_client_left_behind_is_found_and_ended() {
 }
 
 #[tokio::test]
+async fn the_session_of_a_killed_client_goes_on_until_it_is_ended() {
+    let server = fresh().await;
+    let mut ours = server.session().await.unwrap();
+    let settings = server.settings();
+    let mut psql = std::process::Command::new("psql");
+    psql.env("PGHOST", &settings.hosts[0].name).env("PGPORT", settings.hosts[0].port.to_string());
+    psql.env("PGUSER", settings.user.as_deref().unwrap()).env("PGDATABASE", server.database());
+    if let Some(password) = &settings.password {
+        psql.env("PGPASSWORD", secrecy::ExposeSecret::expose_secret(password));
+    }
+    psql.args([
+        "-Xq",
+        "-c",
+        &format!("SELECT pg_advisory_lock({})", super::lock::KEY),
+        "-c",
+        "SELECT pg_sleep(600)",
+    ]);
+    let mut psql = psql.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(600)' AND datname = current_database()";
+    while one(&mut ours, busy).await != "1" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    psql.kill().unwrap();
+    psql.wait().unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!ours.try_lock().await.unwrap(), "the dead client's session holds the lock");
+    let orphan = ours.lock_holder().await.unwrap().unwrap();
+    assert!(ours.end_session(&orphan).await.unwrap());
+    assert!(ours.try_lock().await.unwrap());
+}
+
+#[tokio::test]
 async fn a_running_statement_is_cancelled_from_outside() {
     let mut session = fresh().await.session().await.unwrap();
     let canceller = session.canceller();

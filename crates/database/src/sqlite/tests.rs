@@ -297,3 +297,42 @@ async fn a_running_statement_is_cancelled_from_outside() {
     asking.abort();
     session.execute("SELECT 1").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_copy_under_a_busy_writer_is_of_one_moment() {
+    for wal in [false, true] {
+        let (folder, file) = make();
+        let mut session = filled(&file).await;
+        if wal {
+            session.execute("PRAGMA journal_mode = WAL").await.unwrap();
+        }
+        let sums = "CREATE TABLE account (id INTEGER PRIMARY KEY, money INTEGER, filler TEXT);
+                    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+                    INSERT INTO account SELECT i, 10, hex(zeroblob(200)) FROM n;";
+        session.execute(sums).await.unwrap();
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (path, stopped) = (file.path().to_owned(), std::sync::Arc::clone(&stop));
+        let writer = std::thread::spawn(move || {
+            let writer = Connection::open(path).unwrap();
+            writer.busy_timeout(Duration::from_secs(10)).unwrap();
+            let mut count = 0;
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                let moved = "BEGIN IMMEDIATE; UPDATE account SET money = money - 1 WHERE id % 97 = 1;
+                             UPDATE account SET money = money + 1 WHERE id % 97 = 2; COMMIT";
+                writer.execute_batch(moved).unwrap();
+                count += 1;
+            }
+            count
+        });
+        for copy in 0..5 {
+            let to = folder.path().join(format!("copy{copy}"));
+            file.copy_to(&to, CopyOptions::default()).await.unwrap();
+            let copied = Connection::open(&to).unwrap();
+            let sum: i64 = copied.query_row("SELECT sum(money) FROM account", [], |row| row.get(0)).unwrap();
+            let whole: String = copied.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+            assert_eq!((sum, whole.as_str()), (200_000, "ok"), "wal: {wal}");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(writer.join().unwrap() > 0);
+    }
+}
