@@ -1,6 +1,8 @@
 //! The command line of dbm: arguments, configuration, progress, output and the audit log.
 //!
 //! It decides nothing about databases: it asks the crates to its left and shows what they answer.
+//!
+//! The shape of `--json` and of the log, and the exit codes, are in this crate's README.md.
 
 mod arguments;
 mod ask;
