@@ -9,5 +9,6 @@ pub mod progress;
 pub mod restore;
 mod sqlite;
 pub mod store;
+pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

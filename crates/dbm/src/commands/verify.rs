@@ -1,7 +1,7 @@
 use backup::archive::Archive;
-use backup::restore::{self, RestoreOptions};
-use backup::store::{Sidecar, Store};
-use chrono::Utc;
+use backup::restore::RestoreOptions;
+use backup::store::Store;
+use backup::verify;
 use clap::Args;
 use database::Database;
 use helpers::naming::BackupName;
@@ -78,24 +78,17 @@ impl Verify {
     }
 
     async fn check(&self, context: &Context, store: &dyn Store, name: &BackupName) -> Result<Archive> {
-        let archive = Archive::open(store.source(name).await?).await?;
         let progress = Shown::new(&context.output);
-        archive.verify_all(&*progress, &context.cancel).await?;
-        let mut sidecar = store.read_sidecar(name).await?.unwrap_or_else(|| Sidecar::of(&archive));
-        sidecar.last_verified = Some(Utc::now());
-        if self.deep {
-            let database = Database::new(context.url()?)?;
-            let options = RestoreOptions {
-                jobs: context.jobs()?,
-                cancel: context.cancel.clone(),
-                ..RestoreOptions::default()
-            };
-            restore::prove(&archive, &database, &options, &*progress).await?;
-            sidecar.last_proven = Some(Utc::now());
-        }
-        if let Err(error) = store.write_sidecar(name, &sidecar).await {
+        let database = if self.deep { Some(Database::new(context.url()?)?) } else { None };
+        let options = RestoreOptions {
+            jobs: context.jobs()?,
+            cancel: context.cancel.clone(),
+            ..RestoreOptions::default()
+        };
+        let verified = verify::verify(store, name, database.as_ref(), &options, &*progress).await?;
+        if let Some(error) = verified.not_noted {
             context.output.warn(&format!("that it was checked could not be noted beside it: {error}"));
         }
-        Ok(archive)
+        Ok(verified.archive)
     }
 }
