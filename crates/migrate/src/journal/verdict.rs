@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(migrate(&[true], &[Step::BackUp], &[]), Verdict::NothingChanged);
         assert_eq!(migrate(&[true], &[backed_up.clone(), apply(1)], &[]), Verdict::NothingChanged);
         assert_eq!(migrate(&[true], &[backed_up.clone(), apply(1)], &[1]), Verdict::Done);
-        assert_eq!(migrate(&[false], &[backed_up.clone()], &[]), Verdict::NothingChanged);
+        assert_eq!(migrate(&[false], std::slice::from_ref(&backed_up), &[]), Verdict::NothingChanged);
         assert_eq!(migrate(&[false], &[backed_up.clone(), apply(1)], &[]), put_back);
         assert_eq!(migrate(&[true, true], &[backed_up.clone(), apply(1)], &[1]), put_back);
         assert_eq!(migrate(&[true, true], &[backed_up.clone(), apply(1), apply(2)], &[1, 2]), Verdict::Done);

