@@ -146,6 +146,8 @@ impl Error {
             Io::PermissionDenied | Io::ReadOnlyFilesystem => {
                 Self::new(kind, what).with_hint("check who may write to the folder and to the file")
             }
+            Io::NotADirectory | Io::AlreadyExists if kind == ErrorKind::Store => Self::new(kind, what)
+                .with_hint("the store has to be a folder: name another with `--store FOLDER`"),
             _ => Self::new(kind, what),
         }
         .with_source(cause)

@@ -78,13 +78,13 @@ impl Verify {
     }
 
     async fn check(&self, context: &Context, store: &dyn Store, name: &BackupName) -> Result<Archive> {
-        let progress = Shown::new(&context.output);
         let database = if self.deep { Some(Database::new(context.url()?)?) } else { None };
         let options = RestoreOptions {
             jobs: context.jobs()?,
             cancel: context.cancel.clone(),
             ..RestoreOptions::default()
         };
+        let progress = Shown::new(&context.output);
         let verified = verify::verify(store, name, database.as_ref(), &options, &*progress).await?;
         if let Some(error) = verified.not_noted {
             context.output.warn(&format!("that it was checked could not be noted beside it: {error}"));

@@ -142,6 +142,7 @@ impl Runner {
         let end = open.entry(&Step::End { ending })?;
         let mut publish = open.entries.clone();
         publish.push(end);
+        open.exchanging = true;
         let swapped = beside.swap(&publish, options.disconnect).await;
         open.after(taking, swapped.as_ref().err());
         let replaced = swapped?;
@@ -175,6 +176,7 @@ impl Runner {
         let restored = open.entry(&Step::Restored { ending })?;
         let mut publish = open.entries.clone();
         publish.push(restored);
+        open.exchanging = true;
         let done =
             restore::in_place(archive, &self.database, &safeguard, &publish, options, &*self.progress).await;
         open.after(taking, done.as_ref().err());
