@@ -69,7 +69,7 @@ pub(super) fn head_length(start: &[u8]) -> Result<u64> {
     }
     check_format(number(&start[16..20]))?;
     let length = number(&start[4..8]);
-    if length < 12 || length > HEAD_LIMIT {
+    if !(12..=HEAD_LIMIT).contains(&length) {
         return Err(no_archive());
     }
     Ok(FRAME_HEADER as u64 + u64::from(length))

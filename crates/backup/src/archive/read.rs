@@ -67,7 +67,8 @@ impl Archive {
             return Err(damaged("its first frame has changed"));
         }
         check_places(&index, head_length, footer.offset)?;
-        if (seek_table as usize - FRAME_HEADER - SEEK_END) / frame::SEEK_ENTRY != index.parts.len() + 3 {
+        let frames = (seek_table - (FRAME_HEADER + SEEK_END) as u64) / frame::SEEK_ENTRY as u64;
+        if frames != index.parts.len() as u64 + 3 {
             return Err(damaged("its seek table does not have an entry for each frame"));
         }
         Ok(Self { source, bytes, head, head_length, footer, index: index.into() })

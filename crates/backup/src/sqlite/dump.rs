@@ -9,7 +9,7 @@ use database::{About, Section};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::check::{self, Contents, blocking};
-use super::scratch::{Scratch, free};
+use super::scratch::Scratch;
 use crate::archive::{ArchiveWriter, Aspect, Grade, PART_BYTES, RawPart, Tail, compress};
 use crate::dump::BackupOptions;
 use crate::progress::Progress;
@@ -38,13 +38,12 @@ pub(crate) async fn prepare(
     let needed = about.bytes;
     let scratch = blocking(move || {
         let scratch = Scratch::new(&path)?;
-        let folder = path.parent().unwrap_or(&path);
-        match free(folder) {
+        match scratch.free() {
             Some(free) if free < needed => Err(Error::new(
                 ErrorKind::NoSpace,
                 format!(
                     "a copy of the database needs {needed} bytes in {}, and {free} are free",
-                    folder.display()
+                    scratch.parent().display()
                 ),
             )
             .with_hint("make room on that disk and try again")),

@@ -19,9 +19,16 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes one in a folder and sweeps what killed backups of the same database have left there.
+    /// Makes one beside a database, or where temporary files go if nothing may be written there, and
+    /// sweeps what killed backups of the same database have left.
     pub(super) fn new(beside: &Path) -> Result<Self> {
+        let temporary = std::env::temp_dir();
         let parent = beside.parent().unwrap_or(Path::new("/"));
+        let denied = rustix::fs::access(parent, rustix::fs::Access::WRITE_OK).is_err();
+        Self::make(if denied { &temporary } else { parent }, beside)
+    }
+
+    fn make(parent: &Path, beside: &Path) -> Result<Self> {
         let name = beside.file_name().unwrap_or_default().to_string_lossy();
         let prefix = format!(".{name}-dbm-scratch-");
         sweep(parent, &prefix);
@@ -38,6 +45,16 @@ impl Scratch {
             .map_err(failed)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|cause| failed(cause.into()))?;
         Ok(Self { folder, _lock: lock })
+    }
+
+    /// The bytes that are free for it.
+    pub(super) fn free(&self) -> Option<u64> {
+        free(self.folder.path())
+    }
+
+    /// The folder that it is in.
+    pub(super) fn parent(&self) -> &Path {
+        self.folder.path().parent().unwrap_or(self.folder.path())
     }
 
     pub(super) fn file(&self) -> PathBuf {

@@ -93,6 +93,7 @@ pub struct Stored {
 
 /// An archive that can be read by ranges, by several readers at once.
 #[async_trait]
+#[expect(clippy::len_without_is_empty, reason = "no one asks whether an archive is empty")]
 pub trait Source: fmt::Debug + Send + Sync {
     /// The file's name, for messages.
     fn describe(&self) -> String;

@@ -148,7 +148,7 @@ impl File {
     /// # Errors
     /// What [`read`] or opening the file gave.
     pub async fn schema(&self) -> Result<Schema> {
-        self.with(|connection| at_one_moment(connection, |connection| read(connection))).await
+        self.with(|connection| at_one_moment(connection, read)).await
     }
 }
 
