@@ -138,13 +138,14 @@ pub(super) fn split(script: &str) -> Result<Vec<Statement<'_>>> {
     let mut pieces = Pieces::new(script);
     let mut lexer = Lexer::new(script);
     let mut phase = Phase::Start;
-    let mut start = None;
-    let mut end = 0;
+    let mut start: Option<usize> = None;
+    // SQLite keeps a comment before the semicolon in a view's text, so it belongs to the statement.
+    let before = |start: usize, terminator: usize| start + script[start..terminator].trim_end().len();
     loop {
         let token = lexer.token().map_err(|unfinished| unfinished.in_script(script))?;
         let Some(token) = token else {
             if let Some(start) = start {
-                pieces.push(start, end, None);
+                pieces.push(start, before(start, script.len()), None);
             }
             return Ok(pieces.statements);
         };
@@ -164,12 +165,11 @@ pub(super) fn split(script: &str) -> Result<Vec<Statement<'_>>> {
         phase = if terminator { Phase::Start } else { phase.then(token.kind, text) };
         if phase == Phase::Start {
             if let Some(start) = start.take() {
-                pieces.push(start, end, None);
+                pieces.push(start, before(start, token.start), None);
             }
             continue;
         }
         start.get_or_insert(token.start);
-        end = token.end;
     }
 }
 

@@ -10,6 +10,9 @@ go
 INSERT INTO q (plain$x) SELECT 6
   / 2
 /
+CREATE VIEW commented AS SELECT 1 /* kept; */ -- kept; too
+;
+CREATE TABLE uncommented (a /* in; */ INT) /* gone; */;
 PRAGMA user_version = 7; PRAGMA user_version;
 CREATE VIRTUAL TABLE f USING fts5(body, tokenize = 'porter'); INSERT INTO f VALUES ('x; y');
-/* a comment that does not end; is one
+CREATE VIEW last_one AS SELECT 2 /* a comment that does not end; is one
