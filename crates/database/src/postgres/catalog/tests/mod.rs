@@ -1,1 +1,114 @@
 //! Round trips through psql, judged by pg_dump.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use tokio_postgres::NoTls;
+
+use super::read;
+use crate::{Kind, Schema, Section};
+
+const OBJECTS: &str = include_str!("objects.sql");
+
+fn server() -> String {
+    std::env::var("DBM_TEST_POSTGRES_URL").expect("DBM_TEST_POSTGRES_URL is missing: run scripts/test")
+}
+
+fn url(database: &str) -> String {
+    let server = server();
+    let (start, _) = server.rsplit_once('/').unwrap();
+    format!("{start}/{database}")
+}
+
+fn run(command: &mut Command, input: &str) -> String {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    let _ = writer.join();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn psql(url: &str, sql: &str) -> String {
+    run(Command::new("psql").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url]), sql)
+}
+
+/// Two fresh databases, named after the test.
+fn databases(test: &str) -> [String; 2] {
+    let roles = ["dbm_test_app", "dbm_test \\!role"].map(|role| {
+        format!("DO $$BEGIN CREATE ROLE \"{role}\"; EXCEPTION WHEN duplicate_object OR unique_violation THEN END$$;\n")
+    });
+    psql(&server(), &roles.concat());
+    ["one", "two"].map(|which| {
+        let name = format!("dbm_catalog_{test}_{which}");
+        psql(&server(), &format!("DROP DATABASE IF EXISTS {name};\nCREATE DATABASE {name} TEMPLATE template0;\n"));
+        url(&name)
+    })
+}
+
+async fn schema(url: &str) -> Schema {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let schema = read(&client).await.unwrap();
+    drop(client);
+    driver.await.unwrap().unwrap();
+    schema
+}
+
+/// As a dump writes it: a section's definitions, comments and owners; privileges before the last section.
+fn script(schema: &Schema) -> String {
+    let mut text = String::from("SET search_path = '';\nSET check_function_bodies = false;\n");
+    for section in [Section::PreData, Section::Data, Section::PostData, Section::Final] {
+        let objects: Vec<_> = schema.objects.iter().filter(|object| object.section == section).collect();
+        if section == Section::Final {
+            schema.objects.iter().for_each(|object| text.push_str(&object.privileges.concat()));
+        }
+        objects.iter().for_each(|object| text.push_str(&object.definition));
+        objects.iter().for_each(|object| text.push_str(&object.comments.concat()));
+        objects.iter().for_each(|object| text.push_str(object.owner.as_deref().unwrap_or_default()));
+    }
+    text
+}
+
+fn dump(url: &str) -> String {
+    let text = run(Command::new("pg_dump").args(["--schema-only", "-d", url]), "");
+    let kept = text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
+    kept.collect::<Vec<_>>().join("\n")
+}
+
+fn same(what: &str, one: &str, other: &str) {
+    if one != other {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["one", "two"].map(|name| folder.path().join(name));
+        std::fs::write(&paths[0], one).unwrap();
+        std::fs::write(&paths[1], other).unwrap();
+        let output = Command::new("diff").arg("-u").args(&paths).output().unwrap();
+        panic!("{what}:\n{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+fn assert_same(one: &Schema, two: &Schema) {
+    same("the schemas", &format!("{:#?}", one.objects), &format!("{:#?}", two.objects));
+    assert_eq!(one, two);
+}
+
+#[tokio::test]
+async fn every_kind_round_trips() {
+    let [one, two] = databases("kinds");
+    psql(&one, OBJECTS);
+    let first = schema(&one).await;
+    assert!(first.refused.is_empty(), "{:?}", first.refused);
+    assert!(first.left_out.is_empty(), "{:?}", first.left_out);
+    let script = script(&first);
+    if let Ok(path) = std::env::var("DBM_TEST_KEEP") {
+        std::fs::write(path, &script).unwrap();
+    }
+    psql(&two, &script);
+    same("the dumps", &dump(&one), &dump(&two));
+    assert_same(&first, &schema(&two).await);
+    let kinds: std::collections::BTreeSet<Kind> = first.objects.iter().map(|object| object.id.kind).collect();
+    assert_eq!(kinds.len(), 29, "{kinds:?}");
+}
