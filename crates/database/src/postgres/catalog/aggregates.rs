@@ -22,7 +22,7 @@ fn query() -> String {
                 FROM pg_operator o JOIN pg_namespace sn ON sn.oid = o.oprnamespace WHERE o.oid = a.aggsortop)
                 END AS sort
          FROM pg_aggregate a JOIN pg_proc p ON p.oid = a.aggfnoid JOIN pg_namespace n ON n.oid = p.pronamespace
-         WHERE {OURS} ORDER BY n.nspname COLLATE \"C\", p.proname COLLATE \"C\", types COLLATE \"C\""
+         WHERE {OURS} ORDER BY n.nspname COLLATE \"C\", p.proname COLLATE \"C\", oidvectortypes(p.proargtypes) COLLATE \"C\""
     )
 }
 

@@ -11,7 +11,7 @@ fn query() -> String {
          FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
          WHERE p.prokind IN ('f', 'p', 'w') AND {OURS} AND NOT EXISTS (SELECT FROM pg_depend e
             WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype IN ('e', 'i'))
-         ORDER BY n.nspname COLLATE \"C\", p.proname COLLATE \"C\", types COLLATE \"C\""
+         ORDER BY n.nspname COLLATE \"C\", p.proname COLLATE \"C\", oidvectortypes(p.proargtypes) COLLATE \"C\""
     )
 }
 

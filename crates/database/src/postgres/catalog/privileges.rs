@@ -13,7 +13,7 @@ const QUERY: &str = "
             relowner AS owner,
             CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || oid::regclass AS target
         FROM pg_class WHERE relacl IS NOT NULL
-        UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum, a.attacl, '{}', c.relowner,
+        UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum, a.attacl, NULL::aclitem[], c.relowner,
             'TABLE ' || c.oid::regclass
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
         UNION ALL SELECT 'pg_proc'::regclass, oid, 0, proacl, acldefault('f', proowner), proowner,
@@ -29,7 +29,7 @@ const QUERY: &str = "
         UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, coalesce(nspacl, acldefault('n', nspowner)),
             acldefault('n', nspowner) || makeaclitem(0, nspowner, 'USAGE', false), nspowner, 'SCHEMA public'
         FROM pg_namespace WHERE nspname = 'public'
-    ), both AS (
+    ), every AS (
         SELECT h.class, h.oid, h.number, h.owner, h.target, true AS here, g.*
         FROM holders h, aclexplode(h.acl) g
         UNION ALL SELECT h.class, h.oid, h.number, h.owner, h.target, false, g.*
@@ -40,23 +40,23 @@ const QUERY: &str = "
     SELECT class, oid, number::int4, owner = grantor AS by_owner, target, here, privilege_type AS privilege,
         is_grantable AS grantable, pg_get_userbyid(grantor)::text AS grantor,
         CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee)::text END AS grantee
-    FROM both";
+    FROM every";
 
 const DEFAULTS: &str = "
     WITH holders AS (
         SELECT d.oid, d.defaclrole AS owner, d.defaclnamespace AS namespace, d.defaclobjtype AS type,
-            d.defaclacl AS acl, CASE WHEN d.defaclnamespace <> 0 THEN '{}' ELSE
+            d.defaclacl AS acl, CASE WHEN d.defaclnamespace <> 0 THEN NULL ELSE
             acldefault(CASE WHEN d.defaclobjtype = 'S' THEN 's'::\"char\" ELSE d.defaclobjtype END, d.defaclrole)
             END AS born
         FROM pg_default_acl d
-    ), both AS (
+    ), every AS (
         SELECT h.oid, true AS here, g.* FROM holders h, aclexplode(h.acl) g
         UNION ALL SELECT h.oid, false, g.* FROM holders h, aclexplode(h.born) g
     )
     SELECT h.oid, pg_get_userbyid(h.owner)::text AS owner, n.nspname::text AS namespace, h.type::text AS type, b.here,
         b.privilege_type AS privilege, b.is_grantable AS grantable,
         CASE WHEN b.grantee <> 0 THEN pg_get_userbyid(b.grantee)::text END AS grantee
-    FROM holders h JOIN both b ON b.oid = h.oid LEFT JOIN pg_namespace n ON n.oid = h.namespace
+    FROM holders h JOIN every b ON b.oid = h.oid LEFT JOIN pg_namespace n ON n.oid = h.namespace
     WHERE n.nspname IS DISTINCT FROM 'dbm'";
 
 /// Privileges of one object or column: who was given what by whom.

@@ -254,8 +254,11 @@ fn merges(columns: &Columns, heir: u32, parents: &[u32]) -> bool {
     }
     let conflict = own.iter().filter(|column| !column.local).any(|column| {
         let inherited = of_parents(columns, parents, &column.name);
-        let different: BTreeSet<_> =
-            inherited.iter().map(|parent| (&parent.expression, &parent.generated)).collect();
+        let different: BTreeSet<_> = inherited
+            .iter()
+            .filter(|parent| parent.expression.is_some())
+            .map(|parent| (&parent.expression, &parent.generated))
+            .collect();
         different.len() > 1
     });
     !conflict && order.iter().copied().eq(own.iter().map(|column| column.name.as_str()))

@@ -91,7 +91,13 @@ fn same(what: &str, one: &str, other: &str) {
 }
 
 fn assert_same(one: &Schema, two: &Schema) {
-    same("the schemas", &format!("{:#?}", one.objects), &format!("{:#?}", two.objects));
+    let text = |schema: &Schema| {
+        let text = format!("{:#?}", schema.objects);
+        let sizes = ["handle:", "bytes:", "pages:"];
+        let kept = text.lines().filter(|line| !sizes.iter().any(|size| line.trim_start().starts_with(size)));
+        kept.collect::<Vec<_>>().join("\n")
+    };
+    same("the schemas", &text(one), &text(two));
     assert_eq!(one, two);
 }
 

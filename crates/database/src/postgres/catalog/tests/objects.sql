@@ -62,7 +62,7 @@ CREATE TABLE app.parent (
     CONSTRAINT "check \! it" CHECK (price > 0) NO INHERIT,
     CHECK (length("na""me
 ") < 15)
-) WITH (fillfactor = 80, autovacuum_enabled = false, toast.autovacuum_enabled = false);
+) WITH (autovacuum_enabled = false, fillfactor = 80, toast.autovacuum_enabled = false);
 ALTER TABLE app.parent DROP COLUMN dropped;
 ALTER TABLE app.parent ADD CONSTRAINT not_valid CHECK (price < 1000) NOT VALID;
 ALTER TABLE app.parent ALTER bits SET STORAGE EXTERNAL;
@@ -75,8 +75,9 @@ COMMENT ON CONSTRAINT "check \! it" ON app.parent IS 'a constraint';
 COMMENT ON CONSTRAINT parent_pkey ON app.parent IS 'a key';
 COMMENT ON INDEX app.parent_pkey IS 'the index of a key';
 ALTER TABLE app.parent OWNER TO dbm_test_app;
-GRANT SELECT, INSERT ON app.parent TO "dbm_test \!role";
+-- In the canonical order of grantees: the order in which they were granted is not kept.
 GRANT SELECT ON app.parent TO PUBLIC;
+GRANT SELECT, INSERT ON app.parent TO "dbm_test \!role";
 GRANT UPDATE ON app.parent TO "dbm_test \!role" WITH GRANT OPTION;
 GRANT SELECT (price), UPDATE (price) ON app.parent TO PUBLIC;
 CREATE TABLE app.other (id bigint PRIMARY KEY, other int, extra text DEFAULT 'o');
