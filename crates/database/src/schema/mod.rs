@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, ErrorKind, Result};
+
 /// Where in a script an object's definition stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -212,6 +214,23 @@ impl Schema {
     /// The object of that identity.
     pub fn get(&self, id: &ObjectId) -> Option<&Object> {
         self.objects.iter().find(|object| object.id == *id)
+    }
+
+    /// Refuses, by name, what cannot be carried: before the first byte of a dump.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] with the names, if there are any.
+    pub fn check_carried(&self) -> Result<()> {
+        if self.refused.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = self.refused.iter().take(20).map(ToString::to_string).collect();
+        let more = self.refused.len().saturating_sub(names.len());
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let what = format!("the database holds what dbm does not carry: {}{more}", names.join(", "));
+        Err(Error::new(ErrorKind::Refused, what).with_hint(
+            "drop these, or back this database up with the engine's own tool until dbm carries them",
+        ))
     }
 
     /// The tables whose rows a dump carries.
