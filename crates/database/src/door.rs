@@ -1,4 +1,8 @@
-use crate::{About, DatabaseUrl, Engine, OtherSession, Result, Session, SourceId};
+use std::collections::BTreeMap;
+
+use crate::{
+    About, DatabaseUrl, Engine, ObjectId, OtherSession, Result, Schema, Session, SourceId, TableDigest,
+};
 use crate::{postgres, sqlite};
 
 /// A database: the one place that chooses the engine.
@@ -100,6 +104,62 @@ impl Database {
         match self {
             Self::Postgres(server) => server.end_others().await,
             Self::Sqlite(_) => Ok(()),
+        }
+    }
+
+    /// All its objects, as they are at one moment.
+    ///
+    /// # Errors
+    /// What connecting or reading the catalogs gave.
+    pub async fn schema(&self) -> Result<Schema> {
+        match self {
+            Self::Postgres(server) => server.schema().await,
+            Self::Sqlite(file) => file.schema().await,
+        }
+    }
+
+    /// The digests of all its tables that hold rows, as they are at one moment. dbm's own journal and marks are in none.
+    ///
+    /// # Errors
+    /// What connecting or reading gave.
+    pub async fn digests(&self) -> Result<BTreeMap<ObjectId, TableDigest>> {
+        match self {
+            Self::Postgres(server) => server.digests().await,
+            Self::Sqlite(file) => file.digests().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Entry, postgres::testing};
+
+    #[tokio::test]
+    async fn both_engines_go_through_the_door() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!("sqlite://{}?mode=rwc", folder.path().join("shop.sqlite").display());
+        let postgres = testing::fresh().await;
+        for url in [DatabaseUrl::parse(&file).unwrap(), DatabaseUrl::Postgres(postgres.settings().clone())] {
+            let database = Database::new(url).unwrap();
+            let mut session = database.session().await.unwrap();
+            assert!(session.try_lock().await.unwrap());
+            session.execute("CREATE TABLE t (a integer, b text)").await.unwrap();
+            session.execute("INSERT INTO t VALUES (1, 'x'), (2, NULL)").await.unwrap();
+            let before = (database.schema().await.unwrap(), database.digests().await.unwrap());
+            assert_eq!(before.1.values().map(|digest| digest.rows).collect::<Vec<_>>(), [2]);
+
+            let step = serde_json::json!({});
+            let first = Entry { run: "one".into(), number: 0, at: chrono::Utc::now(), step };
+            session.begin_run(&first).await.unwrap();
+            session.begin(None).await.unwrap();
+            session.mark_committed("one", 0).await.unwrap();
+            session.commit().await.unwrap();
+            let source = database.ensure_source_id().await.unwrap();
+            assert_eq!(database.about().await.unwrap().source, source);
+            let after = (database.schema().await.unwrap(), database.digests().await.unwrap());
+            assert_eq!(before, after, "what dbm keeps for itself shows in neither");
+            assert!(database.others().await.unwrap().is_empty());
         }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod whole;
 
 pub use connect::connect;
 pub use connection::Connection;
