@@ -1,0 +1,228 @@
+//! The definitions as parts, in an order and grouping in which they can be restored.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use database::{Kind, Object, ObjectId, Schema, Section};
+
+use super::psql::for_psql;
+use crate::archive::{Aspect, PART_BYTES, RawPart};
+use crate::{Error, ErrorKind, Result};
+
+/// From this size on, each index and constraint of a table is a part of its own, for a worker of its own.
+const LARGE_TABLE: u64 = 64 << 20;
+/// A part of small things ends after so many, so that there is something for each worker.
+const OBJECTS_PER_PART: usize = 100;
+
+/// A part, and the places in the same list of those that it must follow.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) part: RawPart,
+    pub(super) follows: BTreeSet<usize>,
+}
+
+/// All parts of one section but the rows, in order: definitions, comments, owners; in the last one privileges first.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] with the object whose definition psql would take for something else.
+pub(super) fn parts(schema: &Schema, section: Section) -> Result<Vec<Planned>> {
+    let objects: Vec<&Object> = schema.objects.iter().filter(|object| object.section == section).collect();
+    let mut list = List { section, planned: Vec::new(), of: HashMap::new() };
+    match section {
+        Section::PreData | Section::Data => list.in_order(Aspect::Definition, &objects, definition)?,
+        Section::PostData => list.parallel(schema, &objects)?,
+        Section::Final => {
+            let everything: Vec<&Object> = schema.objects.iter().collect();
+            let (defaults, others): (Vec<_>, Vec<_>) =
+                objects.iter().partition(|object| object.id.kind == Kind::DefaultPrivileges);
+            list.in_order(Aspect::Privileges, &everything, |object| object.privileges.join(""))?;
+            list.in_order(Aspect::Privileges, &defaults, definition)?;
+            list.in_order(Aspect::Definition, &others, definition)?;
+        }
+    }
+    list.in_order(Aspect::Comment, &objects, |object| object.comments.join(""))?;
+    list.in_order(Aspect::Owner, &objects, |object| object.owner.clone().unwrap_or_default())?;
+    Ok(list.planned)
+}
+
+fn definition(object: &Object) -> String {
+    object.definition.clone()
+}
+
+struct List {
+    section: Section,
+    planned: Vec<Planned>,
+    /// In which part an object's definition is.
+    of: HashMap<ObjectId, usize>,
+}
+
+/// Statements that go into one part.
+#[derive(Default)]
+struct Run {
+    objects: Vec<ObjectId>,
+    text: String,
+    follows: BTreeSet<usize>,
+    weight: u64,
+}
+
+impl List {
+    /// Parts that follow one another.
+    fn in_order(&mut self, aspect: Aspect, objects: &[&Object], text: impl Fn(&Object) -> String) -> Result<()> {
+        let mut run = Run::default();
+        for object in objects {
+            run.add(object, &text(object))?;
+            if run.text.len() >= PART_BYTES {
+                self.close(aspect, std::mem::take(&mut run));
+            }
+        }
+        self.close(aspect, run);
+        Ok(())
+    }
+
+    /// Parts that follow only those that hold what they depend on.
+    fn parallel(&mut self, schema: &Schema, objects: &[&Object]) -> Result<()> {
+        let sizes: HashMap<(&str, &str), u64> = schema
+            .objects
+            .iter()
+            .filter_map(|object| {
+                let table = object.table.as_ref()?;
+                Some(((object.id.namespace.as_str(), object.id.name.as_str()), table.bytes))
+            })
+            .collect();
+        let size = |id: &ObjectId| sizes.get(&(id.namespace.as_str(), id.of.as_str())).copied().unwrap_or(0);
+        let mut run = Run::default();
+        for same in objects.chunk_by(|a, b| (a.id.kind == Kind::ForeignKey) == (b.id.kind == Kind::ForeignKey)) {
+            if same[0].id.kind == Kind::ForeignKey {
+                self.close(Aspect::Definition, std::mem::take(&mut run));
+                self.foreign_keys(same, size)?;
+                continue;
+            }
+            for object in same {
+                let alone = matches!(object.id.kind, Kind::Index | Kind::Constraint) && size(&object.id) >= LARGE_TABLE;
+                let full = run.text.len() >= PART_BYTES
+                    || run.objects.len() >= OBJECTS_PER_PART
+                    || run.weight >= LARGE_TABLE;
+                if alone || full {
+                    self.close(Aspect::Definition, std::mem::take(&mut run));
+                }
+                run.add(object, &object.definition)?;
+                run.weight = run.weight.saturating_add(size(&object.id));
+                self.depend(&mut run, object);
+                if alone {
+                    self.close(Aspect::Definition, std::mem::take(&mut run));
+                }
+            }
+        }
+        self.close(Aspect::Definition, run);
+        Ok(())
+    }
+
+    /// Foreign keys lock two tables each: those that share tables, over any number of steps, go into one part,
+    /// since two sessions that add them would wait for each other for ever.
+    fn foreign_keys(&mut self, keys: &[&Object], size: impl Fn(&ObjectId) -> u64) -> Result<()> {
+        let mut groups = Groups::default();
+        let table = |id: &ObjectId| (id.namespace.clone(), if id.of.is_empty() { id.name.clone() } else { id.of.clone() });
+        for key in keys {
+            for other in &key.depends_on {
+                if !matches!(other.kind, Kind::Namespace | Kind::Function | Kind::Extension) {
+                    groups.join(table(&key.id), table(other));
+                }
+            }
+        }
+        let mut weights = BTreeMap::<usize, u64>::new();
+        for key in keys {
+            *weights.entry(groups.root(table(&key.id))).or_default() += size(&key.id);
+        }
+        // The small ones share a part, under a number that no group has.
+        let mut runs = BTreeMap::<usize, Run>::new();
+        for key in keys {
+            let root = groups.root(table(&key.id));
+            let place = if weights.get(&root).is_some_and(|&weight| weight >= LARGE_TABLE) { root } else { usize::MAX };
+            let run = runs.entry(place).or_default();
+            run.add(key, &key.definition)?;
+            self.depend(run, key);
+        }
+        for run in runs.into_values() {
+            self.close(Aspect::Definition, run);
+        }
+        Ok(())
+    }
+
+    fn depend(&self, run: &mut Run, object: &Object) {
+        run.follows.extend(object.depends_on.iter().filter_map(|id| self.of.get(id)));
+    }
+
+    fn close(&mut self, aspect: Aspect, mut run: Run) {
+        if run.text.is_empty() {
+            return;
+        }
+        let place = self.planned.len();
+        if aspect == Aspect::Definition {
+            self.of.extend(run.objects.iter().map(|id| (id.clone(), place)));
+        }
+        if self.section != Section::PostData {
+            run.follows.extend(place.checked_sub(1));
+        } else if aspect != Aspect::Definition {
+            run.follows.extend(run.objects.iter().filter_map(|id| self.of.get(id)));
+        }
+        let part = RawPart {
+            section: self.section,
+            aspect,
+            objects: run.objects,
+            rows: 0,
+            bytes: run.text.into_bytes(),
+            follows: Vec::new(),
+        };
+        self.planned.push(Planned { part, follows: run.follows });
+    }
+}
+
+impl Run {
+    fn add(&mut self, object: &Object, statements: &str) -> Result<()> {
+        if statements.is_empty() {
+            return Ok(());
+        }
+        let about = |what: &str| format!("the backup cannot hold {}: {what}", object.id);
+        if !statements.ends_with(";\n") {
+            return Err(Error::new(ErrorKind::Internal, about("its definition is not a whole statement")));
+        }
+        let text = for_psql(statements).map_err(|error| {
+            let outer = Error::new(ErrorKind::Refused, about(&error.to_string()));
+            match error.hint() {
+                Some(hint) => outer.with_hint(hint),
+                None => outer,
+            }
+        })?;
+        self.text.push_str(&text);
+        self.objects.push(object.id.clone());
+        Ok(())
+    }
+}
+
+/// Tables that are tied to one another.
+#[derive(Default)]
+struct Groups {
+    places: HashMap<(String, String), usize>,
+    parents: Vec<usize>,
+}
+
+impl Groups {
+    fn root(&mut self, table: (String, String)) -> usize {
+        let next = self.parents.len();
+        let mut place = *self.places.entry(table).or_insert(next);
+        if place == next {
+            self.parents.push(next);
+        }
+        while self.parents[place] != place {
+            place = self.parents[place];
+        }
+        place
+    }
+
+    fn join(&mut self, one: (String, String), other: (String, String)) {
+        let (one, other) = (self.root(one), self.root(other));
+        self.parents[one.max(other)] = one.min(other);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! The workers: each reads its pieces over a session of its own, and hands on parts.
+//!
+//! The session that holds the locks is one of them. It takes what the others cannot lock: behind
+//! an `ALTER TABLE` that waits for our own lock, a second session of ours would wait for ever.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use database::postgres::{self, Connection};
+use database::{Section, TableDigest};
+use futures_util::{FutureExt, TryStreamExt};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+
+use super::large_objects;
+use super::plan::Piece;
+use super::rows::{Block, Blocks};
+use super::target::Target;
+use crate::archive::{Aspect, RawPart, StoredPart, compress};
+use crate::{Error, ErrorKind, Result};
+
+/// How often a session with nothing to do says that it is there, so that nothing in between forgets it.
+const PING: Duration = Duration::from_secs(20);
+
+/// One thing to do.
+#[derive(Debug)]
+pub(super) enum Task {
+    Rows(Piece),
+    LargeObjects,
+}
+
+/// What a worker hands on.
+pub(super) enum Done {
+    Part(StoredPart),
+    Rows { table: usize, digest: TableDigest },
+    LargeObjects(TableDigest),
+}
+
+/// What all workers share.
+pub(super) struct Work {
+    targets: Vec<Target>,
+    level: i32,
+    queue: Mutex<VecDeque<Task>>,
+    /// What only the session with the locks can do.
+    handed: Mutex<VecDeque<Task>>,
+    followers: AtomicUsize,
+    changed: Notify,
+}
+
+impl Work {
+    pub(super) fn new(targets: Vec<Target>, tasks: VecDeque<Task>, followers: usize, level: i32) -> Arc<Self> {
+        Arc::new(Self {
+            targets,
+            level,
+            queue: Mutex::new(tasks),
+            handed: Mutex::default(),
+            followers: AtomicUsize::new(followers),
+            changed: Notify::new(),
+        })
+    }
+
+    /// The table at that place of the plan.
+    pub(super) fn target(&self, place: usize) -> &Target {
+        &self.targets[place]
+    }
+
+    /// Works through everything; returns when the followers have ended too.
+    pub(super) async fn lead(self: Arc<Self>, connection: Connection, to: mpsc::Sender<Result<Done>>) {
+        let work = async {
+            let mut out = Out::new(to.clone(), self.level);
+            loop {
+                let task = self.take(&self.handed).or_else(|| self.take(&self.queue));
+                if let Some(task) = task {
+                    self.run(&connection, &task, &mut out).await?;
+                } else if self.followers.load(Ordering::Acquire) == 0 && locked(&self.handed).is_empty() {
+                    out.flush().await?;
+                    let end = connection.batch_execute("COMMIT").await;
+                    return end.map_err(|error| postgres::error(error, "ending the snapshot").into());
+                } else if tokio::time::timeout(PING, self.changed.notified()).await.is_err() {
+                    let ping = connection.batch_execute("SELECT 1").await;
+                    ping.map_err(|error| postgres::error(error, "keeping the snapshot"))?;
+                }
+            }
+        };
+        report(work.await, &to).await;
+    }
+
+    /// Works until the queue is empty.
+    pub(super) async fn follow(self: Arc<Self>, connection: Connection, to: mpsc::Sender<Result<Done>>) {
+        let _gone = Gone(&self);
+        let work = async {
+            let mut out = Out::new(to.clone(), self.level);
+            let (mut mine, mut theirs) = (HashSet::new(), HashSet::new());
+            while let Some(task) = self.take(&self.queue) {
+                if let Task::Rows(piece) = &task {
+                    if !mine.contains(&piece.table) && !theirs.contains(&piece.table) {
+                        let got = self.lock(&connection, piece.table).await?;
+                        if got { mine.insert(piece.table) } else { theirs.insert(piece.table) };
+                    }
+                    if theirs.contains(&piece.table) {
+                        locked(&self.handed).push_back(task);
+                        self.changed.notify_one();
+                        continue;
+                    }
+                }
+                self.run(&connection, &task, &mut out).await?;
+            }
+            out.flush().await
+        };
+        report(work.await, &to).await;
+    }
+
+    fn take(&self, queue: &Mutex<VecDeque<Task>>) -> Option<Task> {
+        locked(queue).pop_front()
+    }
+
+    /// Locks the table if nobody stands in between.
+    async fn lock(&self, connection: &Connection, table: usize) -> Result<bool> {
+        let name = &self.targets[table].name;
+        let failed = |error| postgres::error(error, &format!("locking {}", self.targets[table].id));
+        let sql = format!(
+            "SAVEPOINT dbm_lock; LOCK TABLE ONLY {name} IN ACCESS SHARE MODE NOWAIT; RELEASE SAVEPOINT dbm_lock"
+        );
+        match connection.batch_execute(&sql).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE) => {
+                let back = "ROLLBACK TO SAVEPOINT dbm_lock; RELEASE SAVEPOINT dbm_lock";
+                connection.batch_execute(back).await.map_err(failed)?;
+                tracing::info!(table = %self.targets[table].id, "somebody waits to alter it; one session reads all of it");
+                Ok(false)
+            }
+            Err(error) => Err(failed(error).into()),
+        }
+    }
+
+    async fn run(&self, connection: &Connection, task: &Task, out: &mut Out) -> Result<()> {
+        match task {
+            Task::Rows(piece) => {
+                let digest = self.rows(connection, piece, out).await?;
+                out.send(Done::Rows { table: piece.table, digest }).await
+            }
+            Task::LargeObjects => {
+                let to = out.to.clone();
+                let level = self.level;
+                let digest = large_objects::contents(connection, &mut |part| {
+                    let to = to.clone();
+                    async move {
+                        let part = off_thread(part, level).await.map_err(joined)??;
+                        to.send(Ok(Done::Part(part))).await.map_err(|_| stopped())
+                    }
+                    .boxed()
+                })
+                .await?;
+                out.send(Done::LargeObjects(digest)).await
+            }
+        }
+    }
+
+    async fn rows(&self, connection: &Connection, piece: &Piece, out: &mut Out) -> Result<TableDigest> {
+        let target = &self.targets[piece.table];
+        let failed = |error| postgres::error(error, &format!("reading the rows of {}", target.id));
+        let stream = connection.copy_out(&target.out(piece.pages)).await.map_err(failed)?;
+        let mut stream = std::pin::pin!(stream);
+        // The text of rows is often larger than they are on disk.
+        let mut blocks = Blocks::new(target.header(), piece.bytes.saturating_mul(2));
+        while let Some(row) = stream.try_next().await.map_err(failed)? {
+            if let Some(block) = blocks.before(row.len()) {
+                out.put(part(target, block)).await?;
+            }
+            blocks.add(&row).map_err(|error| about(target, error))?;
+            drop(row);
+            if let Some(block) = blocks.full() {
+                out.put(part(target, block)).await?;
+            }
+        }
+        let (last, digest) = blocks.finish();
+        if let Some(block) = last {
+            out.put(part(target, block)).await?;
+        }
+        Ok(digest)
+    }
+}
+
+/// Tells the leader that a follower has ended, however it did.
+struct Gone<'a>(&'a Work);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.0.followers.fetch_sub(1, Ordering::AcqRel);
+        self.0.changed.notify_one();
+    }
+}
+
+/// Compresses parts beside the reading, one at a time, and hands them on in their order.
+struct Out {
+    to: mpsc::Sender<Result<Done>>,
+    level: i32,
+    pending: Option<JoinHandle<Result<StoredPart>>>,
+}
+
+impl Out {
+    fn new(to: mpsc::Sender<Result<Done>>, level: i32) -> Self {
+        Self { to, level, pending: None }
+    }
+
+    async fn put(&mut self, part: RawPart) -> Result<()> {
+        self.flush().await?;
+        self.pending = Some(off_thread(part, self.level));
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        let part = pending.await.map_err(joined)??;
+        self.send(Done::Part(part)).await
+    }
+
+    async fn send(&mut self, done: Done) -> Result<()> {
+        self.to.send(Ok(done)).await.map_err(|_| stopped())
+    }
+}
+
+fn off_thread(part: RawPart, level: i32) -> JoinHandle<Result<StoredPart>> {
+    tokio::task::spawn_blocking(move || compress(part, level))
+}
+
+fn part(target: &Target, block: Block) -> RawPart {
+    RawPart {
+        section: Section::Data,
+        aspect: Aspect::Rows,
+        objects: vec![target.id.clone()],
+        rows: block.rows,
+        bytes: block.bytes,
+        follows: Vec::new(),
+    }
+}
+
+async fn report(result: Result<()>, to: &mpsc::Sender<Result<Done>>) {
+    if let Err(error) = result {
+        // Nobody listens any more where another worker has failed before.
+        let _ = to.send(Err(error)).await;
+    }
+}
+
+fn about(target: &Target, error: database::Error) -> Error {
+    let outer = Error::new(ErrorKind::Refused, format!("the backup cannot hold {}: {error}", target.id));
+    match error.hint() {
+        Some(hint) => outer.with_hint(hint),
+        None => outer,
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Cancelled, "the backup was stopped")
+}
+
+fn joined(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "compressing a part broke").with_source(error)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
