@@ -27,7 +27,7 @@ ORDER BY m.oid LIMIT 21";
 /// # Errors
 /// [`ErrorKind::Permission`] with the numbers of those that the account may not read.
 pub(super) async fn count(client: &Client) -> Result<u64> {
-    let failed = |error| postgres::error(error, "counting the large objects");
+    let failed = |error| postgres::error(error, "cannot count the large objects");
     let count = client
         .query_one("SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata", &[])
         .await
@@ -40,7 +40,7 @@ pub(super) async fn count(client: &Client) -> Result<u64> {
     }
     let what = format!("the account may not read {}", super::relations::list(&unreadable));
     Err(Error::new(ErrorKind::Permission, what)
-        .with_hint("Grant SELECT ON LARGE OBJECT to the account, or back up as the owner or as a superuser."))
+        .with_hint("grant SELECT ON LARGE OBJECT to the account, or back up as the owner or as a superuser"))
 }
 
 /// The identity of the large object of that number.
@@ -96,7 +96,7 @@ async fn each<'f>(
     add: Sink<'_>,
     send: &mut (dyn FnMut(RawPart) -> BoxFuture<'f, Result<()>> + Send),
 ) -> Result<()> {
-    let failed = |error| postgres::error(error, "reading the large objects");
+    let failed = |error| postgres::error(error, "cannot read the large objects");
     let first = client
         .prepare(
             "SELECT m.oid, pg_catalog.lo_get(m.oid, 0, $1) FROM pg_catalog.pg_largeobject_metadata m \

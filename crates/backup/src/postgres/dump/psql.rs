@@ -165,7 +165,7 @@ fn dollar_quoted(bytes: &[u8], at: usize) -> Result<usize> {
 
 fn refused(what: &str) -> Error {
     Error::new(ErrorKind::Refused, format!("the definition that the server returned holds {what}")).with_hint(
-        "No PostgreSQL server writes such a definition by itself. Look at the object before anything else.",
+        "no PostgreSQL server writes such a definition by itself: look at the object before anything else",
     )
 }
 

@@ -54,7 +54,7 @@ ORDER BY n.nspname, c.relname";
 
 /// The tables as the current transaction, or else this moment, has them.
 pub(super) async fn read(client: &Client) -> Result<Vec<Relation>> {
-    let rows = client.query(RELATIONS, &[]).await.map_err(|error| postgres::error(error, "listing the tables"))?;
+    let rows = client.query(RELATIONS, &[]).await.map_err(|error| postgres::error(error, "cannot list the tables"))?;
     let relations = rows.iter().map(|row| Relation {
         oid: row.get(0),
         namespace: row.get(1),
@@ -83,7 +83,7 @@ pub(super) fn check(relations: &[Relation], account: &str, locks: u64) -> Result
             ErrorKind::Permission,
             format!("the account `{account}` may not read {}", list(&unreadable)),
         )
-        .with_hint(format!("Grant USAGE on the namespace and SELECT on the table to `{account}` (or the role pg_read_all_data), or back up as the owner.")));
+        .with_hint(format!("grant USAGE on the namespace and SELECT on the table to `{account}` (or the role pg_read_all_data), or back up as the owner")));
     }
     let hidden = with(Obstacle::RowSecurity);
     if !hidden.is_empty() {
@@ -91,7 +91,7 @@ pub(super) fn check(relations: &[Relation], account: &str, locks: u64) -> Result
             ErrorKind::Permission,
             format!("row-level security hides rows from the account `{account}` in {}", list(&hidden)),
         )
-        .with_hint(format!("Back up as the owner, or as an account with BYPASSRLS: ALTER ROLE {account} BYPASSRLS.")));
+        .with_hint(format!("back up as the owner, or as an account with BYPASSRLS: ALTER ROLE {account} BYPASSRLS")));
     }
     let unlogged = with(Obstacle::UnloggedOnStandby);
     if !unlogged.is_empty() {
@@ -99,14 +99,14 @@ pub(super) fn check(relations: &[Relation], account: &str, locks: u64) -> Result
             ErrorKind::Refused,
             format!("a standby does not have the rows of {}, unlogged", list(&unlogged)),
         )
-        .with_hint("Back up from the primary."));
+        .with_hint("back up from the primary"));
     }
     if u64::try_from(relations.len()).unwrap_or(u64::MAX) > locks {
         return Err(Error::new(
             ErrorKind::Refused,
             format!("the server cannot lock {} tables at once: its lock table has room for {locks}", relations.len()),
         )
-        .with_hint("Raise max_locks_per_transaction on the server; it takes a restart."));
+        .with_hint("raise max_locks_per_transaction on the server; it takes a restart"));
     }
     Ok(())
 }

@@ -87,7 +87,7 @@ impl Blocks {
 
 fn refused(why: &str) -> Error {
     Error::new(ErrorKind::Refused, format!("the server sent a row that cannot be one: {why}")).with_hint(
-        "No PostgreSQL server writes such a row. Find out what stands between you and the database, or who changed it.",
+        "no PostgreSQL server writes such a row: find out what stands between you and the database, or who changed it",
     )
 }
 

@@ -29,7 +29,7 @@ ORDER BY n.nspname, c.relname";
 /// # Errors
 /// [`ErrorKind::Permission`] with the names of those that cannot be read.
 pub(super) async fn list(client: &Client) -> Result<Vec<ObjectId>> {
-    let rows = client.query(SEQUENCES, &[]).await.map_err(|error| postgres::error(error, "listing the sequences"))?;
+    let rows = client.query(SEQUENCES, &[]).await.map_err(|error| postgres::error(error, "cannot list the sequences"))?;
     let mut sequences = Vec::with_capacity(rows.len());
     let mut unreadable = Vec::new();
     for row in &rows {
@@ -42,7 +42,7 @@ pub(super) async fn list(client: &Client) -> Result<Vec<ObjectId>> {
     }
     let what = format!("the account may not read {}", super::relations::list(&unreadable));
     Err(Error::new(ErrorKind::Permission, what)
-        .with_hint("Grant SELECT on them (or the role pg_read_all_data) to the account, or back up as the owner."))
+        .with_hint("grant SELECT on them (or the role pg_read_all_data) to the account, or back up as the owner"))
 }
 
 /// The statements that set all of them, as parts.
@@ -58,7 +58,7 @@ pub(super) async fn values(client: &Client, sequences: &[ObjectId]) -> Result<Ve
         let rows = client
             .query(&selects.join(" UNION ALL "), &[])
             .await
-            .map_err(|error| postgres::error(error, "reading the values of the sequences"))?;
+            .map_err(|error| postgres::error(error, "cannot read the values of the sequences"))?;
         let mut seen = HashSet::new();
         let mut values = vec![(0_i64, false); batch.len()];
         for row in &rows {

@@ -75,7 +75,7 @@ pub(super) async fn lead(server: &Server, cancel: &CancellationToken) -> Result<
             &[],
         )
         .await
-        .map_err(|error| postgres::error(error, "asking the server about itself"))?;
+        .map_err(|error| postgres::error(error, "cannot ask the server about itself"))?;
     let (account, locks): (String, i64) = (row.get(0), row.get(1));
     let locks = u64::try_from(locks).unwrap_or_default();
     let (version, encoding) = (row.get(2), row.get(3));
@@ -93,7 +93,7 @@ pub(super) async fn lead(server: &Server, cancel: &CancellationToken) -> Result<
                     break now;
                 }
                 Error::new(ErrorKind::Busy, "tables are made faster than they can be locked for the backup")
-                    .with_hint("Try again at a quieter time.")
+                    .with_hint("try again at a quieter time")
             }
             Err(error) if is_transient(&error) => error,
             Err(error) => return Err(error),
@@ -101,7 +101,7 @@ pub(super) async fn lead(server: &Server, cancel: &CancellationToken) -> Result<
         client
             .batch_execute("ROLLBACK")
             .await
-            .map_err(|error| postgres::error(error, "giving locks back"))?;
+            .map_err(|error| postgres::error(error, "cannot give locks back"))?;
         if started.elapsed() > PATIENCE {
             return Err(failure);
         }
@@ -133,14 +133,14 @@ pub(super) async fn follow(server: &Server, exported: &str) -> Result<Connection
     let connection = server.connect(None).await?;
     let join = format!("{BEGIN}; SET TRANSACTION SNAPSHOT {}", quote::literal(Engine::Postgres, exported));
     for sql in [SETTINGS, join.as_str()] {
-        connection.batch_execute(sql).await.map_err(|error| postgres::error(error, "joining the snapshot"))?;
+        connection.batch_execute(sql).await.map_err(|error| postgres::error(error, "cannot join the snapshot"))?;
     }
     Ok(connection)
 }
 
 /// Begins the transaction and locks the tables. No statement of it takes the snapshot.
 async fn lock(client: &tokio_postgres::Client, relations: &[Relation]) -> Result<()> {
-    let failed = |error| postgres::error(error, "locking the tables against being altered");
+    let failed = |error| postgres::error(error, "cannot lock the tables against being altered");
     client.batch_execute(SETTINGS).await.map_err(failed)?;
     let begin = format!("{BEGIN}; SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis());
     client.batch_execute(&begin).await.map_err(failed)?;
@@ -165,7 +165,7 @@ fn is_transient(error: &Error) -> bool {
 
 /// The snapshot's name for others; servers (and poolers) without such a thing are read by one session.
 async fn export(client: &tokio_postgres::Client) -> Result<Option<String>> {
-    let failed = |error| postgres::error(error, "exporting the snapshot");
+    let failed = |error| postgres::error(error, "cannot export the snapshot");
     client.batch_execute("SAVEPOINT dbm_export").await.map_err(failed)?;
     match client.query_one("SELECT pg_catalog.pg_export_snapshot()", &[]).await {
         Ok(row) => {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use database::postgres::{self, Connection};
+use database::postgres::Connection;
 use database::{Section, TableDigest};
 use futures_util::{FutureExt, TryStreamExt};
 use tokio::sync::{Notify, mpsc};
@@ -18,7 +18,7 @@ use super::large_objects;
 use super::plan::Piece;
 use super::rows::{Block, Blocks};
 use super::target::Target;
-use crate::archive::{Aspect, RawPart, StoredPart, compress};
+use crate::archive::{Aspect, PartNumber, RawPart, StoredPart, compress};
 use crate::{Error, ErrorKind, Result};
 
 /// How often a session with nothing to do says that it is there, so that nothing in between forgets it.
@@ -28,7 +28,8 @@ const PING: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(super) enum Task {
     Rows(Piece),
-    LargeObjects,
+    /// All of them, after the parts that make them.
+    LargeObjects(Vec<PartNumber>),
 }
 
 /// What a worker hands on.
@@ -61,6 +62,11 @@ impl Work {
         })
     }
 
+    /// The number of tables.
+    pub(super) fn targets(&self) -> usize {
+        self.targets.len()
+    }
+
     /// The table at that place of the plan.
     pub(super) fn target(&self, place: usize) -> &Target {
         &self.targets[place]
@@ -77,10 +83,10 @@ impl Work {
                 } else if self.followers.load(Ordering::Acquire) == 0 && locked(&self.handed).is_empty() {
                     out.flush().await?;
                     let end = connection.batch_execute("COMMIT").await;
-                    return end.map_err(|error| postgres::error(error, "ending the snapshot").into());
+                    return end.map_err(|error| connection.error(error, "cannot end the snapshot").into());
                 } else if tokio::time::timeout(PING, self.changed.notified()).await.is_err() {
                     let ping = connection.batch_execute("SELECT 1").await;
-                    ping.map_err(|error| postgres::error(error, "keeping the snapshot"))?;
+                    ping.map_err(|error| connection.error(error, "cannot keep the snapshot"))?;
                 }
             }
         };
@@ -119,7 +125,7 @@ impl Work {
     /// Locks the table if nobody stands in between.
     async fn lock(&self, connection: &Connection, table: usize) -> Result<bool> {
         let name = &self.targets[table].name;
-        let failed = |error| postgres::error(error, &format!("locking {}", self.targets[table].id));
+        let failed = |error| connection.error(error, &format!("cannot lock {}", self.targets[table].id));
         let sql = format!(
             "SAVEPOINT dbm_lock; LOCK TABLE ONLY {name} IN ACCESS SHARE MODE NOWAIT; RELEASE SAVEPOINT dbm_lock"
         );
@@ -141,11 +147,12 @@ impl Work {
                 let digest = self.rows(connection, piece, out).await?;
                 out.send(Done::Rows { table: piece.table, digest }).await
             }
-            Task::LargeObjects => {
+            Task::LargeObjects(made) => {
                 let to = out.to.clone();
                 let level = self.level;
-                let digest = large_objects::contents(connection, &mut |part| {
+                let digest = large_objects::contents(connection, &mut |mut part: RawPart| {
                     let to = to.clone();
+                    part.follows.clone_from(made);
                     async move {
                         let part = off_thread(part, level).await.map_err(joined)??;
                         to.send(Ok(Done::Part(part))).await.map_err(|_| stopped())
@@ -160,7 +167,7 @@ impl Work {
 
     async fn rows(&self, connection: &Connection, piece: &Piece, out: &mut Out) -> Result<TableDigest> {
         let target = &self.targets[piece.table];
-        let failed = |error| postgres::error(error, &format!("reading the rows of {}", target.id));
+        let failed = |error| connection.error(error, &format!("cannot read the rows of {}", target.id));
         let stream = connection.copy_out(&target.out(piece.pages)).await.map_err(failed)?;
         let mut stream = std::pin::pin!(stream);
         // The text of rows is often larger than they are on disk.

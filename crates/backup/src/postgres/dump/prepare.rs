@@ -1,0 +1,151 @@
+use std::collections::BTreeMap;
+
+use database::postgres::{self, Connection, Server, catalog, properties};
+use database::{Kind, ObjectId, Schema, Section, TableDigest};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::definitions::{self, Planned};
+use super::script::Envelope;
+use super::snapshot::{self, Leader};
+use super::target::Target;
+use super::{large_objects, relations, sequences};
+use crate::archive::RawPart;
+use crate::{Error, ErrorKind, Result};
+
+/// What an archive of PostgreSQL keeps in its index beside what all archives do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Extras {
+    /// The encoding of the database, and so of the rows; all else of the script is UTF-8.
+    pub(crate) encoding: String,
+    /// Whether the script is one transaction; archives of very many relations are not.
+    pub(crate) one_transaction: bool,
+    /// How many large objects there are.
+    pub(crate) large_objects: u64,
+    /// What they hold.
+    pub(crate) large_objects_digest: TableDigest,
+    /// What is there and no part of any archive, for people to read.
+    pub(crate) noted: Vec<String>,
+}
+
+/// A database that is locked and read up to its rows: nothing stands in the way any more.
+pub(crate) struct Prepared {
+    pub(super) server: Server,
+    pub(super) leader: Leader,
+    pub(super) schema: Schema,
+    pub(super) sections: BTreeMap<Section, Vec<Planned>>,
+    pub(super) targets: Vec<Target>,
+    pub(super) values: Vec<RawPart>,
+    pub(super) envelope: Envelope,
+    pub(super) properties: serde_json::Value,
+    pub(super) extras: Extras,
+}
+
+/// Locks all tables, takes the snapshot, reads the catalogs in it, and finds all that stands in the way of a dump.
+///
+/// # Errors
+/// [`ErrorKind::Permission`] and [`ErrorKind::Refused`] with the names of what cannot be read or carried,
+/// [`ErrorKind::LockTimeout`], and what the server says.
+pub(crate) async fn prepare(server: &Server, cancel: &CancellationToken) -> Result<Prepared> {
+    tokio::select! {
+        () = cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled")),
+        prepared = look(server, cancel) => prepared,
+    }
+}
+
+async fn look(server: &Server, cancel: &CancellationToken) -> Result<Prepared> {
+    let leader = snapshot::lead(server, cancel).await?;
+    let client = &leader.connection;
+    refuse_enum_hash(client).await?;
+    let schema = catalog::read(client).await?;
+    let sections = [Section::PreData, Section::Data, Section::PostData, Section::Final]
+        .into_iter()
+        .map(|section| Ok((section, definitions::parts(&schema, section)?)))
+        .collect::<Result<BTreeMap<_, _>>>()?;
+    let targets: Vec<Target> =
+        schema.tables_with_rows().map(|(id, table)| Target::new(id, table, &leader.encoding)).collect();
+    let locked: std::collections::HashSet<(&str, &str)> =
+        leader.relations.iter().map(|one| (one.namespace.as_str(), one.name.as_str())).collect();
+    if let Some(target) =
+        targets.iter().find(|one| !locked.contains(&(one.id.namespace.as_str(), one.id.name.as_str())))
+    {
+        let what = format!("{} is to be read and was not locked", target.id);
+        return Err(Error::new(ErrorKind::Internal, what));
+    }
+    let values = sequences::values(client, &sequences::list(client).await?).await?;
+    let large_objects = large_objects::count(client).await?;
+    let envelope = Envelope::for_relations(relations_to_lock(client).await?.saturating_add(large_objects));
+    let properties = properties::read(client, server.database()).await?;
+    let properties = serde_json::to_value(properties).map_err(|error| {
+        Error::new(ErrorKind::Internal, "the database's properties have no JSON").with_source(error)
+    })?;
+    let extras = Extras {
+        encoding: leader.encoding.clone(),
+        one_transaction: envelope == Envelope::Transaction,
+        large_objects,
+        large_objects_digest: TableDigest::default(),
+        noted: noted(client).await?,
+    };
+    Ok(Prepared { server: server.clone(), leader, schema, sections, targets, values, envelope, properties, extras })
+}
+
+/// Rows of hash partitions by an enum would belong to other partitions after a restore, since an
+/// enum value's hash is that of its number in the catalog.
+async fn refuse_enum_hash(client: &Connection) -> Result<()> {
+    let rows = client
+        .query(
+            "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_partitioned_table p \
+             JOIN pg_catalog.pg_class c ON c.oid = p.partrelid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE p.partstrat = 'h' AND (EXISTS (SELECT FROM pg_catalog.unnest(p.partclass) o \
+             JOIN pg_catalog.pg_opclass k ON k.oid = o WHERE k.opcintype = 'pg_catalog.anyenum'::pg_catalog.regtype) \
+             OR EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+             JOIN pg_catalog.pg_type e ON e.oid = t.typelem WHERE a.attrelid = c.oid \
+             AND a.attnum = ANY (p.partattrs::pg_catalog.int2[]) AND e.typtype = 'e')) ORDER BY 1, 2",
+            &[],
+        )
+        .await
+        .map_err(|error| postgres::error(error, "cannot look for hash partitions by an enum"))?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let id = |row: &tokio_postgres::Row| ObjectId {
+        kind: Kind::Table,
+        namespace: row.get(0),
+        of: String::new(),
+        name: row.get(1),
+    };
+    let ids: Vec<ObjectId> = rows.iter().map(id).collect();
+    let what = format!(
+        "dbm does not carry {}: partitioned by the hash of an enum, which is another one after a restore",
+        relations::list(&ids)
+    );
+    Err(Error::new(ErrorKind::Refused, what).with_hint("partition by list, or by the hash of the enum's text"))
+}
+
+/// About how many relations one transaction that restores all of it makes, and so locks.
+async fn relations_to_lock(client: &Connection) -> Result<u64> {
+    let row = client
+        .query_one(
+            "SELECT pg_catalog.count(*) FROM pg_catalog.pg_class WHERE oid >= 16384 AND relpersistence <> 't'",
+            &[],
+        )
+        .await
+        .map_err(|error| postgres::error(error, "cannot count the relations"))?;
+    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or_default())
+}
+
+/// What hangs on the database and cannot be in an archive of it.
+async fn noted(client: &Connection) -> Result<Vec<String>> {
+    let rows = client
+        .query(
+            "SELECT 'prepared transaction ' || gid FROM pg_catalog.pg_prepared_xacts \
+             WHERE database = pg_catalog.current_database() \
+             UNION ALL SELECT 'logical replication slot ' || slot_name FROM pg_catalog.pg_replication_slots \
+             WHERE database = pg_catalog.current_database() ORDER BY 1",
+            &[],
+        )
+        .await
+        .map_err(|error| postgres::error(error, "cannot look for prepared transactions and replication slots"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

@@ -1,0 +1,226 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use database::postgres::{Connection, Server};
+use database::{ErrorKind as DatabaseErrorKind, Section, SourceId, TableDigest};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::definitions::Planned;
+use super::prepare::{Extras, Prepared};
+use super::work::{Done, Task, Work};
+use super::{plan, snapshot};
+use crate::archive::{ArchiveWriter, Aspect, Grade, PartNumber, RawPart, TableEntry, Tail, compress};
+use crate::progress::Progress;
+use crate::{Error, ErrorKind, Result};
+
+/// Pages of a table can be read by range since this version: <https://www.postgresql.org/docs/release/14.0/>.
+const RANGES_SINCE: i32 = 140_000;
+
+impl Prepared {
+    /// Writes all parts. The snapshot and its locks have ended when this returns, however it does.
+    ///
+    /// # Errors
+    /// What the server or the store says, and [`ErrorKind::Refused`] for what an honest server does not send.
+    pub(crate) async fn write(
+        self,
+        writer: &mut ArchiveWriter,
+        source: SourceId,
+        jobs: usize,
+        level: i32,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<Tail> {
+        let Self { server, leader, schema, mut sections, targets, values, envelope, properties, mut extras } = self;
+        let mut script = Script { writer, level };
+        script.guard(Section::PreData, envelope.opening()).await?;
+        script.section(sections.remove(&Section::PreData)).await?;
+        let made = script.section(sections.remove(&Section::Data)).await?;
+        for part in values {
+            script.append(part).await?;
+        }
+
+        let tables: Vec<_> = schema.tables_with_rows().collect();
+        let pieces = plan::pieces(&tables, jobs, leader.version >= RANGES_SINCE);
+        let total: u64 = tables.iter().map(|(_, table)| table.bytes).sum();
+        let mut tasks: VecDeque<Task> = pieces.into_iter().map(Task::Rows).collect();
+        if extras.large_objects > 0 {
+            tasks.push_front(Task::LargeObjects(made));
+        }
+        progress.phase("rows", Some(total));
+        let mut sessions = vec![leader.connection];
+        if let Some(exported) = &leader.exported {
+            sessions.extend(followers(&server, exported, jobs.saturating_sub(1).min(tasks.len())).await?);
+        }
+        let pids = pids(&sessions).await?;
+        let work = Work::new(targets, tasks, sessions.len() - 1, level);
+        let read = script.rows(&work, sessions, progress, cancel).await;
+        if read.is_err() {
+            // A session whose client is gone reads on to the end of its table, and holds its locks until then.
+            end_sessions(&server, &pids).await;
+        }
+        let (digests, large_objects) = read?;
+        extras.large_objects_digest = large_objects;
+
+        progress.phase("definitions", None);
+        script.section(sections.remove(&Section::PostData)).await?;
+        script.section(sections.remove(&Section::Final)).await?;
+        script.guard(Section::Final, envelope.closing()).await?;
+
+        let mut kinds = BTreeMap::new();
+        for object in &schema.objects {
+            *kinds.entry(object.id.kind).or_default() += 1;
+        }
+        let entries = digests.into_iter().enumerate().map(|(place, digest)| {
+            let target = work.target(place);
+            TableEntry { id: target.id.clone(), digest, columns: target.columns.clone() }
+        });
+        Ok(Tail {
+            source,
+            snapshot: leader.moment,
+            grade: Grade::Exact,
+            kinds,
+            left_out: Vec::new(),
+            properties,
+            tables: entries.collect(),
+            extras: to_json(&extras)?,
+        })
+    }
+}
+
+/// The archive as it grows.
+struct Script<'w> {
+    writer: &'w mut ArchiveWriter,
+    level: i32,
+}
+
+impl Script<'_> {
+    async fn append(&mut self, part: RawPart) -> Result<PartNumber> {
+        let level = self.level;
+        let part = tokio::task::spawn_blocking(move || compress(part, level)).await.map_err(broke)??;
+        self.writer.append(part).await
+    }
+
+    async fn guard(&mut self, section: Section, bytes: Vec<u8>) -> Result<()> {
+        let part =
+            RawPart { section, aspect: Aspect::Guard, objects: Vec::new(), rows: 0, bytes, follows: Vec::new() };
+        self.append(part).await?;
+        Ok(())
+    }
+
+    /// Appends a section's parts; returns the numbers of those that hold definitions.
+    async fn section(&mut self, planned: Option<Vec<Planned>>) -> Result<Vec<PartNumber>> {
+        let mut numbers = Vec::new();
+        let mut definitions = Vec::new();
+        for Planned { mut part, follows } in planned.unwrap_or_default() {
+            part.follows = follows.into_iter().map(|place| numbers[place]).collect();
+            let aspect = part.aspect;
+            let number = self.append(part).await?;
+            numbers.push(number);
+            if aspect == Aspect::Definition {
+                definitions.push(number);
+            }
+        }
+        Ok(definitions)
+    }
+
+    /// Has the sessions read all rows and large objects; returns what each table and the large objects hold.
+    async fn rows(
+        &mut self,
+        work: &Arc<Work>,
+        sessions: Vec<Connection>,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<(Vec<TableDigest>, TableDigest)> {
+        let mut digests = vec![TableDigest::default(); work.targets()];
+        let mut large_objects = TableDigest::default();
+        let (to, mut from) = mpsc::channel(1);
+        let mut workers = JoinSet::new();
+        for (place, session) in sessions.into_iter().enumerate() {
+            let (work, to) = (Arc::clone(work), to.clone());
+            if place == 0 {
+                workers.spawn(work.lead(session, to));
+            } else {
+                workers.spawn(work.follow(session, to));
+            }
+        }
+        drop(to);
+        loop {
+            let done = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled")),
+                done = from.recv() => done,
+            };
+            match done {
+                None => break,
+                Some(Err(error)) => return Err(error),
+                Some(Ok(Done::Rows { table, digest })) => digests[table].merge(digest),
+                Some(Ok(Done::LargeObjects(digest))) => large_objects.merge(digest),
+                Some(Ok(Done::Part(part))) => {
+                    let (bytes, rows) = (part.bytes(), part.rows());
+                    self.writer.append(part).await?;
+                    progress.advance(bytes, rows);
+                }
+            }
+        }
+        while let Some(ended) = workers.join_next().await {
+            ended.map_err(broke)?;
+        }
+        Ok((digests, large_objects))
+    }
+}
+
+/// As many further sessions as the server lets in.
+async fn followers(server: &Server, exported: &str, wanted: usize) -> Result<Vec<Connection>> {
+    let mut sessions = Vec::new();
+    for _ in 0..wanted {
+        match snapshot::follow(server, exported).await {
+            Ok(session) => sessions.push(session),
+            // 53300: too many connections, of the server, the database or the role.
+            Err(error) if error.sqlstate() == Some("53300") || error.kind() == DatabaseErrorKind::Busy => {
+                tracing::warn!(%error, sessions = sessions.len() + 1, "the server lets no more sessions in");
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(sessions)
+}
+
+async fn pids(sessions: &[Connection]) -> Result<Vec<i32>> {
+    let mut pids = Vec::with_capacity(sessions.len());
+    for session in sessions {
+        let row = session
+            .query_one("SELECT pg_catalog.pg_backend_pid()", &[])
+            .await
+            .map_err(|error| session.error(error, "cannot ask the server for the session's number"))?;
+        pids.push(row.get(0));
+    }
+    Ok(pids)
+}
+
+/// Ends sessions of our own, as well as it can be done after a failure.
+async fn end_sessions(server: &Server, pids: &[i32]) {
+    let end = async {
+        let connection = server.connect(None).await?;
+        connection
+            .execute("SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.unnest($1::integer[]) pid", &[&pids])
+            .await
+            .map_err(|error| connection.error(error, "cannot end the sessions of the backup"))
+    };
+    match tokio::time::timeout(std::time::Duration::from_secs(5), end).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "sessions of the failed backup end by themselves"),
+        Err(_) => tracing::debug!("the server did not answer; sessions of the failed backup end by themselves"),
+    }
+}
+
+fn to_json(extras: &Extras) -> Result<serde_json::Value> {
+    serde_json::to_value(extras)
+        .map_err(|error| Error::new(ErrorKind::Internal, "what the index keeps has no JSON").with_source(error))
+}
+
+fn broke(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "a worker of the backup broke").with_source(error)
+}
