@@ -12,6 +12,7 @@ use super::prepare::{Extras, Prepared};
 use super::work::{Done, Task, Work};
 use super::{plan, snapshot};
 use crate::archive::{ArchiveWriter, Aspect, Grade, PartNumber, RawPart, TableEntry, Tail, compress};
+use crate::dump::BackupOptions;
 use crate::progress::Progress;
 use crate::{Error, ErrorKind, Result};
 
@@ -27,11 +28,10 @@ impl Prepared {
         self,
         writer: &mut ArchiveWriter,
         source: SourceId,
-        jobs: usize,
-        level: i32,
+        options: &BackupOptions,
         progress: &dyn Progress,
-        cancel: &CancellationToken,
     ) -> Result<Tail> {
+        let (jobs, level) = (options.jobs.max(1), options.level);
         let Self { server, leader, schema, mut sections, targets, values, envelope, properties, mut extras } = self;
         let mut script = Script { writer, level };
         script.guard(Section::PreData, envelope.opening()).await?;
@@ -55,7 +55,7 @@ impl Prepared {
         }
         let pids = pids(&sessions).await?;
         let work = Work::new(targets, tasks, sessions.len() - 1, level);
-        let read = script.rows(&work, sessions, progress, cancel).await;
+        let read = script.rows(&work, sessions, progress, &options.cancel).await;
         if read.is_err() {
             // A session whose client is gone reads on to the end of its table, and holds its locks until then.
             end_sessions(&server, &pids).await;
@@ -82,7 +82,7 @@ impl Prepared {
             grade: Grade::Exact,
             kinds,
             left_out: Vec::new(),
-            properties,
+            properties: options.properties_override.clone().unwrap_or(properties),
             tables: entries.collect(),
             extras: to_json(&extras)?,
         })

@@ -1,0 +1,160 @@
+//! One moment of the database, whatever others do meanwhile, and nobody waits for the backup.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// Twenty tables' worth of pages in one, so that several workers share it.
+const ACCOUNTS: &str = "CREATE TABLE account (id integer PRIMARY KEY, balance bigint, pad text);
+    INSERT INTO account SELECT g, 1000, repeat('x', 900) FROM generate_series(1, 60000) g;
+    ALTER TABLE account ALTER pad SET STORAGE PLAIN; VACUUM ANALYZE account;";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_sum_of_the_balances_is_that_of_one_moment() {
+    let fresh = Fresh::new();
+    fresh.sql(ACCOUNTS);
+    fresh.sql("CREATE SEQUENCE s");
+    let (stop, slowest, transfers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let writer = {
+        let (connection, stop, slowest, transfers) =
+            (fresh.connect().await, Arc::clone(&stop), Arc::clone(&slowest), Arc::clone(&transfers));
+        tokio::spawn(async move {
+            let mut n = 1_i32;
+            while !stop.load(Ordering::Relaxed) {
+                let (from, to) = (n % 60_000 + 1, (n.wrapping_mul(7919) % 60_000).abs() + 1);
+                let started = Instant::now();
+                let sql = format!(
+                    "BEGIN; UPDATE account SET balance = balance - 1 WHERE id = {from}; \
+                     UPDATE account SET balance = balance + 1 WHERE id = {to}; SELECT nextval('s'); COMMIT"
+                );
+                connection.batch_execute(&sql).await.unwrap();
+                let took = u64::try_from(started.elapsed().as_millis()).unwrap();
+                slowest.fetch_max(took, Ordering::Relaxed);
+                transfers.fetch_add(1, Ordering::Relaxed);
+                n = n.wrapping_add(31);
+            }
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let backup = back_up(&fresh, 3).await;
+    stop.store(true, Ordering::Relaxed);
+    writer.await.unwrap();
+    assert!(transfers.load(Ordering::Relaxed) > 20, "the writer wrote");
+    assert!(slowest.load(Ordering::Relaxed) < 5_000, "a writer waited {slowest:?} ms");
+
+    let archive = backup.open().await;
+    let parts = archive.index().parts.iter().filter(|part| part.rows > 0).count();
+    assert!(parts > 3, "the table was cut: {parts}");
+    let restored = restore(&backup, "");
+    assert_eq!(restored.sql("SELECT sum(balance), count(*), count(DISTINCT id) FROM account"), "60000000|60000|60000\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_alter_table_that_waits_for_us_does_not_stop_us() {
+    let fresh = Fresh::new();
+    fresh.sql(ACCOUNTS);
+    let prepared = super::super::prepare(&fresh.server(), &BackupOptions::default().cancel).await.unwrap();
+    // It queues behind the leader's lock, and every later lock on the table queues behind it.
+    let other = fresh.connect().await;
+    let altering = tokio::spawn(async move { other.batch_execute("ALTER TABLE account ADD COLUMN late integer").await });
+    let watch = fresh.connect().await;
+    loop {
+        let waits = watch.query_one("SELECT count(*) FROM pg_locks WHERE NOT granted", &[]).await.unwrap();
+        if waits.get::<_, i64>(0) > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(folder.path());
+    let name = BackupName::new(&fresh.name, Utc::now(), None, ArchiveKind::Script);
+    let head = Head {
+        engine: Engine::Postgres,
+        server_version: "15".into(),
+        database: fresh.name.clone(),
+        time: Utc::now(),
+        dbm_version: "0".into(),
+    };
+    let mut writer = ArchiveWriter::begin(store.create(&name).await.unwrap(), &head).await.unwrap();
+    let write = prepared.write(&mut writer, SourceId("test".into()), &jobs(3), &Silent);
+    let tail = tokio::time::timeout(Duration::from_secs(60), write).await.expect("it does not hang").unwrap();
+    assert_eq!(tail.tables[0].digest.rows, 60_000);
+    assert_eq!(tail.tables[0].columns, ["id", "balance", "pad"]);
+    altering.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_lock_held_by_another_is_tried_for_again_and_tables_may_go_meanwhile() {
+    let fresh = Fresh::new();
+    fresh.sql("CREATE TABLE a (n integer); CREATE TABLE b (n integer); INSERT INTO b VALUES (1);");
+    let mut other = fresh.connect().await;
+    let transaction = other.transaction().await.unwrap();
+    transaction.batch_execute("DROP TABLE a; CREATE TABLE c (n integer)").await.unwrap();
+    let server = fresh.server();
+    let backup = tokio::spawn(async move { back_up_as(&server, &jobs(2)).await });
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert!(!backup.is_finished());
+    transaction.commit().await.unwrap();
+    let backup = backup.await.unwrap().unwrap();
+    let names: Vec<String> = backup.tables().await.into_iter().map(|(id, _)| id.name).collect();
+    assert_eq!(names, ["b", "c"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_connection_that_breaks_leaves_no_backup() {
+    let fresh = Fresh::new();
+    fresh.sql(ACCOUNTS);
+    fresh.sql("INSERT INTO account SELECT g, 1000, repeat('x', 900) FROM generate_series(60001, 200000) g");
+    let killer = fresh.connect().await;
+    let kill = tokio::spawn(async move {
+        loop {
+            let killed = killer
+                .query_one(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() \
+                     AND pid <> pg_backend_pid() AND query LIKE 'COPY%' AND state = 'active'",
+                    &[],
+                )
+                .await
+                .unwrap();
+            if killed.get::<_, i64>(0) > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let error = failure(&fresh).await;
+    kill.await.unwrap();
+    assert_eq!(error.kind(), crate::ErrorKind::Connection, "{error}");
+    assert!(error.to_string().contains("cannot read the rows of table public.account"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cancelled_backup_ends_its_sessions() {
+    let fresh = Fresh::new();
+    fresh.sql(ACCOUNTS);
+    let options = jobs(2);
+    let cancel = options.cancel.clone();
+    let server = fresh.server();
+    let backup = tokio::spawn(async move { back_up_as(&server, &options).await.err() });
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    cancel.cancel();
+    let error = backup.await.unwrap().expect("it was cancelled");
+    assert_eq!(error.kind(), crate::ErrorKind::Cancelled, "{error}");
+    let watch = fresh.connect().await;
+    let started = Instant::now();
+    loop {
+        let others = watch
+            .query_one("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()", &[])
+            .await
+            .unwrap();
+        if others.get::<_, i64>(0) == 0 {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(5), "sessions are left");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
