@@ -39,7 +39,8 @@ pub(super) fn pieces(tables: &[(&ObjectId, &Table)], jobs: usize, ranges: bool) 
     let mut pieces = Vec::with_capacity(tables.len());
     for place in order {
         let table = tables[place].1;
-        let count = if jobs > 1 && ranges { (table.bytes / wanted).min(table.pages) } else { 1 };
+        let whole = jobs < 2 || !ranges || table.filter.is_some();
+        let count = if !whole { (table.bytes / wanted).min(table.pages) } else { 1 };
         if count < 2 {
             pieces.push(Piece { table: place, pages: None, bytes: table.bytes });
             continue;

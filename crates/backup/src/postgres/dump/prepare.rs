@@ -58,6 +58,7 @@ async fn look(server: &Server, cancel: &CancellationToken) -> Result<Prepared> {
     let client = &leader.connection;
     refuse_enum_hash(client).await?;
     let schema = catalog::read(client).await?;
+    refuse(&schema)?;
     let sections = [Section::PreData, Section::Data, Section::PostData, Section::Final]
         .into_iter()
         .map(|section| Ok((section, definitions::parts(&schema, section)?)))
@@ -87,6 +88,21 @@ async fn look(server: &Server, cancel: &CancellationToken) -> Result<Prepared> {
         noted: noted(client).await?,
     };
     Ok(Prepared { server: server.clone(), leader, schema, sections, targets, values, envelope, properties, extras })
+}
+
+fn refuse(schema: &Schema) -> Result<()> {
+    const SHOWN: usize = 20;
+    if schema.refused.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<String> = schema.refused.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = match schema.refused.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = format!("dbm cannot carry {}{more}", shown.join(", "));
+    Err(Error::new(ErrorKind::Refused, what)
+        .with_hint("back the database up with pg_dump until dbm can; nothing was left out, since nothing was written"))
 }
 
 /// Rows of hash partitions by an enum would belong to other partitions after a restore, since an

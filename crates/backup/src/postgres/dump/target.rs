@@ -14,6 +14,8 @@ pub(super) struct Target {
     pub(super) columns: Vec<String>,
     /// The database's encoding, where it is not the one that the script is written in: the rows go through as they are.
     encoding: Option<String>,
+    /// `WHERE …`, where not all rows are to be carried; such a table is never read by ranges.
+    filter: Option<String>,
 }
 
 impl Target {
@@ -24,6 +26,7 @@ impl Target {
             name: quote::qualified(Engine::Postgres, &[&id.namespace, &id.name]),
             columns: columns.map(|column| column.name.clone()).collect(),
             encoding: (encoding != "UTF8").then(|| encoding.to_owned()),
+            filter: table.filter.clone(),
         }
     }
 
@@ -35,10 +38,13 @@ impl Target {
     /// The statement that has the server send all rows, or those of some pages.
     pub(super) fn out(&self, pages: Option<Pages>) -> String {
         let options = self.options();
-        let Some(Pages { from, to }) = pages else {
-            return format!("COPY {} TO STDOUT{options}", self.with_columns());
-        };
         let (columns, name) = (self.list(), &self.name);
+        let Some(Pages { from, to }) = pages else {
+            return match &self.filter {
+                None => format!("COPY {} TO STDOUT{options}", self.with_columns()),
+                Some(filter) => format!("COPY (SELECT {columns} FROM ONLY {name} {filter}) TO STDOUT{options}"),
+            };
+        };
         let end = to.map_or_else(String::new, |to| format!(" AND ctid < '({to},0)'::pg_catalog.tid"));
         format!(
             "COPY (SELECT {columns} FROM ONLY {name} WHERE ctid >= '({from},0)'::pg_catalog.tid{end}) TO STDOUT{options}"

@@ -81,7 +81,7 @@ impl Prepared {
             snapshot: leader.moment,
             grade: Grade::Exact,
             kinds,
-            left_out: Vec::new(),
+            left_out: schema.left_out.iter().map(ToString::to_string).collect(),
             properties: options.properties_override.clone().unwrap_or(properties),
             tables: entries.collect(),
             extras: to_json(&extras)?,

@@ -19,6 +19,10 @@ fn object(id: ObjectId, section: Section, depends_on: &[&ObjectId]) -> Object {
     }
 }
 
+fn schema(objects: Vec<Object>) -> Schema {
+    Schema { objects, ..Schema::default() }
+}
+
 fn table(name: &str, bytes: u64) -> Object {
     let mut table = object(id(Kind::Table, "", name), Section::PreData, &[]);
     table.table = Some(Table { holds_rows: true, bytes, ..Table::default() });
@@ -39,7 +43,7 @@ fn definitions_then_comments_then_owners() {
     a.owner = Some("ALTER TABLE a OWNER TO bob;\n".into());
     a.comments = vec!["COMMENT ON TABLE a IS 'x';\n".into(), "COMMENT ON COLUMN a.b IS 'y';\n".into()];
     a.privileges = vec!["GRANT SELECT ON a TO bob;\n".into()];
-    let schema = Schema { objects: vec![a, table("b", 0)] };
+    let schema = schema(vec![a, table("b", 0)]);
     let planned = parts(&schema, Section::PreData).unwrap();
     assert_eq!(
         shape(&planned),
@@ -66,7 +70,7 @@ fn what_belongs_to_a_large_table_can_be_restored_beside_the_rest() {
     let index = object(id(Kind::Index, "large", "large_i"), Section::PostData, &[&large.id]);
     let foreign = object(id(Kind::ForeignKey, "small", "small_fk"), Section::PostData, &[&small.id, &large.id, &key]);
     let trigger = object(id(Kind::Trigger, "small", "small_t"), Section::PostData, &[&small.id]);
-    let schema = Schema { objects: vec![large, small, key_object, small_key, index, foreign, trigger] };
+    let schema = schema(vec![large, small, key_object, small_key, index, foreign, trigger]);
     let planned = parts(&schema, Section::PostData).unwrap();
     assert_eq!(
         shape(&planned),
@@ -89,7 +93,7 @@ fn foreign_keys_that_share_tables_share_a_part() {
         object(id(Kind::ForeignKey, &tables[of].id.name, &name), Section::PostData, &[&tables[of].id, &tables[to].id])
     };
     let keys = [key(0, 1), key(1, 2), key(3, 4), key(5, 5)];
-    let schema = Schema { objects: tables.iter().cloned().chain(keys).collect() };
+    let schema = schema(tables.iter().cloned().chain(keys).collect());
     let planned = parts(&schema, Section::PostData).unwrap();
     assert_eq!(
         shape(&planned),
@@ -104,7 +108,7 @@ fn foreign_keys_that_share_tables_share_a_part() {
 fn a_command_in_a_definition_is_refused_by_name() {
     let mut a = table("a", 0);
     a.definition = "CREATE TABLE a ();\n\\! touch f;\n".into();
-    let error = parts(&Schema { objects: vec![a] }, Section::PreData).unwrap_err();
+    let error = parts(&schema(vec![a]), Section::PreData).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.to_string().contains("table public.a"), "{error}");
 }

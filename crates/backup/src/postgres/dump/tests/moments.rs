@@ -78,7 +78,8 @@ async fn an_alter_table_that_waits_for_us_does_not_stop_us() {
         dbm_version: "0".into(),
     };
     let mut writer = ArchiveWriter::begin(store.create(&name).await.unwrap(), &head).await.unwrap();
-    let write = prepared.write(&mut writer, SourceId("test".into()), &jobs(3), &Silent);
+    let options = jobs(3);
+    let write = prepared.write(&mut writer, SourceId("test".into()), &options, &Silent);
     let tail = tokio::time::timeout(Duration::from_secs(60), write).await.expect("it does not hang").unwrap();
     assert_eq!(tail.tables[0].digest.rows, 60_000);
     assert_eq!(tail.tables[0].columns, ["id", "balance", "pad"]);
