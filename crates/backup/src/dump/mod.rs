@@ -16,7 +16,7 @@ use crate::archive::{ArchiveWriter, FORMAT, Finished, Head, Tail};
 use crate::catalogue::UNFINISHED;
 use crate::progress::Progress;
 use crate::store::{Sidecar, Store, Upload};
-use crate::{Error, ErrorKind, Result, sqlite};
+use crate::{Error, ErrorKind, Result, postgres, sqlite};
 
 pub use options::{BackupOptions, Written};
 
@@ -47,8 +47,11 @@ pub async fn create(
             let tail = prepared.write(&mut writer, &about, options, progress).await?;
             (name, finish(writer, tail.clone(), options).await?, tail)
         }
-        Database::Postgres(_) => {
-            return Err(Error::new(ErrorKind::Refused, "this build of dbm does not back up PostgreSQL"));
+        Database::Postgres(server) => {
+            let prepared = postgres::dump::prepare(server, &options.cancel).await?;
+            let (name, mut writer) = begin(store, &about, time, label, ArchiveKind::Script).await?;
+            let tail = prepared.write(&mut writer, about.source.clone(), options, progress).await?;
+            (name, finish(writer, tail.clone(), options).await?, tail)
         }
     };
     let rows = tail.tables.iter().map(|table| table.digest.rows).sum();

@@ -66,7 +66,12 @@ struct Run {
 
 impl List {
     /// Parts that follow one another.
-    fn in_order(&mut self, aspect: Aspect, objects: &[&Object], text: impl Fn(&Object) -> String) -> Result<()> {
+    fn in_order(
+        &mut self,
+        aspect: Aspect,
+        objects: &[&Object],
+        text: impl Fn(&Object) -> String,
+    ) -> Result<()> {
         let mut run = Run::default();
         for object in objects {
             run.add(object, &text(object))?;
@@ -90,14 +95,17 @@ impl List {
             .collect();
         let size = |id: &ObjectId| sizes.get(&(id.namespace.as_str(), id.of.as_str())).copied().unwrap_or(0);
         let mut run = Run::default();
-        for same in objects.chunk_by(|a, b| (a.id.kind == Kind::ForeignKey) == (b.id.kind == Kind::ForeignKey)) {
+        for same in
+            objects.chunk_by(|a, b| (a.id.kind == Kind::ForeignKey) == (b.id.kind == Kind::ForeignKey))
+        {
             if same[0].id.kind == Kind::ForeignKey {
                 self.close(Aspect::Definition, std::mem::take(&mut run));
                 self.foreign_keys(same, size)?;
                 continue;
             }
             for object in same {
-                let alone = matches!(object.id.kind, Kind::Index | Kind::Constraint) && size(&object.id) >= LARGE_TABLE;
+                let alone = matches!(object.id.kind, Kind::Index | Kind::Constraint)
+                    && size(&object.id) >= LARGE_TABLE;
                 let full = run.text.len() >= PART_BYTES
                     || run.objects.len() >= OBJECTS_PER_PART
                     || run.weight >= LARGE_TABLE;
@@ -120,7 +128,9 @@ impl List {
     /// since two sessions that add them would wait for each other for ever.
     fn foreign_keys(&mut self, keys: &[&Object], size: impl Fn(&ObjectId) -> u64) -> Result<()> {
         let mut groups = Groups::default();
-        let table = |id: &ObjectId| (id.namespace.clone(), if id.of.is_empty() { id.name.clone() } else { id.of.clone() });
+        let table = |id: &ObjectId| {
+            (id.namespace.clone(), if id.of.is_empty() { id.name.clone() } else { id.of.clone() })
+        };
         for key in keys {
             for other in &key.depends_on {
                 if !matches!(other.kind, Kind::Namespace | Kind::Function | Kind::Extension) {
@@ -136,7 +146,11 @@ impl List {
         let mut runs = BTreeMap::<usize, Run>::new();
         for key in keys {
             let root = groups.root(table(&key.id));
-            let place = if weights.get(&root).is_some_and(|&weight| weight >= LARGE_TABLE) { root } else { usize::MAX };
+            let place = if weights.get(&root).is_some_and(|&weight| weight >= LARGE_TABLE) {
+                root
+            } else {
+                usize::MAX
+            };
             let run = runs.entry(place).or_default();
             run.add(key, &key.definition)?;
             self.depend(run, key);

@@ -45,7 +45,12 @@ pub(super) async fn count(client: &Client) -> Result<u64> {
 
 /// The identity of the large object of that number.
 pub(super) fn id(number: u32) -> ObjectId {
-    ObjectId { kind: Kind::LargeObject, namespace: String::new(), of: String::new(), name: number.to_string() }
+    ObjectId {
+        kind: Kind::LargeObject,
+        namespace: String::new(),
+        of: String::new(),
+        name: number.to_string(),
+    }
 }
 
 /// One large object's piece.
@@ -147,9 +152,9 @@ fn write(part: &mut RawPart, piece: &Piece<'_>) {
     }
     part.bytes.extend_from_slice(statement.as_bytes());
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    part.bytes.extend(piece.bytes.iter().flat_map(|byte| {
-        [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
-    }));
+    part.bytes.extend(
+        piece.bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
+    );
     part.bytes.extend_from_slice(b"');\n");
     let id = id(piece.number);
     if part.objects.last() != Some(&id) {

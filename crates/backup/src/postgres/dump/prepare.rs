@@ -11,6 +11,7 @@ use super::snapshot::{self, Leader};
 use super::target::Target;
 use super::{large_objects, relations, sequences};
 use crate::archive::RawPart;
+use crate::postgres::roles::{self, Roles};
 use crate::{Error, ErrorKind, Result};
 
 /// What an archive of PostgreSQL keeps in its index beside what all archives do.
@@ -24,6 +25,8 @@ pub(crate) struct Extras {
     pub(crate) large_objects: u64,
     /// What they hold.
     pub(crate) large_objects_digest: TableDigest,
+    /// The roles that the objects name, so that a restore can tell which are missing.
+    pub(crate) roles: Roles,
     /// What is there and no part of any archive, for people to read.
     pub(crate) noted: Vec<String>,
 }
@@ -85,9 +88,20 @@ async fn look(server: &Server, cancel: &CancellationToken) -> Result<Prepared> {
         one_transaction: envelope == Envelope::Transaction,
         large_objects,
         large_objects_digest: TableDigest::default(),
+        roles: roles::read(client).await?,
         noted: noted(client).await?,
     };
-    Ok(Prepared { server: server.clone(), leader, schema, sections, targets, values, envelope, properties, extras })
+    Ok(Prepared {
+        server: server.clone(),
+        leader,
+        schema,
+        sections,
+        targets,
+        values,
+        envelope,
+        properties,
+        extras,
+    })
 }
 
 fn refuse(schema: &Schema) -> Result<()> {
@@ -101,8 +115,9 @@ fn refuse(schema: &Schema) -> Result<()> {
         more => format!(" and {more} more"),
     };
     let what = format!("dbm cannot carry {}{more}", shown.join(", "));
-    Err(Error::new(ErrorKind::Refused, what)
-        .with_hint("back the database up with pg_dump until dbm can; nothing was left out, since nothing was written"))
+    Err(Error::new(ErrorKind::Refused, what).with_hint(
+        "back the database up with pg_dump until dbm can; nothing was left out, since nothing was written",
+    ))
 }
 
 /// Rows of hash partitions by an enum would belong to other partitions after a restore, since an
@@ -136,7 +151,8 @@ async fn refuse_enum_hash(client: &Connection) -> Result<()> {
         "dbm does not carry {}: partitioned by the hash of an enum, which is another one after a restore",
         relations::list(&ids)
     );
-    Err(Error::new(ErrorKind::Refused, what).with_hint("partition by list, or by the hash of the enum's text"))
+    Err(Error::new(ErrorKind::Refused, what)
+        .with_hint("partition by list, or by the hash of the enum's text"))
 }
 
 /// About how many relations one transaction that restores all of it makes, and so locks.
@@ -162,6 +178,8 @@ async fn noted(client: &Connection) -> Result<Vec<String>> {
             &[],
         )
         .await
-        .map_err(|error| postgres::error(error, "cannot look for prepared transactions and replication slots"))?;
+        .map_err(|error| {
+            postgres::error(error, "cannot look for prepared transactions and replication slots")
+        })?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use database::{Error, ErrorKind, ObjectId, Kind, Result, postgres};
+use database::{Error, ErrorKind, Kind, ObjectId, Result, postgres};
 use tokio_postgres::Client;
 
 /// A table that has to be locked, since its rows or its definition go into the archive.
@@ -54,7 +54,10 @@ ORDER BY n.nspname, c.relname";
 
 /// The tables as the current transaction, or else this moment, has them.
 pub(super) async fn read(client: &Client) -> Result<Vec<Relation>> {
-    let rows = client.query(RELATIONS, &[]).await.map_err(|error| postgres::error(error, "cannot list the tables"))?;
+    let rows = client
+        .query(RELATIONS, &[])
+        .await
+        .map_err(|error| postgres::error(error, "cannot list the tables"))?;
     let relations = rows.iter().map(|row| Relation {
         oid: row.get(0),
         namespace: row.get(1),
@@ -91,7 +94,9 @@ pub(super) fn check(relations: &[Relation], account: &str, locks: u64) -> Result
             ErrorKind::Permission,
             format!("row-level security hides rows from the account `{account}` in {}", list(&hidden)),
         )
-        .with_hint(format!("back up as the owner, or as an account with BYPASSRLS: ALTER ROLE {account} BYPASSRLS")));
+        .with_hint(format!(
+            "back up as the owner, or as an account with BYPASSRLS: ALTER ROLE {account} BYPASSRLS"
+        )));
     }
     let unlogged = with(Obstacle::UnloggedOnStandby);
     if !unlogged.is_empty() {
@@ -104,7 +109,10 @@ pub(super) fn check(relations: &[Relation], account: &str, locks: u64) -> Result
     if u64::try_from(relations.len()).unwrap_or(u64::MAX) > locks {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("the server cannot lock {} tables at once: its lock table has room for {locks}", relations.len()),
+            format!(
+                "the server cannot lock {} tables at once: its lock table has room for {locks}",
+                relations.len()
+            ),
         )
         .with_hint("raise max_locks_per_transaction on the server; it takes a restart"));
     }
@@ -147,7 +155,10 @@ mod tests {
             assert!(error.to_string().contains("table public.b") && !error.to_string().contains("public.a"));
             assert!(error.hint().is_some());
         }
-        assert_eq!(check(&[relation(1, "a", None), relation(2, "b", None)], "bob", 1).unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(
+            check(&[relation(1, "a", None), relation(2, "b", None)], "bob", 1).unwrap_err().kind(),
+            ErrorKind::Refused
+        );
     }
 
     #[test]

@@ -29,7 +29,10 @@ ORDER BY n.nspname, c.relname";
 /// # Errors
 /// [`ErrorKind::Permission`] with the names of those that cannot be read.
 pub(super) async fn list(client: &Client) -> Result<Vec<ObjectId>> {
-    let rows = client.query(SEQUENCES, &[]).await.map_err(|error| postgres::error(error, "cannot list the sequences"))?;
+    let rows = client
+        .query(SEQUENCES, &[])
+        .await
+        .map_err(|error| postgres::error(error, "cannot list the sequences"))?;
     let mut sequences = Vec::with_capacity(rows.len());
     let mut unreadable = Vec::new();
     for row in &rows {
@@ -41,8 +44,9 @@ pub(super) async fn list(client: &Client) -> Result<Vec<ObjectId>> {
         return Ok(sequences);
     }
     let what = format!("the account may not read {}", super::relations::list(&unreadable));
-    Err(Error::new(ErrorKind::Permission, what)
-        .with_hint("grant SELECT on them (or the role pg_read_all_data) to the account, or back up as the owner"))
+    Err(Error::new(ErrorKind::Permission, what).with_hint(
+        "grant SELECT on them (or the role pg_read_all_data) to the account, or back up as the owner",
+    ))
 }
 
 /// The statements that set all of them, as parts.
@@ -69,7 +73,10 @@ pub(super) async fn values(client: &Client, sequences: &[ObjectId]) -> Result<Ve
             }
         }
         if seen.len() != batch.len() {
-            return Err(Error::new(ErrorKind::Internal, "the server did not tell the values of all sequences"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "the server did not tell the values of all sequences",
+            ));
         }
         for (id, (value, called)) in batch.iter().zip(values) {
             let sequence = quote::literal(Engine::Postgres, &name(id));

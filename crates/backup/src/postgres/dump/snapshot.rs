@@ -133,7 +133,10 @@ pub(super) async fn follow(server: &Server, exported: &str) -> Result<Connection
     let connection = server.connect(None).await?;
     let join = format!("{BEGIN}; SET TRANSACTION SNAPSHOT {}", quote::literal(Engine::Postgres, exported));
     for sql in [SETTINGS, join.as_str()] {
-        connection.batch_execute(sql).await.map_err(|error| postgres::error(error, "cannot join the snapshot"))?;
+        connection
+            .batch_execute(sql)
+            .await
+            .map_err(|error| postgres::error(error, "cannot join the snapshot"))?;
     }
     Ok(connection)
 }
@@ -183,6 +186,8 @@ async fn export(client: &tokio_postgres::Client) -> Result<Option<String>> {
 
 /// Some milliseconds that differ between processes, so that two that wait do not meet again.
 fn jitter() -> Duration {
-    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |now| now.subsec_nanos());
     Duration::from_millis(u64::from(nanos % 97))
 }

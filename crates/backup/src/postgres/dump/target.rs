@@ -42,7 +42,9 @@ impl Target {
         let Some(Pages { from, to }) = pages else {
             return match &self.filter {
                 None => format!("COPY {} TO STDOUT{options}", self.with_columns()),
-                Some(filter) => format!("COPY (SELECT {columns} FROM ONLY {name} {filter}) TO STDOUT{options}"),
+                Some(filter) => {
+                    format!("COPY (SELECT {columns} FROM ONLY {name} {filter}) TO STDOUT{options}")
+                }
             };
         };
         let end = to.map_or_else(String::new, |to| format!(" AND ctid < '({to},0)'::pg_catalog.tid"));
@@ -75,7 +77,8 @@ mod tests {
     use database::{Column, Generated, Kind};
 
     fn target(columns: &[(&str, Option<Generated>)], encoding: &str) -> Target {
-        let id = ObjectId { kind: Kind::Table, namespace: "a b".into(), of: String::new(), name: "t\"x".into() };
+        let id =
+            ObjectId { kind: Kind::Table, namespace: "a b".into(), of: String::new(), name: "t\"x".into() };
         let column = |&(name, generated): &(&str, Option<Generated>)| Column {
             name: name.to_owned(),
             data_type: "integer".into(),

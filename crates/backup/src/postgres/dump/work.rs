@@ -51,7 +51,12 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(targets: Vec<Target>, tasks: VecDeque<Task>, followers: usize, level: i32) -> Arc<Self> {
+    pub(super) fn new(
+        targets: Vec<Target>,
+        tasks: VecDeque<Task>,
+        followers: usize,
+        level: i32,
+    ) -> Arc<Self> {
         Arc::new(Self {
             targets,
             level,
@@ -103,7 +108,11 @@ impl Work {
                 if let Task::Rows(piece) = &task {
                     if !mine.contains(&piece.table) && !theirs.contains(&piece.table) {
                         let got = self.lock(&connection, piece.table).await?;
-                        if got { mine.insert(piece.table) } else { theirs.insert(piece.table) };
+                        if got {
+                            mine.insert(piece.table)
+                        } else {
+                            theirs.insert(piece.table)
+                        };
                     }
                     if theirs.contains(&piece.table) {
                         locked(&self.handed).push_back(task);

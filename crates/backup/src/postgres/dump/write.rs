@@ -32,7 +32,8 @@ impl Prepared {
         progress: &dyn Progress,
     ) -> Result<Tail> {
         let (jobs, level) = (options.jobs.max(1), options.level);
-        let Self { server, leader, schema, mut sections, targets, values, envelope, properties, mut extras } = self;
+        let Self { server, leader, schema, mut sections, targets, values, envelope, properties, mut extras } =
+            self;
         let mut script = Script { writer, level };
         script.guard(Section::PreData, envelope.opening()).await?;
         script.section(sections.remove(&Section::PreData)).await?;
@@ -103,8 +104,14 @@ impl Script<'_> {
     }
 
     async fn guard(&mut self, section: Section, bytes: Vec<u8>) -> Result<()> {
-        let part =
-            RawPart { section, aspect: Aspect::Guard, objects: Vec::new(), rows: 0, bytes, follows: Vec::new() };
+        let part = RawPart {
+            section,
+            aspect: Aspect::Guard,
+            objects: Vec::new(),
+            rows: 0,
+            bytes,
+            follows: Vec::new(),
+        };
         self.append(part).await?;
         Ok(())
     }
@@ -205,20 +212,26 @@ async fn end_sessions(server: &Server, pids: &[i32]) {
     let end = async {
         let connection = server.connect(None).await?;
         connection
-            .execute("SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.unnest($1::integer[]) pid", &[&pids])
+            .execute(
+                "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.unnest($1::integer[]) pid",
+                &[&pids],
+            )
             .await
             .map_err(|error| connection.error(error, "cannot end the sessions of the backup"))
     };
     match tokio::time::timeout(std::time::Duration::from_secs(5), end).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::debug!(%error, "sessions of the failed backup end by themselves"),
-        Err(_) => tracing::debug!("the server did not answer; sessions of the failed backup end by themselves"),
+        Err(_) => {
+            tracing::debug!("the server did not answer; sessions of the failed backup end by themselves")
+        }
     }
 }
 
 fn to_json(extras: &Extras) -> Result<serde_json::Value> {
-    serde_json::to_value(extras)
-        .map_err(|error| Error::new(ErrorKind::Internal, "what the index keeps has no JSON").with_source(error))
+    serde_json::to_value(extras).map_err(|error| {
+        Error::new(ErrorKind::Internal, "what the index keeps has no JSON").with_source(error)
+    })
 }
 
 fn broke(error: tokio::task::JoinError) -> Error {

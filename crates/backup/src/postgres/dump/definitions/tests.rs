@@ -53,10 +53,7 @@ fn definitions_then_comments_then_owners() {
             (Aspect::Owner, vec!["a".into()], vec![1]),
         ]
     );
-    assert_eq!(
-        planned[1].part.bytes,
-        b"COMMENT ON TABLE a IS 'x';\nCOMMENT ON COLUMN a.b IS 'y';\n"
-    );
+    assert_eq!(planned[1].part.bytes, b"COMMENT ON TABLE a IS 'x';\nCOMMENT ON COLUMN a.b IS 'y';\n");
     let last = parts(&schema, Section::Final).unwrap();
     assert_eq!(shape(&last), [(Aspect::Privileges, vec!["a".into()], vec![])]);
 }
@@ -68,7 +65,8 @@ fn what_belongs_to_a_large_table_can_be_restored_beside_the_rest() {
     let key_object = object(key.clone(), Section::PostData, &[&large.id]);
     let small_key = object(id(Kind::Constraint, "small", "small_pkey"), Section::PostData, &[&small.id]);
     let index = object(id(Kind::Index, "large", "large_i"), Section::PostData, &[&large.id]);
-    let foreign = object(id(Kind::ForeignKey, "small", "small_fk"), Section::PostData, &[&small.id, &large.id, &key]);
+    let foreign =
+        object(id(Kind::ForeignKey, "small", "small_fk"), Section::PostData, &[&small.id, &large.id, &key]);
     let trigger = object(id(Kind::Trigger, "small", "small_t"), Section::PostData, &[&small.id]);
     let schema = schema(vec![large, small, key_object, small_key, index, foreign, trigger]);
     let planned = parts(&schema, Section::PostData).unwrap();
@@ -86,11 +84,16 @@ fn what_belongs_to_a_large_table_can_be_restored_beside_the_rest() {
 
 #[test]
 fn foreign_keys_that_share_tables_share_a_part() {
-    let tables: Vec<Object> =
-        [("a", LARGE_TABLE), ("b", 1), ("c", 1), ("d", 1), ("e", 1), ("f", 1)].map(|(name, bytes)| table(name, bytes)).into();
+    let tables: Vec<Object> = [("a", LARGE_TABLE), ("b", 1), ("c", 1), ("d", 1), ("e", 1), ("f", 1)]
+        .map(|(name, bytes)| table(name, bytes))
+        .into();
     let key = |of: usize, to: usize| {
         let name = format!("{}_{}", tables[of].id.name, tables[to].id.name);
-        object(id(Kind::ForeignKey, &tables[of].id.name, &name), Section::PostData, &[&tables[of].id, &tables[to].id])
+        object(
+            id(Kind::ForeignKey, &tables[of].id.name, &name),
+            Section::PostData,
+            &[&tables[of].id, &tables[to].id],
+        )
     };
     let keys = [key(0, 1), key(1, 2), key(3, 4), key(5, 5)];
     let schema = schema(tables.iter().cloned().chain(keys).collect());

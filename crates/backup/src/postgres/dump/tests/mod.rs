@@ -30,7 +30,8 @@ struct Fresh {
 }
 
 fn server_url() -> DatabaseUrl {
-    let url = std::env::var("DBM_TEST_POSTGRES_URL").expect("DBM_TEST_POSTGRES_URL is missing: run scripts/test");
+    let url =
+        std::env::var("DBM_TEST_POSTGRES_URL").expect("DBM_TEST_POSTGRES_URL is missing: run scripts/test");
     DatabaseUrl::parse(&url).unwrap()
 }
 
@@ -94,7 +95,8 @@ fn tool(program: &str, database: &str) -> Command {
     let DatabaseUrl::Postgres(_) = server_url() else { panic!("a postgres URL") };
     let url = std::env::var("DBM_TEST_POSTGRES_URL").unwrap();
     // The path of the URL is its database.
-    let (before, query) = url.split_once('?').map_or((url.as_str(), String::new()), |(a, b)| (a, format!("?{b}")));
+    let (before, query) =
+        url.split_once('?').map_or((url.as_str(), String::new()), |(a, b)| (a, format!("?{b}")));
     let (server, _) = before.rsplit_once('/').expect("a URL with a database");
     let mut command = Command::new(program);
     command.arg("-d").arg(format!("{server}/{database}{query}"));

@@ -16,7 +16,8 @@ async fn the_sum_of_the_balances_is_that_of_one_moment() {
     let fresh = Fresh::new();
     fresh.sql(ACCOUNTS);
     fresh.sql("CREATE SEQUENCE s");
-    let (stop, slowest, transfers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (stop, slowest, transfers) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let writer = {
         let (connection, stop, slowest, transfers) =
             (fresh.connect().await, Arc::clone(&stop), Arc::clone(&slowest), Arc::clone(&transfers));
@@ -48,7 +49,10 @@ async fn the_sum_of_the_balances_is_that_of_one_moment() {
     let parts = archive.index().parts.iter().filter(|part| part.rows > 0).count();
     assert!(parts > 3, "the table was cut: {parts}");
     let restored = restore(&backup, "");
-    assert_eq!(restored.sql("SELECT sum(balance), count(*), count(DISTINCT id) FROM account"), "60000000|60000|60000\n");
+    assert_eq!(
+        restored.sql("SELECT sum(balance), count(*), count(DISTINCT id) FROM account"),
+        "60000000|60000|60000\n"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -58,7 +62,8 @@ async fn an_alter_table_that_waits_for_us_does_not_stop_us() {
     let prepared = super::super::prepare(&fresh.server(), &BackupOptions::default().cancel).await.unwrap();
     // It queues behind the leader's lock, and every later lock on the table queues behind it.
     let other = fresh.connect().await;
-    let altering = tokio::spawn(async move { other.batch_execute("ALTER TABLE account ADD COLUMN late integer").await });
+    let altering =
+        tokio::spawn(async move { other.batch_execute("ALTER TABLE account ADD COLUMN late integer").await });
     let watch = fresh.connect().await;
     loop {
         let waits = watch.query_one("SELECT count(*) FROM pg_locks WHERE NOT granted", &[]).await.unwrap();

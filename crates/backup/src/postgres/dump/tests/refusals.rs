@@ -49,7 +49,10 @@ async fn tables_that_cannot_be_read() {
     ));
     let error = back_up_as(&role.server(), &jobs(2)).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Permission);
-    assert!(error.to_string().contains("row-level security") && error.to_string().ends_with("in table public.a"), "{error}");
+    assert!(
+        error.to_string().contains("row-level security") && error.to_string().ends_with("in table public.a"),
+        "{error}"
+    );
 
     fresh.sql(&format!("ALTER TABLE a DISABLE ROW LEVEL SECURITY; CREATE SEQUENCE s; SELECT lo_create(77); ALTER ROLE {} SET statement_timeout = 1", role.1));
     let error = back_up_as(&role.server(), &jobs(2)).await.err().unwrap();

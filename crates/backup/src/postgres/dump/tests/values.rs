@@ -6,11 +6,23 @@ use super::*;
 async fn settings_of_the_database_do_not_reach_the_values() {
     let fresh = Fresh::new();
     for setting in [
-        "DateStyle = 'SQL, DMY'", "IntervalStyle = 'sql_standard'", "extra_float_digits = -5", "bytea_output = 'escape'",
-        "TimeZone = 'Asia/Kathmandu'", "search_path = 'other'", "statement_timeout = '20ms'",
-        "idle_in_transaction_session_timeout = '10ms'", "idle_session_timeout = '10ms'", "lock_timeout = '1ms'",
-        "default_transaction_read_only = on", "default_transaction_isolation = 'serializable'", "array_nulls = off",
-        "standard_conforming_strings = off", "quote_all_identifiers = on", "xmloption = 'document'", "row_security = on",
+        "DateStyle = 'SQL, DMY'",
+        "IntervalStyle = 'sql_standard'",
+        "extra_float_digits = -5",
+        "bytea_output = 'escape'",
+        "TimeZone = 'Asia/Kathmandu'",
+        "search_path = 'other'",
+        "statement_timeout = '20ms'",
+        "idle_in_transaction_session_timeout = '10ms'",
+        "idle_session_timeout = '10ms'",
+        "lock_timeout = '1ms'",
+        "default_transaction_read_only = on",
+        "default_transaction_isolation = 'serializable'",
+        "array_nulls = off",
+        "standard_conforming_strings = off",
+        "quote_all_identifiers = on",
+        "xmloption = 'document'",
+        "row_security = on",
     ] {
         fresh.maintain(&format!("ALTER DATABASE {} SET {setting}", fresh.name));
     }
@@ -27,7 +39,12 @@ async fn settings_of_the_database_do_not_reach_the_values() {
     );
     let backup = back_up(&fresh, 2).await;
     let restored = Fresh::new();
-    for setting in ["DateStyle = 'SQL, DMY'", "default_transaction_read_only = on", "standard_conforming_strings = off", "array_nulls = off"] {
+    for setting in [
+        "DateStyle = 'SQL, DMY'",
+        "default_transaction_read_only = on",
+        "standard_conforming_strings = off",
+        "array_nulls = off",
+    ] {
         restored.maintain(&format!("ALTER DATABASE {} SET {setting}", restored.name));
     }
     let output = psql(&restored.name, &[], &backup.script());
@@ -39,12 +56,18 @@ async fn settings_of_the_database_do_not_reach_the_values() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_database_s_own_encoding_goes_through() {
-    for (encoding, value) in [("LATIN1", "E'\\xe9\\xff\\x80'"), ("SQL_ASCII", "E'\\xe9\\x80\\xff\\xc3'"), ("EUC_JP", "E'\\xa4\\xa2'")] {
+    for (encoding, value) in [
+        ("LATIN1", "E'\\xe9\\xff\\x80'"),
+        ("SQL_ASCII", "E'\\xe9\\x80\\xff\\xc3'"),
+        ("EUC_JP", "E'\\xa4\\xa2'"),
+    ] {
         let options = format!("ENCODING '{encoding}' LOCALE 'C'");
         let fresh = Fresh::with(&options);
         fresh.sql(&format!("SET client_encoding = '{encoding}'; CREATE TABLE t (a text); INSERT INTO t VALUES ({value}), ('a');"));
         if encoding != "SQL_ASCII" {
-            fresh.sql("SET client_encoding = 'UTF8'; ALTER TABLE t ADD COLUMN \"\u{f7}\" text DEFAULT '\u{a7}';");
+            fresh.sql(
+                "SET client_encoding = 'UTF8'; ALTER TABLE t ADD COLUMN \"\u{f7}\" text DEFAULT '\u{a7}';",
+            );
         }
         let (backup, restored) = round_trip(&fresh, 2, &options).await;
         assert_eq!(backup.extras().await.encoding, encoding);
