@@ -167,3 +167,46 @@ async fn a_damaged_database_is_refused_and_a_cancelled_backup_leaves_nothing() {
     assert!(files(folder.path()).iter().all(|file| !file.contains("scratch")));
     assert!(catalogue::list(&store).await.unwrap().is_empty());
 }
+
+/// A file system of a size, unmounted at the end.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount(size: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let size = format!("size={size}");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(folder.path()).status();
+        assert!(mounted.unwrap().success(), "this test mounts a tmpfs: it runs as root (scripts/test)");
+        Self(folder)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_a_backup_and_nothing_is_left() {
+    // No room for the scratch copy beside the database: said before the copy.
+    let disk = Small::mount("44m");
+    let database = make(disk.0.path(), ROWS);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(elsewhere.path());
+    let error = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSpace);
+    assert!(error.to_string().starts_with("a copy of the database needs"), "{error}");
+    assert_eq!(files(disk.0.path()), ["shop.sqlite"]);
+    assert!(catalogue::list(&store).await.unwrap().is_empty());
+    // No room in the store.
+    let folder = tempfile::tempdir().unwrap();
+    let database = make(folder.path(), ROWS);
+    let disk = Small::mount("1m");
+    let store = LocalStore::new(disk.0.path());
+    let error = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+    assert_eq!(files(disk.0.path()), [".dbm-lock"]);
+    assert_eq!(files(folder.path()), ["shop.sqlite"]);
+}

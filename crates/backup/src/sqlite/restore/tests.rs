@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use database::sqlite::{File, Mode};
-use database::{Database, Entry, Fence as _, Journal as _};
+use database::{Database, Engine, Entry, Fence as _, Journal as _};
+use helpers::naming::{ArchiveKind, BackupName};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::archive::Archive;
+use crate::archive::{Archive, ArchiveWriter, Head, RawPart, Tail, compress};
 use crate::dump::{self, BackupOptions};
 use crate::progress::Silent;
 use crate::restore::{self, RestoreOptions, TargetState};
@@ -331,5 +332,79 @@ async fn only_names_that_a_restore_makes_are_discarded() {
     fs::write(case.folder.path().join(format!("{name}-wal")), b"half").unwrap();
     restore::discard_scratch(&case.database, &name).await.unwrap();
     restore::discard_scratch(&case.database, &name).await.unwrap();
+    assert_eq!(case.files(), ["backups", "shop.sqlite"]);
+}
+
+#[tokio::test]
+async fn an_archive_of_another_engine_is_named() {
+    let case = Case::new("").await;
+    let store = LocalStore::new(case.folder.path().join("backups"));
+    let time = chrono::Utc::now();
+    let name = BackupName::new("other", time, None, ArchiveKind::Script);
+    let head = Head { engine: Engine::Postgres, ..case.archive.head().clone() };
+    let writer = ArchiveWriter::begin(store.create(&name).await.unwrap(), &head).await.unwrap();
+    let index = case.archive.index().clone();
+    let tail = Tail {
+        source: index.source,
+        snapshot: index.snapshot,
+        grade: index.grade,
+        kinds: index.kinds,
+        left_out: index.left_out,
+        properties: index.properties,
+        extras: index.extras,
+        tables: index.tables,
+    };
+    writer.finish(tail).await.unwrap();
+    let archive = Archive::open(store.source(&name).await.unwrap()).await.unwrap();
+    let options = RestoreOptions::default();
+    let into = restore::into(&archive, &case.database, "new.sqlite", &options, &Silent).await.unwrap_err();
+    let table = restore::table(&archive, &case.database, "child", &options, &Silent).await.unwrap_err();
+    for error in [into, table] {
+        assert_eq!(error.kind(), ErrorKind::OtherEngine);
+        assert_eq!(error.hint(), Some("give the URL of a postgres database"));
+    }
+    let preflight = restore::preflight(&archive, &case.database, &options).await.unwrap();
+    assert!(preflight.check().unwrap_err().to_string().contains("is of postgres, not of sqlite"));
+    assert_eq!(case.files(), ["backups", "shop.sqlite"]);
+}
+
+#[tokio::test]
+async fn a_file_whose_rows_are_not_the_indexs_is_not_put_in_place() {
+    let case = Case::new("").await;
+    let store = LocalStore::new(case.folder.path().join("backups"));
+    let name = BackupName::new("forged", chrono::Utc::now(), None, ArchiveKind::SqliteFile);
+    let mut writer =
+        ArchiveWriter::begin(store.create(&name).await.unwrap(), case.archive.head()).await.unwrap();
+    let mut index = case.archive.index().clone();
+    for (number, part) in (0..).zip(&index.parts) {
+        let bytes = case.archive.part(number).await.unwrap();
+        let raw = RawPart {
+            section: part.section,
+            aspect: part.aspect,
+            objects: Vec::new(),
+            rows: 0,
+            bytes,
+            follows: Vec::new(),
+        };
+        writer.append(compress(raw, 1).unwrap()).await.unwrap();
+    }
+    index.tables[0].digest.add_row(b"one more");
+    let tail = Tail {
+        source: index.source,
+        snapshot: index.snapshot,
+        grade: index.grade,
+        kinds: index.kinds,
+        left_out: index.left_out,
+        properties: index.properties,
+        extras: index.extras,
+        tables: index.tables,
+    };
+    writer.finish(tail).await.unwrap();
+    let archive = Archive::open(store.source(&name).await.unwrap()).await.unwrap();
+    let before = fs::read(case.file.path()).unwrap();
+    let options = RestoreOptions::default();
+    let error = restore::beside(&archive, &case.database, &options, &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unproven, "{error}");
+    assert_eq!(fs::read(case.file.path()).unwrap(), before);
     assert_eq!(case.files(), ["backups", "shop.sqlite"]);
 }
