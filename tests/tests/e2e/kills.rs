@@ -107,7 +107,10 @@ impl Bench for OnSqlite {
 
     fn fresh(&self) -> Sqlite {
         for entry in fs::read_dir(self.folder.path()).expect("the folder") {
-            fs::remove_file(entry.expect("an entry").path()).expect("removed");
+            let path = entry.expect("an entry").path();
+            // What a killed backup leaves is a folder, which the next one would sweep.
+            let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            removed.expect("removed");
         }
         let path = self.folder.path().join("killed.db");
         let base = BASE.replace("${identity}", "INTEGER PRIMARY KEY AUTOINCREMENT");

@@ -14,8 +14,12 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dbm status
+  dbm status --tables            with the rows of every table, counted and not estimated
   dbm status --exit-code         5 if something is pending, changed or gone, for scripts")]
 pub(crate) struct Status {
+    /// Count the rows of every table
+    #[arg(long)]
+    tables: bool,
     /// End with 5 if not everything is applied as it is in the folder
     #[arg(long)]
     exit_code: bool,
@@ -58,6 +62,14 @@ impl Status {
                 })
             })
             .collect();
+        let tables = match self.tables {
+            true => {
+                let schema = database.schema().await?;
+                let all = schema.tables_with_rows().map(|(id, _)| id.clone());
+                Some(migrate::status::tables(&mut *session, all).await?)
+            }
+            false => None,
+        };
         let document = json!({
             "command": "status",
             "database": database.name(),
@@ -67,6 +79,7 @@ impl Status {
             "findings": findings,
             "open_run": open.as_ref().map(|told| &told.run),
             "modules": status.modules,
+            "tables": tables,
         });
         let mut text = format!("{}: {} applied, {pending} pending\n", database.name(), applied.len());
         let rows: Vec<Vec<String>> = lines
@@ -80,6 +93,14 @@ impl Status {
         text.push_str(&output::columns(&rows));
         for finding in &findings {
             text.push_str(&format!("{}\n  {}\n", finding.message, finding.hint));
+        }
+        if let Some(tables) = &tables {
+            let rows: Vec<Vec<String>> = tables
+                .iter()
+                .map(|counted| vec![counted.table.to_string(), output::plural(counted.rows, "row")])
+                .collect();
+            text.push('\n');
+            text.push_str(&output::columns(&rows));
         }
         context.output.answer(&document, &text);
         if self.exit_code && (pending > 0 || !findings.is_empty() || open.is_some()) {
