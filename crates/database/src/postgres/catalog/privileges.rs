@@ -6,24 +6,31 @@ use super::sql::{get, ident};
 use crate::{Kind, Result, Section};
 
 /// Each privilege that an object has (`here`) or would have if nobody had granted or revoked any.
+///
+/// Of what comes with the server only `pg_catalog`, as pg_dump has it, and nothing of dbm's own namespace.
 const QUERY: &str = "
-    WITH holders AS (
+    WITH passed_over AS (
+        SELECT oid FROM pg_namespace WHERE nspname IN ('information_schema', 'dbm')
+            OR (nspname ~ '^pg_' AND nspname <> 'pg_catalog')
+    ), holders AS (
         SELECT 'pg_class'::regclass::oid AS class, oid, 0 AS number, relacl AS acl,
             acldefault(CASE relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r'::\"char\" END, relowner) AS born,
             relowner AS owner,
             CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || oid::regclass AS target
-        FROM pg_class WHERE relacl IS NOT NULL
+        FROM pg_class WHERE relacl IS NOT NULL AND relnamespace NOT IN (TABLE passed_over)
         UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum, a.attacl, NULL::aclitem[], c.relowner,
             'TABLE ' || c.oid::regclass
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
+            AND c.relnamespace NOT IN (TABLE passed_over)
         UNION ALL SELECT 'pg_proc'::regclass, oid, 0, proacl, acldefault('f', proowner), proowner,
-            'FUNCTION ' || oid::regprocedure FROM pg_proc WHERE proacl IS NOT NULL
+            'FUNCTION ' || oid::regprocedure FROM pg_proc WHERE proacl IS NOT NULL AND pronamespace NOT IN (TABLE passed_over)
         UNION ALL SELECT 'pg_type'::regclass, oid, 0, typacl, acldefault('T', typowner), typowner,
-            'TYPE ' || format_type(oid, NULL) FROM pg_type WHERE typacl IS NOT NULL
+            'TYPE ' || format_type(oid, NULL) FROM pg_type WHERE typacl IS NOT NULL AND typnamespace NOT IN (TABLE passed_over)
         UNION ALL SELECT 'pg_language'::regclass, oid, 0, lanacl, acldefault('l', lanowner), lanowner,
             'LANGUAGE ' || quote_ident(lanname) FROM pg_language WHERE lanacl IS NOT NULL
         UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, nspacl, acldefault('n', nspowner), nspowner,
             'SCHEMA ' || quote_ident(nspname) FROM pg_namespace WHERE nspacl IS NOT NULL AND nspname <> 'public'
+            AND oid NOT IN (TABLE passed_over)
         UNION ALL SELECT 'pg_largeobject'::regclass, oid, 0, lomacl, acldefault('L', lomowner), lomowner,
             'LARGE OBJECT ' || oid FROM pg_largeobject_metadata WHERE lomacl IS NOT NULL
         UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, coalesce(nspacl, acldefault('n', nspowner)),
