@@ -7,7 +7,7 @@ use crate::{Kind, Result, Section};
 fn query() -> String {
     format!(
         "SELECT i.oid, x.indrelid, n.nspname::text AS namespace, i.relname::text AS name, c.relname::text AS relation,
-            pg_get_indexdef(i.oid) AS definition, pg_get_expr(x.indpred, x.indrelid) AS predicate,
+            CASE WHEN NOT x.indisprimary THEN pg_get_indexdef(i.oid) ELSE '' END AS definition, pg_get_expr(x.indpred, x.indrelid) AS predicate,
             ts.spcname::text AS tablespace, i.relkind::text AS kind, x.indisvalid, x.indisready,
             x.indisclustered, x.indisreplident AND c.relreplident = 'i' AS identifies, h.inhparent AS parent,
             coalesce((SELECT min(k.oid::int8) FROM pg_constraint k WHERE k.conindid = i.oid

@@ -175,7 +175,8 @@ fn statements(before: &str, on: &str, column: Option<&str>, privileges: &Privile
             text.push(format!("{before}REVOKE {} {on} FROM {};\n", list(&lost), name(grantee)));
         }
     }
-    let mut given: BTreeMap<(&Option<String>, &Option<String>, bool), Vec<&Grant>> = BTreeMap::new();
+    type By<'g> = (&'g Option<String>, &'g Option<String>, bool);
+    let mut given: BTreeMap<By<'_>, Vec<&Grant>> = BTreeMap::new();
     for grant in privileges.here.difference(&privileges.born) {
         given.entry((&grant.grantor, &grant.grantee, grant.grantable)).or_default().push(grant);
     }

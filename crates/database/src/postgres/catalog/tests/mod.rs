@@ -166,7 +166,7 @@ async fn what_is_not_carried_is_named_and_dbm_s_own_is_not_seen() {
     assert_eq!(
         named,
         [
-            "cast (text AS integer)",
+            "cast (pg_catalog.text AS integer)",
             "collation s.k",
             "foreign table s.f",
             "foreign-data wrapper w",
