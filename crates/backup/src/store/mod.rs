@@ -79,6 +79,8 @@ pub trait Upload: fmt::Debug + Send {
     async fn write(&mut self, bytes: Bytes) -> Result<()>;
 
     /// Makes everything durable and then visible. After an error nothing is visible.
+    ///
+    /// It is the one step that must be awaited to its end: dropped halfway, it may still come to pass.
     async fn complete(self: Box<Self>) -> Result<Stored>;
 }
 

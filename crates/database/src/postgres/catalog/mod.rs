@@ -1,7 +1,7 @@
 //! Reading all objects of a database from its catalogs.
 //!
 //! One file for each kind of object, with its query beside it; each kind takes one query, however many
-//! objects there are. What no file knows, [`unknown`] finds and names.
+//! objects there are. What no file knows, `unknown` finds and names.
 
 mod aggregates;
 mod columns;
