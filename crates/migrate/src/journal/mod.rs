@@ -117,6 +117,8 @@ pub enum Step {
         /// The name of the database or file that it is restored into first; none where it is restored in place.
         scratch: Option<String>,
     },
+    /// What was restored and proven is about to take the database's place.
+    Exchange,
     /// The archive is in the database's place; only the end is left to be told.
     Restored {
         /// How the run ends.
@@ -215,6 +217,13 @@ impl Told {
             Step::Restore { archive, .. } => Some(archive),
             _ => None,
         }
+    }
+
+    /// Whether what was restored last may have taken the database's place.
+    pub fn exchanging(&self) -> bool {
+        let mut last = self.steps.iter().rev();
+        last.find(|step| matches!(step, Step::Restore { .. } | Step::Exchange | Step::GaveUp))
+            == Some(&Step::Exchange)
     }
 
     /// The archives that must not go while the run is open.

@@ -30,9 +30,9 @@ pub fn verdict(told: &Told, committed: &[u32]) -> Verdict {
     }
     if told.begun.kind == RunKind::Restore {
         return match told.restoring().cloned() {
-            // Whether it took the database's place is said by the entry that the swap itself publishes.
-            Some(archive) => Verdict::RestoreAgain(archive),
-            None => Verdict::NothingChanged,
+            // Whether it took the database's place is said by the entry that the exchange itself publishes.
+            Some(archive) if told.exchanging() => Verdict::RestoreAgain(archive),
+            _ => Verdict::NothingChanged,
         };
     }
     if let Some(archive) = told.restoring().cloned() {
@@ -122,6 +122,9 @@ mod tests {
         let given_up = [Step::BackedUp { archive: archive() }, apply(1), superseding, Step::GaveUp];
         assert_eq!(migrate(&[true, true], &given_up, &[1]), put_back);
         assert_eq!(verdict(&told(RunKind::Restore, &[], &[]), &[]), Verdict::NothingChanged);
-        assert_eq!(verdict(&told(RunKind::Restore, &[], &[restore]), &[]), Verdict::RestoreAgain(archive()));
+        let one = |steps: &[Step]| verdict(&told(RunKind::Restore, &[], steps), &[]);
+        assert_eq!(one(std::slice::from_ref(&restore)), Verdict::NothingChanged);
+        assert_eq!(one(&[restore.clone(), Step::Exchange]), Verdict::RestoreAgain(archive()));
+        assert_eq!(one(&[restore, Step::Exchange, Step::GaveUp]), Verdict::NothingChanged);
     }
 }

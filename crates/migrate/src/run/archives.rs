@@ -137,14 +137,22 @@ impl Runner {
         let beside = restore::beside(archive, &self.database, &options, &*self.progress).await;
         open.after(taking, beside.as_ref().err());
         let beside = beside?;
-        let taking = open.take("swap", Some(beside.scratch_name().to_owned()), None).await?;
+        let taking = open.take("swap", Some(beside.scratch_name().to_owned()), Some(&Step::Exchange)).await?;
         // The exchange itself publishes that the run is over.
         let end = open.entry(&Step::End { ending })?;
         let mut publish = open.entries.clone();
         publish.push(end);
-        open.exchanging = true;
         let swapped = beside.swap(&publish, options.disconnect).await;
         open.after(taking, swapped.as_ref().err());
+        if let Err(error) = &swapped
+            && matches!(
+                error.kind(),
+                ErrorKind::Busy | ErrorKind::LockTimeout | ErrorKind::Cancelled | ErrorKind::NoSpace
+            )
+        {
+            // It was not let in: there was no exchange.
+            open.note(&Step::GaveUp).await?;
+        }
         let replaced = swapped?;
         open.entries = publish;
         if crate::engine::swap_ends_sessions(self.database.engine()) {
@@ -176,7 +184,6 @@ impl Runner {
         let restored = open.entry(&Step::Restored { ending })?;
         let mut publish = open.entries.clone();
         publish.push(restored);
-        open.exchanging = true;
         let done =
             restore::in_place(archive, &self.database, &safeguard, &publish, options, &*self.progress).await;
         open.after(taking, done.as_ref().err());

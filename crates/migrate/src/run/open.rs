@@ -14,8 +14,6 @@ pub(super) struct Open<'r> {
     pub(super) session: Option<Box<dyn Session>>,
     pub(super) run: String,
     pub(super) entries: Vec<Entry>,
-    /// Whether an archive may have taken the database's place since this run was taken up here.
-    pub(super) exchanging: bool,
 }
 
 /// A step that is being taken.
@@ -32,7 +30,7 @@ impl<'r> Open<'r> {
         mut session: Box<dyn Session>,
         begun: Begun,
     ) -> Result<Self> {
-        let mut open = Self { runner, session: None, run: name()?, entries: Vec::new(), exchanging: false };
+        let mut open = Self { runner, session: None, run: name()?, entries: Vec::new() };
         let about = begun.kind.word().to_owned();
         let entry = open.entry(&Step::Begin(Box::new(begun)))?;
         let taking = open.before("begin", Some(about));
@@ -51,7 +49,7 @@ impl<'r> Open<'r> {
         run: String,
         entries: Vec<Entry>,
     ) -> Self {
-        Self { runner, session: Some(session), run, entries, exchanging: false }
+        Self { runner, session: Some(session), run, entries }
     }
 
     pub(super) fn told(&self) -> Result<Told> {

@@ -65,10 +65,6 @@ impl Runner {
         archive: &ArchiveNote,
         recovery: bool,
     ) -> Result<()> {
-        // It failed here, and before the exchange: the archive is damaged, say. Trying again would fail again.
-        if !recovery && !open.exchanging {
-            return self.close(open, report, told, Ending::NothingChanged, recovery).await;
-        }
         // Where the swap itself publishes the journal's end, an open journal says that there was no swap.
         if engine::swap_is_one_step(self.database.engine()) && !(recovery && self.settings.yes) {
             return self.close(open, report, told, Ending::NothingChanged, recovery).await;
