@@ -218,6 +218,7 @@ async fn a_lock_that_is_never_free_changes_nothing() {
         let mut sandbox = sandbox(engine).await;
         sandbox.settings.lock_retries = 1;
         sandbox.execute("CREATE TABLE a (b int)").await;
+        sandbox.database.ensure_source_id().await.unwrap();
         sandbox.file("001_a", "ALTER TABLE a ADD COLUMN c int;", "SELECT 1;");
         let mut holder = sandbox.database.session().await.unwrap();
         holder.begin(None).await.unwrap();
