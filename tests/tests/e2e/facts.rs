@@ -95,7 +95,7 @@ fn the_orphan_of_a_killed_client_is_ended_first() {
     folder.migration("001_first", "DELETE FROM item;", "SELECT 1;");
     folder.migration(
         "002_slow",
-        "-- dbm: no-transaction\nCREATE TABLE late AS SELECT 1 AS x, pg_sleep(300);",
+        "-- dbm: no-transaction\nCREATE TABLE late AS SELECT 1 AS x FROM pg_sleep(300);",
         "DROP TABLE late;",
     );
     let mut child = folder.dbm(&url, &["migrate", "--safe", "--accept-lost-writes"]).spawn();

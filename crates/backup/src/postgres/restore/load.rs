@@ -40,6 +40,7 @@ impl Load<'_> {
         let Some(first) = workers.first() else {
             return Err(Error::new(ErrorKind::Internal, "a restore without a connection"));
         };
+        self.check(&order.unused).await?;
         self.progress.phase("definitions", None);
         for &number in &order.before {
             self.part(first, number).await?;
@@ -56,6 +57,7 @@ impl Load<'_> {
 
     /// Loads everything on one connection, in its open transaction.
     pub(crate) async fn serially(&self, client: &Connection, order: Order) -> Result<()> {
+        self.check(&order.unused).await?;
         self.progress.phase("definitions", None);
         for &number in &order.before {
             self.part(client, number).await?;
@@ -73,6 +75,14 @@ impl Load<'_> {
         }
         for &number in &order.last {
             self.part(client, number).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks the bytes of parts that are not run.
+    async fn check(&self, parts: &[PartNumber]) -> Result<()> {
+        for &number in parts {
+            self.archive.part(number).await?;
         }
         Ok(())
     }

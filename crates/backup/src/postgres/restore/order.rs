@@ -19,6 +19,8 @@ pub(crate) struct Order {
     pub(crate) after: Graph,
     /// One after the other.
     pub(crate) last: Vec<PartNumber>,
+    /// Not run, and checked all the same: no damage to the archive goes unseen.
+    pub(crate) unused: Vec<PartNumber>,
 }
 
 /// Parts of which each waits for those that it follows.
@@ -76,6 +78,7 @@ pub(crate) fn order(parts: &[Part], options: &RestoreOptions) -> Order {
     let mut order = Order::default();
     for (number, part) in (0..).zip(parts) {
         if left_out(part.aspect, options) {
+            order.unused.push(number);
             continue;
         }
         match part.section {
