@@ -6,6 +6,7 @@ use super::sql::{get, ident};
 use crate::{Kind, Result, Section};
 
 /// Each privilege that an object has (`here`) or would have if nobody had granted or revoked any.
+/// Of namespace information_schema the server does not remember what it was born with.
 ///
 /// Of what comes with the server only `pg_catalog`, as pg_dump has it, and nothing of dbm's own namespace.
 const QUERY: &str = "
@@ -29,7 +30,7 @@ const QUERY: &str = "
         UNION ALL SELECT 'pg_language'::regclass, oid, 0, lanacl, acldefault('l', lanowner), lanowner,
             'LANGUAGE ' || quote_ident(lanname) FROM pg_language WHERE lanacl IS NOT NULL
         UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, nspacl, acldefault('n', nspowner), nspowner,
-            'SCHEMA ' || quote_ident(nspname) FROM pg_namespace WHERE nspacl IS NOT NULL AND nspname <> 'public'
+            'SCHEMA ' || quote_ident(nspname) FROM pg_namespace WHERE nspacl IS NOT NULL AND nspname NOT IN ('public', 'information_schema')
             AND oid NOT IN (TABLE passed_over)
         UNION ALL SELECT 'pg_largeobject'::regclass, oid, 0, lomacl, acldefault('L', lomowner), lomowner,
             'LARGE OBJECT ' || oid FROM pg_largeobject_metadata WHERE lomacl IS NOT NULL
