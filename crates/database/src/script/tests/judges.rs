@@ -47,23 +47,45 @@ fn pg_dump(server: &Server) -> String {
     dump.lines().filter(|line| !line.starts_with('\\') || *line == "\\.").collect::<Vec<_>>().join("\n")
 }
 
+/// Runs a script through psql and through dbm, and compares what became of two databases.
+async fn compare_with_psql(name: &str, path: &Path) -> Result<(), String> {
+    let (theirs, ours) = (fresh().await, fresh().await);
+    let psql = client("psql", &theirs).args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg(path).output();
+    let psql = psql.unwrap();
+    let mut session: postgres::Session = ours.session().await.unwrap();
+    let result = run(&mut session, &fs::read_to_string(path).unwrap()).await;
+    session.rollback().await.unwrap();
+    let said = String::from_utf8_lossy(&psql.stderr);
+    assert_eq!(psql.status.success(), result.is_ok(), "{name}: {result:?}\n{said}");
+    assert_eq!(pg_dump(&theirs), pg_dump(&ours), "{name}");
+    result
+}
+
+/// The same with sqlite3 and two files.
+async fn compare_with_sqlite3(name: &str, path: &Path) -> Result<(), String> {
+    let folder = tempfile::tempdir().unwrap();
+    let (theirs, ours) = (folder.path().join("theirs"), folder.path().join("ours"));
+    let mut shell = Command::new("sqlite3");
+    shell.arg("-bail").arg(&theirs).stdin(fs::File::open(path).unwrap()).stdout(Stdio::null());
+    let shell = shell.output().unwrap();
+    let mut session = File::new(&ours, Mode::Create).session().await.unwrap();
+    let result = run(&mut session, &fs::read_to_string(path).unwrap()).await;
+    drop(session);
+    let said = String::from_utf8_lossy(&shell.stderr);
+    assert_eq!(shell.status.success(), result.is_ok(), "{name}: {result:?}\n{said}");
+    let dump = |file: &Path| text_of(&Command::new("sqlite3").arg(file).arg(".dump").output().unwrap());
+    assert_eq!(dump(&theirs), dump(&ours), "{name}");
+    result
+}
+
 #[tokio::test]
 async fn psql_makes_the_same_of_each_script() {
     let scripts = scripts(Engine::Postgres);
     assert!(scripts.len() >= 12);
     for path in scripts {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let (theirs, ours) = (fresh().await, fresh().await);
-        let psql =
-            client("psql", &theirs).args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&path).output();
-        let psql = psql.unwrap();
-        let mut session: postgres::Session = ours.session().await.unwrap();
-        let result = run(&mut session, &fs::read_to_string(&path).unwrap()).await;
-        session.rollback().await.unwrap();
-        let said = String::from_utf8_lossy(&psql.stderr);
-        assert_eq!(psql.status.success(), result.is_ok(), "{name}: {result:?}\n{said}");
-        assert_eq!(name.starts_with("fails"), result.is_err(), "{name}: {result:?}\n{said}");
-        assert_eq!(pg_dump(&theirs), pg_dump(&ours), "{name}");
+        let result = compare_with_psql(&name, &path).await;
+        assert_eq!(name.starts_with("fails"), result.is_err(), "{name}: {result:?}");
     }
 }
 
@@ -73,18 +95,73 @@ async fn sqlite3_makes_the_same_of_each_script() {
     assert!(scripts.len() >= 5);
     for path in scripts {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let folder = tempfile::tempdir().unwrap();
-        let (theirs, ours) = (folder.path().join("theirs"), folder.path().join("ours"));
-        let mut shell = Command::new("sqlite3");
-        shell.arg("-bail").arg(&theirs).stdin(fs::File::open(&path).unwrap()).stdout(Stdio::null());
-        let shell = shell.output().unwrap();
-        let mut session = File::new(&ours, Mode::Create).session().await.unwrap();
-        let result = run(&mut session, &fs::read_to_string(&path).unwrap()).await;
-        drop(session);
-        let said = String::from_utf8_lossy(&shell.stderr);
-        assert_eq!(shell.status.success(), result.is_ok(), "{name}: {result:?}\n{said}");
-        assert_eq!(name.starts_with("fails"), result.is_err(), "{name}: {result:?}\n{said}");
-        let dump = |file: &Path| text_of(&Command::new("sqlite3").arg(file).arg(".dump").output().unwrap());
-        assert_eq!(dump(&theirs), dump(&ours), "{name}");
+        let result = compare_with_sqlite3(&name, &path).await;
+        assert_eq!(name.starts_with("fails"), result.is_err(), "{name}: {result:?}");
+    }
+}
+
+const BOTH: &[&str] = &[
+    "INSERT INTO l VALUES ('a;')",
+    ";",
+    ";\n",
+    " -- x;'\n",
+    "/* ; ' */",
+    "\n",
+    "INSERT INTO l VALUES ('it''s')",
+    "CREATE VIEW v% AS SELECT 'x;' AS \"e;\" FROM l",
+    "\r\n",
+    "BEGIN;INSERT INTO l VALUES ('t');COMMIT",
+];
+const SQLITE: &[&str] = &[
+    "CREATE TRIGGER t% AFTER DELETE ON l BEGIN INSERT INTO l VALUES (';'); SELECT CASE WHEN 1 THEN 2 END; END",
+    "\n# x;\n",
+    "\ngo\n",
+    "\n/\n",
+    "CREATE TABLE [t;%] (`a;` TEXT)",
+    "EXPLAIN SELECT 1",
+    "/*/ */",
+];
+const POSTGRES: &[&str] = &[
+    "DO $$ BEGIN INSERT INTO l VALUES (';'); END $$",
+    "INSERT INTO l VALUES (E'\\';')",
+    "INSERT INTO l VALUES ('\\')",
+    "CREATE FUNCTION f%() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END",
+    "INSERT INTO l VALUES ($a$;$$;$a$)",
+    "/* /* ; */ ; */",
+    "COPY l FROM stdin;\nrow;\n\\.\n",
+    "CREATE RULE r% AS ON DELETE TO l DO ALSO (INSERT INTO l VALUES ('r'); SELECT 1)",
+];
+
+/// Pieces of scripts at random, half of them ended, so that about half of the scripts fail somewhere.
+fn random_script(own: &[&str], seed: &mut u64) -> String {
+    let mut next = |below: usize| {
+        *seed ^= *seed << 13;
+        *seed ^= *seed >> 7;
+        *seed ^= *seed << 17;
+        usize::try_from(*seed % u64::try_from(below).unwrap()).unwrap()
+    };
+    let mut text = "CREATE TABLE l (x TEXT);\n".to_owned();
+    for number in 0..next(10) {
+        let from = if next(2) == 0 { BOTH } else { own };
+        text += &from[next(from.len())].replace('%', &number.to_string());
+        text += [";", ";", ";\n", "", ""][next(5)];
+    }
+    text
+}
+
+#[tokio::test]
+async fn random_scripts_come_out_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("script.sql");
+    let mut seed = 0x2545_f491_4f6c_dd1d;
+    for _ in 0..60 {
+        let text = random_script(SQLITE, &mut seed);
+        fs::write(&path, &text).unwrap();
+        let _ = compare_with_sqlite3(&format!("{text:?}"), &path).await;
+    }
+    for _ in 0..8 {
+        let text = random_script(POSTGRES, &mut seed);
+        fs::write(&path, &text).unwrap();
+        let _ = compare_with_psql(&format!("{text:?}"), &path).await;
     }
 }

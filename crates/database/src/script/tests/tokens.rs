@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use crate::Engine;
+use crate::script::token::Kind;
 use crate::script::{self, postgres, sqlite};
 
 const TOKENS: &[&str] = &[
@@ -73,22 +74,23 @@ const TOKENS: &[&str] = &[
 
 /// Whether the text between two statements says nothing, but for what the scanner passes over.
 fn is_gap(engine: Engine, gap: &str) -> bool {
-    let gap = gap.strip_prefix('\u{feff}').unwrap_or(gap);
-    let passed = if engine == Engine::Postgres { '\\' } else { '#' };
-    let lines = gap.split('\n').map(|line| match line.find(passed) {
-        Some(at) => &line[..at],
-        None => line,
-    });
-    let rest = lines.collect::<Vec<_>>().join("\n");
-    says_nothing(engine, gap) || says_nothing(engine, &rest)
-}
-
-fn says_nothing(engine: Engine, text: &str) -> bool {
-    let lexemes = match engine {
-        Engine::Postgres => postgres::Lexer::lexemes(text),
-        _ => sqlite::Lexer::lexemes(text),
-    };
-    lexemes.is_ok_and(|all| all.iter().all(|one| one.is_sign(b';') || one.is("GO") || one.is_sign(b'/')))
+    let mut rest = gap.strip_prefix('\u{feff}').unwrap_or(gap);
+    loop {
+        let token = match engine {
+            Engine::Postgres => postgres::Lexer::new(rest).token(),
+            _ => sqlite::Lexer::new(rest).token(),
+        };
+        let Ok(token) = token else { return false };
+        let Some(token) = token else { return true };
+        rest = match (token.kind, &rest[token.start..token.end]) {
+            (Kind::Sign(b'\\' | b'#'), _) => {
+                rest[token.end..].split_once('\n').map_or("", |(_, after)| after)
+            }
+            (Kind::Sign(b';' | b'/'), _) => &rest[token.end..],
+            (Kind::Word, word) if word.eq_ignore_ascii_case("go") => &rest[token.end..],
+            _ => return false,
+        };
+    }
 }
 
 proptest! {
