@@ -48,7 +48,9 @@ const QUERY: &str = "
     SELECT class, oid, number::int4, owner = grantor AS by_owner, target, here, privilege_type AS privilege,
         is_grantable AS grantable, pg_get_userbyid(grantor)::text AS grantor,
         CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee)::text END AS grantee
-    FROM every";
+    FROM every
+    -- Made by initdb after it has noted what comes with the server: each server has them by itself.
+    WHERE target !~ '^(TABLE|SEQUENCE|FUNCTION|TYPE) information_schema[.]' AND target <> 'SCHEMA information_schema'";
 
 const DEFAULTS: &str = "
     WITH holders AS (
@@ -104,6 +106,8 @@ pub(super) async fn read(reader: &mut Reader<'_>, columns: &Columns) -> Result<(
     let built_in = system(reader, &all);
     for ((class, oid, number), privileges) in all {
         let own = reader.places.get(&(class, oid)).copied();
+        // What somebody made and no reader carries, such as schema `dbm`, is no part of the server either.
+        let built_in = built_in.filter(|_| oid < super::sql::FIRST_OID);
         let place = own.or_else(|| reader.find((class, oid))).or(built_in);
         let Some(place) = place else { continue };
         let target =
