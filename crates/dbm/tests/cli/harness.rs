@@ -94,14 +94,15 @@ pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"\d{8}T\d{6}Z-[0-9a-f]{8}", "[run]"),
     (r"\d{8}T\d{6}Z", "[stamp]"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
-    (r" *\b(\d+\.\d\d s|\d+ ms)\b", " [took]"),
+    (r"( +|\b)(\d+\.\d\d s|\d+ ms)\b", " [took]"),
     (r"\d+(\.\d+)? [KMGT]?i?B\b", "[bytes]"),
     (r#""duration_ms": \d+"#, r#""duration_ms": "[took]""#),
     (r"sqlite \d+\.\d+\.\d+", "sqlite [version]"),
     (r"\b[0-9a-f]{64}\b", "[hash]"),
     (r"identity [0-9a-f]{16}", "identity [identity]"),
     (r"\b[0-9a-f]{32}\b", "[id]"),
-    (r"tester@\S+", "tester@[host]"),
+    (r"tester@\S+ on \S+\)", "tester@[host] on [host])"),
+    (r"\[bytes\] +", "[bytes] "),
 ];
 
 /// Compares a whole answer with the one in `snapshots/`; `INSTA_UPDATE=always` writes them anew.

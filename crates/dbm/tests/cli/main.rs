@@ -5,5 +5,6 @@
 mod answers;
 mod harness;
 mod log;
+mod runs;
 mod secrets;
 mod usage;

@@ -89,3 +89,58 @@ fn in_urls_that_cannot_be_read() {
         hidden(&place, &ended);
     }
 }
+
+/// Runs SQL with psql on the server of `scripts/test`.
+fn psql(url: &str, sql: &str) {
+    let output =
+        std::process::Command::new("psql").args(["-qX", "-v", "ON_ERROR_STOP=1", url, "-c", sql]).output();
+    let output = output.expect("psql is needed: run scripts/test");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn where_everything_succeeds() {
+    let server =
+        std::env::var("DBM_TEST_POSTGRES_URL").expect("DBM_TEST_POSTGRES_URL is not set: run scripts/test");
+    let name = format!("dbm_cli_{}", std::process::id());
+    let quoted = password().replace('\'', "''");
+    psql(
+        &server,
+        "DO $$ BEGIN CREATE ROLE dbm_with_password; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+    );
+    psql(
+        &server,
+        &format!("CREATE ROLE {name} LOGIN CREATEDB PASSWORD '{quoted}' IN ROLE dbm_with_password"),
+    );
+    psql(&server, &format!("CREATE DATABASE {name} OWNER {name}"));
+    let (_, place) = server.rsplit_once('@').expect("a URL with an account");
+    let (host, _) = place.rsplit_once('/').expect("a URL with a database");
+    for word in [password(), helpers::percent::encode(&password())] {
+        let at = Place::new().variable("DATABASE_URL", &format!("postgres://{name}:{word}@{host}/{name}"));
+        at.file("migrations/001_a.sql", "CREATE TABLE a (x INTEGER);");
+        at.file("rollback/001_a.sql", "DROP TABLE a;");
+        for arguments in [
+            &["doctor"][..],
+            &["migrate", "--safe"],
+            &["backup", "--json"],
+            &["verify", "latest", "--deep"],
+            &["restore", "latest", "--yes"],
+            &["status", "--json"],
+            &["history"],
+            &["rollback"],
+            &["recover"],
+        ] {
+            let ended = at.run(arguments);
+            assert_eq!(ended.code, Some(0), "{arguments:?}: {}{}", ended.stdout, ended.stderr);
+            hidden(&at, &ended);
+        }
+        let replaced: serde_json::Value =
+            serde_json::from_str(&at.run(&["replaced", "--json"]).stdout).unwrap();
+        for replaced in replaced["replaced"].as_array().unwrap() {
+            let name = replaced["name"].as_str().unwrap();
+            assert_eq!(at.run(&["replaced", "--let-go", name, "--yes"]).code, Some(0));
+        }
+    }
+    psql(&server, &format!("DROP DATABASE {name}"));
+    psql(&server, &format!("DROP ROLE {name}"));
+}

@@ -1,0 +1,91 @@
+//! What runs say, from the first line to the exit code.
+
+use crate::harness::{Place, says};
+
+/// `dbm.toml` settles what a run of several groups needs.
+fn several_groups(last: &str) -> Place {
+    let place = Place::with_database();
+    place.file("dbm.toml", "url = \"sqlite:shop.db\"\naccept_lost_writes = true\n");
+    place.file("migrations/002_compact.sql", "VACUUM;\n");
+    place.file("rollback/002_rollback.sql", "SELECT 1;\n");
+    place.file("migrations/003_last.sql", last);
+    place.file("rollback/003_rollback.sql", "DELETE FROM item;\n");
+    place
+}
+
+#[test]
+fn a_migration_and_its_rollback() {
+    let place = Place::with_database();
+    says!(place, ["migrate", "--safe"]);
+    says!(place, ["migrate", "--safe"]);
+    says!(place, ["status", "--tables"]);
+    says!(place, ["current"]);
+    says!(place, ["downgrade", "-1"]);
+    says!(place, ["upgrade", "head", "--quiet"]);
+    says!(place, ["backups"]);
+}
+
+#[test]
+fn one_that_fails_in_its_transaction() {
+    let place = Place::with_database();
+    place.file(
+        "migrations/001_item.sql",
+        "CREATE TABLE item (id INTEGER);\nINSERT INTO item (nam) VALUES (1);\n",
+    );
+    says!(place, ["migrate", "--safe"]);
+    let log = std::fs::read_to_string(place.path().join("logs/migration.log")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!(last["outcome"], "nothing-changed");
+    assert!(last["error"].as_str().unwrap().contains("nam"), "{last}");
+}
+
+#[test]
+fn one_that_is_put_back() {
+    let place = several_groups(
+        "INSERT INTO item (name) VALUES ('x');\n-- dbm: verify\nSELECT count(*) = 2 FROM item;\n",
+    );
+    says!(place, ["migrate", "--safe"]);
+    says!(place, ["status"]);
+    says!(place, ["replaced"]);
+}
+
+#[test]
+fn groups_need_a_decision() {
+    let place = several_groups("SELECT 1;\n");
+    place.file("dbm.toml", "url = \"sqlite:shop.db\"\n");
+    says!(place, ["migrate", "--safe"]);
+    says!(place, ["migrate", "--safe", "--fence", "--quiet"]);
+}
+
+#[test]
+fn a_killed_run_is_told_of_and_recovered() {
+    let place = several_groups("SELECT 1;\n").variable("DBM_TEST_STOP_AT", "apply-2:noted");
+    assert_eq!(place.run(&["migrate"]).code, None, "it was killed");
+    let place = place.variable("DBM_TEST_STOP_AT", "");
+    let status = place.run(&["status"]);
+    assert!(
+        status.stderr.contains("is open since") && status.stderr.contains("dbm recover"),
+        "{}",
+        status.stderr
+    );
+    let backup = place.run(&["backup"]);
+    assert!(backup.stdout.contains("_unfinished"), "{}{}", backup.stdout, backup.stderr);
+    says!(place, ["recover", "--yes"]);
+    assert_eq!(place.run(&["status", "--exit-code"]).code, Some(5));
+    assert_eq!(place.run(&["migrate"]).code, Some(0));
+}
+
+#[test]
+fn backup_and_restore() {
+    let place = Place::with_database();
+    assert_eq!(place.run(&["migrate"]).code, Some(0));
+    says!(place, ["backup", "--label", "evening"]);
+    says!(place, ["verify", "latest", "--deep"]);
+    says!(place, ["restore", "latest"]);
+    let replaced = place.run(&["replaced", "--json"]);
+    let replaced: serde_json::Value = serde_json::from_str(&replaced.stdout).unwrap();
+    let name = replaced["replaced"][0]["name"].as_str().unwrap();
+    says!(place, ["replaced", "--let-go", name]);
+    says!(place, ["replaced", "--let-go", name, "--yes"]);
+    says!(place, ["replaced"]);
+}
