@@ -34,11 +34,19 @@ pub(crate) async fn in_place(
             .with_hint("end those sessions, or let them be ended with --disconnect"));
     }
     run(&client, "BEGIN; SET LOCAL lock_timeout = '30s'; SET LOCAL synchronous_commit = on").await?;
-    tokio::select! {
-        result = fill(archive, &client, database, publish, options, progress) => result?,
+    let filled = tokio::select! {
+        result = fill(archive, &client, database, publish, options, progress) => result,
         () = options.cancel.cancelled() => {
-            return Err(Error::new(ErrorKind::Cancelled, "the restore was stopped on request; nothing was changed"));
+            Err(Error::new(ErrorKind::Cancelled, "the restore was stopped on request; nothing was changed"))
         }
+    };
+    if let Err(error) = filled {
+        // Whoever comes next finds no lock of ours; a broken connection has rolled back by itself.
+        if let Err(cause) = client.batch_execute("ROLLBACK").await {
+            tracing::debug!(%cause, "the connection of a failed restore is gone");
+        }
+        client.close().await;
+        return Err(error);
     }
     client.batch_execute("COMMIT").await.map_err(|error| {
         let unknown = error.code().is_none();
@@ -71,7 +79,9 @@ async fn fill(
     Load { archive, progress }.serially(client, order::order(&index.parts, options)).await?;
     run(client, "SET CONSTRAINTS ALL IMMEDIATE").await?;
     progress.phase("proof", None);
-    prove::rows_serially(client, index).await?;
+    let schema = prove::schema(client).await?;
+    prove::objects(&schema, archive, options)?;
+    prove::rows_serially(client, &schema, index).await?;
     let wanted = super::properties(archive, options)?;
     if scratch::compare(client, database, &wanted).await.is_err() {
         for statement in wanted.apply_sql(database) {

@@ -1,19 +1,65 @@
 //! The proof: what was restored is read back and compared with what the archive's index says.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use database::postgres::{self, Connection, Server};
-use database::{Column, ObjectId, Table, TableDigest};
+use database::{Kind, ObjectId, Schema, Table, TableDigest};
 use tokio::task::JoinSet;
 
 use super::load::worker;
-use crate::archive::Index;
+use crate::archive::{Archive, Aspect, Index};
+use crate::restore::RestoreOptions;
 use crate::{Error, ErrorKind, Result};
 
+/// Reads the catalogs of the database that the client is on.
+pub(crate) async fn schema(client: &Connection) -> Result<Schema> {
+    Ok(postgres::catalog::read(client).await?)
+}
+
+/// Compares which objects there are.
+pub(crate) fn objects(schema: &Schema, archive: &Archive, options: &RestoreOptions) -> Result<()> {
+    let index = archive.index();
+    let tables: HashSet<&ObjectId> = schema.tables_with_rows().map(|(id, _)| id).collect();
+    for entry in &index.tables {
+        if !tables.contains(&entry.id) {
+            return Err(unproven(format!("{} is missing", entry.id)));
+        }
+    }
+    let there: HashSet<&ObjectId> = schema.objects.iter().map(|object| &object.id).collect();
+    let defined = index
+        .parts
+        .iter()
+        .filter(|part| part.aspect == Aspect::Definition)
+        .flat_map(|part| part.objects.iter());
+    for id in defined {
+        if !there.contains(id) && id.kind != Kind::Refresh {
+            return Err(unproven(format!("{id} is missing")));
+        }
+    }
+    let mut kinds = BTreeMap::new();
+    let counted = schema.objects.iter().map(|object| object.id.kind);
+    for kind in counted.filter(|&kind| !(options.no_privileges && kind == Kind::DefaultPrivileges)) {
+        *kinds.entry(kind).or_insert(0_u64) += 1;
+    }
+    for (&kind, &count) in &kinds {
+        let expected = index.kinds.get(&kind).copied().unwrap_or_default();
+        if count != expected {
+            return Err(unproven(format!("it holds {count} of the kind {kind:?} instead of {expected}")));
+        }
+    }
+    Ok(())
+}
+
 /// Reads every table's rows back, by several workers, and compares number and digest.
-pub(crate) async fn rows(server: &Server, database: &str, index: &Index, jobs: usize) -> Result<()> {
-    let queue = Arc::new(Mutex::new(queue(index)));
+pub(crate) async fn rows(
+    server: &Server,
+    database: &str,
+    schema: &Schema,
+    index: &Index,
+    jobs: usize,
+) -> Result<()> {
+    let queue = Arc::new(Mutex::new(queue(schema, index)?));
     let mut workers = JoinSet::<Result<()>>::new();
     for _ in 0..jobs.max(1) {
         let (queue, server, database) = (Arc::clone(&queue), server.clone(), database.to_owned());
@@ -35,8 +81,8 @@ pub(crate) async fn rows(server: &Server, database: &str, index: &Index, jobs: u
 }
 
 /// The same on one connection, inside its open transaction.
-pub(crate) async fn rows_serially(client: &Connection, index: &Index) -> Result<()> {
-    for expected in queue(index) {
+pub(crate) async fn rows_serially(client: &Connection, schema: &Schema, index: &Index) -> Result<()> {
+    for expected in queue(schema, index)? {
         expected.compare(client).await?;
     }
     Ok(())
@@ -68,26 +114,19 @@ impl Expected {
     }
 }
 
-/// Every table of the archive, the largest first.
-fn queue(index: &Index) -> VecDeque<Expected> {
-    let column = |name: &String| Column {
-        name: name.clone(),
-        data_type: String::new(),
-        not_null: false,
-        default: None,
-        generated: None,
-    };
-    let mut tables: Vec<Expected> = index
-        .tables
-        .iter()
-        .map(|entry| Expected {
-            id: entry.id.clone(),
-            table: Table { columns: entry.columns.iter().map(column).collect(), ..Table::default() },
-            digest: entry.digest,
-        })
-        .collect();
+/// Every table that holds rows, the largest first.
+fn queue(schema: &Schema, index: &Index) -> Result<VecDeque<Expected>> {
+    let entries: BTreeMap<&ObjectId, TableDigest> =
+        index.tables.iter().map(|entry| (&entry.id, entry.digest)).collect();
+    let mut tables = Vec::new();
+    for (id, table) in schema.tables_with_rows() {
+        let Some(&digest) = entries.get(id) else {
+            return Err(unproven(format!("{id} is not in the archive")));
+        };
+        tables.push(Expected { id: id.clone(), table: table.clone(), digest });
+    }
     tables.sort_by_key(|expected| std::cmp::Reverse(expected.digest.rows));
-    tables.into()
+    Ok(tables.into())
 }
 
 fn unproven(what: impl std::fmt::Display) -> Error {

@@ -72,7 +72,9 @@ async fn fill(
     let first = workers.swap_remove(0);
     drop(workers);
     progress.phase("proof", None);
-    prove::rows(server, name, index, options.jobs).await?;
+    let schema = prove::schema(&first).await?;
+    prove::objects(&schema, archive, options)?;
+    prove::rows(server, name, &schema, index, options.jobs).await?;
     if options.analyze {
         progress.phase("statistics", None);
         first.batch_execute("ANALYZE").await.map_err(|error| failed(error, "cannot collect statistics"))?;

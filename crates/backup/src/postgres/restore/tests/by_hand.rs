@@ -77,7 +77,7 @@ impl Draft {
                 source: about.source,
                 snapshot: String::new(),
                 grade: Grade::Exact,
-                kinds: [(Kind::Table, 2), (Kind::Function, 1), (Kind::Index, 2)].into(),
+                kinds: [(Kind::Namespace, 1), (Kind::Table, 2), (Kind::Function, 1), (Kind::Index, 2)].into(),
                 left_out: Vec::new(),
                 properties: serde_json::to_value(properties).unwrap(),
                 extras: serde_json::json!({}),
