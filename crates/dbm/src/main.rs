@@ -19,6 +19,7 @@ mod screen;
 mod signals;
 mod stop;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -46,7 +47,19 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(Box::pin(run(arguments, output.clone())));
+    let hook = output.clone();
+    // A value that a panic names may hold a password.
+    std::panic::set_hook(Box::new(move |panic| {
+        hook.error(&format!("error: dbm met a mistake of its own: {panic}"))
+    }));
+    let work = AssertUnwindSafe(|| runtime.block_on(Box::pin(run(arguments, output.clone()))));
+    let result = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+        // Told by the hook; whether a run is open now, only its journal knows.
+        output.error(
+            "hint: `dbm status` says whether a run was left open; then `dbm recover`. Please report this",
+        );
+        Err(CommandError::reported(Meaning::NeedsPerson, "dbm met a mistake of its own"))
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
