@@ -1,13 +1,16 @@
 //! Against a real server.
 
+mod archives;
 mod by_hand;
 mod properties;
+mod round;
 mod swap;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use database::postgres::{Connection, Server};
-use database::{Database, DatabaseUrl};
+use database::{Database, DatabaseUrl, ObjectId, TableDigest};
 
 /// The throwaway server's URL, as superuser.
 pub(super) fn url() -> DatabaseUrl {
@@ -62,6 +65,11 @@ pub(super) async fn ask(database: &str, sql: &str) -> String {
             _ => None,
         })
         .unwrap_or_default()
+}
+
+/// Every table's rows, as the proof reads them.
+pub(super) async fn digests(database: &str) -> BTreeMap<ObjectId, TableDigest> {
+    self::database(database).digests().await.unwrap()
 }
 
 /// The names of the databases that begin like this one.
