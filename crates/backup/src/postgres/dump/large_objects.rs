@@ -28,19 +28,24 @@ ORDER BY m.oid LIMIT 21";
 /// [`ErrorKind::Permission`] with the numbers of those that the account may not read.
 pub(super) async fn count(client: &Client) -> Result<u64> {
     let failed = |error| postgres::error(error, "cannot count the large objects");
-    let count = client
-        .query_one("SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata", &[])
-        .await
-        .map_err(failed)?
-        .get::<_, i64>(0);
+    let count = number(client).await?;
     let unreadable: Vec<ObjectId> =
         client.query(UNREADABLE, &[]).await.map_err(failed)?.iter().map(|row| id(row.get(0))).collect();
     if unreadable.is_empty() {
-        return Ok(u64::try_from(count).unwrap_or_default());
+        return Ok(count);
     }
     let what = format!("the account may not read {}", super::relations::list(&unreadable));
     Err(Error::new(ErrorKind::Permission, what)
         .with_hint("grant SELECT ON LARGE OBJECT to the account, or back up as the owner or as a superuser"))
+}
+
+/// How many there are, readable or not.
+pub(crate) async fn number(client: &Client) -> Result<u64> {
+    let row = client
+        .query_one("SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata", &[])
+        .await
+        .map_err(|error| postgres::error(error, "cannot count the large objects"))?;
+    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or_default())
 }
 
 /// The identity of the large object of that number.

@@ -1,6 +1,7 @@
 //! The dump of a PostgreSQL database: one snapshot, any number of workers, one script.
 
 pub(crate) mod large_objects;
+pub(crate) mod sequences;
 
 mod definitions;
 mod plan;
@@ -9,7 +10,6 @@ mod psql;
 mod relations;
 mod rows;
 mod script;
-mod sequences;
 mod snapshot;
 mod target;
 #[cfg(test)]
@@ -17,4 +17,4 @@ mod tests;
 mod work;
 mod write;
 
-pub(crate) use prepare::{Extras, Prepared, prepare};
+pub(crate) use prepare::prepare;

@@ -1,5 +1,6 @@
 //! Cutting tables into pieces of work, as a value: no server is asked.
 
+use database::postgres::copy::Pages;
 use database::{ObjectId, Table};
 
 /// Below this a table is one piece, whatever the number of workers.
@@ -18,15 +19,6 @@ pub(super) struct Piece {
     pub(super) pages: Option<Pages>,
     /// About how many bytes they take on the server's disk.
     pub(super) bytes: u64,
-}
-
-/// A range of a table's pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pages {
-    /// The first page.
-    pub(super) from: u64,
-    /// The page after the last one; `None` goes to the end, wherever that is by then.
-    pub(super) to: Option<u64>,
 }
 
 /// The pieces of all tables: those of the largest table first, and in order of their pages.

@@ -28,7 +28,7 @@ ORDER BY n.nspname, c.relname";
 ///
 /// # Errors
 /// [`ErrorKind::Permission`] with the names of those that cannot be read.
-pub(super) async fn list(client: &Client) -> Result<Vec<ObjectId>> {
+pub(crate) async fn list(client: &Client) -> Result<Vec<ObjectId>> {
     let rows = client
         .query(SEQUENCES, &[])
         .await
@@ -50,7 +50,7 @@ pub(super) async fn list(client: &Client) -> Result<Vec<ObjectId>> {
 }
 
 /// The statements that set all of them, as parts.
-pub(super) async fn values(client: &Client, sequences: &[ObjectId]) -> Result<Vec<RawPart>> {
+pub(crate) async fn values(client: &Client, sequences: &[ObjectId]) -> Result<Vec<RawPart>> {
     let mut parts = Vec::new();
     let mut open = empty();
     for batch in sequences.chunks(BATCH) {

@@ -133,7 +133,7 @@ impl Work {
 
     /// Locks the table if nobody stands in between.
     async fn lock(&self, connection: &Connection, table: usize) -> Result<bool> {
-        let name = &self.targets[table].name;
+        let name = self.targets[table].copied.name();
         let failed = |error| connection.error(error, &format!("cannot lock {}", self.targets[table].id));
         let sql = format!(
             "SAVEPOINT dbm_lock; LOCK TABLE ONLY {name} IN ACCESS SHARE MODE NOWAIT; RELEASE SAVEPOINT dbm_lock"
@@ -177,10 +177,10 @@ impl Work {
     async fn rows(&self, connection: &Connection, piece: &Piece, out: &mut Out) -> Result<TableDigest> {
         let target = &self.targets[piece.table];
         let failed = |error| connection.error(error, &format!("cannot read the rows of {}", target.id));
-        let stream = connection.copy_out(&target.out(piece.pages)).await.map_err(failed)?;
+        let stream = connection.copy_out(&target.copied.out(piece.pages)).await.map_err(failed)?;
         let mut stream = std::pin::pin!(stream);
         // The text of rows is often larger than they are on disk.
-        let mut blocks = Blocks::new(target.header(), piece.bytes.saturating_mul(2));
+        let mut blocks = Blocks::new(target.copied.header().into_bytes(), piece.bytes.saturating_mul(2));
         while let Some(row) = stream.try_next().await.map_err(failed)? {
             if let Some(block) = blocks.before(row.len()) {
                 out.put(part(target, block)).await?;

@@ -11,7 +11,7 @@ use super::definitions::Planned;
 use super::prepare::{Extras, Prepared};
 use super::work::{Done, Task, Work};
 use super::{plan, snapshot};
-use crate::archive::{ArchiveWriter, Aspect, Grade, PartNumber, RawPart, TableEntry, Tail, compress};
+use crate::archive::{ArchiveWriter, Aspect, Grade, PartNumber, RawPart, Tail, compress};
 use crate::dump::BackupOptions;
 use crate::progress::Progress;
 use crate::{Error, ErrorKind, Result};
@@ -73,10 +73,7 @@ impl Prepared {
         for object in &schema.objects {
             *kinds.entry(object.id.kind).or_default() += 1;
         }
-        let entries = digests.into_iter().enumerate().map(|(place, digest)| {
-            let target = work.target(place);
-            TableEntry { id: target.id.clone(), digest, columns: target.columns.clone() }
-        });
+        let entries = digests.into_iter().enumerate().map(|(place, digest)| work.target(place).entry(digest));
         Ok(Tail {
             source,
             snapshot: leader.moment,

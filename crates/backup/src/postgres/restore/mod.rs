@@ -216,6 +216,8 @@ struct Extras {
     #[serde(default)]
     roles: Roles,
     #[serde(default)]
+    large_objects: u64,
+    #[serde(default)]
     large_objects_digest: TableDigest,
 }
 

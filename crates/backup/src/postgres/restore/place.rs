@@ -82,6 +82,7 @@ async fn fill(
     let schema = prove::schema(client).await?;
     prove::objects(&schema, archive, options)?;
     prove::rows_serially(client, &schema, index).await?;
+    prove::beside_rows(client, archive).await?;
     let wanted = super::properties(archive, options)?;
     if scratch::compare(client, database, &wanted).await.is_err() {
         for statement in wanted.apply_sql(database) {

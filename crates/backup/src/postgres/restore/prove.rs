@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::load::worker;
 use crate::archive::{Archive, Aspect, Index};
+use crate::postgres::dump::{large_objects, sequences};
 use crate::restore::RestoreOptions;
 use crate::{Error, ErrorKind, Result};
 
@@ -86,6 +87,48 @@ pub(crate) async fn rows_serially(client: &Connection, schema: &Schema, index: &
         expected.compare(client).await?;
     }
     Ok(())
+}
+
+/// Reads back what is no table's: the large objects, number and digest, and the values of the sequences.
+pub(crate) async fn beside_rows(client: &Connection, archive: &Archive) -> Result<()> {
+    let expected = super::extras(archive)?;
+    let found = large_objects::number(client).await?;
+    if found != expected.large_objects {
+        return Err(unproven(format!(
+            "there are {found} large objects instead of {}",
+            expected.large_objects
+        )));
+    }
+    if large_objects::digest(client).await? != expected.large_objects_digest {
+        return Err(unproven(format!("the {found} large objects do not hold what those of the archive do")));
+    }
+    values(client, archive).await
+}
+
+/// The statements that would set the sequences as they are now are those that the archive set them with.
+async fn values(client: &Connection, archive: &Archive) -> Result<()> {
+    if archive.index().kinds.contains_key(&Kind::Refresh) {
+        // The query of a materialized view may take values, and then its sequences are ahead.
+        return Ok(());
+    }
+    let mut expected = Vec::new();
+    for (number, part) in (0..).zip(&archive.index().parts) {
+        if part.aspect == Aspect::Values {
+            expected.extend(archive.part(number).await?);
+        }
+    }
+    let now = sequences::values(client, &sequences::list(client).await?).await?;
+    let found: Vec<u8> = now.into_iter().flat_map(|part| part.bytes).collect();
+    if found == expected {
+        return Ok(());
+    }
+    let (found, expected) = (String::from_utf8_lossy(&found), String::from_utf8_lossy(&expected));
+    let there: HashSet<&str> = found.lines().collect();
+    let what = match expected.lines().find(|line| !there.contains(line)) {
+        Some(line) => format!("a sequence has another value than `{line}` gave it, or is missing"),
+        None => "there are more sequences".to_owned(),
+    };
+    Err(unproven(what))
 }
 
 /// One table and what the index says of its rows.

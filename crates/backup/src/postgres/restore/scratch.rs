@@ -74,7 +74,10 @@ async fn fill(
     progress.phase("proof", None);
     let schema = prove::schema(&first).await?;
     prove::objects(&schema, archive, options)?;
-    prove::rows(server, name, &schema, index, options.jobs).await?;
+    tokio::try_join!(
+        prove::rows(server, name, &schema, index, options.jobs),
+        prove::beside_rows(&first, archive)
+    )?;
     if options.analyze {
         progress.phase("statistics", None);
         first.batch_execute("ANALYZE").await.map_err(|error| failed(error, "cannot collect statistics"))?;

@@ -16,7 +16,7 @@ use database::{DatabaseUrl, Engine, ObjectId, SourceId, TableDigest};
 use helpers::naming::{ArchiveKind, BackupName};
 use tempfile::TempDir;
 
-use super::Extras;
+use super::prepare::Extras;
 use crate::archive::{Archive, ArchiveWriter, Head};
 use crate::dump::BackupOptions;
 use crate::progress::Silent;

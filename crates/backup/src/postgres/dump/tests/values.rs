@@ -104,3 +104,20 @@ async fn rows_of_all_shapes() {
     }
     archive.verify_all(&Silent, &BackupOptions::default().cancel).await.unwrap();
 }
+
+#[tokio::test]
+async fn of_an_extension_s_table_only_the_rows_that_it_asks_for() {
+    let fresh = Fresh::new();
+    // What pg_extension_config_dump() writes when an extension's own script calls it.
+    fresh.sql(
+        "CREATE EXTENSION citext; CREATE TABLE conf (a int); INSERT INTO conf SELECT generate_series(1, 5);
+         ALTER EXTENSION citext ADD TABLE conf;
+         UPDATE pg_catalog.pg_extension SET extconfig = ARRAY['conf'::regclass::oid], extcondition = ARRAY['WHERE a > 2']
+         WHERE extname = 'citext'",
+    );
+    let backup = back_up(&fresh, 2).await;
+    let archive = backup.open().await;
+    let [table] = archive.index().tables.as_slice() else { panic!("one table") };
+    assert_eq!(table.digest.rows, 3);
+    assert!(String::from_utf8(backup.script()).unwrap().contains("FROM stdin;\n3\n4\n5\n\\.\n"));
+}

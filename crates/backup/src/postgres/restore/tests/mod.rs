@@ -2,6 +2,7 @@
 
 mod archives;
 mod by_hand;
+mod proof;
 mod properties;
 mod round;
 mod swap;

@@ -1,0 +1,106 @@
+//! What is no table's is proven too: large objects and the values of sequences.
+
+use database::Database;
+use helpers::naming::BackupName;
+
+use super::by_hand::Draft;
+use super::{beginning, database, fresh, run};
+use crate::archive::{Archive, Aspect, RawPart, Tail};
+use crate::dump::{self, BackupOptions};
+use crate::progress::Silent;
+use crate::restore::{self, RestoreOptions};
+use crate::store::{LocalStore, Store as _};
+use crate::{ErrorKind, verify};
+
+const CONTENT: &str = "CREATE TABLE t (id serial, n integer); CREATE INDEX i ON t (n); COMMENT ON INDEX i IS 'last'; INSERT INTO t (n) SELECT generate_series(1, 50);
+    CREATE SEQUENCE untouched START 7; CREATE SEQUENCE down INCREMENT -3;
+    SELECT nextval('down'), nextval('down');
+    SELECT lo_from_bytea(0, decode(repeat('00ff5a', 300000), 'hex')), lo_from_bytea(0, 'small'), lo_create(0)";
+
+async fn back_up(door: &Database, store: &LocalStore) -> BackupName {
+    dump::create(door, store, &BackupOptions::default(), &Silent).await.unwrap().name
+}
+
+/// An archive as one that can be changed.
+async fn draft(archive: &Archive) -> Draft {
+    let mut parts = Vec::new();
+    for (number, part) in (0..).zip(&archive.index().parts) {
+        parts.push(RawPart {
+            section: part.section,
+            aspect: part.aspect,
+            objects: part.objects.to_vec(),
+            rows: part.rows,
+            bytes: archive.part(number).await.unwrap(),
+            follows: part.follows.clone(),
+        });
+    }
+    let index = archive.index().clone();
+    let tail = Tail {
+        source: index.source,
+        snapshot: index.snapshot,
+        grade: index.grade,
+        kinds: index.kinds,
+        left_out: index.left_out,
+        properties: index.properties,
+        extras: index.extras,
+        tables: index.tables,
+    };
+    Draft { head: archive.head().clone(), parts, tail }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_objects_and_values_of_sequences_are_proven() {
+    let shop = fresh("proof").await;
+    run(&shop, CONTENT).await;
+    let door = database(&shop);
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(folder.path());
+    let name = back_up(&door, &store).await;
+    let options = RestoreOptions::default();
+    let verified = verify::verify(&store, &name, Some(&door), &options, &Silent).await.unwrap();
+    assert!(verified.last_proven.is_some());
+
+    type Forge = fn(&mut String);
+    let forgeries: [(&str, Aspect, Forge, &str); 5] = [
+        (
+            "another byte",
+            Aspect::LargeObjects,
+            |text| *text = text.replacen("00ff5a", "00ff5b", 1),
+            "the 3 large objects do not hold",
+        ),
+        ("no contents", Aspect::LargeObjects, String::clear, "the 3 large objects do not hold"),
+        (
+            "one more",
+            Aspect::LargeObjects,
+            |text| text.push_str("SELECT pg_catalog.lo_create(4242424);\n"),
+            "4 of the kind LargeObject instead of 3",
+        ),
+        (
+            "a value moved later",
+            Aspect::Comment,
+            |text| text.push_str("SELECT pg_catalog.nextval('public.t_id_seq');\n"),
+            "a sequence has another value",
+        ),
+        (
+            "a value less",
+            Aspect::Values,
+            |text| *text = text.lines().skip(1).map(|line| format!("{line}\n")).collect(),
+            "there are more sequences",
+        ),
+    ];
+    let archive = Archive::open(store.source(&name).await.unwrap()).await.unwrap();
+    for (what, aspect, forge, words) in forgeries {
+        let mut draft = draft(&archive).await;
+        let part = draft.parts.iter_mut().rfind(|part| part.aspect == aspect).unwrap();
+        let mut text = String::from_utf8(part.bytes.clone()).unwrap();
+        forge(&mut text);
+        assert_ne!(part.bytes, text.as_bytes(), "{what} changes nothing");
+        part.bytes = text.into_bytes();
+        let (forged, _folder) = draft.write().await;
+        let error = restore::prove(&forged, &door, &options, &Silent).await;
+        let error = error.err().unwrap_or_else(|| panic!("{what} passed"));
+        assert_eq!(error.kind(), ErrorKind::Unproven, "{what}: {error}");
+        assert!(error.to_string().contains(words), "{what}: {error}");
+    }
+    assert_eq!(beginning(&shop).await, [shop.clone()]);
+}
