@@ -197,6 +197,7 @@ pub(crate) async fn leftovers(server: &Server, target: &str) -> Result<Vec<Strin
 pub(crate) async fn discard_scratch(server: &Server, name: &str) -> Result<()> {
     made_here(name)?;
     let client = server.maintenance_database().await?;
+    scratch::end_makers(&client, name).await?;
     scratch::drop_database(&client, name).await
 }
 

@@ -1,7 +1,11 @@
 //! A new database beside the target: made, filled, proven; or gone again.
 
+use tokio::time::{Instant, sleep};
+
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
+use std::time::Duration;
+
 use chrono::Utc;
 use database::postgres::properties::{self, Properties};
 use database::postgres::{Connection, Server};
@@ -139,4 +143,39 @@ pub(crate) async fn drop_database(client: &Connection, name: &str) -> Result<()>
         run_all(client, &[format!("ALTER DATABASE {quoted} IS_TEMPLATE false")]).await?;
     }
     run_all(client, &[format!("DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")]).await
+}
+
+/// How long the server may take to end a session that was told to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Ends the sessions that a killed client has left behind in the middle of making (or dropping) the database.
+///
+/// The server finishes a statement whose client is gone: without this, the database would appear after it
+/// was looked for. Such a statement begins with its name, well within what the server shows of it.
+pub(crate) async fn end_makers(client: &Connection, name: &str) -> Result<()> {
+    let quoted = quote::identifier(Engine::Postgres, name);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let makers = client
+            .query(
+                "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+                  WHERE pid <> pg_catalog.pg_backend_pid() AND state <> 'idle'
+                    AND (pg_catalog.starts_with(query, 'CREATE DATABASE ' || $1 || ' ')
+                      OR pg_catalog.starts_with(query, 'DROP DATABASE IF EXISTS ' || $1 || ' '))",
+                &[&quoted],
+            )
+            .await
+            .map_err(|error| failed(error, "cannot end the sessions of a killed restore"))?;
+        if makers.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!("a session is still making the database `{name}`"),
+            )
+            .with_hint("wait until it is gone from pg_stat_activity, then try again"));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
 }
