@@ -134,7 +134,7 @@ impl Work {
     /// Locks the table if nobody stands in between.
     async fn lock(&self, connection: &Connection, table: usize) -> Result<bool> {
         let name = self.targets[table].copied.name();
-        let failed = |error| connection.error(error, &format!("cannot lock {}", self.targets[table].id));
+        let failed = |error| connection.error(error, format!("cannot lock {}", self.targets[table].id));
         let sql = format!(
             "SAVEPOINT dbm_lock; LOCK TABLE ONLY {name} IN ACCESS SHARE MODE NOWAIT; RELEASE SAVEPOINT dbm_lock"
         );
@@ -176,7 +176,7 @@ impl Work {
 
     async fn rows(&self, connection: &Connection, piece: &Piece, out: &mut Out) -> Result<TableDigest> {
         let target = &self.targets[piece.table];
-        let failed = |error| connection.error(error, &format!("cannot read the rows of {}", target.id));
+        let failed = |error| connection.error(error, format!("cannot read the rows of {}", target.id));
         let stream = connection.copy_out(&target.copied.out(piece.pages)).await.map_err(failed)?;
         let mut stream = std::pin::pin!(stream);
         // The text of rows is often larger than they are on disk.
