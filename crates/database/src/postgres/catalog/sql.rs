@@ -26,17 +26,16 @@ pub(super) fn lit(text: &str) -> String {
     quote::literal(Engine::Postgres, text)
 }
 
-/// `name=value` settings of a relation as a list for `WITH (…)` or `SET (…)`; names may have a prefix.
+/// `name=value` settings of a relation as a list for `WITH (…)` or `SET (…)`; names may have a prefix. Their order
+/// is the server's: `pg_dump` prints it, and a copy's must be equal.
 pub(super) fn options(prefix: &str, options: &[String]) -> Vec<String> {
-    let mut list: Vec<String> = options
+    options
         .iter()
         .map(|option| {
             let (name, value) = option.split_once('=').unwrap_or((option, "true"));
             format!("{prefix}{}={}", ident(name), lit(value))
         })
-        .collect();
-    list.sort();
-    list
+        .collect()
 }
 
 /// The value of a column of a row.

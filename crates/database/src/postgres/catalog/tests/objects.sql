@@ -62,7 +62,7 @@ CREATE TABLE app.parent (
     CONSTRAINT "check \! it" CHECK (price > 0) NO INHERIT,
     CHECK (length("na""me
 ") < 15)
-) WITH (autovacuum_enabled = false, fillfactor = 80, toast.autovacuum_enabled = false);
+) WITH (fillfactor = 80, autovacuum_enabled = false, toast.autovacuum_enabled = false);
 ALTER TABLE app.parent DROP COLUMN dropped;
 ALTER TABLE app.parent ADD CONSTRAINT not_valid CHECK (price < 1000) NOT VALID;
 ALTER TABLE app.parent ALTER bits SET STORAGE EXTERNAL;
