@@ -85,7 +85,8 @@ impl Runner {
             }
             self.watch.note(&format!(
                 "a lock was not had in time, the transaction was rolled back, and is tried again ({attempt} of {}): {}",
-                self.settings.lock_retries, failed.failure.message
+                self.settings.lock_retries,
+                open.redactor.scrub(&failed.failure.message)
             ));
             self.pause(attempt).await?;
         }

@@ -65,11 +65,11 @@ impl Runner {
             groups: notes(&plan),
             dbm: self.settings.dbm.clone(),
         };
-        let redactor = Redactor::new(plan.secrets.iter().map(String::as_str));
         let mut open = Open::begin(self, session, begun).await?;
+        open.redactor = Redactor::new(plan.secrets.iter().map(String::as_str));
         report.run = Some(open.run.clone());
         if let Err(failure) = self.forward(&mut open, &plan, &mut report).await {
-            report.failure = Some(scrubbed(failure, &redactor));
+            report.failure = Some(scrubbed(failure, &open.redactor));
         }
         // Whatever happened is judged by what stands in journal and database, as after a kill.
         Box::pin(self.settle(open, &mut report, false)).await;

@@ -3,6 +3,7 @@ use std::time::Instant;
 use backup::{Error, ErrorKind, Result};
 use chrono::Utc;
 use database::{Entry, Session};
+use helpers::redact::Redactor;
 
 use super::{Event, Moment, Runner};
 use crate::journal::{Begun, Step, Told};
@@ -14,6 +15,8 @@ pub(super) struct Open<'r> {
     pub(super) session: Option<Box<dyn Session>>,
     pub(super) run: String,
     pub(super) entries: Vec<Entry>,
+    /// What a server's message may repeat and nobody is to read: the values of placeholders.
+    pub(super) redactor: Redactor,
 }
 
 /// A step that is being taken.
@@ -30,7 +33,8 @@ impl<'r> Open<'r> {
         mut session: Box<dyn Session>,
         begun: Begun,
     ) -> Result<Self> {
-        let mut open = Self { runner, session: None, run: name()?, entries: Vec::new() };
+        let redactor = Redactor::default();
+        let mut open = Self { runner, session: None, run: name()?, entries: Vec::new(), redactor };
         let about = begun.kind.word().to_owned();
         let entry = open.entry(&Step::Begin(Box::new(begun)))?;
         let taking = open.before("begin", Some(about));
@@ -49,7 +53,7 @@ impl<'r> Open<'r> {
         run: String,
         entries: Vec<Entry>,
     ) -> Self {
-        Self { runner, session: Some(session), run, entries }
+        Self { runner, session: Some(session), run, entries, redactor: Redactor::default() }
     }
 
     pub(super) fn told(&self) -> Result<Told> {
@@ -116,6 +120,7 @@ impl<'r> Open<'r> {
         duration_ms: Option<u64>,
         error: Option<String>,
     ) {
+        let error = error.map(|error| self.redactor.scrub(&error));
         let event = Event { run: self.run.clone(), step: step.to_owned(), moment, about, duration_ms, error };
         self.runner.watch.step(&event);
     }

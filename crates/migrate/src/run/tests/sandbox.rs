@@ -24,6 +24,7 @@ pub(crate) struct Sandbox {
 pub(crate) struct Recorder {
     pub(crate) events: Mutex<Vec<String>>,
     pub(crate) notes: Mutex<Vec<String>>,
+    pub(crate) errors: Mutex<Vec<String>>,
     pub(crate) passwords: Mutex<Vec<String>>,
     pub(crate) crash_at: Mutex<Option<String>>,
 }
@@ -32,6 +33,7 @@ impl Watch for Recorder {
     fn step(&self, event: &Event) {
         let name = format!("{}:{}", event.step, event.moment.word());
         self.events.lock().unwrap().push(name.clone());
+        self.errors.lock().unwrap().extend(event.error.clone());
         assert!(self.crash_at.lock().unwrap().as_deref() != Some(&*name), "crashed on request at {name}");
     }
 

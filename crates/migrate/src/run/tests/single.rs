@@ -315,7 +315,9 @@ async fn secrets_stay_out_of_messages() {
     assert_eq!(report.outcome, Outcome::NothingChanged);
     let made = sandbox.watch.passwords.lock().unwrap().join(",");
     assert!(made.starts_with("NEW="), "{made}");
-    for text in [format!("{report:?}"), sandbox.watch.notes.lock().unwrap().join("\n")] {
+    let errors = sandbox.watch.errors.lock().unwrap().join("\n");
+    assert!(errors.contains("unique"), "{errors}");
+    for text in [format!("{report:?}"), sandbox.watch.notes.lock().unwrap().join("\n"), errors] {
         assert!(!text.contains("tr0ub4dor"), "{text}");
     }
     assert_eq!(report.failure.unwrap().line, Some(3));
