@@ -6,6 +6,8 @@ use crate::{Engine, Error, ErrorKind, OtherSession, Result, quote};
 
 /// How long the sessions of others may take to end.
 const END: Duration = Duration::from_secs(30);
+/// How long the server may need to notice that a client has gone.
+const LINGER: Duration = Duration::from_secs(2);
 
 impl Server {
     /// The sessions of others in the URL's database.
@@ -57,6 +59,26 @@ impl Server {
             })
         });
         Ok(others.filter(|other| !self.is_own(other.id)).collect())
+    }
+
+    /// Those sessions of others in a database that do not go by themselves: what a client that has just ended
+    /// leaves to the server takes some milliseconds to go, so it is looked again for up to two seconds.
+    ///
+    /// # Errors
+    /// As [`Server::others_in`].
+    pub async fn others_staying_in(
+        &self,
+        connection: &Connection,
+        database: &str,
+    ) -> Result<Vec<OtherSession>> {
+        let deadline = Instant::now() + LINGER;
+        loop {
+            let others = self.others_in(connection, database).await?;
+            if others.is_empty() || Instant::now() > deadline {
+                return Ok(others);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Ends the sessions of others in a database, through a connection to any database of the server.

@@ -321,6 +321,22 @@ async fn others_are_named_and_ended_but_not_ourselves() {
 }
 
 #[tokio::test]
+async fn those_who_are_just_going_are_not_in_the_way() {
+    let server = fresh().await;
+    let own = server.connect(Some("postgres")).await.unwrap();
+    let theirs = Server::new(server.settings().clone()).session().await.unwrap();
+    let going = tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        drop(theirs);
+    });
+    assert_eq!(server.others_in(&own, server.database()).await.unwrap().len(), 1);
+    assert!(server.others_staying_in(&own, server.database()).await.unwrap().is_empty());
+    going.await.unwrap();
+    let _stays = Server::new(server.settings().clone()).session().await.unwrap();
+    assert_eq!(server.others_staying_in(&own, server.database()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn the_swap_has_a_lock_of_its_own() {
     let server = fresh().await;
     let first = swap_lock(&server).await.unwrap().expect("it is free");

@@ -95,7 +95,9 @@ impl Work {
                 }
             }
         };
-        report(work.await, &to).await;
+        let result = work.await;
+        connection.close().await;
+        report(result, &to).await;
     }
 
     /// Works until the queue is empty.
@@ -124,7 +126,9 @@ impl Work {
             }
             out.flush().await
         };
-        report(work.await, &to).await;
+        let result = work.await;
+        connection.close().await;
+        report(result, &to).await;
     }
 
     fn take(&self, queue: &Mutex<VecDeque<Task>>) -> Option<Task> {

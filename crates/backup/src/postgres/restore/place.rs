@@ -28,7 +28,7 @@ pub(crate) async fn in_place(
     if options.disconnect {
         server.end_others_in(&client, database).await?;
     }
-    let others = server.others_in(&client, database).await?;
+    let others = server.others_staying_in(&client, database).await?;
     if !others.is_empty() && !options.disconnect {
         return Err(Error::new(ErrorKind::Busy, format!("`{database}` is in use by {}", named(&others)))
             .with_hint("end those sessions, or let them be ended with --disconnect"));

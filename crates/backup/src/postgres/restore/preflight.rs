@@ -53,7 +53,11 @@ pub(crate) async fn preflight(
         Goes::IntoTarget => {
             preflight.target = state(&client).await?;
             preflight.way = way(&client, about).await?;
-            preflight.others = server.others_in(&client, &about.database).await?;
+            preflight.others = if options.disconnect {
+                server.others_in(&client, &about.database).await?
+            } else {
+                server.others_staying_in(&client, &about.database).await?
+            };
             preflight.attached = attached(&client).await?;
             preflight.prepared = prepared(&client).await?;
         }

@@ -56,7 +56,7 @@ impl Exchange<'_> {
         };
         let name = free_name(renaming, target, when).await?;
         if !self.disconnect {
-            let others = self.server.others_in(&ending, target).await?;
+            let others = self.server.others_staying_in(&ending, target).await?;
             if !others.is_empty() {
                 return Err(in_use(target, &named(&others)));
             }
