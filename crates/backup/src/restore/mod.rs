@@ -112,7 +112,8 @@ pub async fn in_place(
     }
 }
 
-/// Restores into a new database (or file) of that name on the same server, proven like any other.
+/// Restores into a new database (or file) of that name on the same server, proven like any other. The name is
+/// there only once all of it is: a kill leaves a scratch database at most.
 ///
 /// # Errors
 /// What failed; then nothing is left of it.
@@ -126,6 +127,27 @@ pub async fn into(
     match database {
         Database::Postgres(server) => postgres::into(archive, server, name, options, progress).await,
         Database::Sqlite(file) => sqlite::into(archive, file, name, options, progress).await,
+    }
+}
+
+/// Restores into the database (or file) of the URL, which is not there, as [`into`] does.
+///
+/// # Errors
+/// What failed; then nothing is left of it.
+pub async fn into_missing(
+    archive: &Archive,
+    database: &Database,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    match database {
+        Database::Postgres(server) => {
+            postgres::into(archive, server, &database.name(), options, progress).await
+        }
+        // The database's name is that of the file without its ending.
+        Database::Sqlite(file) => {
+            sqlite::into_file(archive, &file.canonical_path()?, options, progress).await
+        }
     }
 }
 
@@ -143,7 +165,14 @@ pub async fn prove(
         Some(name) => name.clone(),
         None => scratch_name(database).await?,
     };
-    into(archive, database, &scratch, options, progress).await?;
+    match database {
+        Database::Postgres(server) => {
+            postgres::into_scratch(archive, server, &scratch, options, progress).await?;
+        }
+        Database::Sqlite(file) => {
+            sqlite::into_scratch(archive, file, &scratch, options, progress).await?;
+        }
+    }
     discard_scratch(database, &scratch).await
 }
 

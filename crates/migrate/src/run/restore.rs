@@ -62,7 +62,7 @@ impl Runner {
             // A database that is not there is made.
             Err(error) if error.kind() == ErrorKind::NoDatabase => {
                 let (target, since) = (self.database.name(), Instant::now());
-                restore::into(&archive, &self.database, &target, &options, &*self.progress).await?;
+                restore::into_missing(&archive, &self.database, &options, &*self.progress).await?;
                 report.restored = Some(Restored {
                     archive: described(&note, &archive, since),
                     replaced: None,

@@ -102,7 +102,7 @@ fn journal(entries: &[Entry]) -> Result<String> {
     Ok(sql)
 }
 
-/// Restores into a new database.
+/// Restores into a new database, which has its name only once it is whole and proven.
 pub(crate) async fn into(
     archive: &Archive,
     server: &Server,
@@ -116,6 +116,25 @@ pub(crate) async fn into(
             format!("`{name}` is not a name for a database: it has to have 1 to 63 bytes"),
         ));
     }
+    let maintenance = server.maintenance_database().await?;
+    if swap::oid(&maintenance, name).await?.is_some() {
+        return Err(scratch::taken(name));
+    }
+    maintenance.close().await;
+    let made = scratch_name(server, name).await?;
+    into_scratch(archive, server, &made, options, progress).await?;
+    scratch::take_name(server, &made, name).await
+}
+
+/// Restores into a database of a name that nobody takes for a whole one.
+pub(crate) async fn into_scratch(
+    archive: &Archive,
+    server: &Server,
+    name: &str,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    made_here(name)?;
     let about = match server.about().await {
         // The URL's database may be the very one that is to be made.
         Err(error) if error.kind() == database::ErrorKind::NoDatabase => elsewhere(server).about().await?,

@@ -10,6 +10,8 @@ use chrono::Utc;
 use database::postgres::properties::{self, Properties};
 use database::postgres::{Connection, Server};
 use database::{Engine, quote};
+use tokio::time::{Duration, Instant};
+use tokio_postgres::error::SqlState;
 
 use super::load::{Load, worker};
 use super::{order, prove, swap};
@@ -17,6 +19,14 @@ use crate::archive::Archive;
 use crate::progress::Progress;
 use crate::restore::RestoreOptions;
 use crate::restore::names::{self, Made};
+
+/// How long the new name may wait for the sessions of others to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Another session is in the database.
+const OBJECT_IN_USE: &str = "55006";
+
+const DUPLICATE_DATABASE: &str = "42P04";
 
 /// Makes a database of that name, loads the archive, proves it. On any error, and on cancel, it is gone again.
 ///
@@ -31,8 +41,7 @@ pub(crate) async fn build(
 ) -> Result<()> {
     let maintenance = server.maintenance_database().await?;
     if swap::oid(&maintenance, name).await?.is_some() {
-        return Err(Error::new(ErrorKind::Refused, format!("there is a database `{name}` already"))
-            .with_hint("choose another name; dbm never restores over a database by that way"));
+        return Err(taken(name));
     }
     let result = tokio::select! {
         result = fill(archive, server, &maintenance, name, options, progress) => result,
@@ -116,6 +125,42 @@ pub(crate) async fn run_all(client: &Connection, statements: &[String]) -> Resul
             .map_err(|error| failed(error, format!("cannot run `{}`", statement.trim())))?;
     }
     Ok(())
+}
+
+pub(crate) fn taken(name: &str) -> Error {
+    Error::new(ErrorKind::Refused, format!("there is a database `{name}` already"))
+        .with_hint("choose another name; dbm never restores over a database by that way")
+}
+
+/// Gives a scratch database the name that nobody has, in one step; where that fails, it is gone.
+pub(crate) async fn take_name(server: &Server, scratch: &str, name: &str) -> Result<()> {
+    let client = server.maintenance_database().await?;
+    let sql = format!(
+        "ALTER DATABASE {} RENAME TO {}",
+        quote::identifier(Engine::Postgres, scratch),
+        quote::identifier(Engine::Postgres, name)
+    );
+    let deadline = Instant::now() + PATIENCE;
+    let error = loop {
+        let Err(error) = client.batch_execute(&sql).await else { return Ok(()) };
+        let code = error.code().map(SqlState::code);
+        if code != Some(OBJECT_IN_USE) || Instant::now() > deadline {
+            break match code {
+                Some(DUPLICATE_DATABASE) => taken(name),
+                _ => {
+                    failed(error, format!("cannot give the restored database `{scratch}` the name `{name}`"))
+                }
+            };
+        }
+        // Whoever looks at a database that has not got its name yet looks again.
+        super::sessions::end(&client, scratch, &[]).await?;
+    };
+    if client.is_closed() {
+        // The server alone knows how it ended.
+        return Err(error.with_hint(format!("see whether `{name}` is there; if not, restore again")));
+    }
+    drop_database(&client, scratch).await?;
+    Err(error)
 }
 
 /// A name for a scratch database that is free now.

@@ -126,7 +126,7 @@ async fn forget_source(file: &File) -> Result<()> {
     Ok(file.with(forget).await?)
 }
 
-fn sync_folder(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

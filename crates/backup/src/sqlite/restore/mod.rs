@@ -12,7 +12,9 @@ use std::fs;
 use std::path::Path;
 
 use chrono::Utc;
-use database::sqlite::File;
+use database::sqlite::{File, Mode};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::archive::Archive;
 use crate::progress::Progress;
@@ -37,6 +39,39 @@ pub(crate) async fn into(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
+    into_file(archive, &names::path(file, name)?, options, progress).await
+}
+
+/// Restores into a new file, which has its name only once it is whole, proven and durable.
+pub(crate) async fn into_file(
+    archive: &Archive,
+    path: &Path,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    preflight::check_engine(archive)?;
+    if path.symlink_metadata().is_ok() {
+        return Err(taken(path));
+    }
+    let new = File::new(path, Mode::ReadWrite);
+    let made = scratch_name(&new)?;
+    into_scratch(archive, &new, &made, options, progress).await?;
+    let made = names::path(&new, &made)?;
+    let named = take_name(&made, path);
+    if named.is_err() {
+        remove(&made)?;
+    }
+    named
+}
+
+/// Restores into a file beside this one, of a name that nobody takes for a whole one.
+pub(crate) async fn into_scratch(
+    archive: &Archive,
+    file: &File,
+    name: &str,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
     preflight::check_engine(archive)?;
     let path = names::path(file, name)?;
     load::load(archive, &path, options, progress).await?;
@@ -44,6 +79,26 @@ pub(crate) async fn into(
     load::settle(archive, path, None, options).await?;
     progress.done();
     Ok(())
+}
+
+/// Never over a file that somebody else has made meanwhile.
+fn take_name(made: &Path, path: &Path) -> Result<()> {
+    let failed = |cause| Error::io(ErrorKind::Io, format!("cannot make {}", path.display()), cause);
+    match renameat_with(CWD, made, CWD, path, RenameFlags::NOREPLACE) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => return Err(taken(path)),
+        // Some file systems cannot do it in one step: a link is never made over a file either.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::hard_link(made, path).and_then(|()| fs::remove_file(made)).map_err(failed)?;
+        }
+        Err(cause) => return Err(failed(cause.into())),
+    }
+    load::sync_folder(path).map_err(failed)
+}
+
+fn taken(path: &Path) -> Error {
+    Error::new(ErrorKind::Io, format!("there is a file {} already", path.display()))
+        .with_hint("name another file, or remove that one first")
 }
 
 /// What restores have replaced of this file and nobody has let go yet, oldest first.
