@@ -122,6 +122,30 @@ impl Lock for Session {
 }
 
 impl Session {
+    /// Takes the run's lock again where a statement (`DISCARD ALL`, `pg_advisory_unlock_all()`) has given it away.
+    pub(super) async fn keep_lock(&mut self) -> Result<()> {
+        if !self.locked {
+            return Ok(());
+        }
+        let sql = format!(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks
+                             WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = pg_catalog.pg_backend_pid()
+                               AND classid::bigint = {} AND objid::bigint = {})
+                 OR pg_catalog.pg_try_advisory_lock({KEY})",
+            KEY >> 32,
+            KEY & 0xffff_ffff
+        );
+        if first(self.rows(&sql, "cannot look for the lock").await?).as_deref() == Some("t") {
+            return Ok(());
+        }
+        self.locked = false;
+        Err(Error::new(
+            ErrorKind::Busy,
+            "a statement has given the run's lock away, and another run has taken it",
+        )
+        .with_hint("leave out DISCARD ALL and pg_advisory_unlock_all()"))
+    }
+
     /// Names the session for those who find the lock taken, unless the URL gives it a name.
     pub(super) fn name_sql(&self) -> String {
         if self.server.settings().application_name.is_some() {

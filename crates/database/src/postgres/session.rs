@@ -272,7 +272,8 @@ impl Statements for Session {
         if self.locked {
             sql.push_str(&self.name_sql());
         }
-        self.batch(&sql, "cannot reset the session").await
+        self.batch(&sql, "cannot reset the session").await?;
+        self.keep_lock().await
     }
 
     fn history_table(&self) -> &'static str {

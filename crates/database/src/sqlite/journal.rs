@@ -62,20 +62,18 @@ pub(super) fn open(path: &Path) -> Result<fs::File> {
 
 /// All whole lines; a torn last line, which a kill may leave, is none.
 pub(super) fn lines(path: &Path) -> Result<Vec<Line>> {
-    let mut text = String::new();
-    match fs::File::open(path) {
-        Ok(mut file) => {
-            file.read_to_string(&mut text).map_err(|cause| failed(path, "cannot be read", cause))?;
-        }
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
         Err(cause) if cause.kind() == IoKind::NotFound => return Ok(Vec::new()),
         Err(cause) => return Err(failed(path, "cannot be read", cause)),
-    }
-    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+    };
+    // As bytes: a kill may tear a line within a character.
+    let whole = &bytes[..bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1)];
     whole
-        .lines()
+        .split_inclusive(|&byte| byte == b'\n')
         .enumerate()
         .map(|(number, line)| {
-            serde_json::from_str(line).map_err(|cause| {
+            serde_json::from_slice(line).map_err(|cause| {
                 Error::new(
                     ErrorKind::Refused,
                     format!("line {} of {} is no line of dbm's journal", number + 1, path.display()),

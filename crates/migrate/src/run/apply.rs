@@ -121,9 +121,11 @@ impl Runner {
             let since = Instant::now();
             let run = open.run.clone();
             let session = &mut **open.session()?;
-            let done = self.item(session, item, context, &run, since, false).await?;
+            let done = self.item(session, item, context, since, false).await?;
             session.check_deferred().await.map_err(|error| of_item(item, &error.into()))?;
+            // Before the history's row, which is not for a role to write that the file has taken.
             session.reset().await?;
+            self.record(session, item, done.became, &run, since.elapsed()).await?;
             self.watch.migration(&item.label(), since.elapsed());
             ran.push(done);
         }
@@ -171,8 +173,7 @@ impl Runner {
         let mut rows = Vec::new();
         for item in &context.group.items {
             let since = Instant::now();
-            let run = open.run.clone();
-            let done = self.item(&mut **open.session()?, item, context, &run, since, true).await?;
+            let done = self.item(&mut **open.session()?, item, context, since, true).await?;
             self.watch.migration(&item.label(), since.elapsed());
             rows.push((item, since.elapsed(), done.became));
             ran.push(done);
@@ -193,7 +194,6 @@ impl Runner {
         session: &mut dyn Session,
         item: &Item,
         context: &Context<'_>,
-        run: &str,
         since: Instant,
         alone: bool,
     ) -> Result<RanMigration, Failed> {
@@ -215,9 +215,6 @@ impl Runner {
             checks = self.checks(session, item).await?;
         }
         let took = since.elapsed();
-        if !alone {
-            self.record(session, item, became, run, took).await?;
-        }
         Ok(RanMigration {
             number: item.number,
             name: item.name.clone(),

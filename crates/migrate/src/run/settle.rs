@@ -79,8 +79,12 @@ impl Runner {
     async fn sound_session(&self, open: &mut Open<'_>) -> Result<()> {
         let session = open.session()?;
         let id = session.id().clone();
-        if session.rollback().await.is_ok() && session.try_lock().await.is_ok_and(|locked| locked) {
-            return Ok(());
+        // What a file outside a transaction has set, such as a role, would be in our way from here on.
+        if session.rollback().await.is_ok()
+            && session.reset().await.is_ok()
+            && session.try_lock().await.is_ok_and(|locked| locked)
+        {
+            return journal_again(open).await;
         }
         open.session = None;
         let mut session = self.session_after(&id).await?;
@@ -245,6 +249,22 @@ impl Runner {
         report.state = "No run is open: there is nothing to recover.".to_owned();
         Ok(report.finished())
     }
+}
+
+/// Writes the journal anew where a statement, which hid it from the scanner, has removed its place: whoever comes
+/// after a kill must find it.
+async fn journal_again(open: &mut Open<'_>) -> Result<()> {
+    let entries = open.entries.clone();
+    let session = open.session()?;
+    let Some((first, rest)) = entries.split_first() else { return Ok(()) };
+    if !session.entries().await?.is_empty() {
+        return Ok(());
+    }
+    session.begin_run(first).await?;
+    for entry in rest {
+        session.append(entry).await?;
+    }
+    Ok(())
 }
 
 /// What the database is now, and how that is known.
