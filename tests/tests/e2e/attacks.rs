@@ -131,3 +131,55 @@ fn a_file_may_end_in_another_role() {
     assert!(!database.ask(owners).contains("ours pg_monitor"));
     assert_eq!(database.ask("SELECT count(*) FROM dbm_history"), "2");
 }
+
+/// The pragmas of a file that failed are not in the way, and the journal's mode is part of what is put back.
+#[test]
+fn pragmas_of_a_failed_file_are_put_back() {
+    let cases = [
+        ("delete", "PRAGMA journal_mode = WAL;"),
+        ("wal", "PRAGMA journal_mode = DELETE;"),
+        ("delete", "PRAGMA locking_mode = EXCLUSIVE;"),
+        ("wal", "PRAGMA locking_mode = EXCLUSIVE;"),
+        ("wal", "PRAGMA journal_mode = DELETE; PRAGMA page_size = 8192; VACUUM; PRAGMA journal_mode = WAL;"),
+        ("delete", "PRAGMA synchronous = OFF; PRAGMA page_size = 8192; VACUUM; PRAGMA journal_mode = WAL;"),
+    ];
+    for (mode, text) in cases {
+        for writers in ["--fence", "--accept-lost-writes"] {
+            let scratch = tempfile::tempdir().expect("a folder");
+            let script = format!(
+                "PRAGMA journal_mode = {mode}; CREATE TABLE item (id INTEGER); INSERT INTO item VALUES (1);"
+            );
+            let database = Sqlite::new(scratch.path().join("app.sqlite"), &script);
+            let (url, before) = (database.url(), database.everything());
+            let folder = Folder::new(&url);
+            folder.migration(
+                "001_pragma",
+                &format!("{text}\nCREATE TABLE more (id);\nSELECT nothing;\n"),
+                "DROP TABLE more;",
+            );
+            folder.dbm(&url, &["migrate", writers]).run().expect(3);
+            assert_eq!(database.everything(), before, "{text}");
+            assert_eq!(database.ask("PRAGMA journal_mode"), mode, "{text} {writers}");
+            assert_eq!(database.ask("PRAGMA page_size"), "4096", "{text} {writers}");
+            assert_eq!(database.ask("PRAGMA integrity_check"), "ok");
+        }
+    }
+}
+
+/// One file's temporary table does not hide the next one's table.
+#[test]
+fn a_temporary_table_ends_with_its_file() {
+    let scratch = tempfile::tempdir().expect("a folder");
+    let script = "CREATE TABLE item (id INTEGER); INSERT INTO item VALUES (1);";
+    let database = Sqlite::new(scratch.path().join("app.sqlite"), script);
+    let url = database.url();
+    let folder = Folder::new(&url);
+    folder.migration(
+        "001_first",
+        "CREATE TEMP TABLE item AS SELECT 5 AS id; CREATE TEMP VIEW v AS SELECT 1;",
+        "SELECT 1;",
+    );
+    folder.migration("002_next", "UPDATE item SET id = id + 1; CREATE TEMP VIEW v AS SELECT 2;", "SELECT 1;");
+    folder.dbm(&url, &["migrate"]).run().expect(0);
+    assert_eq!(database.ask("SELECT id FROM item"), "2");
+}

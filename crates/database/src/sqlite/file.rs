@@ -39,13 +39,18 @@ pub struct File {
     path: PathBuf,
     mode: Mode,
     /// The session that keeps everybody else out, the only one that can still read the file.
-    fenced: Arc<Mutex<Weak<Mutex<Connection>>>>,
+    fenced: Slot,
+    /// The session that holds the run's lock: what wants no other connection open goes through it.
+    running: Slot,
 }
+
+/// A place for a session's connection, for as long as the session lives.
+type Slot = Arc<Mutex<Weak<Mutex<Connection>>>>;
 
 impl File {
     /// The file at a path. Nothing is opened yet.
     pub fn new(path: impl Into<PathBuf>, mode: Mode) -> Self {
-        Self { path: path.into(), mode, fenced: Arc::default() }
+        Self { path: path.into(), mode, fenced: Arc::default(), running: Arc::default() }
     }
 
     /// Where it is, as the user wrote it.
@@ -137,14 +142,30 @@ impl File {
         .await
     }
 
+    /// The same through the session that holds the run's lock, if one does: then no other connection of ours is open.
+    ///
+    /// # Errors
+    /// As [`File::with`].
+    pub(super) async fn with_alone<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    {
+        let Some(shared) = look(&self.running) else { return self.with(work).await };
+        blocking(move || work(&mut shared.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
     /// The connection that holds the fence, while it does.
     pub(super) fn fenced(&self) -> Option<Shared> {
-        self.fenced.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+        look(&self.fenced)
     }
 
     pub(super) fn set_fenced(&self, connection: Option<&Shared>) {
-        *self.fenced.lock().unwrap_or_else(PoisonError::into_inner) =
-            connection.map(Arc::downgrade).unwrap_or_default();
+        put(&self.fenced, connection);
+    }
+
+    pub(super) fn set_running(&self, connection: Option<&Shared>) {
+        put(&self.running, connection);
     }
 
     /// What the file says of itself.
@@ -236,6 +257,14 @@ impl File {
         let file = self.clone();
         blocking(move || Session::open(file)).await
     }
+}
+
+fn look(slot: &Slot) -> Option<Shared> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+}
+
+fn put(slot: &Slot, connection: Option<&Shared>) {
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = connection.map(Arc::downgrade).unwrap_or_default();
 }
 
 /// The id in dbm's own table, if it is there.

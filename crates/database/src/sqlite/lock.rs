@@ -28,7 +28,11 @@ impl Lock for Session {
             Ok(locked)
         })
         .await?;
-        Ok(self.beside.locked.is_some())
+        let locked = self.beside.locked.is_some();
+        if locked {
+            self.file.set_running(Some(&self.connection));
+        }
+        Ok(locked)
     }
 
     async fn lock_holder(&mut self) -> Result<Option<SessionId>> {
@@ -51,7 +55,9 @@ impl Lock for Session {
 
     async fn unlock(&mut self) -> Result<()> {
         // Closing the file gives the lock back.
-        self.beside.locked = None;
+        if self.beside.locked.take().is_some() {
+            self.file.set_running(None);
+        }
         Ok(())
     }
 

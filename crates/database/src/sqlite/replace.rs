@@ -28,7 +28,7 @@ impl File {
         if keep.exists() {
             return Err(Error::new(ErrorKind::Usage, format!("{} is there already", keep.display())));
         }
-        self.with(move |target| {
+        self.with_alone(move |target| {
             let result = Replacement { from: from.open()?, keep: keep.clone(), options }.run(target, &this);
             if result.is_err() {
                 // Nothing has changed, so there is nothing to keep.
@@ -71,9 +71,27 @@ impl Replacement {
         }
         if alone {
             self.keep_copy(target)?;
-            return copy(&self.from, target, STEP, &self.options);
+            copy(&self.from, target, STEP, &self.options)?;
+        } else if wal {
+            self.beside_readers(target, file)?;
+        } else {
+            self.exclusively(target)?;
         }
-        if wal { self.beside_readers(target, file) } else { self.exclusively(target) }
+        self.leave_wal(target);
+        Ok(())
+    }
+
+    /// The exchange leaves a WAL database in that mode; what takes its place may not have been. It is exchanged by now,
+    /// so that nothing here is an error: where others have the file open, it stays in WAL mode.
+    fn leave_wal(&self, target: &Connection) {
+        if is_wal(target).unwrap_or(false) && !is_wal(&self.from).unwrap_or(true) {
+            let left = target
+                .busy_timeout(Duration::ZERO)
+                .and_then(|()| target.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())));
+            if let Err(cause) = left {
+                tracing::debug!(%cause, "the database stays in WAL mode");
+            }
+        }
     }
 
     /// Without a WAL, the exclusive lock is held from before the copy until after the exchange.
@@ -88,7 +106,11 @@ impl Replacement {
         let lowered =
             target.execute_batch("PRAGMA locking_mode = NORMAL; SELECT count(*) FROM sqlite_schema");
         exchanged?;
-        lowered.map_err(|cause| error(cause, "cannot let others at the database again"))
+        // Once exchanged, it must not pass for a failure that changed nothing: closing the connection lowers it too.
+        if let Err(cause) = lowered {
+            tracing::debug!(%cause, "the lock goes with the connection");
+        }
+        Ok(())
     }
 
     /// In WAL mode readers may go on, and a witness keeps writers waiting while the copy is made. The lock cannot be

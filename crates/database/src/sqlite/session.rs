@@ -147,13 +147,9 @@ impl Statements for Session {
     }
 
     async fn reset(&mut self) -> Result<()> {
-        self.with(|connection| {
-            connection
-                .execute_batch(
-                    "PRAGMA foreign_keys = OFF; PRAGMA defer_foreign_keys = OFF; PRAGMA recursive_triggers = OFF;
-                     PRAGMA legacy_alter_table = OFF; PRAGMA writable_schema = OFF; PRAGMA query_only = OFF;",
-                )
-                .map_err(|cause| error(cause, "cannot reset the session"))
+        let fenced = self.file.fenced().is_some();
+        self.with(move |connection| {
+            reset(connection, fenced).map_err(|cause| error(cause, "cannot reset the session"))
         })
         .await
     }
@@ -165,6 +161,40 @@ impl Statements for Session {
     fn canceller(&self) -> Canceller {
         self.canceller.clone()
     }
+}
+
+fn reset(connection: &Connection, fenced: bool) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "PRAGMA foreign_keys = OFF; PRAGMA defer_foreign_keys = OFF; PRAGMA recursive_triggers = OFF;
+         PRAGMA legacy_alter_table = OFF; PRAGMA writable_schema = OFF; PRAGMA query_only = OFF;",
+    )?;
+    // One file's temporary table must not hide the next one's table of that name.
+    let drops = "SELECT 'DROP ' || type || ' IF EXISTS temp.\"' || replace(name, '\"', '\"\"') || '\"'
+                   FROM sqlite_temp_schema WHERE type IN ('trigger', 'view', 'table') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+                  ORDER BY type DESC";
+    for drop in names(connection, drops)? {
+        // What is gone with another one is no error.
+        connection.execute_batch(&drop)?;
+    }
+    // The rest does nothing, or fails, inside a transaction.
+    if !connection.is_autocommit() {
+        return Ok(());
+    }
+    connection.execute_batch("PRAGMA synchronous = FULL")?;
+    let attached = "SELECT 'DETACH \"' || replace(name, '\"', '\"\"') || '\"' FROM pragma_database_list
+                     WHERE name NOT IN ('main', 'temp')";
+    for detach in names(connection, attached)? {
+        connection.execute_batch(&detach)?;
+    }
+    if !fenced {
+        // The lock is given back at the first look at the file in the normal mode.
+        connection.execute_batch("PRAGMA locking_mode = NORMAL; SELECT count(*) FROM sqlite_schema")?;
+    }
+    Ok(())
+}
+
+fn names(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
 /// Runs all statements of a text to their last row, as the sqlite3 shell does.

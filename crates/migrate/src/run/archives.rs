@@ -57,8 +57,10 @@ impl Runner {
     }
 
     /// Opens the archive that a journal names, and checks that it is the one.
-    pub(super) async fn open_archive(&self, note: &ArchiveNote) -> Result<Archive> {
-        let unreadable = |error: Error, host: &str| {
+    ///
+    /// `host`: where the run that wrote the journal was begun, and its store is to be found.
+    pub(super) async fn open_archive(&self, note: &ArchiveNote, host: &str) -> Result<Archive> {
+        let unreadable = |error: Error| {
             let message =
                 format!("the archive {} in {} (host {host}) cannot be read from here", note.name, note.store);
             let hint = format!(
@@ -67,7 +69,6 @@ impl Runner {
             );
             Error::new(ErrorKind::Store, message).with_hint(hint).with_source(error)
         };
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let name: BackupName = note.name.parse().map_err(|error| {
             Error::new(ErrorKind::Refused, format!("`{}` is not an archive's name: {error}", note.name))
         })?;
@@ -75,12 +76,12 @@ impl Runner {
             Ok(source) => Archive::open(source).await,
             Err(error) => Err(error),
         };
-        let archive = opened.map_err(|error| unreadable(error, &host))?;
+        let archive = opened.map_err(|error| unreadable(error))?;
         if archive.identity().to_string() != note.identity {
             let found = archive.identity();
             let error =
                 Error::new(ErrorKind::Damaged, format!("its identity is {found} and not {}", note.identity));
-            return Err(unreadable(error, &host));
+            return Err(unreadable(error));
         }
         Ok(archive)
     }
@@ -93,7 +94,7 @@ impl Runner {
         note: &ArchiveNote,
         ending: Ending,
     ) -> Result<Restored> {
-        let archive = self.open_archive(note).await?;
+        let archive = self.open_archive(note, &told.begun.host).await?;
         // A fence that went with the process that held it is raised again.
         if let Some(state) = told.fence() {
             open.session()?.raise_fence(state).await?;

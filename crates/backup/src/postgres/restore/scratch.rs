@@ -10,7 +10,6 @@ use chrono::Utc;
 use database::postgres::properties::{self, Properties};
 use database::postgres::{Connection, Server};
 use database::{Engine, quote};
-use tokio::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 
 use super::load::{Load, worker};
@@ -19,9 +18,6 @@ use crate::archive::Archive;
 use crate::progress::Progress;
 use crate::restore::RestoreOptions;
 use crate::restore::names::{self, Made};
-
-/// How long the new name may wait for the sessions of others to end.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Another session is in the database.
 const OBJECT_IN_USE: &str = "55006";
