@@ -22,8 +22,10 @@ trait Bench {
     fn ledgers(&self, database: &Self::Database) -> BTreeSet<i64>;
     /// What is wrong with what must hold besides, such as counters that fell behind.
     fn complaints(&self, database: &Self::Database) -> Vec<String>;
-    /// The statements of a file that cannot run in a transaction.
-    fn alone(&self) -> &'static str;
+    /// A file that cannot run in a transaction, and its rollback.
+    fn alone(&self) -> (&'static str, &'static str);
+    /// Whether writers can be kept out while they stay connected.
+    fn fences(&self) -> bool;
 }
 
 const BASE: &str = "
@@ -43,7 +45,9 @@ impl OnPostgres {
         Judge::run(&base, &format!("{LEDGER}{}", BASE.replace("${identity}", base.identity())));
         base.run(
             "CREATE VIEW names AS SELECT name FROM item;
-                  INSERT INTO note SELECT 1 + i % 3, repeat('x', 200) FROM generate_series(1, 3000) i;",
+             INSERT INTO note SELECT 1 + i % 3, repeat('x', 200) FROM generate_series(1, 3000) i;
+             DO $$ BEGIN CREATE ROLE dbm_test_writer LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+             GRANT INSERT ON ledger TO dbm_test_writer;",
         );
         Self { base }
     }
@@ -57,7 +61,8 @@ impl Bench for OnPostgres {
     }
 
     fn writer(&self, database: &Postgres) -> Writer {
-        Writer::postgres(database.url())
+        // No superuser: nobody can keep one out.
+        Writer::postgres(database.url().replace("postgres@", "dbm_test_writer@"))
     }
 
     fn ledgers(&self, database: &Postgres) -> BTreeSet<i64> {
@@ -79,6 +84,11 @@ impl Bench for OnPostgres {
         if invalid != "0" {
             complaints.push(format!("{invalid} invalid indexes"));
         }
+        let fenced = "SELECT coalesce(datacl, acldefault('d', datdba))::text <> acldefault('d', datdba)::text
+            FROM pg_database WHERE datname = current_database()";
+        if database.ask(fenced) != "f" {
+            complaints.push("the database's privileges are not what they were".to_owned());
+        }
         for name in database.kin() {
             if !name.contains("_replaced_") {
                 complaints.push(format!("{name} was left behind"));
@@ -87,8 +97,15 @@ impl Bench for OnPostgres {
         complaints
     }
 
-    fn alone(&self) -> &'static str {
-        "-- dbm: no-transaction\nCREATE INDEX CONCURRENTLY item_name_idx ON item (name);\n"
+    fn alone(&self) -> (&'static str, &'static str) {
+        (
+            "-- dbm: no-transaction\nCREATE INDEX CONCURRENTLY item_name_idx ON item (name);\n",
+            "-- dbm: no-transaction\nDROP INDEX CONCURRENTLY item_name_idx;\n",
+        )
+    }
+
+    fn fences(&self) -> bool {
+        true
     }
 }
 
@@ -147,8 +164,13 @@ impl Bench for OnSqlite {
         complaints
     }
 
-    fn alone(&self) -> &'static str {
-        "VACUUM;\n"
+    fn alone(&self) -> (&'static str, &'static str) {
+        ("VACUUM;\n", "VACUUM;\n")
+    }
+
+    // SQLite cannot send a connection away that is open on a file in WAL mode, and the writer's is.
+    fn fences(&self) -> bool {
+        false
     }
 }
 
@@ -164,6 +186,9 @@ struct Scenario {
     name: &'static str,
     wanted: Wanted,
     files: Vec<(&'static str, String, &'static str)>,
+    /// What happens before the command that is killed: calls of `dbm`, then SQL.
+    calls: &'static [&'static [&'static str]],
+    sql: &'static str,
     arguments: &'static [&'static str],
 }
 
@@ -173,8 +198,9 @@ const LAST: &str = "INSERT INTO note VALUES (1, 'four');\n-- dbm: verify\nSELECT
 const ACCEPT: &[&str] = &["migrate", "--safe", "--accept-lost-writes"];
 
 fn scenarios(bench: &impl Bench) -> Vec<Scenario> {
+    let (alone, alone_back) = bench.alone();
     let first = ("001_weight", FIRST.to_owned(), "ALTER TABLE item DROP COLUMN weight;");
-    let alone = ("002_alone", bench.alone().to_owned(), "SELECT 1;");
+    let alone = ("002_alone", alone.to_owned(), alone_back);
     let last = ("003_four", LAST.to_owned(), "DELETE FROM note WHERE body = 'four';");
     let one = ("002_four", LAST.to_owned(), "DELETE FROM note WHERE body = 'four';");
     let broken = (
@@ -182,27 +208,32 @@ fn scenarios(bench: &impl Bench) -> Vec<Scenario> {
         "INSERT INTO item (name) VALUES ('x');\nSELECT nothing FROM nowhere;\n".to_owned(),
         "SELECT 1;",
     );
-    vec![
+    let three = vec![first.clone(), alone.clone(), last];
+    let failing = vec![first.clone(), alone, broken];
+    let scenario =
+        |name, wanted, files, arguments| Scenario { name, wanted, files, calls: &[], sql: "", arguments };
+    let mut all = vec![
+        scenario("one group", Wanted::After, vec![first, one], ACCEPT),
+        scenario("groups", Wanted::After, three.clone(), ACCEPT),
+        scenario("failing", Wanted::Before, failing.clone(), ACCEPT),
         Scenario {
-            name: "one group",
-            wanted: Wanted::After,
-            files: vec![first.clone(), one],
-            arguments: ACCEPT,
+            calls: &[ACCEPT],
+            ..scenario("rollback", Wanted::After, three, &["rollback", "--all", "--accept-lost-writes"])
         },
         Scenario {
-            name: "groups",
-            wanted: Wanted::After,
-            files: vec![first.clone(), alone.clone(), last],
-            arguments: ACCEPT,
+            calls: &[&["backup"]],
+            sql: "DELETE FROM note; UPDATE item SET amount = 0; DROP TABLE IF EXISTS gone;",
+            ..scenario("restore", Wanted::After, vec![], &["restore", "latest", "--disconnect", "--yes"])
         },
-        Scenario {
-            name: "failing",
-            wanted: Wanted::Before,
-            files: vec![first, alone, broken],
-            arguments: ACCEPT,
-        },
-    ]
+    ];
+    if bench.fences() {
+        all.push(scenario(FENCED, Wanted::Before, failing, &["migrate", "--safe", "--fence"]));
+    }
+    all
 }
+
+/// Where a fence kept the writer out, nothing that it wrote may be in a replaced database only.
+const FENCED: &str = "fenced";
 
 /// What the database is when nobody kills, before and after.
 struct Ends {
@@ -212,10 +243,20 @@ struct Ends {
     steps: Vec<String>,
 }
 
-fn folder_of(scenario: &Scenario, url: &str) -> Folder {
-    let folder = Folder::new(url);
+fn folder_of(scenario: &Scenario, database: &impl Judge) -> Folder {
+    let url = database.address();
+    let folder = Folder::new(&url);
     for (name, text, rollback) in &scenario.files {
         folder.migration(name, text, rollback);
+    }
+    for call in scenario.calls {
+        folder.dbm(&url, call).run().expect(0);
+    }
+    if !scenario.calls.is_empty() {
+        fs::remove_dir_all(folder.path().join("logs")).expect("the log of what came before");
+    }
+    if !scenario.sql.is_empty() {
+        database.run(scenario.sql);
     }
     folder
 }
@@ -223,7 +264,7 @@ fn folder_of(scenario: &Scenario, url: &str) -> Folder {
 fn unkilled<B: Bench>(bench: &B, scenario: &Scenario) -> Ends {
     let database = bench.fresh();
     let url = database.address();
-    let folder = folder_of(scenario, &url);
+    let folder = folder_of(scenario, &database);
     let before = database.everything();
     let start = Instant::now();
     let code = if scenario.wanted == Wanted::After { 0 } else { 3 };
@@ -252,7 +293,7 @@ enum Kill {
 fn kill_once<B: Bench>(bench: &B, scenario: &Scenario, ends: &Ends, kill: &Kill) {
     let database = bench.fresh();
     let url = database.address();
-    let folder = folder_of(scenario, &url);
+    let folder = folder_of(scenario, &database);
     let writer = bench.writer(&database);
     let dbm = folder.dbm(&url, scenario.arguments);
     let what = match kill {
@@ -294,6 +335,12 @@ fn kill_once<B: Bench>(bench: &B, scenario: &Scenario, ends: &Ends, kill: &Kill)
     let kept = bench.ledgers(&database);
     let lost: Vec<_> = acknowledged.difference(&kept).collect();
     assert!(lost.is_empty(), "{what}: acknowledged rows are nowhere: {lost:?}\n{}", recovered.stderr);
+    if scenario.name == FENCED {
+        let here = database.ask("SELECT entry FROM ledger");
+        let here: BTreeSet<i64> = here.lines().map(|line| line.parse().expect("an entry")).collect();
+        let lost: Vec<_> = acknowledged.difference(&here).collect();
+        assert!(lost.is_empty(), "{what}: written behind the fence: {lost:?}\n{}", recovered.stderr);
+    }
     let complaints = bench.complaints(&database);
     assert!(complaints.is_empty(), "{what}: {complaints:?}\n{}", recovered.stderr);
 
