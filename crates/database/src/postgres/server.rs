@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{Connection, Session, Settings, connect};
 use crate::{ErrorKind, Result};
@@ -26,6 +27,9 @@ impl Drop for Own {
     }
 }
 
+/// How long a name may be missing that is being given to another database.
+const RENAMED: Duration = Duration::from_millis(300);
+
 impl Server {
     /// The server of a URL. Nothing is connected yet.
     pub fn new(settings: Settings) -> Self {
@@ -47,7 +51,17 @@ impl Server {
     /// # Errors
     /// As [`connect`](super::connect).
     pub async fn connect(&self, database: Option<&str>) -> Result<Connection> {
-        connect(&self.settings, database.unwrap_or_else(|| self.database())).await
+        let database = database.unwrap_or_else(|| self.database());
+        match connect(&self.settings, database).await {
+            // Who comes while two databases exchange their names waits for the exchange, and is then told that the
+            // one that he had found is gone, although there is one of that name (InitPostgres looks again after its
+            // lock). So one look more.
+            Err(error) if error.kind() == ErrorKind::NoDatabase => {
+                tokio::time::sleep(RENAMED).await;
+                connect(&self.settings, database).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// One connection to the URL's database that stays the same.

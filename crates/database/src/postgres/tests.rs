@@ -103,3 +103,46 @@ async fn the_next_host_is_tried() {
     let error = Server::new(settings).connect(None).await.unwrap_err();
     assert!(error.to_string().contains("target_session_attrs=standby"), "{error}");
 }
+
+/// Who connects while two databases exchange their names is told that the one he found is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_changes_hands_is_found() {
+    let server = server(&url());
+    let names = ["a", "b", "c"].map(|name| format!("hands_{name}_{}", std::process::id()));
+    let [a, b, c] = &names;
+    let maintenance = server.maintenance_database().await.unwrap();
+    for name in [a, b] {
+        maintenance.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0")).await.unwrap();
+    }
+    for _ in 0..10 {
+        let mut tries = Vec::new();
+        maintenance
+            .batch_execute(&format!(
+                "BEGIN; ALTER DATABASE {a} RENAME TO {c}; ALTER DATABASE {b} RENAME TO {a}"
+            ))
+            .await
+            .unwrap();
+        for _ in 0..4 {
+            let (server, a) = (server.clone(), a.clone());
+            tries.push(tokio::spawn(async move { server.connect(Some(&a)).await.map(drop) }));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        maintenance.batch_execute(&format!("ALTER DATABASE {c} RENAME TO {b}; COMMIT")).await.unwrap();
+        for one in tries {
+            one.await.unwrap().unwrap();
+        }
+        // The sessions that were just closed must be gone before the next exchange.
+        while maintenance
+            .query_one("SELECT count(*) FROM pg_stat_activity WHERE datname = $1 OR datname = $2", &[a, b])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+            > 0
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+    for name in [a, b] {
+        maintenance.batch_execute(&format!("DROP DATABASE {name}")).await.unwrap();
+    }
+}
