@@ -37,6 +37,8 @@ pub struct About {
     pub may_create_databases: bool,
     /// Whether the account may write: not a standby, not a read-only file or session.
     pub may_write: bool,
+    /// Whether the account may keep dbm's journal in the database, without which no run begins.
+    pub may_run: bool,
     /// The size of the database in bytes, as the server estimates it.
     pub bytes: u64,
 }

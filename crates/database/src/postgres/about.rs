@@ -12,10 +12,16 @@ impl Server {
         let sql = "SELECT current_database(), session_user, r.rolsuper, r.rolsuper OR r.rolcreatedb,
                           NOT pg_catalog.pg_is_in_recovery()
                             AND pg_catalog.current_setting('transaction_read_only') = 'off',
-                          pg_catalog.pg_database_size(current_database())
+                          pg_catalog.pg_database_size(current_database()),
+                          coalesce((SELECT pg_catalog.has_table_privilege(c.oid, 'INSERT')
+                                       AND pg_catalog.has_table_privilege(c.oid, 'DELETE')
+                                      FROM pg_catalog.pg_class c
+                                      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                                     WHERE n.nspname = 'dbm' AND c.relname = 'journal'),
+                                   pg_catalog.has_database_privilege(current_database(), 'CREATE'))
                      FROM pg_catalog.pg_roles r WHERE r.rolname = session_user";
         let rows = query(&connection, sql, "cannot ask the server what it is").await?;
-        let Some([Some(database), Some(account), superuser, may_create, may_write, bytes]) =
+        let Some([Some(database), Some(account), superuser, may_create, may_write, bytes, may_run]) =
             rows.first().map(Vec::as_slice)
         else {
             return Err(Error::new(ErrorKind::Internal, "the server does not say who we are"));
@@ -41,6 +47,7 @@ impl Server {
             superuser: yes(superuser),
             may_create_databases: yes(may_create),
             may_write: yes(may_write),
+            may_run: yes(may_write) && yes(may_run),
             bytes: bytes.as_deref().and_then(|bytes| bytes.parse().ok()).unwrap_or_default(),
         };
         connection.close().await;

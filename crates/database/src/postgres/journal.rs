@@ -1,16 +1,29 @@
 use async_trait::async_trait;
 
-use super::Session;
 use super::session::first;
+use super::{Connection, Session};
 use crate::{Engine, Entry, Error, ErrorKind, Journal, Result, quote};
 
 /// The namespace of the journal and the marks. In no schema, no archive, no digest.
 pub const NAMESPACE: &str = "dbm";
 
-/// Makes what is missing of the place. Readable for all, so that every account sees that a run is open.
+/// The statements that make what is missing of the place. Readable for all, so that every account sees that
+/// a run is open; the database's owner may write, so that a restore by an administrator leaves the owner's next
+/// run possible.
 ///
 /// For a restore too, which writes the journal into the database that will take the target's place.
-pub const JOURNAL_SQL: &str = "CREATE SCHEMA IF NOT EXISTS dbm;
+pub fn journal_sql(connection: &Connection) -> String {
+    // This role, whose one member is the owner of the database at hand, is there from PostgreSQL 14 on.
+    let owner = if connection.major_version() >= 14 {
+        "GRANT ALL ON SCHEMA dbm TO pg_database_owner;
+GRANT ALL ON dbm.journal, dbm.committed TO pg_database_owner;\n"
+    } else {
+        ""
+    };
+    format!("{PLACE}{owner}")
+}
+
+const PLACE: &str = "CREATE SCHEMA IF NOT EXISTS dbm;
 CREATE TABLE IF NOT EXISTS dbm.journal (run text NOT NULL, number integer NOT NULL, entry text NOT NULL,
  PRIMARY KEY (run, number));
 CREATE TABLE IF NOT EXISTS dbm.committed (run text NOT NULL, part integer NOT NULL, PRIMARY KEY (run, part));
@@ -23,7 +36,7 @@ const DURABLE: &str = "SELECT pg_catalog.set_config('synchronous_commit', 'local
  WHERE pg_catalog.current_setting('synchronous_commit') = 'off';
 ";
 
-/// The statement that writes an entry, for a database that has [`JOURNAL_SQL`].
+/// The statement that writes an entry, for a database that has the place of [`journal_sql`].
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] if the entry cannot be written as JSON.
@@ -64,14 +77,18 @@ impl Journal for Session {
     async fn begin_run(&mut self, first: &Entry) -> Result<()> {
         let what = "cannot begin the journal";
         let there = self.has_table("journal", what).await? && self.has_table("committed", what).await?;
+        let make = if there { String::new() } else { journal_sql(&self.connection) };
         let sql = format!(
-            "BEGIN; {DURABLE} {} DELETE FROM dbm.journal; DELETE FROM dbm.committed; {} COMMIT",
-            if there { "" } else { JOURNAL_SQL },
+            "BEGIN; {DURABLE} {make} DELETE FROM dbm.journal; DELETE FROM dbm.committed; {} COMMIT",
             insert_sql(first)?
         );
         if let Err(error) = self.batch(&sql, what).await {
             self.batch("ROLLBACK", what).await?;
             return Err(match error.kind() {
+                ErrorKind::Permission if there => error.with_hint(
+                    "another account made the schema `dbm`, where the journal is: let it say \
+                     GRANT ALL ON SCHEMA dbm TO this account, and GRANT ALL ON dbm.journal, dbm.committed",
+                ),
                 ErrorKind::Permission => error.with_hint(
                     "dbm keeps its journal in a schema `dbm` of the database: \
                      let the account make it (GRANT CREATE ON DATABASE), or make it once as an administrator",

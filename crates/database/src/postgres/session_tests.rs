@@ -290,6 +290,24 @@ async fn the_journal_holds_the_last_run() {
 }
 
 #[tokio::test]
+async fn the_owner_writes_the_journal_that_an_administrator_made() {
+    let server = fresh().await;
+    let mut administrator = server.session().await.unwrap();
+    administrator.begin_run(&entry("one", 0)).await.unwrap();
+    let (name, owner) = role(&server, "").await;
+    assert!(!owner.about().await.unwrap().may_run);
+    let database = crate::quote::identifier(Engine::Postgres, server.database());
+    administer(&format!("ALTER DATABASE {database} OWNER TO {name}")).await;
+    assert!(owner.about().await.unwrap().may_run);
+    let mut owner = owner.session().await.unwrap();
+    owner.begin_run(&entry("two", 0)).await.unwrap();
+    owner.begin(None).await.unwrap();
+    owner.mark_committed("two", 0).await.unwrap();
+    owner.commit().await.unwrap();
+    assert_eq!(administrator.entries().await.unwrap()[0].run, "two");
+}
+
+#[tokio::test]
 async fn what_the_server_says_of_itself() {
     let server = fresh().await;
     let about = server.about().await.unwrap();

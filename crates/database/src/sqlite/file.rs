@@ -195,6 +195,7 @@ impl File {
                 superuser: false,
                 may_create_databases: mode != Mode::ReadOnly && folder_writable,
                 may_write: mode != Mode::ReadOnly && !read_only,
+                may_run: mode != Mode::ReadOnly && !read_only && folder_writable,
                 bytes: u64::try_from(pages.saturating_mul(size)).unwrap_or_default(),
             })
         })

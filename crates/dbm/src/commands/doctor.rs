@@ -111,7 +111,15 @@ async fn database(context: &Context, findings: &mut Findings) -> Result<u64> {
     );
     let account = if about.account.is_empty() { "this account".to_owned() } else { about.account.clone() };
     match about.may_write {
-        true => findings.add(Health::Well, "writing", format!("{account} may write")),
+        true if about.may_run => findings.add(Health::Well, "writing", format!("{account} may write")),
+        true => findings.add(
+            Health::Ill,
+            "writing",
+            format!(
+                "{account} may not keep dbm's journal: let the database's owner run dbm, or \
+                 GRANT CREATE ON DATABASE to it (where a schema `dbm` is there: ALL on it and its tables)"
+            ),
+        ),
         false => findings.add(
             Health::Ill,
             "writing",

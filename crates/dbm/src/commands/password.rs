@@ -26,14 +26,19 @@ pub(crate) struct Password {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Percent-encode it, so that it can stand in a URL
+    #[command(after_help = "Example:\n  printf %s \"$WORD\" | dbm password encode")]
     Encode,
     /// Hash it, as an application or a server stores it
+    #[command(after_help = "Examples:
+  printf %s \"$WORD\" | dbm password hash
+  dbm password hash --algorithm scram-sha-256")]
     Hash {
         /// How
         #[arg(long, short, value_enum, default_value_t = How::Argon2id)]
         algorithm: How,
     },
     /// Make one up
+    #[command(after_help = "Example:\n  dbm password generate")]
     Generate,
 }
 

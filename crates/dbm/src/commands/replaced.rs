@@ -19,7 +19,7 @@ Examples:
 )]
 pub(crate) struct Replaced {
     /// Remove this one for good
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     let_go: Option<String>,
 }
 

@@ -79,7 +79,7 @@ impl Beside {
             let write = async |sql: &str| {
                 client.batch_execute(sql).await.map_err(|error| failed(error, "cannot write the journal"))
             };
-            write(&format!("BEGIN READ WRITE; {}; COMMIT", journal(publish)?)).await?;
+            write(&format!("BEGIN READ WRITE; {}; COMMIT", journal(&client, publish)?)).await?;
         }
         let exchange = swap::Exchange { server: &self.server, scratch: &self.scratch, disconnect };
         exchange.run(Utc::now()).await
@@ -91,11 +91,12 @@ impl Beside {
 }
 
 /// The statements that make `entries` the whole journal; without any, it stays what it is.
-fn journal(entries: &[Entry]) -> Result<String> {
+fn journal(connection: &postgres::Connection, entries: &[Entry]) -> Result<String> {
     if entries.is_empty() {
         return Ok(String::new());
     }
-    let mut sql = format!("{} DELETE FROM dbm.journal; DELETE FROM dbm.committed; ", postgres::JOURNAL_SQL);
+    let mut sql =
+        format!("{} DELETE FROM dbm.journal; DELETE FROM dbm.committed; ", postgres::journal_sql(connection));
     for entry in entries {
         sql.push_str(&postgres::insert_sql(entry)?);
     }

@@ -92,7 +92,7 @@ async fn fill(
         }
         scratch::compare(client, database, &wanted).await?;
     }
-    run(client, &super::journal(publish)?).await
+    run(client, &super::journal(client, publish)?).await
 }
 
 async fn run(client: &Connection, sql: &str) -> Result<()> {
