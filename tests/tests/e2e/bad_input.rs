@@ -269,7 +269,7 @@ fn full_disk_sqlite() {
 fn full_disk_postgres() {
     let database = Postgres::new("full");
     database.run("CREATE TABLE item (id INTEGER, name TEXT);
-                  INSERT INTO item SELECT i, (SELECT string_agg(md5(random()::text || i), '') FROM generate_series(1, 30))
+                  INSERT INTO item SELECT i, (SELECT string_agg(md5(random()::text || i || j), '') FROM generate_series(1, 30) j)
                   FROM generate_series(1, 12000) i;");
     full_disk(&database);
 }
