@@ -111,16 +111,16 @@ async fn tail(store: &dyn Store, name: &BackupName) -> Result<Sidecar> {
     Ok(Sidecar::of(&Archive::open(store.source(name).await?).await?))
 }
 
-/// The newest good archive of that database, by its source id and never by its name.
+/// The newest good archive of that database, by its source ids and never by its name.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] if there is none.
-pub async fn latest(store: &dyn Store, source: &SourceId) -> Result<Backup> {
+pub async fn latest(store: &dyn Store, sources: &[SourceId]) -> Result<Backup> {
     let all = list(store).await?;
-    newest(&all, source).cloned().ok_or_else(|| {
+    newest(&all, sources).cloned().ok_or_else(|| {
         Error::new(
             ErrorKind::NotFound,
-            format!("{} has no good backup of this database ({source})", store.describe()),
+            format!("{} has no good backup of this database ({})", store.describe(), one_of(sources)),
         )
         .with_hint(
             "`dbm backups` lists what is there; name an archive in full to take one of another database",
@@ -128,9 +128,14 @@ pub async fn latest(store: &dyn Store, source: &SourceId) -> Result<Backup> {
     })
 }
 
-/// The newest good one of a source among those.
-pub fn newest<'a>(backups: &'a [Backup], source: &SourceId) -> Option<&'a Backup> {
-    let good = backups.iter().filter(|backup| backup.is_good() && backup.source() == Some(source));
+fn one_of(sources: &[SourceId]) -> String {
+    sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+}
+
+/// The newest good one of a database among those, by any of its source ids ([`database::Database::sources`]).
+pub fn newest<'a>(backups: &'a [Backup], sources: &[SourceId]) -> Option<&'a Backup> {
+    let ours = |backup: &&Backup| backup.source().is_some_and(|source| sources.contains(source));
+    let good = backups.iter().filter(|backup| backup.is_good()).filter(ours);
     good.max_by(|a, b| (a.time(), &a.file).cmp(&(b.time(), &b.file)))
 }
 
@@ -138,13 +143,13 @@ pub fn newest<'a>(backups: &'a [Backup], source: &SourceId) -> Option<&'a Backup
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], or [`ErrorKind::Usage`] for a beginning of several.
-pub async fn resolve(store: &dyn Store, text: &str, source: Option<&SourceId>) -> Result<Backup> {
+pub async fn resolve(store: &dyn Store, text: &str, sources: &[SourceId]) -> Result<Backup> {
     if text == "latest" {
-        let Some(source) = source else {
+        if sources.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "`latest` needs a database to be the latest of")
                 .with_hint("give its URL (`--url`), or name the archive"));
-        };
-        return latest(store, source).await;
+        }
+        return latest(store, sources).await;
     }
     let all = list(store).await?;
     if let Some(exact) = all.iter().find(|backup| backup.file == text) {

@@ -74,6 +74,22 @@ impl Database {
         }
     }
 
+    /// Every source id that an archive of this very database may carry, its own first: a SQLite file is known by
+    /// its path until it has an id.
+    ///
+    /// # Errors
+    /// What connecting gave.
+    pub async fn sources(&self) -> Result<Vec<SourceId>> {
+        let own = self.about().await?.source;
+        Ok(match self {
+            Self::Postgres(_) => vec![own],
+            Self::Sqlite(file) => {
+                let by_path = file.source_by_path()?;
+                if own == by_path { vec![own] } else { vec![own, by_path] }
+            }
+        })
+    }
+
     /// One connection that stays the same server session for its whole life.
     ///
     /// # Errors

@@ -111,20 +111,40 @@ async fn an_unfinished_one_is_never_the_latest() {
     let options = BackupOptions { unfinished: true, ..Default::default() };
     let written = create(&database, &store, &options, &Silent).await.unwrap();
     assert!(written.name.to_string().contains("Z_unfinished.sqlite.zst"));
-    let error = catalogue::resolve(&store, "latest", Some(&written.source)).await.unwrap_err();
+    let error =
+        catalogue::resolve(&store, "latest", std::slice::from_ref(&written.source)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let good = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
-    let latest = catalogue::resolve(&store, "latest", Some(&written.source)).await.unwrap();
+    let latest = catalogue::resolve(&store, "latest", std::slice::from_ref(&written.source)).await.unwrap();
     assert_eq!(latest.name().unwrap(), good.name);
-    assert_eq!(catalogue::resolve(&store, "shop_", None).await.unwrap_err().kind(), ErrorKind::Usage);
+    assert_eq!(catalogue::resolve(&store, "shop_", &[]).await.unwrap_err().kind(), ErrorKind::Usage);
     let prefix = &good.name.to_string()[..22];
-    assert!(catalogue::resolve(&store, prefix, None).await.is_ok());
+    assert!(catalogue::resolve(&store, prefix, &[]).await.is_ok());
     // Pinned ones stay.
     catalogue::pin(&store, &good.name, Some("a run is open")).await.unwrap();
     assert_eq!(catalogue::remove(&store, &good.name).await.unwrap_err().kind(), ErrorKind::Refused);
     catalogue::pin(&store, &good.name, None).await.unwrap();
     catalogue::remove(&store, &good.name).await.unwrap();
     assert_eq!(catalogue::list(&store).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_latest_may_be_from_before_the_file_had_an_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = make(folder.path(), "CREATE TABLE t (x)");
+    let store = LocalStore::new(folder.path().join("backups"));
+    let early = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    let id = database.ensure_source_id().await.unwrap();
+    assert_ne!(early.source, id);
+    let sources = database.sources().await.unwrap();
+    assert_eq!(sources, [id, early.source.clone()]);
+    assert_eq!(catalogue::latest(&store, &sources).await.unwrap().name().unwrap(), early.name);
+    let late = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    assert_eq!(catalogue::latest(&store, &sources).await.unwrap().name().unwrap(), late.name);
+    // Another file of the same name is another database.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = make(elsewhere.path(), "CREATE TABLE t (x)").sources().await.unwrap();
+    assert_eq!(catalogue::latest(&store, &other).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]

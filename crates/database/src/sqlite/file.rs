@@ -91,6 +91,14 @@ impl File {
         Ok(folder.join(name))
     }
 
+    /// What it is known by as long as it has no id of its own.
+    ///
+    /// # Errors
+    /// As [`File::canonical_path`].
+    pub fn source_by_path(&self) -> Result<SourceId> {
+        Ok(SourceId(format!("sqlite:path:{}", self.canonical_path()?.display())))
+    }
+
     /// The file beside the database that holds the lock and the journal.
     pub(super) fn beside(&self) -> Result<PathBuf> {
         let mut name = OsString::from(self.canonical_path()?);

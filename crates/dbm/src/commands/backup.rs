@@ -80,7 +80,7 @@ impl Backup {
             text.push_str(&format!("  not all of one moment: {}\n", reasons.join("; ")));
         }
         for left_out in &written.left_out {
-            text.push_str(&format!("  left out: {left_out}\n"));
+            context.output.warn(&format!("no part of the backup: {left_out}"));
         }
         context.output.report(&document, &text);
         Ok(())

@@ -9,9 +9,9 @@ use crate::error::Result;
 
 /// The archive of that name; the database is asked only for `latest`.
 pub(crate) async fn find(context: &Context, store: &dyn Store, name: &str) -> Result<Backup> {
-    let source = match name {
-        "latest" => Some(Database::new(context.url()?)?.about().await?.source),
-        _ => None,
+    let sources = match name {
+        "latest" => Database::new(context.url()?)?.sources().await?,
+        _ => Vec::new(),
     };
-    Ok(catalogue::resolve(store, name, source.as_ref()).await?)
+    Ok(catalogue::resolve(store, name, &sources).await?)
 }

@@ -1,5 +1,5 @@
+use database::Engine;
 use database::sqlite::File;
-use database::{Engine, SourceId};
 
 use super::names;
 use crate::archive::Archive;
@@ -12,7 +12,7 @@ pub(crate) async fn preflight(archive: &Archive, file: &File, options: &RestoreO
     let about = file.about().await?;
     let filled = !file.schema().await?.objects.is_empty();
     let archive_source = archive.index().source.clone();
-    let by_path = SourceId(format!("sqlite:path:{}", file.canonical_path()?.display()));
+    let by_path = file.source_by_path()?;
     // An archive from before the database had an id of its own is known by the path.
     let same = archive_source == about.source || archive_source == by_path;
     let folder = names::folder(file)?;

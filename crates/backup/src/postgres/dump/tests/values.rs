@@ -121,3 +121,22 @@ async fn of_an_extension_s_table_only_the_rows_that_it_asks_for() {
     assert_eq!(table.digest.rows, 3);
     assert!(String::from_utf8(backup.script()).unwrap().contains("FROM stdin;\n3\n4\n5\n\\.\n"));
 }
+
+#[tokio::test]
+async fn what_is_left_out_stands_in_the_index() {
+    let fresh = Fresh::new();
+    fresh.sql(
+        "CREATE TABLE t (a int PRIMARY KEY, b int REFERENCES t); CREATE INDEX broken ON t (b);
+         UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass;
+         ALTER TABLE t DISABLE TRIGGER ALL",
+    );
+    let backup = back_up(&fresh, 1).await;
+    let left_out = backup.open().await.index().left_out.clone();
+    assert_eq!(
+        left_out,
+        [
+            "index public.broken (it is INVALID)",
+            "triggers of foreign keys of public.t (they are switched off, which a restored foreign key is not)"
+        ]
+    );
+}
