@@ -19,7 +19,7 @@ WITH dependent AS (SELECT classid, objid FROM pg_catalog.pg_depend
     UNION ALL SELECT 'pg_largeobject'::regclass, l.oid, l.lomowner, NULL FROM pg_catalog.pg_largeobject_metadata l)
 SELECT pg_catalog.pg_describe_object(classid, objid, 0) || ' of ' || pg_catalog.pg_get_userbyid(owner)
 FROM own LEFT JOIN pg_catalog.pg_namespace n ON n.oid = ns
-WHERE objid >= 16384 AND NOT pg_catalog.pg_has_role(owner, 'USAGE')
+WHERE (objid >= 16384 OR classid = 'pg_largeobject'::regclass) AND NOT pg_catalog.pg_has_role(owner, 'USAGE')
   AND (n.oid IS NULL OR n.nspname <> 'dbm' AND n.nspname !~ '^pg_')
   AND (classid, objid) NOT IN (SELECT classid, objid FROM dependent)
 ORDER BY 1";

@@ -7,7 +7,7 @@ use crate::{Kind, Result};
 
 const QUERY: &str = "
     SELECT d.classoid, d.objoid, d.objsubid, d.description FROM pg_description d
-    WHERE d.objoid >= 16384 OR d.classoid = 'pg_namespace'::regclass
+    WHERE d.objoid >= 16384 OR d.classoid IN ('pg_namespace'::regclass, 'pg_largeobject'::regclass)
     ORDER BY d.classoid, d.objoid, d.objsubid";
 
 /// What an extension's own file says of it.

@@ -2,10 +2,12 @@
 
 mod archives;
 mod by_hand;
+mod kinds;
 mod proof;
 mod properties;
 mod round;
 mod swap;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};

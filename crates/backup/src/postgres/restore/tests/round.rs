@@ -1,11 +1,11 @@
 //! A restore from beginning to end.
 
-use std::process::Command;
-
-use database::{Database, Section};
+use database::Section;
 
 use super::archives::Place;
-use super::{ask, beginning, connect, database, digests, fresh, name, run, url};
+use super::by_hand::as_role;
+use super::tools::schema_only;
+use super::{ask, beginning, connect, database, digests, fresh, name, run};
 use crate::ErrorKind;
 use crate::archive::Aspect;
 use crate::progress::Silent;
@@ -38,22 +38,6 @@ async fn shop(what: &str) -> String {
     let shop = fresh(what).await;
     run(&shop, SHOP).await;
     shop
-}
-
-/// What `pg_dump --schema-only` says, without its random key.
-fn schema_only(database: &str) -> String {
-    let mut url = String::from("postgres://postgres@");
-    if let database::DatabaseUrl::Postgres(settings) = self::url() {
-        let host = &settings.hosts[0];
-        url = format!("{url}{}:{}/{}", host.name, host.port, helpers::percent::encode(database));
-    }
-    let dumped = Command::new("pg_dump").args(["--schema-only", "-N", "dbm", "-d", &url]).output().unwrap();
-    assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
-    let text = String::from_utf8(dumped.stdout).unwrap();
-    text.lines()
-        .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
-        .collect::<Vec<_>>()
-        .join("\n")
 }
 
 async fn same(one: &str, other: &str) {
@@ -317,13 +301,6 @@ async fn one_table_comes_back_beside_itself() {
     let error =
         restore::table(&archive, &door, "none", &RestoreOptions::default(), &Silent).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-}
-
-/// The door for the same server as another role.
-fn as_role(database: &str, role: &str) -> Database {
-    let database::DatabaseUrl::Postgres(mut settings) = url().with_database(database) else { unreachable!() };
-    settings.user = Some(role.to_owned());
-    Database::new(database::DatabaseUrl::Postgres(settings)).unwrap()
 }
 
 #[tokio::test]
