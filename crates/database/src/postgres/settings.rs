@@ -209,7 +209,7 @@ impl Settings {
     }
 
     /// The options for the server, with the search path among them.
-    pub(super) fn startup_options(&self) -> Option<String> {
+    pub(crate) fn startup_options(&self) -> Option<String> {
         let search_path = self.search_path.as_deref().map(|path| {
             // The server splits options at blanks; a backslash keeps the next character.
             let mut escaped = String::from("-c search_path=");

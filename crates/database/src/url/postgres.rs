@@ -91,7 +91,12 @@ pub(super) fn parse(rest: &str) -> Result<Settings> {
 /// One parameter's value, decoded, into its place. Values are not repeated in errors: a misread URL may hold a password there.
 fn set(settings: &mut Settings, key: &str, value: String) -> Result<()> {
     let text = || (!value.is_empty()).then(|| value.clone());
-    let number = || value.parse::<u32>().map_err(|_| usage(format!("the URL's {key} is not a whole number")));
+    let number = || {
+        let parsed = value.parse::<u32>();
+        parsed.map_err(|_| {
+            usage(format!("the URL's {key} is not a whole number")).with_hint(format!("write {key}=10"))
+        })
+    };
     let seconds = || number().map(|seconds| Some(Duration::from_secs(seconds.into())));
     match key {
         "user" => settings.user = text(),
@@ -154,7 +159,10 @@ fn set(settings: &mut Settings, key: &str, value: String) -> Result<()> {
 }
 
 fn word<T>(key: &str, words: &[&str], choice: Option<T>) -> Result<T> {
-    choice.ok_or_else(|| usage(format!("the URL's {key} is none of {}", words.join(", "))))
+    choice.ok_or_else(|| {
+        usage(format!("the URL's {key} is not a word that is known"))
+            .with_hint(format!("write one of {key}={}", words.join(", ")))
+    })
 }
 
 fn usage(message: impl Into<String>) -> Error {
@@ -179,9 +187,10 @@ fn zip(hosts: &[String], ports: &[String], addresses: &[String]) -> Result<Vec<H
         };
         let address = match addresses.get(number).map_or("", String::as_str) {
             "" => None,
-            address => Some(
-                address.parse::<IpAddr>().map_err(|_| usage("the URL's hostaddr is not an IP address"))?,
-            ),
+            address => Some(address.parse::<IpAddr>().map_err(|_| {
+                usage("the URL's hostaddr is not an IP address")
+                    .with_hint("write host=NAME where it is a name")
+            })?),
         };
         let mut name = hosts.get(number).cloned().unwrap_or_default();
         if name.is_empty() && address.is_none() {
