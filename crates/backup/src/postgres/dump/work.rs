@@ -95,9 +95,11 @@ impl Work {
                 }
             }
         };
-        let result = work.await;
-        connection.close().await;
-        report(result, &to).await;
+        // After a failure nobody waits for the end of a COPY that still runs: the sessions are ended by their numbers.
+        match work.await {
+            Ok(()) => connection.close().await,
+            Err(error) => report(error, &to).await,
+        }
     }
 
     /// Works until the queue is empty.
@@ -126,9 +128,11 @@ impl Work {
             }
             out.flush().await
         };
-        let result = work.await;
-        connection.close().await;
-        report(result, &to).await;
+        // After a failure nobody waits for the end of a COPY that still runs: the sessions are ended by their numbers.
+        match work.await {
+            Ok(()) => connection.close().await,
+            Err(error) => report(error, &to).await,
+        }
     }
 
     fn take(&self, queue: &Mutex<VecDeque<Task>>) -> Option<Task> {
@@ -257,11 +261,9 @@ fn part(target: &Target, block: Block) -> RawPart {
     }
 }
 
-async fn report(result: Result<()>, to: &mpsc::Sender<Result<Done>>) {
-    if let Err(error) = result {
-        // Nobody listens any more where another worker has failed before.
-        let _ = to.send(Err(error)).await;
-    }
+async fn report(error: Error, to: &mpsc::Sender<Result<Done>>) {
+    // Nobody listens any more where another worker has failed before.
+    let _ = to.send(Err(error)).await;
 }
 
 fn about(target: &Target, error: database::Error) -> Error {
