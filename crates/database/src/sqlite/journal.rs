@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::{ErrorKind as IoKind, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{COMMITTED_TABLE, blocking, has_table};
 use super::{Session, error};
-use crate::{Entry, Error, ErrorKind, Journal, Result, SessionId};
+use crate::{Entry, Error, ErrorKind, Journal, Lock as _, Result, SessionId};
 
 /// From this size on, a new run starts with an empty file instead of adding to it.
 const COMPACT: u64 = 256 * 1024;
@@ -32,15 +32,26 @@ pub(super) struct Beside {
     path: PathBuf,
     /// Open and locked while this session holds the lock.
     pub(super) locked: Option<fs::File>,
+    /// The run's entries, as far as this session has read or written them.
+    known: Vec<Entry>,
 }
 
 impl Beside {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, locked: None }
+        Self { path, locked: None, known: Vec::new() }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the lock that we hold is on the file that others would lock: somebody may have removed it by hand.
+    pub(super) fn is_there(&self) -> bool {
+        let Some(locked) = &self.locked else { return true };
+        let same = |ours: &fs::Metadata, there: &fs::Metadata| {
+            (ours.dev(), ours.ino()) == (there.dev(), there.ino())
+        };
+        matches!((locked.metadata(), fs::metadata(&self.path)), (Ok(ours), Ok(there)) if same(&ours, &there))
     }
 }
 
@@ -129,11 +140,22 @@ fn failed(path: &Path, what: &str, cause: std::io::Error) -> Error {
     Error::new(kind, format!("the journal {} {what}", path.display())).with_source(cause)
 }
 
+fn removed(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        format!(
+            "the journal {} was removed or replaced while the run was at work, and another run has it now",
+            path.display()
+        ),
+    )
+    .with_hint("leave that file alone while a run is open; `dbm status` says what the database is")
+}
+
 #[async_trait]
 impl Journal for Session {
     async fn entries(&mut self) -> Result<Vec<Entry>> {
         let path = self.beside.path().to_owned();
-        blocking(move || {
+        let entries = blocking(move || {
             let mut entries: Vec<Entry> = Vec::new();
             for line in lines(&path)? {
                 let Line::Entry(entry) = line else { continue };
@@ -144,17 +166,36 @@ impl Journal for Session {
             }
             Ok(entries)
         })
-        .await
+        .await?;
+        self.beside.known.clone_from(&entries);
+        Ok(entries)
     }
 
     async fn begin_run(&mut self, first: &Entry) -> Result<()> {
         let (path, line) = (self.beside.path().to_owned(), Line::Entry(first.clone()));
-        blocking(move || add(&path, &line, true, true)).await
+        blocking(move || add(&path, &line, true, true)).await?;
+        self.beside.known = vec![first.clone()];
+        Ok(())
     }
 
     async fn append(&mut self, entry: &Entry) -> Result<()> {
-        let (path, line) = (self.beside.path().to_owned(), Line::Entry(entry.clone()));
-        blocking(move || add(&path, &line, true, false)).await
+        let mut missing = Vec::new();
+        if !self.beside.is_there() {
+            // Removed by hand: with the lock on a new file, the run goes on where nobody has begun another.
+            let known = std::mem::take(&mut self.beside.known);
+            if !self.try_lock().await? || !self.entries().await?.is_empty() {
+                self.beside.known = known;
+                return Err(removed(self.beside.path()));
+            }
+            missing = known;
+        }
+        missing.push(entry.clone());
+        for entry in missing {
+            let (path, line) = (self.beside.path().to_owned(), Line::Entry(entry.clone()));
+            blocking(move || add(&path, &line, true, false)).await?;
+            self.beside.known.push(entry);
+        }
+        Ok(())
     }
 
     async fn mark_committed(&mut self, run: &str, group: u32) -> Result<()> {

@@ -17,7 +17,10 @@ impl Lock for Session {
 
     async fn try_lock(&mut self) -> Result<bool> {
         if self.beside.locked.is_some() {
-            return Ok(true);
+            if self.beside.is_there() {
+                return Ok(true);
+            }
+            self.unlock().await?;
         }
         let (path, holder) = (self.beside.path().to_owned(), self.id.clone());
         self.beside.locked = blocking(move || {

@@ -40,6 +40,11 @@ pub(crate) fn swap_is_one_step(engine: Engine) -> bool {
     engine != Engine::Sqlite
 }
 
+/// Whether the journal goes wherever the database goes, and not where its name or path goes.
+pub(crate) fn journal_is_inside(engine: Engine) -> bool {
+    engine != Engine::Sqlite
+}
+
 /// Whether the exchange ends the sessions of the database that was there.
 pub(crate) fn swap_ends_sessions(engine: Engine) -> bool {
     engine != Engine::Sqlite

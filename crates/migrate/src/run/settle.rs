@@ -225,11 +225,33 @@ impl Runner {
             session.end_session(&told.begun.session).await?;
         }
         backup::restore::settle(&self.database).await?;
+        self.same_database(told).await?;
         let mut report = Report::new(told.begun.kind, self.database.name());
         report.run = Some(told.run.clone());
         let open = Open::resume(self, session, told.run.clone(), entries);
         Box::pin(self.settle(open, &mut report, true)).await;
         Ok(report.finished())
+    }
+
+    /// Refuses to judge one database by another's journal, where that lies beside the database and not in it.
+    async fn same_database(&self, told: &Told) -> Result<()> {
+        if engine::journal_is_inside(self.database.engine()) {
+            return Ok(());
+        }
+        let now = self.database.about().await?.source;
+        if now == told.begun.source {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "run {} was of another database than the one that is here now: {} and not {now}",
+                told.run, told.begun.source
+            ),
+        )
+        .with_hint(
+            "bring the file back that was here during that run; or close the run with `dbm restore NAME`",
+        ))
     }
 
     /// Finishes or undoes a run that was interrupted.
