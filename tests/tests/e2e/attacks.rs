@@ -183,3 +183,114 @@ fn a_temporary_table_ends_with_its_file() {
     folder.dbm(&url, &["migrate"]).run().expect(0);
     assert_eq!(database.ask("SELECT id FROM item"), "2");
 }
+
+const ALONE: &str = "-- dbm: no-transaction\nCREATE TABLE more (id INTEGER);\n";
+
+/// The journal of one file does not undo what is in another that has its path now.
+#[test]
+fn another_file_is_not_recovered_by_the_journal_beside_it() {
+    let scratch = tempfile::tempdir().expect("a folder");
+    let path = scratch.path().join("app.sqlite");
+    let database = Sqlite::new(path.clone(), "CREATE TABLE item (id INTEGER);");
+    let url = database.url();
+    let folder = Folder::new(&url);
+    folder.migration("001_alone", ALONE, "DROP TABLE more;");
+    let migrate = folder.dbm(&url, &["migrate", "--accept-lost-writes"]);
+    assert_eq!(migrate.env("DBM_TEST_STOP_AT", "apply-1:after").run().code, -1);
+    fs::rename(&path, scratch.path().join("away.sqlite")).expect("renamed");
+    let other = Sqlite::new(path.clone(), "CREATE TABLE other (id INTEGER); INSERT INTO other VALUES (7);");
+    let refused = folder.dbm(&url, &["recover", "--yes"]).run();
+    assert_ne!(refused.code, 0, "{}", refused.stderr);
+    assert!(refused.stderr.contains("another database"), "{}", refused.stderr);
+    assert_eq!(other.ask("SELECT id FROM other"), "7");
+    fs::rename(scratch.path().join("away.sqlite"), &path).expect("renamed");
+    folder.dbm(&url, &["recover", "--yes"]).run().expect(0);
+}
+
+/// The file of lock and journal, removed in the middle of a run, comes back whole.
+#[test]
+fn a_journal_that_is_removed_during_the_run_comes_back() {
+    for (last, code, tables) in [("SELECT nothing;", 3, "item"), ("SELECT 1;", 0, "item,more,slow")] {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let database = Sqlite::new(scratch.path().join("app.sqlite"), "CREATE TABLE item (id INTEGER);");
+        let url = database.url();
+        let journal = scratch.path().join("app.sqlite-dbm");
+        let folder = Folder::new(&url);
+        folder.migration("001_alone", ALONE, "DROP TABLE more;");
+        let slow = "-- dbm: no-transaction\nCREATE TABLE slow AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
+                    WHERE i < 9000000) SELECT count(*) FROM n;\n";
+        folder.migration("002_slow", &format!("{slow}{last}"), "DROP TABLE slow;");
+        let child = folder.dbm(&url, &["migrate", "--accept-lost-writes"]).spawn();
+        while !fs::read_to_string(&journal).unwrap_or_default().contains("\"group\":2") {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        fs::remove_file(&journal).expect("removed");
+        tests::Ended::of(child).expect(code);
+        let names = "SELECT group_concat(name) FROM (SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'dbm%' ORDER BY 1)";
+        assert_eq!(database.ask(names), tables);
+        folder.dbm(&url, &["recover"]).run().expect(0);
+        assert!(fs::read_to_string(&journal).expect("the journal").contains("begin"));
+    }
+}
+
+/// Behind a fence too, the database is put back in place, and its privileges, settings and comment with it.
+#[test]
+fn in_place_behind_a_fence() {
+    let role = format!("owner_{}", std::process::id());
+    let effective = "SELECT array_agg(item ORDER BY item::text)::text FROM pg_database d,
+                     unnest(coalesce(d.datacl, acldefault('d', d.datdba))) item WHERE datname = current_database()";
+    let settings = "SELECT count(*) FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    for grants in [
+        "",
+        "GRANT CONNECT ON DATABASE NAME TO pg_monitor; REVOKE ALL ON DATABASE NAME FROM PUBLIC;",
+        "COMMENT ON DATABASE NAME IS 'kept'; ALTER DATABASE NAME SET work_mem = '5MB';",
+    ] {
+        let database = Postgres::new("in_place");
+        let name = database.name().to_owned();
+        let make = format!(
+            "DO $$ BEGIN CREATE ROLE {role} LOGIN NOCREATEDB; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+             ALTER DATABASE {name} OWNER TO {role}; GRANT CREATE ON SCHEMA public TO {role};
+             SET ROLE {role}; CREATE TABLE item (id INTEGER); INSERT INTO item VALUES (1);"
+        );
+        database.run(&format!("{make}{}", grants.replace("NAME", &name)));
+        let url = database.url().replace("postgres@", &format!("{role}@"));
+        let (before, acl) = (database.everything(), database.ask(effective));
+        let (was_set, said) = (
+            database.ask(settings),
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()",
+        );
+        let comment = database.ask(said);
+        let folder = Folder::new(&url);
+        let changes = format!(
+            "ALTER DATABASE {name} SET statement_timeout = '1h'; ALTER DATABASE {name} CONNECTION LIMIT 7;
+             COMMENT ON DATABASE {name} IS 'changed'; GRANT TEMPORARY ON DATABASE {name} TO pg_read_all_stats;"
+        );
+        let text = format!("-- dbm: no-transaction\nDELETE FROM item;\n{changes}\nSELECT 1 / 0;\n");
+        folder.migration("001_alone", &text, "SELECT 1;");
+        let run = ["migrate", "--fence", "--allow-server-wide"];
+        let same = || {
+            assert_eq!(database.everything(), before);
+            assert_eq!(database.ask(effective), acl);
+            assert_eq!(database.ask(settings), was_set);
+            assert_eq!(database.ask(said), comment);
+        };
+        // Twice: once a fence was up, the privileges are written out.
+        for _ in 0..2 {
+            folder.dbm(&url, &run).run().expect(3);
+            same();
+        }
+        for at in [
+            "apply-1:after",
+            "back-up-first:after",
+            "restore:noted",
+            "restore:after",
+            "lift-fence:noted",
+            "lift-fence:after",
+        ] {
+            assert_eq!(folder.dbm(&url, &run).env("DBM_TEST_STOP_AT", at).run().code, -1, "{at}");
+            folder.dbm(&url, &["recover", "--yes"]).run().expect(0);
+            same();
+        }
+        database.run(&format!("ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {role};"));
+    }
+}

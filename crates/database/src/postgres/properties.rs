@@ -1,5 +1,7 @@
 //! What belongs to a database itself and to no object in it: a swap by renaming leaves all of it behind.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Row};
 
@@ -293,6 +295,43 @@ impl Properties {
         }
         all
     }
+
+    /// What takes away from a database that is in use what [`Properties::apply_sql`], which comes after it, would not:
+    /// that one is for a new database, which has nothing yet.
+    pub fn clear_sql(&self, found: &Properties, name: &str) -> Vec<String> {
+        let database = identifier(name);
+        let mut all = Vec::new();
+        for Setting { role, name, .. } in &found.settings {
+            let on = match role {
+                None => format!("DATABASE {database}"),
+                Some(role) => format!("ROLE {} IN DATABASE {database}", identifier(role)),
+            };
+            all.push(format!("ALTER {on} RESET {}", setting_name(name)));
+        }
+        if found.comment.is_some() {
+            all.push(format!("COMMENT ON DATABASE {database} IS NULL"));
+        }
+        if found.connection_limit != -1 {
+            all.push(format!("ALTER DATABASE {database} CONNECTION LIMIT -1"));
+        }
+        if let (Privileges::Exactly(grants), true) =
+            (&found.privileges, self.privileges != Privileges::NotCarried)
+        {
+            for grantee in grants.iter().map(|grant| &grant.grantee).collect::<BTreeSet<_>>() {
+                let grantee = grantee.as_deref().map_or_else(|| "PUBLIC".to_owned(), identifier);
+                all.push(format!("REVOKE ALL ON DATABASE {database} FROM {grantee} CASCADE"));
+            }
+            if self.privileges == Privileges::Default {
+                for Grant { grantee, privilege, .. } in
+                    default_grants(self.owner.as_ref().or(found.owner.as_ref()))
+                {
+                    let grantee = grantee.as_deref().map_or_else(|| "PUBLIC".to_owned(), identifier);
+                    all.push(format!("GRANT {privilege} ON DATABASE {database} TO {grantee}"));
+                }
+            }
+        }
+        all
+    }
 }
 
 fn identifier(name: &str) -> String {
@@ -378,7 +417,8 @@ pub fn differences(wanted: &Properties, found: &Properties) -> Vec<String> {
         compare("the owner", format!("{:?}", wanted.owner), format!("{:?}", found.owner));
     }
     if wanted.privileges != Privileges::NotCarried {
-        compare("the privileges", sorted(&wanted.privileges), sorted(&found.privileges));
+        let owner = wanted.owner.as_ref().or(found.owner.as_ref());
+        compare("the privileges", sorted(&wanted.privileges, owner), sorted(&found.privileges, owner));
     }
     compare("the encoding", wanted.encoding.clone(), found.encoding.clone());
     compare("LC_COLLATE", wanted.collate.clone(), found.collate.clone());
@@ -401,15 +441,28 @@ pub fn differences(wanted: &Properties, found: &Properties) -> Vec<String> {
     all
 }
 
-fn sorted(privileges: &Privileges) -> String {
-    match privileges {
-        Privileges::Exactly(grants) => {
-            let mut grants: Vec<&Grant> = grants.iter().collect();
-            grants.sort();
-            format!("{grants:?}")
-        }
-        other => format!("{other:?}"),
-    }
+/// The privileges in effect, in one order: the default may also be written out, as it is once it was changed and changed back.
+fn sorted(privileges: &Privileges, owner: Option<&String>) -> String {
+    let mut grants = match privileges {
+        Privileges::Exactly(grants) => grants.clone(),
+        Privileges::Default => default_grants(owner),
+        Privileges::NotCarried => return format!("{privileges:?}"),
+    };
+    grants.sort();
+    format!("{grants:?}")
+}
+
+/// What `acldefault` gives: <https://www.postgresql.org/docs/current/ddl-priv.html>.
+fn default_grants(owner: Option<&String>) -> Vec<Grant> {
+    let grant = |grantee: Option<&String>, privilege: &str| Grant {
+        grantor: None,
+        grantee: grantee.cloned(),
+        privilege: privilege.to_owned(),
+        with_option: false,
+    };
+    let mut grants = vec![grant(None, "TEMPORARY"), grant(None, "CONNECT")];
+    grants.extend(["CREATE", "TEMPORARY", "CONNECT"].map(|privilege| grant(owner, privilege)));
+    grants
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use database::Entry;
+use database::postgres::properties;
 use database::postgres::{Connection, Server};
 
 use super::load::{Load, worker};
@@ -85,7 +86,8 @@ async fn fill(
     prove::beside_rows(client, archive).await?;
     let wanted = super::properties(archive, options)?;
     if scratch::compare(client, database, &wanted).await.is_err() {
-        for statement in wanted.apply_sql(database) {
+        let found = properties::read(client, database).await?;
+        for statement in wanted.clear_sql(&found, database).into_iter().chain(wanted.apply_sql(database)) {
             // Those that are a transaction by themselves become a part of ours.
             let inner = statement.strip_prefix("BEGIN;").and_then(|rest| rest.strip_suffix("COMMIT"));
             run(client, inner.unwrap_or(&statement)).await?;
