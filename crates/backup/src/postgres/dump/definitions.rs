@@ -28,7 +28,11 @@ pub(super) fn parts(schema: &Schema, section: Section) -> Result<Vec<Planned>> {
     let objects: Vec<&Object> = schema.objects.iter().filter(|object| object.section == section).collect();
     let mut list = List { section, planned: Vec::new(), of: HashMap::new() };
     match section {
-        Section::PreData | Section::Data => list.in_order(Aspect::Definition, &objects, definition)?,
+        Section::PreData => {
+            list.without_public(schema);
+            list.in_order(Aspect::Definition, &objects, definition)?;
+        }
+        Section::Data => list.in_order(Aspect::Definition, &objects, definition)?,
         Section::PostData => list.parallel(schema, &objects)?,
         Section::Final => {
             let everything: Vec<&Object> = schema.objects.iter().collect();
@@ -65,6 +69,15 @@ struct Run {
 }
 
 impl List {
+    /// Every new database has a namespace `public`; one from which it was dropped comes back without it.
+    fn without_public(&mut self, schema: &Schema) {
+        let public = |object: &Object| object.id.kind == Kind::Namespace && object.id.name == "public";
+        if !schema.objects.iter().any(public) {
+            let text = "DROP SCHEMA IF EXISTS \"public\";\n".to_owned();
+            self.close(Aspect::Definition, Run { text, ..Run::default() });
+        }
+    }
+
     /// Parts that follow one another.
     fn in_order(
         &mut self,

@@ -30,6 +30,25 @@ fn query() -> String {
     )
 }
 
+/// Foreign keys that a partition has from above under another name: they come as `born`, as all of them do.
+fn renamed() -> String {
+    format!(
+        "WITH RECURSIVE heirs AS (
+            SELECT k.oid, k.oid AS root, k.conname AS born, k.conrelid FROM pg_constraint k
+            WHERE k.contype = 'f' AND k.conparentid = 0
+            UNION ALL SELECT k.oid, h.root, h.born, k.conrelid FROM pg_constraint k
+            -- Those of the same table are the server's own, one for each partition that is referred to.
+            JOIN heirs h ON k.conparentid = h.oid AND k.conrelid <> h.conrelid)
+         SELECT k.oid, h.root, h.born::text AS born, k.conname::text AS name, k.conrelid,
+            n.nspname::text AS namespace, c.relname::text AS relation,
+            EXISTS (SELECT FROM pg_constraint o WHERE o.conrelid = k.conrelid AND o.conname = h.born) AS taken
+         FROM heirs h JOIN pg_constraint k ON k.oid = h.oid JOIN pg_class c ON c.oid = k.conrelid
+            JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE k.conname <> h.born AND {OURS}
+         ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\", k.conname COLLATE \"C\""
+    )
+}
+
 /// A check constraint of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Check {
@@ -126,6 +145,30 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             Node::new(id(Kind::Constraint, &namespace, &relation, &name), Section::PostData, target, text);
         reader.add((class::CONSTRAINT, oid), node.needing([place]));
         reader.alias.insert((class::CLASS, index), (class::CONSTRAINT, oid));
+    }
+    rename(reader).await
+}
+
+/// Gives the foreign keys of partitions their names again.
+async fn rename(reader: &mut Reader<'_>) -> Result<()> {
+    for row in reader.rows("foreign keys of partitions", &renamed()).await? {
+        let (namespace, relation): (String, String) = (get(&row, "namespace")?, get(&row, "relation")?);
+        let (born, name): (String, String) = (get(&row, "born")?, get(&row, "name")?);
+        let (table, root): (u32, u32) = (get(&row, "conrelid")?, get(&row, "root")?);
+        if get(&row, "taken")? {
+            let what = format!("foreign key {namespace}.{relation}.{name}");
+            reader.refuse(what, "its partition has another constraint by the name that it has from above");
+            continue;
+        }
+        let needs = [(class::CLASS, table), (class::CONSTRAINT, root)].map(|key| reader.find(key));
+        let qualified = qual(&namespace, &relation);
+        let node = Node::new(
+            id(Kind::ForeignKey, &namespace, &relation, &name),
+            Section::PostData,
+            format!("CONSTRAINT {} ON {qualified}", ident(&name)),
+            format!("ALTER TABLE ONLY {qualified} RENAME CONSTRAINT {} TO {};\n", ident(&born), ident(&name)),
+        );
+        reader.add((class::CONSTRAINT, get(&row, "oid")?), node.needing(needs.into_iter().flatten()));
     }
     Ok(())
 }

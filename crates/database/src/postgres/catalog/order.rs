@@ -38,7 +38,7 @@ fn put_together(nodes: &mut [Node], place: usize) {
         let comments = std::mem::take(&mut nodes[place].object.comments);
         nodes[whole].object.comments.extend(comments);
     }
-    let Text::Pieces(Pieces { head, entries, list, tail }) = &nodes[place].text else { return };
+    let Text::Pieces(Pieces { head, entries, list, typed, tail }) = &nodes[place].text else { return };
     let written: Vec<String> = entries
         .iter()
         .filter_map(|entry| {
@@ -47,9 +47,8 @@ fn put_together(nodes: &mut [Node], place: usize) {
             Some(text).filter(|text| !text.is_empty())
         })
         .collect();
-    let typed = head.contains(" OF ") && written.is_empty();
     let middle = match (list, written.is_empty()) {
-        (true, true) if typed => String::new(),
+        (true, true) if *typed => String::new(),
         (true, true) => " ()".to_owned(),
         (true, false) => format!(" (\n    {}\n)", written.join(",\n    ")),
         (false, _) => written.concat(),

@@ -61,6 +61,8 @@ pub(super) struct Pieces {
     pub(super) entries: Vec<Entry>,
     /// Whether the entries stand in parentheses with commas between.
     pub(super) list: bool,
+    /// Whether a list without entries is left away: the columns are those of a type.
+    pub(super) typed: bool,
     pub(super) tail: String,
 }
 

@@ -164,7 +164,7 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
     }
 
     let mut head = format!("CREATE {}TABLE {qualified}", if unlogged { "UNLOGGED " } else { "" });
-    if let Some(of_type) = of_type {
+    if let Some(of_type) = &of_type {
         head.push_str(&format!(" OF {of_type}"));
     }
     let mut tail = String::new();
@@ -198,7 +198,8 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
         _ => {}
     }
     tail.push_str(&after);
-    reader.nodes[table].text = Text::Pieces(Pieces { head, entries, list: true, tail });
+    reader.nodes[table].text =
+        Text::Pieces(Pieces { head, entries, list: true, typed: of_type.is_some(), tail });
 
     if let (true, Some(bound), Some(parent)) =
         (partition, get::<Option<String>>(row, "bound")?, parents.first())

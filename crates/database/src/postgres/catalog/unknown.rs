@@ -58,6 +58,51 @@ const DEPENDING: &str = "
         LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) AS i
     WHERE d.deptype = 'x' ORDER BY 1, 2";
 
+/// What was made on a table of an extension after it: `CREATE EXTENSION` does not make it again.
+///
+/// Nothing says who made an index or a trigger, so the transaction has to tell: the extension's script, or that of an
+/// update, also made a member or changed the extension. After `pg_upgrade`, which makes each
+/// member in a transaction of its own, it tells nothing, and nothing is named.
+const ON_MEMBERS: &str = "
+    WITH members AS (
+        SELECT d.classid, d.objid, d.refobjid, d.xmin AS made FROM pg_depend d
+        WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+    ), told AS (
+        SELECT refobjid FROM members GROUP BY refobjid
+        HAVING count(*) = 1 OR count(DISTINCT made::text) < count(*)
+    ), scripts AS (
+        SELECT refobjid, made FROM members UNION ALL SELECT oid, xmin FROM pg_extension
+    )
+    SELECT DISTINCT i.type, i.identity FROM members m JOIN told USING (refobjid)
+        JOIN pg_depend d ON d.refclassid = m.classid AND d.refobjid = m.objid AND d.deptype = 'a',
+        LATERAL pg_identify_object(d.classid, d.objid, 0) AS i
+    WHERE m.classid = 'pg_class'::regclass
+        AND NOT EXISTS (SELECT FROM scripts s WHERE s.refobjid = m.refobjid AND s.made = d.xmin)
+        AND d.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass,
+            'pg_constraint'::regclass, 'pg_rewrite'::regclass)
+        AND (d.classid <> 'pg_class'::regclass OR EXISTS
+            (SELECT FROM pg_class c WHERE c.oid = d.objid AND c.relkind IN ('i', 'I')))
+        AND NOT EXISTS (SELECT FROM members own WHERE own.classid = d.classid AND own.objid = d.objid)
+    ORDER BY 1, 2";
+
+/// Comments that were changed on what an extension made.
+const COMMENTS: &str = "
+    WITH members AS (
+        SELECT d.classid, d.objid, d.refobjid, d.xmin AS made FROM pg_depend d
+        WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+    ), told AS (
+        SELECT refobjid FROM members GROUP BY refobjid
+        HAVING count(*) = 1 OR count(DISTINCT made::text) < count(*)
+    ), scripts AS (
+        SELECT refobjid, made FROM members UNION ALL SELECT oid, xmin FROM pg_extension
+    )
+    SELECT i.type, i.identity FROM members m JOIN told USING (refobjid)
+        JOIN pg_description d ON d.classoid = m.classid AND d.objoid = m.objid,
+        LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) AS i
+    WHERE NOT EXISTS (SELECT FROM scripts s WHERE s.refobjid = m.refobjid AND s.made = d.xmin)
+        AND m.classid <> 'pg_namespace'::regclass
+    ORDER BY 1, 2";
+
 const DETACHING: &str = "
     SELECT i.inhrelid::regclass::text AS identity FROM pg_inherits i WHERE i.inhdetachpending ORDER BY 1";
 
@@ -91,6 +136,15 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             let what = format!("{} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
             reader.refuse(what, "dbm does not carry DEPENDS ON EXTENSION yet");
         }
+    }
+    for row in reader.rows("what was made on tables of extensions", ON_MEMBERS).await? {
+        let what = format!("{} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
+        reader.refuse(what, "it was made on a table of an extension, which does not make it again");
+    }
+    for row in reader.rows("comments on members of extensions", COMMENTS).await? {
+        let what =
+            format!("comment on {} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
+        reader.leave_out(what, "its extension has one of its own, or none, and brings that");
     }
     let detaching = if reader.version >= 140_000 { DETACHING } else { "" };
     for (kind, query, why) in [

@@ -19,8 +19,28 @@ fn object(id: ObjectId, section: Section, depends_on: &[&ObjectId]) -> Object {
     }
 }
 
-fn schema(objects: Vec<Object>) -> Schema {
+/// With the namespace `public`, which is there without a definition.
+fn schema(mut objects: Vec<Object>) -> Schema {
+    let public = ObjectId {
+        kind: Kind::Namespace,
+        namespace: String::new(),
+        of: String::new(),
+        name: "public".into(),
+    };
+    objects.push(Object { definition: String::new(), ..object(public, Section::PreData, &[]) });
     Schema { objects, ..Schema::default() }
+}
+
+#[test]
+fn a_namespace_public_that_was_dropped_is_dropped_again() {
+    let script = |schema: &Schema| {
+        let planned = parts(schema, Section::PreData).unwrap();
+        String::from_utf8(planned.into_iter().flat_map(|one| one.part.bytes).collect()).unwrap()
+    };
+    let mut with = schema(vec![table("t", 1)]);
+    assert!(!script(&with).contains("DROP"));
+    with.objects.retain(|object| object.id.kind != Kind::Namespace);
+    assert!(script(&with).starts_with("DROP SCHEMA IF EXISTS \"public\";\n"));
 }
 
 fn table(name: &str, bytes: u64) -> Object {

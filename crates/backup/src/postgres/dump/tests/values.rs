@@ -140,3 +140,11 @@ async fn what_is_left_out_stands_in_the_index() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_namespace_public_that_was_dropped_is_dropped_by_psql_too() {
+    let fresh = Fresh::new();
+    fresh.sql("DROP SCHEMA public; CREATE SCHEMA s; CREATE TABLE s.t (a int)");
+    let (_, restored) = round_trip(&fresh, 1, "").await;
+    assert_eq!(restored.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'public'"), "0\n");
+}

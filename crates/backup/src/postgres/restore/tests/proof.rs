@@ -4,7 +4,7 @@ use database::Database;
 use helpers::naming::BackupName;
 
 use super::by_hand::Draft;
-use super::{beginning, database, fresh, run};
+use super::{ask, beginning, database, fresh, run};
 use crate::archive::{Archive, Aspect, RawPart, Tail};
 use crate::dump::{self, BackupOptions};
 use crate::progress::Silent;
@@ -103,4 +103,20 @@ async fn large_objects_and_values_of_sequences_are_proven() {
         assert!(error.to_string().contains(words), "{what}: {error}");
     }
     assert_eq!(beginning(&shop).await, [shop.as_str()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_without_public_comes_back_without_it() {
+    let shop = fresh("no public").await;
+    run(&shop, "DROP SCHEMA public; CREATE SCHEMA s; CREATE TABLE s.t (a int); INSERT INTO s.t VALUES (1)")
+        .await;
+    let door = database(&shop);
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(folder.path());
+    let name = back_up(&door, &store).await;
+    let archive = Archive::open(store.source(&name).await.unwrap()).await.unwrap();
+    let options = RestoreOptions::default();
+    restore::beside(&archive, &door, &options, &Silent).await.unwrap().swap(&[], false).await.unwrap();
+    assert_eq!(ask(&shop, "SELECT count(*) FROM pg_namespace WHERE nspname = 'public'").await, "0");
+    assert_eq!(ask(&shop, "SELECT a FROM s.t").await, "1");
 }

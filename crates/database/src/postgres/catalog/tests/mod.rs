@@ -191,3 +191,95 @@ async fn what_is_not_carried_is_named_and_dbm_s_own_is_not_seen() {
         ]
     );
 }
+
+/// What pg_dump does not carry, told apart by what the catalogs of both sides say.
+async fn equal_by(test: &str, sql: &str, question: &str) {
+    let [one, two] = databases(test);
+    psql(&one, sql);
+    let first = schema(&one).await;
+    assert!(first.refused.is_empty(), "{:?}", first.refused);
+    psql(&two, &script(&first));
+    same("the dumps", &dump(&one), &dump(&two));
+    let answer = psql(&one, question);
+    assert!(!answer.is_empty());
+    same("the answers", &answer, &psql(&two, question));
+    assert_same(&first, &schema(&two).await);
+}
+
+#[tokio::test]
+async fn foreign_keys_of_partitions_keep_their_names() {
+    equal_by(
+        "keys",
+        "CREATE TABLE r (id int PRIMARY KEY) PARTITION BY RANGE (id);
+         CREATE TABLE r1 PARTITION OF r FOR VALUES FROM (0) TO (9); CREATE TABLE r2 PARTITION OF r DEFAULT;
+         CREATE TABLE p (id int, r int) PARTITION BY RANGE (id);
+         CREATE TABLE mid (id int, r int CONSTRAINT its_own REFERENCES r) PARTITION BY RANGE (id);
+         CREATE TABLE low (r int, id int, CONSTRAINT \"lowest of all\" FOREIGN KEY (r) REFERENCES r);
+         ALTER TABLE mid ATTACH PARTITION low FOR VALUES FROM (0) TO (5);
+         ALTER TABLE p ADD CONSTRAINT above FOREIGN KEY (r) REFERENCES r;
+         ALTER TABLE p ATTACH PARTITION mid FOR VALUES FROM (0) TO (9);
+         CREATE TABLE plain PARTITION OF p FOR VALUES FROM (9) TO (20)",
+        "SELECT conrelid::regclass::text, conname FROM pg_constraint
+         WHERE contype = 'f' AND (conparentid = 0 OR conrelid <> 'p'::regclass) ORDER BY 1, 2",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_heir_keeps_the_order_of_its_columns() {
+    equal_by(
+        "heirs",
+        "CREATE TABLE parent (a int, b text DEFAULT 'x' NOT NULL); CREATE TABLE other (c int);
+         CREATE TABLE heir (b text NOT NULL, mine int, a int); ALTER TABLE heir INHERIT parent;
+         CREATE TABLE two (c int, b text NOT NULL, a int); ALTER TABLE two INHERIT parent; ALTER TABLE two INHERIT other",
+        "SELECT attrelid::regclass::text, attnum, attname, attislocal, attinhcount FROM pg_attribute
+         WHERE attnum > 0 AND attrelid IN ('heir'::regclass, 'two'::regclass) ORDER BY 1, 2;
+         SELECT inhrelid::regclass::text, inhparent::regclass, inhseqno FROM pg_inherits ORDER BY 1, 3",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_table_without_columns_may_have_any_name() {
+    equal_by(
+        "typed",
+        "CREATE TABLE \"made OF nothing\" (); CREATE SCHEMA \" OF \"; CREATE TABLE \" OF \".t ();
+         CREATE TYPE pair AS (a int, b int); CREATE TABLE typed OF pair",
+        "SELECT relname, relnatts, reloftype <> 0 FROM pg_class WHERE relkind = 'r' AND oid >= 16384 ORDER BY 1",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_made_on_an_extension_s_table_is_named() {
+    let [one, _] = databases("members");
+    psql(
+        &one,
+        "BEGIN; CREATE EXTENSION citext; CREATE TABLE s (a int PRIMARY KEY, b int CHECK (b > 0));
+         CREATE INDEX born ON s (b); ALTER EXTENSION citext ADD TABLE s; COMMIT;",
+    );
+    let before = schema(&one).await;
+    assert!(before.refused.is_empty() && before.left_out.is_empty(), "{:?}", before.refused);
+    psql(
+        &one,
+        "CREATE INDEX later ON s (a); ALTER TABLE s ADD CONSTRAINT odd CHECK (a <> 2);
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+         CREATE TRIGGER t BEFORE INSERT ON s FOR EACH ROW EXECUTE FUNCTION f();
+         CREATE POLICY p ON s USING (true); CREATE RULE r AS ON DELETE TO s DO INSTEAD NOTHING;
+         COMMENT ON TYPE citext IS 'changed'; CREATE TABLE mine (a int REFERENCES s)",
+    );
+    let after = schema(&one).await;
+    let named: Vec<&str> = after.refused.iter().map(|one| one.what.as_str()).collect();
+    assert_eq!(
+        named,
+        [
+            "index public.later",
+            "policy p on public.s",
+            "rule r on public.s",
+            "table constraint odd on public.s",
+            "trigger t on public.s"
+        ]
+    );
+    let told: Vec<&str> = after.left_out.iter().map(|one| one.what.as_str()).collect();
+    assert_eq!(told, ["comment on type public.citext"]);
+}
