@@ -1,5 +1,6 @@
 //! The promise, from outside: the binary against real databases, judged by the engines' own tools.
 
+mod accounts;
 mod attacks;
 mod bad_input;
 mod example;

@@ -20,6 +20,9 @@ pub(crate) struct Roles {
     /// Those that policies and the settings of roles name, without `PUBLIC`.
     #[serde(default)]
     pub(crate) others: BTreeSet<String>,
+    /// Those of the owners that a restore gives objects to: without those whose objects are an extension's.
+    #[serde(default)]
+    pub(crate) given: BTreeSet<String>,
 }
 
 /// The server records who depends on which role, except on the one that it was made by: owners are read besides.
@@ -39,13 +42,42 @@ WITH here AS (SELECT oid, datdba FROM pg_catalog.pg_database WHERE datname = pg_
     UNION SELECT setrole, 'r' FROM pg_catalog.pg_db_role_setting, here WHERE setdatabase = here.oid AND setrole <> 0)
 SELECT rolname::text, how FROM named JOIN pg_catalog.pg_roles r ON r.oid = named.role";
 
+/// Who owns the database, or in it what a dump says the owner of.
+const GIVEN: &str = "\
+WITH foreign_to_us AS (
+    SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'dbm' OR nspname ~ '^pg_' OR nspname = 'information_schema'),
+     owned AS (
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS class, oid, relowner AS role FROM pg_catalog.pg_class
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND relnamespace NOT IN (SELECT oid FROM foreign_to_us)
+    UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, oid, proowner FROM pg_catalog.pg_proc
+    WHERE pronamespace NOT IN (SELECT oid FROM foreign_to_us)
+    UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, t.typowner FROM pg_catalog.pg_type t
+    LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+    WHERE (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c')
+      AND t.typnamespace NOT IN (SELECT oid FROM foreign_to_us)
+    UNION ALL SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid, nspowner FROM pg_catalog.pg_namespace
+    WHERE oid >= 16384 AND oid NOT IN (SELECT oid FROM foreign_to_us)
+    UNION ALL SELECT 'pg_catalog.pg_largeobject'::pg_catalog.regclass, oid, lomowner
+    FROM pg_catalog.pg_largeobject_metadata
+    UNION ALL SELECT 'pg_catalog.pg_database'::pg_catalog.regclass, oid, datdba FROM pg_catalog.pg_database
+    WHERE datname = pg_catalog.current_database())
+SELECT DISTINCT r.rolname::text FROM owned JOIN pg_catalog.pg_roles r ON r.oid = owned.role
+WHERE r.rolname <> 'pg_database_owner'
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                  WHERE d.classid = owned.class AND d.objid = owned.oid AND d.deptype = 'e')";
+
 /// Reads the roles that the database of the client names.
 pub(crate) async fn read(client: &Client) -> Result<Roles> {
     let rows = client
         .query(ROLES, &[])
         .await
         .map_err(|error| failed(error, "cannot list the roles that the database names"))?;
-    let mut roles = Roles::default();
+    let given = client
+        .query(GIVEN, &[])
+        .await
+        .map_err(|error| failed(error, "cannot list the owners of what the database holds"))?;
+    let given = given.iter().map(|row| row.get(0)).collect();
+    let mut roles = Roles { given, ..Roles::default() };
     for row in rows {
         let (name, how): (String, &str) = (row.get(0), row.get(1));
         let set = match how {

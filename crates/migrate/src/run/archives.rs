@@ -99,15 +99,36 @@ impl Runner {
         if let Some(state) = told.fence() {
             open.session()?.raise_fence(state).await?;
         }
-        let options = RestoreOptions {
+        let options = self.way_back(&archive);
+        self.exchange(open, told, note, &archive, ending, options).await
+    }
+
+    /// Fails where the backup that was just made could not be put back: better before the first change than after.
+    pub(super) async fn check_way_back(&self, told: &Told) -> Result<()> {
+        let Some(note) = told.backup() else { return Ok(()) };
+        let archive = self.open_archive(note, &told.begun.host).await?;
+        let preflight = restore::preflight(&archive, &self.database, &self.way_back(&archive)).await?;
+        preflight.check().map_err(|error| {
+            let message = format!("the backup could not be put back after a failure: {error}");
+            let hint = error.hint().map(str::to_owned);
+            let error = Error::new(error.kind(), message);
+            match hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            }
+        })
+    }
+
+    /// How a run puts its own backup back.
+    fn way_back(&self, archive: &Archive) -> RestoreOptions {
+        RestoreOptions {
             disconnect: true,
             detach_replication: true,
             from_source: Some(archive.index().source.clone()),
             // Putting back is not stopped half way: whoever must stop it kills, and recovers later.
             cancel: CancellationToken::new(),
             ..self.restore_options()
-        };
-        self.exchange(open, told, note, &archive, ending, options).await
+        }
     }
 
     pub(super) fn restore_options(&self) -> RestoreOptions {

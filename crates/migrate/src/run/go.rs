@@ -89,6 +89,10 @@ impl Runner {
         }
         if !self.settings.allowed.no_backup {
             self.back_up(open, fence.as_ref(), report).await.map_err(plain)?;
+            if plan.way_back == WayBack::Restore {
+                let told = open.told().map_err(plain)?;
+                Box::pin(self.check_way_back(&told)).await.map_err(plain)?;
+            }
         }
         let last = plan.groups.len();
         for (place, group) in plan.groups.iter().enumerate() {

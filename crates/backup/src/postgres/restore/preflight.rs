@@ -70,6 +70,9 @@ pub(crate) async fn preflight(
     versions(archive, about, &mut preflight);
     made_like(&client, archive, about, &mut preflight).await?;
     extensions(&client, about, archive, &mut preflight).await?;
+    if !options.no_owner {
+        strangers(&client, about, &roles(archive)?, &mut preflight).await?;
+    }
     judge(about, options, &mut preflight);
     Ok(preflight)
 }
@@ -310,6 +313,41 @@ async fn missing_roles(client: &Connection, roles: &Roles, options: &RestoreOpti
         .await
         .map_err(|error| failed(error, "cannot look the roles up"))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Roles that own something in the archive and that this account may give nothing to.
+async fn strangers(
+    client: &Connection,
+    about: &About,
+    roles: &Roles,
+    preflight: &mut Preflight,
+) -> Result<()> {
+    // From PostgreSQL 16 on, being a member and being allowed to become the role are two things.
+    let right = if client.major_version() >= 16 { "SET" } else { "MEMBER" };
+    let given: Vec<&String> = roles.given.iter().collect();
+    let rows = client
+        .query(
+            "SELECT r.rolname::text FROM pg_catalog.pg_roles r
+             WHERE r.rolname = ANY ($1::text[]) AND NOT pg_catalog.pg_has_role(r.oid, $2) ORDER BY 1",
+            &[&given, &right],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot look the owners up"))?;
+    let strangers: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    if !strangers.is_empty() {
+        preflight.problems.push(finding(
+            format!(
+                "`{}` may give nothing to {}, to whom something in the archive belongs",
+                about.account,
+                list(&strangers)
+            ),
+            format!(
+                "make `{}` a member (GRANT role TO account), use an account that is one, or restore with --no-owner",
+                about.account
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// Extensions that are not on the server, or that this account may not create.
