@@ -5,6 +5,7 @@
 mod answers;
 mod harness;
 mod log;
+mod postgres;
 mod runs;
 mod secrets;
 mod usage;

@@ -1,0 +1,48 @@
+//! Commands one after another against a real server.
+
+use crate::harness::Place;
+
+/// A database of the test's own on the server of `scripts/test`, and how psql reaches it.
+fn fresh(sql: &str) -> (String, String) {
+    let server =
+        std::env::var("DBM_TEST_POSTGRES_URL").expect("DBM_TEST_POSTGRES_URL is not set: run scripts/test");
+    let name = format!("dbm_cli_postgres_{}", std::process::id());
+    psql(&server, &format!("CREATE DATABASE {name} TEMPLATE template0"));
+    let (start, _) = server.rsplit_once('/').expect("a URL with a database");
+    let url = format!("{start}/{name}");
+    psql(&url, sql);
+    (name, url)
+}
+
+fn psql(url: &str, sql: &str) -> String {
+    let output =
+        std::process::Command::new("psql").args(["-qXAt", "-v", "ON_ERROR_STOP=1", url, "-c", sql]).output();
+    let output = output.expect("psql is needed: run scripts/test");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_restore_right_after_a_backup_is_not_in_its_own_way() {
+    let (name, url) = fresh(
+        "CREATE TABLE t (a int, b int); INSERT INTO t SELECT n, n FROM generate_series(1, 1000) n;
+         CREATE INDEX broken ON t (b);
+         UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass",
+    );
+    let place = Place::new().variable("DATABASE_URL", &url);
+    for round in 0..3 {
+        let backup = place.run(&["backup"]);
+        assert_eq!(backup.code, Some(0), "{}{}", backup.stdout, backup.stderr);
+        let warned = backup.stderr.contains("no part of the backup: index public.broken (it is INVALID)");
+        assert_eq!(warned, round == 0, "{}", backup.stderr);
+        psql(&url, "DELETE FROM t WHERE a % 2 = 0");
+        let restored = place.run(&["restore", "latest", "--yes"]);
+        assert_eq!(restored.code, Some(0), "{}{}", restored.stdout, restored.stderr);
+        assert_eq!(psql(&url, "SELECT count(*) FROM t"), "1000\n");
+    }
+    let server = url.replace(&format!("/{name}"), "/postgres");
+    let drops = format!("SELECT datname FROM pg_database WHERE starts_with(datname, '{name}')");
+    for database in psql(&server, &drops).lines() {
+        psql(&server, &format!("DROP DATABASE \"{database}\" WITH (FORCE)"));
+    }
+}
