@@ -176,7 +176,9 @@ pub(crate) async fn replaced(server: &Server, target: &str) -> Result<Vec<Replac
             Some(Replaced { name, when, bytes })
         })
         .collect();
-    replaced.sort_by(|a, b| (a.when, &a.name).cmp(&(b.when, &b.name)));
+    // Where a name was cut, only the attempt at its end tells the order within a second.
+    let attempt = |name: &str| names::stamp(name, Made::Replaced).map(|(_, attempt)| attempt);
+    replaced.sort_by_key(|one| (one.when, attempt(&one.name)));
     Ok(replaced)
 }
 

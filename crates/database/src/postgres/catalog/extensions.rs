@@ -42,10 +42,11 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     }
     for row in reader.rows("extensions", EXTENSIONS).await? {
         let oid: u32 = get(&row, "oid")?;
-        if oid < FIRST_OID {
+        let (name, namespace): (String, String) = (get(&row, "name")?, get(&row, "namespace")?);
+        // Every new database has it, and one that was dropped and made again is the same.
+        if oid < FIRST_OID || name == "plpgsql" {
             continue;
         }
-        let (name, namespace): (String, String) = (get(&row, "name")?, get(&row, "namespace")?);
         let definition =
             format!("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {};\n", ident(&name), ident(&namespace));
         let target = format!("EXTENSION {}", ident(&name));

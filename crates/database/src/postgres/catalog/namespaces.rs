@@ -12,6 +12,9 @@ fn query() -> String {
 /// Who owns `public` where nobody changed it, since 15.
 const OWNER_OF_PUBLIC: &str = "pg_database_owner";
 
+/// The number of the namespace `public` that a database is born with; nothing else ever gets it.
+const BORN_PUBLIC: u32 = 2200;
+
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     for row in reader.rows("namespaces", &query()).await? {
         let (oid, name, owner): (u32, String, String) =
@@ -29,6 +32,16 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         let node = if public && owner == OWNER_OF_PUBLIC { node } else { node.owned(&owner) };
         let place = reader.add(key, node);
         reader.namespaces.insert(name, place);
+    }
+    if !reader.namespaces.contains_key("public") {
+        // Every new database has one, so that it takes a statement not to have it. Nothing depends on it.
+        let gone = Node::new(
+            id(Kind::Namespace, "", "", "public"),
+            Section::PreData,
+            String::new(),
+            "DROP SCHEMA IF EXISTS \"public\";\n".to_owned(),
+        );
+        reader.add((class::NAMESPACE, BORN_PUBLIC), gone);
     }
     Ok(())
 }

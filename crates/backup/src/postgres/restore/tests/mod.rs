@@ -3,11 +3,13 @@
 mod archives;
 mod by_hand;
 mod kinds;
+mod names;
 mod proof;
 mod properties;
 mod round;
 mod swap;
 mod tools;
+mod values;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
