@@ -89,15 +89,31 @@ async fn attempt(
         plain(&config, &to, None).await?
     } else {
         let addresses = addresses(host, database).await?;
-        match settings.ssl_mode {
-            SslMode::Allow => match plain(&config, &to, Some(&addresses)).await {
-                Err(error) if error.sqlstate() == Some("28000") => {
-                    config.ssl_mode(config::SslMode::Require);
-                    encrypted(settings, &config, &to, &addresses).await?
+        let first = match settings.ssl_mode {
+            SslMode::Allow => plain(&config, &to, Some(&addresses)).await,
+            _ => encrypted(settings, &config, &to, &addresses).await,
+        };
+        match first {
+            // pg_hba.conf may have a line for the other way: hostssl, or hostnossl.
+            Err(refused) if refused.sqlstate() == Some("28000") => {
+                let second = match settings.ssl_mode {
+                    SslMode::Allow => {
+                        config.ssl_mode(config::SslMode::Prefer);
+                        encrypted(settings, &config, &to, &addresses).await
+                    }
+                    SslMode::Prefer => {
+                        config.ssl_mode(config::SslMode::Disable);
+                        plain(&config, &to, Some(&addresses)).await
+                    }
+                    _ => return Err(refused),
+                };
+                match second {
+                    // Neither way: the first answer says it, unless the second knows more than that there is no line.
+                    Err(error) if error.to_string().contains("no pg_hba.conf entry") => return Err(refused),
+                    outcome => outcome?,
                 }
-                outcome => outcome?,
-            },
-            _ => encrypted(settings, &config, &to, &addresses).await?,
+            }
+            outcome => outcome?,
         }
     };
     check_session(&connection, wanted).await?;
@@ -211,9 +227,9 @@ async fn encrypted(
     Err(last.unwrap_or_else(|| refusal::no_address(to)))
 }
 
-/// Whether another address of the same host would say the same.
+/// Whether another address of the same host would say the same, or would hide what was wrong with this one.
 fn is_final(error: &Error) -> bool {
-    error.kind() != ErrorKind::Connection
+    error.kind() != ErrorKind::Connection || refusal::find::<rustls::Error>(error).is_some()
 }
 
 fn at_address(config: &Config, host: &Host, address: IpAddr) -> Config {

@@ -48,6 +48,11 @@ pub(super) fn explain(error: tokio_postgres::Error, to: &To<'_>) -> Error {
             );
         }
         ("error performing TLS handshake", _) => connection(format!("no TLS connection with {place}")),
+        ("authentication error", _) if why.contains("channel binding") => Error::new(
+            ErrorKind::Authentication,
+            format!("{place} logs `{}` in without what channel_binding=require asks for", to.user),
+        )
+        .with_hint("it needs TLS (sslmode=require) and scram-sha-256 in the server's pg_hba.conf; or leave channel_binding out"),
         ("authentication error", _) => Error::new(
             ErrorKind::Authentication,
             format!("{place} and dbm agree on no way to log in as `{}`", to.user),

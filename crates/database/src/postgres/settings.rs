@@ -83,7 +83,8 @@ words! {
     /// Whether the connection is encrypted, and what the server's certificate must prove.
     ///
     /// As libpq: <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>, but
-    /// `prefer` goes without TLS only where the server says that it has none, never after a failed handshake.
+    /// `prefer` goes without TLS only where the server says that it has none, or that it lets us in only without,
+    /// never after a failed handshake.
     SslMode {
         /// Never encrypted.
         Disable = "disable",

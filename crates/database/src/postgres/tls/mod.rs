@@ -1,5 +1,7 @@
 //! TLS through rustls, with libpq's meaning of `sslmode` and `sslrootcert`.
 
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::path::Path;
@@ -129,6 +131,10 @@ pub(super) fn explain(cause: rustls::Error, host: &Host, place: &str) -> Error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
                 format!("the certificate of {place} has expired"),
                 "renew it on the server, and check this machine's clock",
+            ),
+            other if verify::is_version_1(other) => (
+                format!("the certificate of {place} is of version 1, which cannot be verified"),
+                "make it anew with extensions (openssl x509 -req … -extfile with a subjectAltName), or sslmode=require",
             ),
             _ => (
                 format!("the certificate of {place} cannot be trusted"),

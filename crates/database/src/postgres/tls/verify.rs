@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key,
+};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 
 /// Whose certificates are believed.
 #[derive(Debug)]
@@ -54,8 +56,9 @@ impl ServerCertVerifier for Verifier {
         match verify_server_cert_signed_by_trust_anchor(&parsed, store, intermediates, now, algorithms) {
             // What `openssl req -x509` makes may sign others too; as its own root, OpenSSL takes it. Its dates
             // were looked at before this error.
-            Err(Error::InvalidCertificate(CertificateError::Other(OtherError(why))))
-                if is_ca_as_server(&*why) && certificates.iter().any(|root| root == end_entity) => {}
+            Err(Error::InvalidCertificate(why))
+                if matches!(reason(&why), Some(webpki::Error::CaUsedAsEndEntity))
+                    && certificates.iter().any(|root| root == end_entity) => {}
             outcome => outcome?,
         }
         if *name_matters {
@@ -79,7 +82,15 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        match verify_tls13_signature(message, cert, dss, algorithms) {
+            // Its key is as good as any other's.
+            Err(Error::InvalidCertificate(why)) if is_version_1(&why) => {
+                let key = key_of_version_1(cert).ok_or(Error::InvalidCertificate(why))?;
+                verify_tls13_signature_with_raw_key(message, &key, dss, algorithms)
+            }
+            outcome => outcome,
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -87,7 +98,35 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// webpki's `CaUsedAsEndEntity`, which rustls hands on without a type of its own.
-fn is_ca_as_server(why: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    why.to_string() == "CaUsedAsEndEntity"
+/// The reason that rustls hands on without a type of its own.
+///
+/// Of another version of webpki than rustls's it would be none: then no certificate is believed for it.
+fn reason(error: &CertificateError) -> Option<&webpki::Error> {
+    match error {
+        CertificateError::Other(OtherError(why)) => why.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// Whether a certificate is of X.509's first version, which has no extensions and which webpki does not verify.
+pub(super) fn is_version_1(error: &CertificateError) -> bool {
+    matches!(reason(error), Some(webpki::Error::UnsupportedCertVersion))
+}
+
+/// The public key in a certificate of version 1, as its DER stands in there.
+fn key_of_version_1(cert: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'static>> {
+    let inner = webpki::anchor_from_trusted_cert(cert).ok()?.subject_public_key_info;
+    // webpki cuts off the tag and the length of the SEQUENCE. Keys are shorter than 64 KiB.
+    let mut der = vec![0x30];
+    match (u8::try_from(inner.len()), u16::try_from(inner.len())) {
+        (Ok(short @ ..0x80), _) => der.push(short),
+        (Ok(short), _) => der.extend([0x81, short]),
+        (_, Ok(long)) => {
+            der.push(0x82);
+            der.extend(long.to_be_bytes());
+        }
+        _ => return None,
+    }
+    der.extend_from_slice(&inner);
+    Some(der.into())
 }
