@@ -76,7 +76,7 @@ impl Runner {
             Ok(source) => Archive::open(source).await,
             Err(error) => Err(error),
         };
-        let archive = opened.map_err(|error| unreadable(error))?;
+        let archive = opened.map_err(&unreadable)?;
         if archive.identity().to_string() != note.identity {
             let found = archive.identity();
             let error =
