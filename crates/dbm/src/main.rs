@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         Err(CommandError::reported(Meaning::NeedsPerson, "dbm met a mistake of its own"))
     });
     match result {
+        Ok(()) if output.undelivered() => ExitCode::from(Meaning::Failed.exit_code()),
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             fail(&error, command, &output);

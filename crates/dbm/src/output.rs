@@ -1,4 +1,5 @@
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use helpers::redact::Redactor;
@@ -12,6 +13,12 @@ pub(crate) struct Output {
     pub(crate) colour: bool,
     redactor: Arc<Mutex<Redactor>>,
     bar: Arc<Mutex<Option<indicatif::ProgressBar>>>,
+    undelivered: Arc<AtomicBool>,
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
 }
 
 impl Output {
@@ -24,6 +31,7 @@ impl Output {
             colour: !forbidden && io::stderr().is_terminal(),
             redactor: Arc::new(Mutex::new(Redactor::new(Vec::<String>::new()))),
             bar: Arc::default(),
+            undelivered: Arc::default(),
         }
     }
 
@@ -44,8 +52,7 @@ impl Output {
 
     /// Data for people, on stdout. A reader that has gone away is not an error.
     pub(crate) fn data(&self, text: &str) {
-        let mut stdout = io::stdout().lock();
-        let _gone = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        let _gone = write(text);
     }
 
     /// The one JSON document of a command, on stdout.
@@ -64,11 +71,18 @@ impl Output {
 
     /// What a reading command was asked for: JSON or lines, with `--quiet` too.
     pub(crate) fn answer(&self, document: &Value, text: &str) {
-        if self.json {
-            self.document(document);
-        } else {
-            self.data(text);
+        let written = if self.json { write(&format!("{document:#}\n")) } else { write(text) };
+        if let Err(error) = written
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.error(&format!("error: the answer cannot be written to standard output: {error}"));
+            self.undelivered.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether an answer did not arrive: then the command has not done what it was asked for.
+    pub(crate) fn undelivered(&self) -> bool {
+        self.undelivered.load(Ordering::Relaxed)
     }
 
     /// Talk on stderr, unless `--quiet`.

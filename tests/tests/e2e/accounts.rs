@@ -53,3 +53,23 @@ fn a_restore_names_owners_whom_the_account_may_not_act_for() {
     assert_eq!(database.ask("SELECT count(*) FROM theirs"), "2");
     drop_account(database, &url);
 }
+
+#[test]
+fn an_answer_that_does_not_arrive_is_no_success() {
+    let folder = Folder::new("sqlite:app.db?mode=rwc");
+    let call = |output: &str| {
+        let script = format!("\"$0\" backups --json > {output}");
+        let binary = tests::target_folder().join("dbm");
+        let ended = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .arg(binary)
+            .current_dir(folder.path())
+            .output()
+            .expect("sh");
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+    };
+    assert_eq!(call("/dev/null").0, Some(0));
+    let (code, said) = call("/dev/full");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("standard output"), "{said}");
+}

@@ -66,6 +66,7 @@ impl LocalStore {
     fn begin(&self, name: &BackupName) -> Result<LocalUpload> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(|cause| {
             Error::io(ErrorKind::Store, format!("cannot make the folder {}", self.folder.display()), cause)
+                .with_hint("make it, or name another store with `--store FOLDER`")
         })?;
         let taken = || Error::new(ErrorKind::Exists, format!("{} has {name} already", self.folder.display()));
         let _lock = self.lock()?;

@@ -43,9 +43,11 @@ impl Verify {
         if let Some(audit) = &audit {
             audit.start();
         }
-        let done = self.check(context, &*store, &name).await.map_err(|error| match error.hints.is_empty() {
-            true => error.hint("`dbm backups` lists the others; take a new one with `dbm backup`"),
-            false => error,
+        let done = self.check(context, &*store, &name).await.map_err(|error| {
+            match error.hints.is_empty() && !context.cancel.is_cancelled() {
+                true => error.hint("`dbm backups` lists the others; take a new one with `dbm backup`"),
+                false => error,
+            }
         });
         if let Some(audit) = &audit {
             audit.finish(&done, json!({ "archive": name.to_string() }));

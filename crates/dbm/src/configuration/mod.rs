@@ -240,7 +240,19 @@ impl Configuration {
         for key in KEYS.iter().filter(|key| self.values.contains_key(key.name)) {
             match key.shape {
                 Shape::Text | Shape::Path => {}
-                Shape::Number => drop(self.number(key.name)?),
+                Shape::Number => {
+                    let number = self.number(key.name)?;
+                    let most = match key.name {
+                        "jobs" => 64,
+                        "level" => 19,
+                        _ => continue,
+                    };
+                    if let Some(given) = self.given(key.name)
+                        && !(1..=most).contains(&number)
+                    {
+                        return Err(self.wrong(key.name, given, &format!("a number from 1 to {most}")));
+                    }
+                }
                 Shape::Truth => drop(self.truth(key.name)?),
                 Shape::Duration => drop(self.duration(key.name)?),
             }

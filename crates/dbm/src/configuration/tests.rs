@@ -44,6 +44,8 @@ fn a_value_that_cannot_be_used_is_named_with_its_place() {
         format!("{:?}", read.err().unwrap())
     };
     assert_eq!(refusal(&[("DBM_JOBS", "many")]), "error: DBM_JOBS is `many`, not a whole number");
+    assert_eq!(refusal(&[("DBM_JOBS", "0")]), "error: DBM_JOBS is `0`, not a number from 1 to 64");
+    assert_eq!(refusal(&[("DBM_LEVEL", "99")]), "error: DBM_LEVEL is `99`, not a number from 1 to 19");
     assert_eq!(
         refusal(&[("DBM_LOCK_TIMEOUT", "soon")]),
         "error: DBM_LOCK_TIMEOUT is `soon`, not a duration such as 500ms, 5s or 2min"
