@@ -7,4 +7,5 @@ mod example;
 mod facts;
 mod kills;
 mod memory;
+mod roles;
 mod signals;

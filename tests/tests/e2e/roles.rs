@@ -1,0 +1,190 @@
+//! Accounts that are no superusers: what they may, works; what they may not is said.
+
+use std::fs;
+
+use tests::{Folder, Postgres, tool};
+
+const ITEM: &str = "CREATE TABLE item (id serial PRIMARY KEY, name text NOT NULL);
+    INSERT INTO item (name) VALUES ('one'), ('two'); SELECT lo_from_bytea(4711, '\\x00ff');";
+
+/// A role of the test's own that owns a database with rows.
+struct Owned {
+    database: Postgres,
+    role: String,
+    folder: Folder,
+}
+
+impl Owned {
+    fn new(purpose: &str, rights: &str) -> Self {
+        let database = Postgres::new(purpose);
+        let role = format!("{}_owner", database.name());
+        database.run(&format!(
+            "CREATE ROLE {role} LOGIN {rights}; ALTER DATABASE {} OWNER TO {role}; SET ROLE {role}; {ITEM}",
+            database.name()
+        ));
+        let folder = Folder::new(&database.url());
+        Self { database, role, folder }
+    }
+
+    /// The database as its owner sees it.
+    fn url(&self) -> String {
+        let url = self.database.url();
+        let (scheme, rest) = url.split_once("://").expect("a URL");
+        let (_, server) = rest.rsplit_once('@').expect("a URL with a user");
+        format!("{scheme}://{}@{server}", self.role)
+    }
+
+    fn dbm(&self, arguments: &[&str]) -> tests::Dbm {
+        self.folder.dbm(&self.url(), arguments)
+    }
+
+    /// All that must come back.
+    fn state(&self) -> (String, String, String) {
+        (
+            self.database.schema(),
+            self.database.ask("SELECT string_agg(id || name, ',' ORDER BY id) FROM item"),
+            self.database
+                .ask("SELECT string_agg(oid || ' ' || lo_get(oid)::text, ',') FROM pg_largeobject_metadata"),
+        )
+    }
+
+    fn archives(&self) -> usize {
+        let entries = fs::read_dir(self.folder.path().join("backups")).expect("the store");
+        entries
+            .filter(|entry| {
+                entry
+                    .as_ref()
+                    .is_ok_and(|entry| entry.path().extension().is_some_and(|ending| ending == "zst"))
+            })
+            .count()
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        for name in self.database.kin().iter().map(String::as_str).chain([self.database.name()]) {
+            tool(
+                "psql",
+                &[
+                    "-qX",
+                    &self.database.url_of("postgres"),
+                    "-c",
+                    &format!("DROP DATABASE \"{name}\" WITH (FORCE)"),
+                ],
+                "",
+            );
+        }
+        tool(
+            "psql",
+            &["-qX", &self.database.url_of("postgres"), "-c", &format!("DROP ROLE {}", self.role)],
+            "",
+        );
+    }
+}
+
+/// Backs up, spoils the database, restores it.
+fn comes_back(owned: &Owned) {
+    let before = owned.state();
+    owned.dbm(&["backup"]).run().expect(0);
+    owned.database.run(&format!(
+        "SET ROLE {}; DROP TABLE item; CREATE TABLE added (a int); SELECT lo_unlink(4711)",
+        owned.role
+    ));
+    owned.dbm(&["restore", "latest"]).run().expect(0);
+    assert_eq!(owned.state(), before);
+}
+
+/// Two groups, the second of which fails: the first is committed by then, and only a restore leads back.
+fn migration_that_is_put_back(owned: &Owned) {
+    let before = owned.state();
+    owned.folder.migration(
+        "001_more",
+        "-- dbm: no-transaction\nALTER TABLE item ADD COLUMN more text;",
+        "ALTER TABLE item DROP COLUMN more;",
+    );
+    owned.folder.migration("002_wrong", "UPDATE item SET name = 'changed';\nSELECT 1 / 0;", "SELECT 1;");
+    let ended = owned.dbm(&["migrate", "--safe", "--accept-lost-writes"]).run();
+    assert!(
+        ended.code != 0 && ended.stderr.contains("division by zero"),
+        "{}\n{}",
+        ended.stdout,
+        ended.stderr
+    );
+    assert_eq!(owned.state(), before, "{}\n{}", ended.stdout, ended.stderr);
+    // Nothing is left to be recovered.
+    owned.dbm(&["recover"]).run().expect(0);
+    assert_eq!(owned.state(), before);
+}
+
+#[test]
+fn an_owner_who_may_create_databases() {
+    let owned = Owned::new("role_creator", "CREATEDB");
+    comes_back(&owned);
+    assert_eq!(owned.database.kin().len(), 1, "what was replaced is kept");
+    migration_that_is_put_back(&owned);
+}
+
+#[test]
+fn an_owner_who_may_only_log_in() {
+    let owned = Owned::new("role_lone", "");
+    comes_back(&owned);
+    assert_eq!(owned.archives(), 2, "what was replaced is an archive");
+    migration_that_is_put_back(&owned);
+    assert!(owned.database.kin().is_empty());
+}
+
+/// No restore could give the database back to its owner: that is said before the first statement.
+#[test]
+fn one_who_may_create_databases_but_owns_only_the_tables() {
+    let owned = Owned::new("role_guest", "CREATEDB");
+    owned.database.run(&format!(
+        "ALTER DATABASE {} OWNER TO CURRENT_USER; GRANT CREATE ON DATABASE {0} TO {1}; GRANT CREATE ON SCHEMA public TO {1}",
+        owned.database.name(),
+        owned.role
+    ));
+    let before = owned.state();
+    owned.folder.migration(
+        "001_more",
+        "ALTER TABLE item ADD COLUMN more text;",
+        "ALTER TABLE item DROP COLUMN more;",
+    );
+    owned.folder.migration(
+        "002_index",
+        "-- dbm: no-transaction\nCREATE INDEX CONCURRENTLY i ON item (name);",
+        "DROP INDEX i;",
+    );
+    let ended = owned.dbm(&["migrate", "--safe", "--accept-lost-writes"]).run();
+    assert!(ended.code != 0 && ended.stderr.contains("hint:"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("no statement had been run")
+            || ended.stdout.contains("no statement had been run"),
+        "{}\n{}",
+        ended.stdout,
+        ended.stderr
+    );
+    assert_eq!(owned.state(), before);
+    assert!(owned.database.kin().is_empty());
+}
+
+#[test]
+fn a_role_that_is_gone() {
+    let owned = Owned::new("role_gone", "");
+    let (reader, database) = (format!("{}_reader", owned.database.name()), &owned.database);
+    database.run(&format!("CREATE ROLE {reader}; GRANT SELECT ON item TO {reader}; CREATE TABLE other (a int); ALTER TABLE other OWNER TO {reader}"));
+    let url = database.url();
+    owned.folder.dbm(&url, &["backup"]).run().expect(0);
+    database.run(&format!("DROP OWNED BY {reader}; DROP ROLE {reader}"));
+    let before = owned.database.schema();
+    let ended = owned.folder.dbm(&url, &["restore", "latest"]).run();
+    assert!(
+        ended.code != 0 && ended.stderr.contains(&reader) && ended.stderr.contains("--no-owner"),
+        "{}",
+        ended.stderr
+    );
+    let ended = owned.folder.dbm(&url, &["restore", "latest", "--no-owner"]).run();
+    assert!(ended.code != 0 && ended.stderr.contains(&reader), "{}", ended.stderr);
+    assert_eq!(owned.database.schema(), before);
+    owned.folder.dbm(&url, &["restore", "latest", "--no-owner", "--no-privileges"]).run().expect(0);
+    assert_eq!(database.ask("SELECT count(*) FROM item"), "2");
+    assert_eq!(database.ask("SELECT relacl IS NULL FROM pg_class WHERE relname = 'item'"), "t");
+}
