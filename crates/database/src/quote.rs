@@ -2,6 +2,9 @@
 //!
 //! A NUL, which no Postgres name or text can hold, is left as it is: the drivers refuse to send it.
 
+#[cfg(test)]
+mod tests;
+
 use crate::Engine;
 
 /// A name as the engine quotes it, always quoted: `"user"`, on MySQL `` `user` ``.

@@ -1,5 +1,8 @@
 //! Password files as libpq's users keep them: <https://www.postgresql.org/docs/current/libpq-pgpass.html>.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Host, Settings};
 
 /// The password that the text of a password file has for a server, database and account.
@@ -52,7 +55,8 @@ fn unescape(raw: &str) -> String {
     let mut characters = raw.chars();
     while let Some(character) = characters.next() {
         match character {
-            '\\' => plain.extend(characters.next()),
+            // At the very end it is itself, as for libpq.
+            '\\' => plain.push(characters.next().unwrap_or('\\')),
             ':' => break,
             _ => plain.push(character),
         }
@@ -77,6 +81,7 @@ pub(super) async fn from_file(
         );
         return None;
     }
-    let text = tokio::fs::read_to_string(path).await.ok()?;
-    find(&text, host, database, user)
+    let text = tokio::fs::read(path).await.ok()?;
+    // A line in another encoding does not spoil the others.
+    find(&String::from_utf8_lossy(&text), host, database, user).filter(|password| !password.is_empty())
 }

@@ -106,6 +106,7 @@ async fn tls_and_passwords_as_libpq_has_them() {
     pg_hba(&lab).await;
     client_certificates(&lab).await;
     passwords(&lab).await;
+    password_files(&lab).await;
     names_and_dates(&lab).await;
     self_signed(&lab).await;
     version_1(&lab).await;
@@ -223,6 +224,46 @@ async fn passwords(lab: &Lab) {
         ("user0@localhost?sslmode=require", Fails(Authentication, "wants a password for `user0`")),
     ])
     .await;
+}
+
+/// Where several lines stand, `nasty` is the role of the first that must match.
+async fn password_files(lab: &Lab) {
+    let (nasty, word) = (r"a:b\c *#", r"s:e\c*r e#t\");
+    let verifier = helpers::password::scram_sha_256(word).unwrap();
+    let role = crate::quote::identifier(crate::Engine::Postgres, nasty);
+    lab.server.run(&format!("CREATE ROLE {role} LOGIN IN ROLE passwords PASSWORD '{verifier}'"));
+    let (port, user, right) = (lab.server.port, r"a\:b\\c *#", r"s\:e\\c*r e#t\\");
+    let missing = Fails(Authentication, "wants a password");
+    let refused = Fails(Authentication, "refused the password");
+    for (text, mode, wanted) in [
+        (format!("localhost:{port}:postgres:{user}:{right}"), 0o600, Plain),
+        (format!("*:*:*:*:{right}\n"), 0o600, Plain),
+        (format!("# *:*:*:*:wrong\r\n\r\nnonsense\r\n*:*:*:{user}:{right}\r\n"), 0o600, Plain),
+        (format!("*:*:*:{user}:{right}:more"), 0o600, Plain),
+        // The first line that matches wins, right or wrong.
+        (format!("*:*:*:*:wrong\n*:*:*:*:{right}"), 0o600, refused),
+        (
+            format!("*:*:other:*:wrong\n*:1:*:*:wrong\nlocalhos:*:*:*:wrong\n*:*:*:a:wrong\n*:*:*:*:{right}"),
+            0o600,
+            Plain,
+        ),
+        (format!("127.0.0.1:*:*:*:{right}"), 0o600, missing),
+        (format!("*:*:*:a:b\\c *#:{right}"), 0o600, missing),
+        // A single backslash at the end stands for itself.
+        (format!("*:*:*:*:{}", right.strip_suffix('\\').unwrap()), 0o600, Plain),
+        ("*:*:*:*:\n".to_owned(), 0o600, missing),
+        // Others may read it.
+        (format!("*:*:*:*:{right}"), 0o640, missing),
+    ] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = lab.certificates.path("pgpass");
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(&path, &text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let user = helpers::percent::encode(nasty);
+        println!("{text}");
+        lab.as_libpq(&[(&format!("{user}@localhost?sslmode=disable&passfile={{pgpass}}"), wanted)]).await;
+    }
 }
 
 async fn names_and_dates(lab: &Lab) {
