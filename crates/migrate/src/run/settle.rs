@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use backup::{Error, ErrorKind, Result};
 use database::Session;
 
@@ -7,12 +9,24 @@ use super::{Question, Runner};
 use crate::engine;
 use crate::journal::{ArchiveNote, Ending, RunKind, Step, Told, Verdict, verdict};
 
+/// How long a server that has just gone away is given to come back, between attempts.
+const RECONNECT: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(4)];
+
 impl Runner {
     /// Finishes the run or puts the database back, by what journal and database say.
     ///
     /// `recovery`: the run is somebody else's, who was killed.
     pub(super) async fn settle(&self, mut open: Open<'_>, report: &mut Report, recovery: bool) {
-        let Err(error) = Box::pin(self.try_settle(&mut open, report, recovery)).await else { return };
+        let mut pauses = RECONNECT.iter();
+        let error = loop {
+            let Err(error) = Box::pin(self.try_settle(&mut open, report, recovery)).await else { return };
+            // Only the connection is gone: journal and database say on a new one how far it got.
+            let pause =
+                pauses.next().filter(|_| error.kind() == ErrorKind::Connection && open.session.is_some());
+            let Some(pause) = pause else { break error };
+            self.watch.note(&format!("{error}; trying again on a new connection"));
+            tokio::time::sleep(*pause).await;
+        };
         report.outcome = Outcome::NeedsPerson;
         report.state = format!(
             "Run {} is still open, and the database is not yet what it should be: {error}.",
