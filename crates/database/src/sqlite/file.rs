@@ -68,6 +68,10 @@ impl File {
         self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
 
+    fn name_with_ending(&self) -> std::borrow::Cow<'_, str> {
+        self.path.file_name().unwrap_or_default().to_string_lossy()
+    }
+
     /// The path without links and dots, so that one file has one lock, whatever it is called.
     ///
     /// # Errors
@@ -114,9 +118,22 @@ impl File {
     /// [`ErrorKind::NoDatabase`] if the file is missing and its mode does not say to make it.
     pub fn open(&self) -> Result<Connection> {
         let path = self.canonical_path()?;
+        if path.is_dir() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("{} is a folder, not a SQLite database", path.display()),
+            )
+            .with_hint("add the file's name to the URL's path"));
+        }
         if self.mode != Mode::Create && !path.exists() {
+            let mut hint = "mend the path, or let it be made by adding `?mode=rwc` to the URL".to_owned();
+            if path.parent() == Some(Path::new("/")) {
+                // SQLAlchemy writes relative paths so.
+                hint.push_str("; three slashes begin an absolute path, a relative one is written ");
+                hint.push_str(&format!("sqlite:{}", self.name_with_ending()));
+            }
             return Err(Error::new(ErrorKind::NoDatabase, format!("there is no file {}", path.display()))
-                .with_hint("mend the path, or let it be made by adding `?mode=rwc` to the URL"));
+                .with_hint(hint));
         }
         let mode = match self.mode {
             Mode::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,

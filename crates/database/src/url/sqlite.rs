@@ -1,3 +1,6 @@
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -21,6 +24,7 @@ impl SqliteUrl {
     pub(super) fn parse(rest: &str) -> Result<Self> {
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let path = path.strip_prefix("//").unwrap_or(path);
+        let path = percent::decode(path).map_err(|why| unusable("path", why))?;
         if path.contains(":memory:") {
             return Err(Error::new(
                 ErrorKind::Usage,
@@ -28,7 +32,6 @@ impl SqliteUrl {
             )
             .with_hint("give the path of a file: sqlite:shop.sqlite"));
         }
-        let path = percent::decode(path).map_err(|why| unusable("path", why))?;
         if path.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "the SQLite URL has no path").with_hint(
                 "write sqlite:shop.sqlite, or sqlite:///var/lib/shop.sqlite for an absolute path",
