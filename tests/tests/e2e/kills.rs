@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tests::{Folder, Judge, LEDGER, Postgres, Sqlite, Writer, tool};
 
 /// How many random kills each engine takes, on top of the ones at each step.
-const RANDOM_KILLS: u32 = 80;
+const RANDOM_KILLS: u32 = 60;
 
 /// One engine's way of giving every kill a fresh database of the same content.
 trait Bench {

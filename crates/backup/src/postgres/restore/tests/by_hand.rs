@@ -136,7 +136,11 @@ async fn restored_proven_swapped_with_its_journal() {
         let options = RestoreOptions { jobs, ..RestoreOptions::default() };
         let beside = restore::beside(&archive, &door, &options, &Silent).await.unwrap();
         assert!(beside.scratch_name().starts_with(&format!("{shop}_restoring_")));
-        assert_eq!(restore::leftovers(&door).await.unwrap(), [beside.scratch_name()]);
+        // The sessions that filled it are going, and a database that somebody is in is no leftover.
+        let start = std::time::Instant::now();
+        while restore::leftovers(&door).await.unwrap() != [beside.scratch_name()] {
+            assert!(start.elapsed().as_secs() < 10, "{:?}", restore::leftovers(&door).await.unwrap());
+        }
         let entry =
             |number| Entry { run: "r1".into(), number, at: chrono::Utc::now(), step: serde_json::json!({}) };
         let replaced = beside.swap(&[entry(0), entry(1)], false).await.unwrap();
