@@ -90,7 +90,7 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
         row("restored", archive(&restored.archive));
         if let Some(replaced) = &restored.replaced {
             row("replaced", format!("kept as {}", replaced.name));
-            row("", format!("let it go with: dbm replaced --let-go {}", replaced.name));
+            row("", format!("let it go with: dbm replaced --let-go {}", for_shell(&replaced.name)));
         }
         for table in restored.unarchived.iter().take(5) {
             row(
@@ -173,4 +173,14 @@ fn failure_lines(failure: &Failure) -> Vec<String> {
     }
     lines.extend(failure.hint.iter().map(|hint| format!("hint: {hint}")));
     lines
+}
+
+/// A name as a shell takes it for one word.
+fn for_shell(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    if !name.is_empty() && name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("'{}'", name.replace('\'', "'\\''"))
+    }
 }

@@ -5,6 +5,18 @@ use super::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_of_the_database_do_not_reach_the_values() {
     let fresh = Fresh::new();
+    // First the rows: these settings would end psql's session too.
+    fresh.sql(
+        "SET default_transaction_read_only = off; SET statement_timeout = 0; SET standard_conforming_strings = on; SET xmloption = content; SET array_nulls = on;
+         BEGIN READ WRITE;
+         CREATE TABLE public.v (d date, t timestamptz, i interval, f double precision, r real, b bytea, a text[], x xml, j jsonb, m money);
+         INSERT INTO public.v VALUES
+           ('2026-02-01', '2026-02-01 03:04:05.678901+05:45', '-1 day 2 hours', 0.1::float8 + 0.2::float8, 1.1::real / 3, '\\x005cff0a', '{NULL,\"NULL\",\"a\\\\b\"}', 'a<b/>', '{\"a\": [1, \"\\u00e9\"]}', 12.5),
+           ('infinity', '-infinity', '1 year 2 mons -3 days 04:05:06.7', 'NaN', '-infinity', '', '{}', NULL, 'null', -1),
+           ('4713-01-01 BC', '294276-12-31 23:59:59.999999+00', '-178000000 years', 5e-324, 1e-45, '\\\\', '[2:3]={a,b}', '', '\"\\\\u0000\"'::text::jsonb, 0),
+           (NULL, NULL, '0', 1.7976931348623157e308, 3.4028235e38, NULL, NULL, NULL, NULL, NULL);
+         COMMIT;",
+    );
     for setting in [
         "DateStyle = 'SQL, DMY'",
         "IntervalStyle = 'sql_standard'",
@@ -26,17 +38,6 @@ async fn settings_of_the_database_do_not_reach_the_values() {
     ] {
         fresh.maintain(&format!("ALTER DATABASE {} SET {setting}", fresh.name));
     }
-    fresh.sql(
-        "SET default_transaction_read_only = off; SET statement_timeout = 0; SET standard_conforming_strings = on; SET xmloption = content; SET array_nulls = on;
-         BEGIN READ WRITE;
-         CREATE TABLE public.v (d date, t timestamptz, i interval, f double precision, r real, b bytea, a text[], x xml, j jsonb, m money);
-         INSERT INTO public.v VALUES
-           ('2026-02-01', '2026-02-01 03:04:05.678901+05:45', '-1 day 2 hours', 0.1::float8 + 0.2::float8, 1.1::real / 3, '\\x005cff0a', '{NULL,\"NULL\",\"a\\\\b\"}', 'a<b/>', '{\"a\": [1, \"\\u00e9\"]}', 12.5),
-           ('infinity', '-infinity', '1 year 2 mons -3 days 04:05:06.7', 'NaN', '-infinity', '', '{}', NULL, 'null', -1),
-           ('4713-01-01 BC', '294276-12-31 23:59:59.999999+00', '-178000000 years', 5e-324, 1e-45, '\\\\', '[2:3]={a,b}', '', '\"\\\\u0000\"'::text::jsonb, 0),
-           (NULL, NULL, '0', 1.7976931348623157e308, 3.4028235e38, NULL, NULL, NULL, NULL, NULL);
-         COMMIT;",
-    );
     let backup = back_up(&fresh, 2).await;
     let restored = Fresh::new();
     for setting in [
