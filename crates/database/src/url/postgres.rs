@@ -240,7 +240,11 @@ fn cut(rest: &str) -> Parts<'_> {
         .match_indices('?')
         .map(|(at, _)| (&rest[..at], &rest[at + 1..]))
         .filter(|(_, query)| query.split_once('=').is_some_and(|(key, _)| KNOWN.contains(&key)))
-        .find(|(front, _)| place(after_last_at(front).1).is_some())
+        .find(|(front, query)| {
+            // `name:digits?…@…` is an account and its password, for libpq too.
+            let account = !front.contains(['@', '/']) && front.contains(':') && query.contains('@');
+            !account && place(after_last_at(front).1).is_some()
+        })
         .unwrap_or_else(|| {
             let place = after_last_at(rest).1;
             let border = place.find('?').map(|at| rest.len() - place.len() + at);

@@ -197,6 +197,13 @@ fn what_is_handed_in_does_not_override_the_url() {
     assert_eq!(settings.passfile.as_deref(), Some(Path::new("/home/me/.pgpass")));
 }
 
+/// Text of which URLs are made, without the `@` and `/` that make a whole URL of it, for libpq too.
+fn words() -> impl Strategy<Value = String> {
+    let words =
+        vec!["1", "23", "?", "&", "=", ":", ",", "#", "[", "]", "user", "sslmode", "?user=", "?port=", "x"];
+    prop::collection::vec(prop::sample::select(words), 0..8).prop_map(|words| words.concat())
+}
+
 proptest! {
     #[test]
     fn nothing_panics(text: String, rest in "[ -~]{0,60}") {
@@ -221,6 +228,22 @@ proptest! {
             let url = DatabaseUrl::parse(&url).unwrap();
             prop_assert_eq!(url.password(), Some(word.as_str()));
         }
+    }
+
+    #[test]
+    fn a_password_of_a_urls_own_words_is_never_shown(
+        before in words(), after in words(), tail in prop::sample::select(vec!["", "/shop", ":1", "/shop?nope=1", ":x"])
+    ) {
+        let word = format!("{before}hunter2{after}");
+        let text = format!("postgres://me:{word}@db{tail}");
+        let shown = match DatabaseUrl::parse(&text) {
+            Ok(url) => {
+                prop_assert_eq!(url.password(), Some(word.as_str()));
+                format!("{url} {url:?}")
+            }
+            Err(error) => format!("{error:?} {error} {:?}", std::error::Error::source(&error)),
+        };
+        prop_assert!(!shown.contains("hunter2"), "{}: {}", text, shown);
     }
 
     #[test]
