@@ -195,12 +195,21 @@ impl SwapLock {
     }
 }
 
+/// Ends the holder of the swap's lock that its client has left.
+const SWAP_IDLE: &str = "SELECT pg_catalog.set_config('idle_session_timeout', '60s', false)";
+
 /// Takes the swap's lock for the server's database if it is free.
 ///
 /// # Errors
 /// As [`Server::maintenance_database`].
 pub async fn swap_lock(server: &Server) -> Result<Option<SwapLock>> {
     let connection = server.maintenance_database().await?;
+    // A client whose host is gone leaves the server with a session that nobody closes. It is busy for seconds at
+    // most, so it may be ended when it has been idle for longer; servers before 14 wait for their keepalives.
+    if connection.major_version() >= 14 {
+        let what = "cannot bound how long a session may be idle";
+        query(&connection, SWAP_IDLE, what).await?;
+    }
     let hash = blake3::hash(format!("dbm swap {}", server.database()).as_bytes());
     let mut key = [0; 8];
     key.copy_from_slice(&hash.as_bytes()[..8]);

@@ -46,7 +46,7 @@ impl Runner {
             if Instant::now() >= deadline {
                 return Err(Error::new(ErrorKind::Busy, format!("{who} is at work on this database"))
                     .with_hint(
-                        "wait until it has ended and try again, or wait longer with `--lock-wait 10min`",
+                        "wait until it has ended and try again, or wait longer with `--lock-timeout 10min`",
                     ));
             }
             if !said {

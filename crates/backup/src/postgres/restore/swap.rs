@@ -160,7 +160,8 @@ async fn lock(server: &Server) -> Result<SwapLock> {
         }
         if Instant::now() > deadline {
             let what = format!("another restore is taking the place of `{}`", server.database());
-            return Err(Error::new(ErrorKind::Busy, what).with_hint("wait until it is done, then try again"));
+            return Err(Error::new(ErrorKind::Busy, what)
+                .with_hint("wait a minute: the server ends what a lost client has left; then try again"));
         }
         sleep(Duration::from_millis(100)).await;
     }
