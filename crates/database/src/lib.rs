@@ -7,6 +7,7 @@
 
 mod about;
 mod cancel;
+mod client;
 mod digest;
 mod door;
 mod engine;

@@ -30,6 +30,13 @@ pub struct SessionId {
     pub client_host: String,
     /// The client's process id on that host.
     pub client_process: u32,
+    /// When that process began, in the ticks of its kernel; 0 where that is not known.
+    #[serde(default)]
+    pub client_started: u64,
+    /// Where that process number means this process: one boot of one machine, and in it one container. Empty where
+    /// that is not known.
+    #[serde(default)]
+    pub client_place: String,
 }
 
 /// Runs statements on one pinned connection.

@@ -55,27 +55,7 @@ impl Lock for Session {
     }
 
     async fn lock_holder(&mut self) -> Result<Option<SessionId>> {
-        let sql = format!(
-            "SELECT l.pid, {STARTED}, a.application_name, coalesce(a.client_hostname, host(a.client_addr), 'local')
-               FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)
-              WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-                AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-                AND l.classid::bigint = {} AND l.objid::bigint = {}",
-            KEY >> 32,
-            KEY & 0xffff_ffff
-        );
-        let rows = as_login(&self.connection, &sql, "cannot look who holds the lock").await?;
-        let Some([pid, started, application, address]) = rows.first().map(Vec::as_slice) else {
-            return Ok(None);
-        };
-        let named = application.as_deref().and_then(|name| name.strip_prefix("dbm ")?.split_once('@'));
-        let (process, host) = named.unwrap_or(("", address.as_deref().unwrap_or_default()));
-        Ok(Some(SessionId {
-            id: pid.as_deref().and_then(|pid| pid.parse().ok()).unwrap_or_default(),
-            started: started.clone().unwrap_or_default(),
-            client_host: host.to_owned(),
-            client_process: process.parse().unwrap_or_default(),
-        }))
+        holder(&self.connection, KEY).await
     }
 
     async fn unlock(&mut self) -> Result<()> {
@@ -87,39 +67,60 @@ impl Lock for Session {
     }
 
     async fn end_session(&mut self, orphan: &SessionId) -> Result<bool> {
-        let what = format!("cannot end the session {} of an earlier run", orphan.id);
-        let started = quote::literal(Engine::Postgres, &orphan.started);
-        // The start of another account's session may be hidden from us; then it may be the one.
-        let it = format!("pid = {} AND coalesce({STARTED}, {started}) = {started}", orphan.id);
-        let present = format!("SELECT 1 FROM pg_catalog.pg_stat_activity WHERE {it}");
-        if orphan.id == self.id.id || first(as_login(&self.connection, &present, &what).await?).is_none() {
-            return Ok(false);
-        }
-        let end = format!(
-            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {it}"
-        );
-        let deadline = Instant::now() + END;
-        while first(as_login(&self.connection, &present, &what).await?).is_some() {
-            if Instant::now() > deadline {
-                return Err(Error::new(
-                    ErrorKind::Busy,
-                    format!("{what}: it has not ended in {} s", END.as_secs()),
-                )
-                .with_hint(format!(
-                    "see what it does: SELECT * FROM pg_stat_activity WHERE pid = {}",
-                    orphan.id
-                )));
-            }
-            as_login(&self.connection, &end, &what).await.map_err(|error| {
-                error.with_hint(
-                    "run as the account that the earlier run used, or as one with pg_signal_backend",
-                )
-            })?;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Ok(true)
+        if orphan.id == self.id.id { Ok(false) } else { end(&self.connection, orphan).await }
     }
 }
+
+/// Who holds an advisory lock of the database that the connection is in.
+async fn holder(connection: &Connection, key: i64) -> Result<Option<SessionId>> {
+    let sql = format!(
+        "SELECT l.pid, {STARTED}, a.application_name, coalesce(a.client_hostname, host(a.client_addr), 'local')
+           FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)
+          WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+            AND l.classid::bigint = {} AND l.objid::bigint = {}",
+        (key >> 32) & 0xffff_ffff,
+        key & 0xffff_ffff
+    );
+    let rows = as_login(connection, &sql, "cannot look who holds the lock").await?;
+    let Some([pid, started, application, address]) = rows.first().map(Vec::as_slice) else {
+        return Ok(None);
+    };
+    let id = pid.as_deref().and_then(|pid| pid.parse().ok()).unwrap_or_default();
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    Ok(Some(SessionId::named(id, text(started), &text(application), &text(address))))
+}
+
+/// Ends a session and waits until it is gone; `false` if it was gone already.
+async fn end(connection: &Connection, orphan: &SessionId) -> Result<bool> {
+    let what = format!("cannot end the session {} of an earlier run", orphan.id);
+    let started = quote::literal(Engine::Postgres, &orphan.started);
+    // The start of another account's session may be hidden from us; then it may be the one.
+    let it = format!("pid = {} AND coalesce({STARTED}, {started}) = {started}", orphan.id);
+    let present = format!("SELECT 1 FROM pg_catalog.pg_stat_activity WHERE {it}");
+    if first(as_login(connection, &present, &what).await?).is_none() {
+        return Ok(false);
+    }
+    let end =
+        format!("SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {it}");
+    let deadline = Instant::now() + END;
+    while first(as_login(connection, &present, &what).await?).is_some() {
+        if Instant::now() > deadline {
+            let error =
+                Error::new(ErrorKind::Busy, format!("{what}: it has not ended in {} s", END.as_secs()));
+            let hint = format!("see what it does: SELECT * FROM pg_stat_activity WHERE pid = {}", orphan.id);
+            return Err(error.with_hint(hint));
+        }
+        as_login(connection, &end, &what).await.map_err(|error| {
+            error.with_hint("run as the account that the earlier run used, or as one with pg_signal_backend")
+        })?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(true)
+}
+
+/// How many bytes of a session's name the server keeps (`NAMEDATALEN` - 1).
+const NAME_BYTES: usize = 63;
 
 impl Session {
     /// Takes the run's lock again where a statement (`DISCARD ALL`, `pg_advisory_unlock_all()`) has given it away.
@@ -151,7 +152,7 @@ impl Session {
         if self.server.settings().application_name.is_some() {
             return String::new();
         }
-        let name = format!("dbm {}@{}", self.id.client_process, self.id.client_host);
+        let name = self.id.name(NAME_BYTES);
         format!("SET application_name = {}; ", quote::literal(Engine::Postgres, &name))
     }
 
@@ -196,7 +197,7 @@ impl SwapLock {
 }
 
 /// Ends the holder of the swap's lock that its client has left.
-const SWAP_IDLE: &str = "SELECT pg_catalog.set_config('idle_session_timeout', '60s', false)";
+const SWAP_IDLE: &str = "SET idle_session_timeout = '20s'";
 
 /// Takes the swap's lock for the server's database if it is free.
 ///
@@ -204,16 +205,29 @@ const SWAP_IDLE: &str = "SELECT pg_catalog.set_config('idle_session_timeout', '6
 /// As [`Server::maintenance_database`].
 pub async fn swap_lock(server: &Server) -> Result<Option<SwapLock>> {
     let connection = server.maintenance_database().await?;
-    // A client whose host is gone leaves the server with a session that nobody closes. It is busy for seconds at
-    // most, so it may be ended when it has been idle for longer; servers before 14 wait for their keepalives.
+    // A client whose host is gone leaves the server with a session that nobody closes. It is idle for moments only,
+    // so it may be ended when it has been for longer; servers before 14 wait for their keepalives.
     if connection.major_version() >= 14 {
-        let what = "cannot bound how long a session may be idle";
-        query(&connection, SWAP_IDLE, what).await?;
+        query(&connection, SWAP_IDLE, "cannot bound how long a session may be idle").await?;
     }
+    let name = SessionId::ours(0, String::new()).name(NAME_BYTES);
+    let name = format!("SET application_name = {}", quote::literal(Engine::Postgres, &name));
+    query(&connection, &name, "cannot name the session").await?;
     let hash = blake3::hash(format!("dbm swap {}", server.database()).as_bytes());
     let mut key = [0; 8];
     key.copy_from_slice(&hash.as_bytes()[..8]);
-    let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({})", i64::from_be_bytes(key));
+    let key = i64::from_be_bytes(key);
+    let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({key})");
     let got = first(query(&connection, &sql, "cannot take the lock for the swap").await?);
-    Ok((got.as_deref() == Some("t")).then_some(SwapLock { connection }))
+    if got.as_deref() == Some("t") {
+        return Ok(Some(SwapLock { connection }));
+    }
+    // What a process of this machine has left behind need not be waited for.
+    if let Some(holder) = holder(&connection, key).await?
+        && holder.client_is_gone()
+    {
+        end(&connection, &holder).await?;
+    }
+    connection.close().await;
+    Ok(None)
 }

@@ -7,6 +7,7 @@ use futures_util::{SinkExt as _, TryStreamExt as _};
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::ErrorPosition;
 
+use super::connect::KEEPALIVES;
 use super::{Connection, Server, server::Own, tls};
 use crate::script::{self, Statement};
 use crate::{Canceller, Engine, Error, ErrorKind, Ran, Result, Rows, SessionId, Statements};
@@ -57,12 +58,7 @@ impl Session {
             _ => return Err(Error::new(ErrorKind::Internal, "the server does not know our session")),
         };
         let pid: i64 = pid.parse().unwrap_or_default();
-        let id = SessionId {
-            id: pid,
-            started,
-            client_host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            client_process: std::process::id(),
-        };
+        let id = SessionId::ours(pid, started);
         let own = server.own(pid);
         Ok(Self {
             server: server.clone(),
@@ -255,8 +251,9 @@ impl Statements for Session {
     async fn reset(&mut self) -> Result<()> {
         let mut sql = "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; \
                        DISCARD SEQUENCES; DISCARD TEMP; SET statement_timeout = 0; SET lock_timeout = 0; \
-                       SET idle_in_transaction_session_timeout = 0;"
+                       SET idle_in_transaction_session_timeout = 0; "
             .to_owned();
+        sql.push_str(KEEPALIVES);
         for (since, set) in [
             (14, "SET idle_session_timeout = 0; "),
             (14, "SET client_connection_check_interval = '5s'; "),

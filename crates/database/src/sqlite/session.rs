@@ -28,12 +28,7 @@ pub struct Session {
 impl Session {
     pub(super) fn open(file: File) -> Result<Self> {
         let connection = file.open()?;
-        let id = SessionId {
-            id: i64::from(std::process::id()),
-            started: chrono::Utc::now().to_rfc3339(),
-            client_host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            client_process: std::process::id(),
-        };
+        let id = SessionId::ours(i64::from(std::process::id()), chrono::Utc::now().to_rfc3339());
         let canceller = Canceller::sqlite(connection.get_interrupt_handle());
         let beside = Beside::new(file.beside()?);
         let connection = Arc::new(Mutex::new(connection));

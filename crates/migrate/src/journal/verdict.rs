@@ -82,6 +82,8 @@ mod tests {
                 started: String::new(),
                 client_host: String::new(),
                 client_process: 1,
+                client_started: 0,
+                client_place: String::new(),
             },
             source: SourceId(String::new()),
             groups: groups.collect(),

@@ -2,7 +2,6 @@ use std::time::{Duration, Instant};
 
 use backup::{Error, ErrorKind, Result};
 use database::{Session, SessionId};
-use rustix::process::{Pid, test_kill_process};
 
 use super::Runner;
 
@@ -26,7 +25,7 @@ impl Runner {
                 }
                 Err(error) => return Err(error),
             };
-            if let Some(holder) = holder.as_ref().filter(|holder| orphaned(holder, session.id())) {
+            if let Some(holder) = holder.as_ref().filter(|holder| holder.client_is_gone()) {
                 self.watch.note(&format!(
                     "process {} on this host is gone, and its session on the server is ended",
                     holder.client_process
@@ -79,15 +78,6 @@ async fn look(session: &mut dyn Session) -> Result<Option<Option<SessionId>>> {
         return Ok(None);
     }
     Ok(Some(session.lock_holder().await?))
-}
-
-/// Whether the holder's client ran on this host and is gone.
-fn orphaned(holder: &SessionId, own: &SessionId) -> bool {
-    if holder.client_host != own.client_host || holder.client_process == own.client_process {
-        return false;
-    }
-    let process = i32::try_from(holder.client_process).ok().and_then(Pid::from_raw);
-    process.is_some_and(|process| test_kill_process(process) == Err(rustix::io::Errno::SRCH))
 }
 
 /// Half to one and a half times as long.
