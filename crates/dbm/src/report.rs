@@ -96,10 +96,11 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
             row(
                 "differs",
                 format!(
-                    "{}: {} in the archive, {} in what was replaced",
+                    "{}: {} in the archive, {} in what was replaced{}",
                     table.table,
                     output::plural(table.archived, "row"),
-                    output::count(table.replaced)
+                    output::count(table.replaced),
+                    if table.archived == table.replaced { ", not the same ones" } else { "" }
                 ),
             );
         }

@@ -40,15 +40,22 @@ pub async fn create(
         tracing::info!(?swept, store = store.describe(), "removed what killed backups had left");
     }
     let about = database.about().await?;
+    let mut unfinished = options.unfinished;
     let (name, finished, tail) = match database {
         Database::Sqlite(file) => {
             let prepared = sqlite::dump::prepare(file, &about, options, progress).await?;
+            unfinished |= prepared.open;
+            let label = if unfinished { Some(UNFINISHED) } else { label };
             let (name, mut writer) = begin(store, &about, time, label, ArchiveKind::SqliteFile).await?;
             let tail = prepared.write(&mut writer, &about, options, progress).await?;
             (name, finish(writer, tail.clone(), options).await?, tail)
         }
         Database::Postgres(server) => {
             let prepared = postgres::dump::prepare(server, &options.cancel).await?;
+            if let Some(is_open) = options.is_open {
+                unfinished |= is_open(&prepared.journal().await?);
+            }
+            let label = if unfinished { Some(UNFINISHED) } else { label };
             let (name, mut writer) = begin(store, &about, time, label, ArchiveKind::Script).await?;
             let tail = prepared.write(&mut writer, about.source.clone(), options, progress).await?;
             (name, finish(writer, tail.clone(), options).await?, tail)
@@ -88,6 +95,7 @@ pub async fn create(
         tables: sidecar.tables,
         rows,
         grade: tail.grade,
+        unfinished,
         left_out: tail.left_out,
         source: tail.source,
         duration: started.elapsed(),

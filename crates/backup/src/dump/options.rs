@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use database::SourceId;
+use database::{Entry, SourceId};
 use helpers::naming::BackupName;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,9 @@ pub struct BackupOptions {
     pub properties_override: Option<Value>,
     /// Whether a run is open: the archive is then labelled `unfinished`, never `latest` and never good.
     pub unfinished: bool,
+    /// Tells from a journal's entries whether its run is open. Asked of the journal as it was at the archive's moment,
+    /// whatever has begun or ended since: if so, the archive is `unfinished`. `None` asks nothing.
+    pub is_open: Option<fn(&[Entry]) -> bool>,
     /// Whether passwords that are part of the database are archived.
     pub secrets: bool,
     /// Why the archive must not be pruned from the moment on when it is there.
@@ -37,6 +40,7 @@ impl Default for BackupOptions {
             jobs: 2,
             properties_override: None,
             unfinished: false,
+            is_open: None,
             secrets: false,
             pin: None,
             cancel: CancellationToken::new(),
@@ -59,6 +63,8 @@ pub struct Written {
     pub rows: u64,
     /// How far it is one snapshot.
     pub grade: Grade,
+    /// Whether a run was open at its moment, so that it is never `latest` and never good.
+    pub unfinished: bool,
     /// What was left out on request.
     pub left_out: Vec<String>,
     /// Which database it is of.

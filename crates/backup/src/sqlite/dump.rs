@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::sync::Arc;
 
 use database::sqlite::{CopyOptions, File};
-use database::{About, Section};
+use database::{About, Entry, Journal as _, Section};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::check::{self, Contents, blocking};
@@ -21,6 +21,16 @@ pub(crate) struct Prepared {
     scratch: Scratch,
     bytes: u64,
     contents: Contents,
+    /// Whether a run was open when it was copied.
+    pub(crate) open: bool,
+}
+
+/// How often the file is copied anew because a run has begun or ended meanwhile.
+const COPIES: u32 = 3;
+
+/// What tells two states of a journal apart.
+async fn journal(file: &File) -> Result<Vec<Entry>> {
+    Ok(file.session().await?.entries().await?)
 }
 
 /// Copies the file and reads the copy.
@@ -36,7 +46,7 @@ pub(crate) async fn prepare(
     progress.phase("copying", None);
     let path = file.canonical_path()?;
     let needed = about.bytes;
-    let scratch = blocking(move || {
+    let mut scratch = blocking(move || {
         let scratch = Scratch::new(&path)?;
         match scratch.free() {
             Some(free) if free < needed => Err(Error::new(
@@ -51,8 +61,20 @@ pub(crate) async fn prepare(
         }
     })
     .await?;
-    let copy = CopyOptions { cancel: options.cancel.clone(), ..CopyOptions::default() };
-    file.copy_to(&scratch.file(), copy).await?;
+    let mut open = false;
+    for copies in 1.. {
+        let before = journal(file).await?;
+        let copy = CopyOptions { cancel: options.cancel.clone(), ..CopyOptions::default() };
+        file.copy_to(&scratch.file(), copy).await?;
+        let Some(is_open) = options.is_open else { break };
+        // The journal lies beside the file and not in it, so that it has no snapshot in common with it.
+        let after = journal(file).await?;
+        open = is_open(&after) || before != after;
+        if before == after || copies == COPIES {
+            break;
+        }
+        scratch = blocking(move || scratch.emptied()).await?;
+    }
     let cancel = options.cancel.clone();
     progress.phase("checking", None);
     blocking(move || {
@@ -61,7 +83,7 @@ pub(crate) async fn prepare(
         fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
         let bytes = fs::metadata(&path).map_err(failed)?.len();
         let contents = check::contents(&path, &cancel)?;
-        Ok(Prepared { scratch, bytes, contents })
+        Ok(Prepared { scratch, bytes, contents, open })
     })
     .await
 }
@@ -75,7 +97,7 @@ impl Prepared {
         options: &BackupOptions,
         progress: &dyn Progress,
     ) -> Result<Tail> {
-        let Self { scratch, bytes, contents } = self;
+        let Self { scratch, bytes, contents, .. } = self;
         progress.phase("pages", Some(bytes));
         let failed = |cause| Error::io(ErrorKind::Io, "cannot read the copy of the database", cause);
         let file = Arc::new(Plain::open(scratch.file()).map_err(failed)?);

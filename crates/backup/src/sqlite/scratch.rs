@@ -57,6 +57,13 @@ impl Scratch {
         self.folder.path().parent().unwrap_or(self.folder.path())
     }
 
+    /// Without the copy in it.
+    pub(super) fn emptied(self) -> Result<Self> {
+        fs::remove_file(self.file())
+            .map_err(|cause| Error::io(ErrorKind::Io, "cannot remove a copy of the database", cause))?;
+        Ok(self)
+    }
+
     pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join("copy.sqlite")
     }

@@ -10,7 +10,7 @@ use super::{
     ChannelBinding, DEFAULT_CONNECT_TIMEOUT, Host, Settings, SslMode, SslNegotiation, TargetSession,
     passwords, refusal, tls,
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, SessionId};
 
 /// Connects to a database on the first of the servers that answers and is of the wanted sort.
 ///
@@ -120,10 +120,17 @@ async fn attempt(
     Ok(connection)
 }
 
+/// What all sessions of this process are called, unless the URL gives them a name: so that what a killed process has
+/// left behind is found.
+pub(super) fn own_name() -> String {
+    SessionId::ours(0, String::new()).name(NAME_BYTES)
+}
+
 fn config(settings: &Settings, host: &Host, database: &str, user: &str) -> Config {
     let mut config = Config::new();
     config.user(user).dbname(database).port(host.port);
-    config.application_name(settings.application_name.as_deref().unwrap_or("dbm"));
+    let own = own_name();
+    config.application_name(settings.application_name.as_deref().unwrap_or(&own));
     if let Some(options) = settings.startup_options() {
         config.options(options);
     }
@@ -234,6 +241,9 @@ fn at_address(config: &Config, host: &Host, address: IpAddr) -> Config {
     config.host(host.name_for_tls()).hostaddr(address);
     config
 }
+
+/// How many bytes of a session's name the server keeps (`NAMEDATALEN` - 1).
+pub(super) const NAME_BYTES: usize = 63;
 
 /// Lets the server notice within a minute that our host is gone, and not after its system's two hours: whatever the
 /// session holds is held no longer. A socket in a folder has no use for it, and says nothing.

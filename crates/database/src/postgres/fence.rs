@@ -93,7 +93,7 @@ impl Fence for Session {
         };
         let wanted = first(self.rows(&wanted, what).await?);
         if first(self.rows(EFFECTIVE, what).await?) == wanted {
-            return Ok(());
+            return self.unwritten(&state).await;
         }
         let database = quote::identifier(Engine::Postgres, &state.database);
         let mut sql = "BEGIN;".to_owned();
@@ -117,7 +117,7 @@ impl Fence for Session {
         self.change(&sql, what).await?;
         let now = first(self.rows(EFFECTIVE, what).await?);
         if now == wanted {
-            return Ok(());
+            return self.unwritten(&state).await;
         }
         let [wanted, now] = [wanted, now].map(Option::unwrap_or_default);
         Err(Error::new(ErrorKind::Internal, format!("{what} as they were: they were {wanted} and are {now}"))
@@ -168,6 +168,30 @@ impl Session {
                 .with_hint("see SELECT datacl FROM pg_database, and revoke what belongs to nobody")),
         });
         grants.collect()
+    }
+
+    /// Privileges that nobody had ever written down are NULL in the catalog, and no statement makes them so again.
+    /// A superuser may say it to the catalog; of others the default stays written out, which means the same to the
+    /// server and to `pg_dump`.
+    async fn unwritten(&mut self, state: &State) -> Result<()> {
+        if state.acl.is_some() {
+            return Ok(());
+        }
+        let sql = "BEGIN; SET LOCAL ROLE NONE;
+            UPDATE pg_catalog.pg_database d SET datacl = NULL
+             WHERE d.datname = pg_catalog.current_database() AND d.datacl IS NOT NULL
+               AND (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user)
+               AND d.datacl @> pg_catalog.acldefault('d', d.datdba)
+               AND pg_catalog.acldefault('d', d.datdba) @> d.datacl
+               AND pg_catalog.cardinality(d.datacl) = pg_catalog.cardinality(pg_catalog.acldefault('d', d.datdba));
+            COMMIT";
+        if let Err(cause) = self.change(sql, "cannot unwrite the database's privileges").await {
+            if cause.kind() == ErrorKind::Connection {
+                return Err(cause);
+            }
+            tracing::debug!(%cause, "the default privileges stay written out");
+        }
+        Ok(())
     }
 
     /// Refuses what could be raised but not be lifted again.

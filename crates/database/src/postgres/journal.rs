@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::session::first;
+use super::session::{first, query};
 use super::{Connection, Session};
 use crate::{Engine, Entry, Error, ErrorKind, Journal, Result, quote};
 
@@ -54,29 +54,45 @@ pub fn insert_sql(entry: &Entry) -> Result<String> {
     ))
 }
 
+/// The entries of the journal as the connection's transaction sees them.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] for a row that is no entry, and what reading gave.
+pub async fn entries(connection: &Connection) -> Result<Vec<Entry>> {
+    let what = "cannot read the journal";
+    if !has_table(connection, "journal", what).await? {
+        return Ok(Vec::new());
+    }
+    let rows = query(connection, "SELECT entry FROM dbm.journal ORDER BY number", what).await?;
+    let entry = |row: &Vec<Option<String>>| {
+        let text = row.first().and_then(Option::as_deref).unwrap_or_default();
+        serde_json::from_str(text).map_err(|cause| {
+            Error::new(ErrorKind::Refused, "a row of dbm.journal is no entry of dbm's journal")
+                .with_hint("another version of dbm may have written it; read it before you remove it")
+                .with_source(cause)
+        })
+    };
+    rows.iter().map(entry).collect()
+}
+
+async fn has_table(connection: &Connection, name: &str, what: &str) -> Result<bool> {
+    let sql = format!(
+        "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE n.nspname = '{NAMESPACE}' AND c.relname = '{name}'"
+    );
+    Ok(first(query(connection, &sql, what).await?).is_some())
+}
+
 #[async_trait]
 impl Journal for Session {
     async fn entries(&mut self) -> Result<Vec<Entry>> {
-        let what = "cannot read the journal";
-        if !self.has_table("journal", what).await? {
-            return Ok(Vec::new());
-        }
-        let rows = self.rows("SELECT entry FROM dbm.journal ORDER BY number", what).await?;
-        rows.iter()
-            .map(|row| {
-                let text = row.first().and_then(Option::as_deref).unwrap_or_default();
-                serde_json::from_str(text).map_err(|cause| {
-                    Error::new(ErrorKind::Refused, "a row of dbm.journal is no entry of dbm's journal")
-                        .with_hint("another version of dbm may have written it; read it before you remove it")
-                        .with_source(cause)
-                })
-            })
-            .collect()
+        entries(&self.connection).await
     }
 
     async fn begin_run(&mut self, first: &Entry) -> Result<()> {
         let what = "cannot begin the journal";
-        let there = self.has_table("journal", what).await? && self.has_table("committed", what).await?;
+        let there = has_table(&self.connection, "journal", what).await?
+            && has_table(&self.connection, "committed", what).await?;
         let make = if there { String::new() } else { journal_sql(&self.connection) };
         let sql = format!(
             "BEGIN; {DURABLE} {make} DELETE FROM dbm.journal; DELETE FROM dbm.committed; {} COMMIT",
@@ -116,22 +132,12 @@ impl Journal for Session {
 
     async fn committed(&mut self, run: &str) -> Result<Vec<u32>> {
         let what = "cannot read which groups are committed";
-        if !self.has_table("committed", what).await? {
+        if !has_table(&self.connection, "committed", what).await? {
             return Ok(Vec::new());
         }
         let run = quote::literal(Engine::Postgres, run);
         let sql = format!("SELECT part FROM dbm.committed WHERE run = {run} ORDER BY part");
         let rows = self.rows(&sql, what).await?;
         Ok(rows.iter().filter_map(|row| row.first()?.as_deref()?.parse().ok()).collect())
-    }
-}
-
-impl Session {
-    async fn has_table(&self, name: &str, what: &str) -> Result<bool> {
-        let sql = format!(
-            "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-              WHERE n.nspname = '{NAMESPACE}' AND c.relname = '{name}'"
-        );
-        Ok(first(self.rows(&sql, what).await?).is_some())
     }
 }

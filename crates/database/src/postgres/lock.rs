@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use super::connect::NAME_BYTES;
 use super::session::{STARTED, as_login, first, query};
 use super::{Connection, Server, Session};
 use crate::{Engine, Error, ErrorKind, Lock, Result, SessionId, quote};
@@ -67,7 +68,11 @@ impl Lock for Session {
     }
 
     async fn end_session(&mut self, orphan: &SessionId) -> Result<bool> {
-        if orphan.id == self.id.id { Ok(false) } else { end(&self.connection, orphan).await }
+        let there = orphan.id != self.id.id && end(&self.connection, orphan).await?;
+        if orphan.client_is_gone() {
+            end_client(&self.connection, orphan).await?;
+        }
+        Ok(there)
     }
 }
 
@@ -93,34 +98,41 @@ async fn holder(connection: &Connection, key: i64) -> Result<Option<SessionId>> 
 
 /// Ends a session and waits until it is gone; `false` if it was gone already.
 async fn end(connection: &Connection, orphan: &SessionId) -> Result<bool> {
-    let what = format!("cannot end the session {} of an earlier run", orphan.id);
     let started = quote::literal(Engine::Postgres, &orphan.started);
     // The start of another account's session may be hidden from us; then it may be the one.
     let it = format!("pid = {} AND coalesce({STARTED}, {started}) = {started}", orphan.id);
-    let present = format!("SELECT 1 FROM pg_catalog.pg_stat_activity WHERE {it}");
-    if first(as_login(connection, &present, &what).await?).is_none() {
+    end_all(connection, &it).await
+}
+
+/// Ends whatever else a client that is gone has left on the server: what it was making, loading, committing.
+async fn end_client(connection: &Connection, client: &SessionId) -> Result<bool> {
+    let name = quote::literal(Engine::Postgres, &client.name(NAME_BYTES));
+    end_all(connection, &format!("application_name = {name} AND pid <> pg_catalog.pg_backend_pid()")).await
+}
+
+/// Ends the sessions of which a condition holds; `false` if there was none.
+async fn end_all(connection: &Connection, it: &str) -> Result<bool> {
+    let what = "cannot end a session of an earlier run";
+    let present = format!("SELECT pid FROM pg_catalog.pg_stat_activity WHERE {it}");
+    if first(as_login(connection, &present, what).await?).is_none() {
         return Ok(false);
     }
     let end =
         format!("SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {it}");
     let deadline = Instant::now() + END;
-    while first(as_login(connection, &present, &what).await?).is_some() {
+    while let Some(pid) = first(as_login(connection, &present, what).await?) {
         if Instant::now() > deadline {
-            let error =
-                Error::new(ErrorKind::Busy, format!("{what}: it has not ended in {} s", END.as_secs()));
-            let hint = format!("see what it does: SELECT * FROM pg_stat_activity WHERE pid = {}", orphan.id);
-            return Err(error.with_hint(hint));
+            let message = format!("{what}: {pid} has not ended in {} s", END.as_secs());
+            let hint = format!("see what it does: SELECT * FROM pg_stat_activity WHERE pid = {pid}");
+            return Err(Error::new(ErrorKind::Busy, message).with_hint(hint));
         }
-        as_login(connection, &end, &what).await.map_err(|error| {
+        as_login(connection, &end, what).await.map_err(|error| {
             error.with_hint("run as the account that the earlier run used, or as one with pg_signal_backend")
         })?;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(true)
 }
-
-/// How many bytes of a session's name the server keeps (`NAMEDATALEN` - 1).
-const NAME_BYTES: usize = 63;
 
 impl Session {
     /// Takes the run's lock again where a statement (`DISCARD ALL`, `pg_advisory_unlock_all()`) has given it away.
@@ -210,9 +222,6 @@ pub async fn swap_lock(server: &Server) -> Result<Option<SwapLock>> {
     if connection.major_version() >= 14 {
         query(&connection, SWAP_IDLE, "cannot bound how long a session may be idle").await?;
     }
-    let name = SessionId::ours(0, String::new()).name(NAME_BYTES);
-    let name = format!("SET application_name = {}", quote::literal(Engine::Postgres, &name));
-    query(&connection, &name, "cannot name the session").await?;
     let hash = blake3::hash(format!("dbm swap {}", server.database()).as_bytes());
     let mut key = [0; 8];
     key.copy_from_slice(&hash.as_bytes()[..8]);

@@ -29,7 +29,7 @@ mod whole;
 pub use connect::connect;
 pub use connection::Connection;
 pub use error::error;
-pub use journal::{NAMESPACE, insert_sql, journal_sql};
+pub use journal::{NAMESPACE, entries, insert_sql, journal_sql};
 pub use lock::{SwapLock, swap_lock};
 pub use server::Server;
 pub use session::Session;

@@ -332,7 +332,10 @@ async fn others_are_named_and_ended_but_not_ourselves() {
     let stranger = Server::new(server.settings().clone());
     let mut theirs = stranger.session().await.unwrap();
     let others = server.others().await.unwrap();
-    assert_eq!((others.len(), others[0].id, others[0].application.as_str()), (1, theirs.id().id, "dbm"));
+    assert_eq!(
+        (others.len(), others[0].id, others[0].application.clone()),
+        (1, theirs.id().id, super::connect::own_name())
+    );
     server.end_others().await.unwrap();
     assert!(theirs.execute("SELECT 1").await.is_err());
     ours.execute("SELECT 1").await.unwrap();

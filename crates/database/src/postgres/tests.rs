@@ -18,7 +18,11 @@ fn server(url: &DatabaseUrl) -> Server {
 async fn a_session_is_ours_and_has_no_timeouts() {
     let connection = server(&url()).connect(None).await.unwrap();
     assert!(connection.major_version() >= 13, "{}", connection.server_version());
-    for (setting, value) in [("application_name", "dbm"), ("statement_timeout", "0"), ("lock_timeout", "0")] {
+    for (setting, value) in [
+        ("application_name", super::connect::own_name().as_str()),
+        ("statement_timeout", "0"),
+        ("lock_timeout", "0"),
+    ] {
         let row = connection.query_one("SELECT current_setting($1)", &[&setting]).await.unwrap();
         assert_eq!(row.get::<_, &str>(0), value, "{setting}");
     }

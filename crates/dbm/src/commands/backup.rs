@@ -1,6 +1,7 @@
 use backup::dump::{self, BackupOptions};
 use clap::Args;
 use database::{Database, DatabaseUrl};
+use migrate::journal::Told;
 use serde_json::json;
 
 use crate::audit::Audit;
@@ -63,6 +64,7 @@ impl Backup {
             "tables": written.tables,
             "rows": written.rows,
             "grade": written.grade,
+            "unfinished": written.unfinished,
             "left_out": written.left_out,
             "source": written.source,
             "duration_ms": milliseconds,
@@ -76,6 +78,12 @@ impl Backup {
             output::duration(written.duration),
             short(&written.identity.to_string()),
         );
+        if written.unfinished {
+            context.output.warn(
+                "a run was open at the moment of this backup: it is labelled `unfinished`, is never `latest` and \
+                 never counts as good; make another when the run has ended",
+            );
+        }
         if let backup::archive::Grade::Weakened(reasons) = &written.grade {
             text.push_str(&format!("  not all of one moment: {}\n", reasons.join("; ")));
         }
@@ -89,13 +97,16 @@ impl Backup {
     async fn write(&self, context: &Context, url: DatabaseUrl, audit: &Audit) -> Result<dump::Written> {
         let database = Database::new(url)?;
         let store = context.store()?;
-        let open = context.open_run(&mut *database.session().await?).await?;
-        context.warn_of(open.as_ref());
+        match context.open_run(&mut *database.session().await?).await {
+            Ok(open) => context.warn_of(open.as_ref()),
+            // What cannot be read may be a run, so the backup is no good one; but it is one.
+            Err(error) => context.output.warn(&error.chain().join(": ")),
+        }
         let options = BackupOptions {
             label: self.label.clone(),
             level: context.level()?,
             jobs: context.jobs()?,
-            unfinished: open.is_some(),
+            is_open: Some(Told::is_open),
             secrets: self.secrets,
             cancel: context.cancel.clone(),
             ..BackupOptions::default()

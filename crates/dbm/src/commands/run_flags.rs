@@ -72,6 +72,7 @@ pub(crate) fn runner(
     let writers = configuration.writers()?;
     let settings = Settings {
         lock_wait: configuration.duration("lock_wait")?,
+        reconnect: configuration.duration("reconnect")?,
         lock_timeout: configuration.duration("lock_timeout")?,
         lock_retries: u32::try_from(configuration.number("lock_retries")?).unwrap_or(u32::MAX),
         allowed: Allowed {

@@ -39,6 +39,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("jobs", "DBM_JOBS", Shape::Number, Some("2")),
     key("level", "DBM_LEVEL", Shape::Number, Some("1")),
     key("lock_wait", "DBM_LOCK_WAIT", Shape::Duration, Some("0s")),
+    key("reconnect", "DBM_RECONNECT", Shape::Duration, Some("60s")),
     key("lock_timeout", "DBM_LOCK_TIMEOUT", Shape::Duration, Some("5s")),
     key("lock_retries", "DBM_LOCK_RETRIES", Shape::Number, Some("10")),
     key("fence", "DBM_FENCE", Shape::Truth, Some("false")),

@@ -6,6 +6,9 @@ pub use table::{create, delete, insert, read};
 
 use serde::{Deserialize, Serialize};
 
+/// Its name.
+pub(crate) const TABLE: &str = "dbm_history";
+
 /// How a migration came to be in the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -174,7 +174,7 @@ impl Told {
                 ErrorKind::Refused,
                 format!("the journal of run {} has no beginning", first.run),
             )
-            .with_hint("`dbm restore NAME` supersedes it"));
+            .with_hint("somebody has removed rows of it: `dbm restore NAME` supersedes that run"));
         };
         Ok(Some(Self {
             run: first.run.clone(),
@@ -183,6 +183,18 @@ impl Told {
             last_at: last.at,
             steps,
         }))
+    }
+
+    /// Whether entries are there whose first one is gone, so that nobody can tell what run that was.
+    pub fn is_headless(entries: &[Entry]) -> bool {
+        let is_begin =
+            |entry: &Entry| entry.step.get("step").and_then(serde_json::Value::as_str) == Some("begin");
+        entries.first().is_some_and(|first| !is_begin(first))
+    }
+
+    /// Whether a journal is of a run that is not over; one that cannot be read may be of such a run.
+    pub fn is_open(entries: &[Entry]) -> bool {
+        Self::read(entries).map_or(true, |told| told.is_some_and(|told| told.ending().is_none()))
     }
 
     /// How it ended, if it did.

@@ -1,16 +1,18 @@
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use backup::archive::Archive;
 use backup::dump::BackupOptions;
 use backup::restore::{self, Replaced, RestoreOptions, Safeguard};
 use backup::{Error, ErrorKind, Result};
-use database::{Database, FenceState};
+use database::{Database, FenceState, ObjectId, TableDigest};
 use helpers::naming::BackupName;
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
 use super::open::Open;
 use super::report::{ArchiveReport, Report, Restored, Unarchived};
+use crate::history;
 use crate::journal::{ArchiveNote, Ending, Step, Told};
 
 impl Runner {
@@ -28,6 +30,8 @@ impl Runner {
             jobs: self.settings.jobs,
             properties_override: fence.and_then(FenceState::properties),
             unfinished: false,
+            // The run that is open is this one, and has changed nothing yet.
+            is_open: None,
             // A safe run has to bring everything back.
             secrets: true,
             pin: Some(format!("run {}", open.run)),
@@ -109,7 +113,8 @@ impl Runner {
         let archive = self.open_archive(note, &told.begun.host).await?;
         let preflight = restore::preflight(&archive, &self.database, &self.way_back(&archive)).await?;
         preflight.check().map_err(|error| {
-            let message = format!("the backup could not be put back after a failure: {error}");
+            let message =
+                format!("nothing was run, because the backup could not be put back if it failed: {error}");
             let hint = error.hint().map(str::to_owned);
             let error = Error::new(error.kind(), message);
             match hint {
@@ -199,6 +204,14 @@ impl Runner {
         let guarded = self.safeguard(&open.run.clone(), options).await;
         open.after(taking, guarded.as_ref().err());
         let (kept, safeguard) = guarded?;
+        let unarchived = if open.told()?.fence().is_some() {
+            Vec::new()
+        } else {
+            self.unarchived_in(archive, &kept).await.unwrap_or_else(|error| {
+                self.watch.note(&format!("what differs in {kept} could not be read: {error}"));
+                Vec::new()
+            })
+        };
         self.watch.note(&format!("what the restore replaces is kept as the backup {kept}"));
         let step = Step::Restore { archive: note.clone(), scratch: None };
         let taking = open.take("restore", Some(note.name.clone()), Some(&step)).await?;
@@ -211,10 +224,10 @@ impl Runner {
         open.after(taking, done.as_ref().err());
         done?;
         open.entries = publish;
-        Ok(Restored { archive: described(note, archive, since), replaced: None, unarchived: Vec::new() })
+        Ok(Restored { archive: described(note, archive, since), replaced: None, unarchived })
     }
 
-    async fn safeguard(&self, run: &str, options: &RestoreOptions) -> Result<(String, Safeguard)> {
+    async fn safeguard(&self, run: &str, options: &RestoreOptions) -> Result<(BackupName, Safeguard)> {
         let backup = BackupOptions {
             level: self.settings.level,
             jobs: self.settings.jobs,
@@ -229,30 +242,28 @@ impl Runner {
         let safeguard =
             Safeguard::verify(&written, &*self.store, &self.database, &*self.progress, &options.cancel)
                 .await?;
-        Ok((written.name.to_string(), safeguard))
+        Ok((written.name, safeguard))
     }
 
-    /// The tables of the replaced database that hold more or fewer rows than the archive. Saying so is a service: it
-    /// fails nothing.
+    /// The tables of the replaced database whose rows are not those of the archive, told by their digests: an update
+    /// leaves the count as it is. Saying so is a service: it fails nothing.
     async fn unarchived(&self, archive: &Archive, replaced: &Replaced) -> Vec<Unarchived> {
-        let counted = async {
+        self.watch.note(&format!("reading {}, for what others wrote into it meanwhile", replaced.name));
+        let read = async {
             let database = Database::new(self.database.url().with_database(&replaced.name))?;
-            let mut session = database.session().await?;
-            let mut unarchived = Vec::new();
-            for table in &archive.index().tables {
-                // One that the migration has dropped or renamed has no rows there.
-                let rows = crate::status::count(&mut *session, &table.id).await.unwrap_or(table.digest.rows);
-                if rows != table.digest.rows {
-                    let (archived, replaced) = (table.digest.rows, rows);
-                    unarchived.push(Unarchived { table: table.id.clone(), archived, replaced });
-                }
-            }
-            Ok::<_, Error>(unarchived)
+            Ok::<_, Error>(differing(archive, &database.digests().await?))
         };
-        counted.await.unwrap_or_else(|error| {
-            self.watch.note(&format!("the rows of {} could not be counted: {error}", replaced.name));
+        read.await.unwrap_or_else(|error| {
+            self.watch.note(&format!("the rows of {} could not be compared: {error}", replaced.name));
             Vec::new()
         })
+    }
+
+    /// The same where what is replaced is kept as a backup.
+    async fn unarchived_in(&self, archive: &Archive, kept: &BackupName) -> Result<Vec<Unarchived>> {
+        let kept = Archive::open(self.store.source(kept).await?).await?;
+        let digests = kept.index().tables.iter().map(|table| (table.id.clone(), table.digest)).collect();
+        Ok(differing(archive, &digests))
     }
 
     /// The run is over: its backup may go its way like any other.
@@ -266,6 +277,22 @@ impl Runner {
             }
         }
     }
+}
+
+/// The tables whose rows are not the archive's. One that is not there has been dropped or renamed by the migration.
+fn differing(archive: &Archive, digests: &BTreeMap<ObjectId, TableDigest>) -> Vec<Unarchived> {
+    let archived: BTreeMap<&ObjectId, TableDigest> =
+        archive.index().tables.iter().map(|table| (&table.id, table.digest)).collect();
+    let differs = digests.iter().filter_map(|(id, now)| {
+        let then = archived.get(id).copied().unwrap_or_default();
+        let own = id.name == history::TABLE;
+        (then != *now && !own).then(|| Unarchived {
+            table: id.clone(),
+            archived: then.rows,
+            replaced: now.rows,
+        })
+    });
+    differs.collect()
 }
 
 /// The archive that was restored, and how long that took.

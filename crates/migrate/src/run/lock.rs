@@ -11,8 +11,12 @@ impl Runner {
     /// # Errors
     /// [`ErrorKind::Busy`] if another run does not end in time.
     pub(super) async fn locked_session(&self) -> Result<Box<dyn Session>> {
+        self.locked_within(self.settings.lock_wait).await
+    }
+
+    async fn locked_within(&self, wait: Duration) -> Result<Box<dyn Session>> {
         let mut session = self.database.session().await?;
-        let deadline = Instant::now() + self.settings.lock_wait;
+        let deadline = Instant::now() + wait;
         let mut said = false;
         loop {
             let holder = match look(&mut *session).await {
@@ -68,7 +72,47 @@ impl Runner {
             session.end_session(broken).await?;
         }
         drop(session);
-        self.locked_session().await
+        // Somebody may have taken the lock meanwhile to finish the very run that this one is.
+        self.locked_within(self.settings.lock_wait.max(self.settings.reconnect)).await
+    }
+
+    /// Waits until a server that went away may be asked again; `false` once it has been away for too long.
+    pub(super) async fn wait_for_server(&self, away: &mut Away) -> bool {
+        let since = *away.since.get_or_insert_with(Instant::now);
+        let left = self.settings.reconnect.saturating_sub(since.elapsed());
+        if left.is_zero() || away.losses > LOSSES {
+            return false;
+        }
+        let pause = Duration::from_millis(200) * 2_u32.pow(away.attempts.min(4));
+        away.attempts += 1;
+        let pause = tokio::time::sleep(jitter(pause).min(left));
+        // Whoever stops the run while the server is away is not kept waiting; a run that was stopped before is.
+        if self.cancel.is_cancelled() {
+            pause.await;
+            return true;
+        }
+        tokio::select! {
+            () = pause => true,
+            () = self.cancel.cancelled() => false,
+        }
+    }
+}
+
+/// How often a server may go away while one run is being settled: one that dies of the restore is not asked for ever.
+const LOSSES: u32 = 5;
+
+/// A server that went away, and for how long.
+#[derive(Debug, Default)]
+pub(super) struct Away {
+    since: Option<Instant>,
+    attempts: u32,
+    losses: u32,
+}
+
+impl Away {
+    /// It was there again in between.
+    pub(super) fn was_back(&mut self) {
+        *self = Self { losses: self.losses + 1, ..Self::default() };
     }
 }
 

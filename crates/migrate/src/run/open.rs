@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use backup::{Error, ErrorKind, Result};
 use chrono::Utc;
-use database::{Entry, Session};
+use database::{Entry, Session, SessionId};
 use helpers::redact::Redactor;
 
 use super::{Event, Moment, Runner};
@@ -11,8 +11,10 @@ use crate::journal::{Begun, Step, Told};
 /// A run whose journal is open, and the session that holds the lock.
 pub(super) struct Open<'r> {
     pub(super) runner: &'r Runner,
-    /// Gone once another database has taken the place of the one that it was in.
+    /// Gone once another database has taken the place of the one that it was in, or when it broke.
     pub(super) session: Option<Box<dyn Session>>,
+    /// The session that broke, until another is had in its place.
+    pub(super) broken: Option<SessionId>,
     pub(super) run: String,
     pub(super) entries: Vec<Entry>,
     /// What a server's message may repeat and nobody is to read: the values of placeholders.
@@ -34,11 +36,20 @@ impl<'r> Open<'r> {
         begun: Begun,
     ) -> Result<Self> {
         let redactor = Redactor::default();
-        let mut open = Self { runner, session: None, run: name()?, entries: Vec::new(), redactor };
+        let mut open =
+            Self { runner, session: None, broken: None, run: name()?, entries: Vec::new(), redactor };
         let about = begun.kind.word().to_owned();
         let entry = open.entry(&Step::Begin(Box::new(begun)))?;
         let taking = open.before("begin", Some(about));
-        let written = session.begin_run(&entry).await.map_err(Error::from);
+        let mut written = session.begin_run(&entry).await.map_err(Error::from);
+        if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::Connection) {
+            // Only the server knows whether it was written; what was not is not begun.
+            let broken = session.id().clone();
+            session = runner.session_after(&broken).await?;
+            if session.entries().await?.first() == Some(&entry) {
+                written = Ok(());
+            }
+        }
         open.after(taking, written.as_ref().err());
         written?;
         open.entries.push(entry);
@@ -53,7 +64,8 @@ impl<'r> Open<'r> {
         run: String,
         entries: Vec<Entry>,
     ) -> Self {
-        Self { runner, session: Some(session), run, entries, redactor: Redactor::default() }
+        let redactor = Redactor::default();
+        Self { runner, session: Some(session), broken: None, run, entries, redactor }
     }
 
     pub(super) fn told(&self) -> Result<Told> {

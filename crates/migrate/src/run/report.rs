@@ -161,7 +161,7 @@ pub struct ArchiveReport {
     pub duration_ms: u64,
 }
 
-/// A table of which the replaced database holds more or fewer rows than the archive.
+/// A table of which the replaced database holds other rows than the archive; if as many, some were changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unarchived {
     /// The table.
@@ -179,8 +179,8 @@ pub struct Restored {
     pub archive: ArchiveReport,
     /// What was there before, where it is kept.
     pub replaced: Option<Replaced>,
-    /// The tables of which the replaced database has more or fewer rows than the archive: through the migration
-    /// itself, or through others who wrote meanwhile.
+    /// The tables of which the replaced database has other rows than the archive: through the migration itself, or
+    /// through others who wrote meanwhile.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unarchived: Vec<Unarchived>,
 }

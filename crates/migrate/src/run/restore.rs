@@ -91,7 +91,13 @@ impl Runner {
             self.watch.note(&warning.message);
         }
         let entries = session.entries().await?;
-        let left = Told::read(&entries)?.filter(|told| told.ending().is_none());
+        let left = match Told::read(&entries) {
+            Err(error) if Told::is_headless(&entries) => {
+                self.watch.note(&format!("{error}; this restore supersedes it"));
+                None
+            }
+            told => told?.filter(|told| told.ending().is_none()),
+        };
         let mut open = match &left {
             Some(told) => {
                 session.end_session(&told.begun.session).await?;
@@ -121,23 +127,12 @@ impl Runner {
             Ok(restored) => {
                 report.state = format!("The database holds what the archive holds: {PROOF}.");
                 report.restored = Some(restored);
-                if let Err(error) = self.finish_restore(&mut open, ending).await {
-                    report.hint = Some("`dbm recover` closes the run".to_owned());
-                    report.failure = Some(Failure::of(&error));
-                    report.outcome = Outcome::NeedsPerson;
-                }
+                Box::pin(self.settle(open, &mut report, false)).await;
             }
             Err(error) => {
                 report.failure = Some(Failure::of(&error));
-                // The run that was open before stays so, and its own backup is the way back again.
                 if left.is_some() {
-                    let given_up = open.note(&Step::GaveUp).await;
-                    report.outcome = Outcome::NeedsPerson;
-                    report.state =
-                        format!("The restore failed and changed nothing; run {} is still open.", open.run);
-                    report.hint =
-                        Some("`dbm recover` finishes that run or puts the database back".to_owned());
-                    given_up?;
+                    Box::pin(self.not_superseded(open, &mut report)).await?;
                 } else {
                     Box::pin(self.settle(open, &mut report, false)).await;
                 }
@@ -146,16 +141,20 @@ impl Runner {
         Ok(report.finished())
     }
 
-    async fn finish_restore(&self, open: &mut Open<'_>, ending: Ending) -> Result<()> {
-        let told = open.told()?;
-        for archive in told.pinned() {
-            self.unpin(archive).await;
+    /// The run that was open before a restore that failed stays so, and its own backup is the way back again.
+    async fn not_superseded(&self, mut open: Open<'_>, report: &mut Report) -> Result<()> {
+        report.outcome = Outcome::NeedsPerson;
+        report.hint = Some("`dbm recover` finishes that run or puts the database back".to_owned());
+        report.state = format!("The restore failed; run {} is still open.", open.run);
+        self.sound_again(&mut open).await?;
+        if open.told()?.ending().is_some() {
+            // It had taken its place, and only the connection broke that was to say so.
+            (report.hint, report.state) = (None, String::new());
+            Box::pin(self.settle(open, report, false)).await;
+            return Ok(());
         }
-        self.end(open, &told, ending).await?;
-        if let Some(session) = open.session.as_mut() {
-            session.unlock().await?;
-        }
-        Ok(())
+        report.state = format!("The restore failed and changed nothing; run {} is still open.", open.run);
+        open.note(&Step::GaveUp).await
     }
 }
 

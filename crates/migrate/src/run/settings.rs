@@ -8,6 +8,8 @@ use crate::plan::Allowed;
 pub struct Settings {
     /// How long to wait for another run to end.
     pub lock_wait: Duration,
+    /// How long a server that went away during a run is given to come back.
+    pub reconnect: Duration,
     /// How long a statement waits for a lock, unless its file says otherwise.
     pub lock_timeout: Duration,
     /// How often a group is tried again after a lock timeout.
@@ -34,6 +36,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             lock_wait: Duration::from_secs(30),
+            reconnect: Duration::from_secs(60),
             lock_timeout: Duration::from_secs(5),
             lock_retries: 10,
             allowed: Allowed::default(),

@@ -1,31 +1,33 @@
-use std::time::Duration;
-
 use backup::{Error, ErrorKind, Result};
 use database::Session;
 
+use super::lock::Away;
 use super::open::Open;
 use super::report::{Failure, Outcome, Report, Restored};
 use super::{Question, Runner};
 use crate::engine;
 use crate::journal::{ArchiveNote, Ending, RunKind, Step, Told, Verdict, verdict};
 
-/// How long a server that has just gone away is given to come back, between attempts.
-const RECONNECT: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(4)];
-
 impl Runner {
     /// Finishes the run or puts the database back, by what journal and database say.
     ///
     /// `recovery`: the run is somebody else's, who was killed.
     pub(super) async fn settle(&self, mut open: Open<'_>, report: &mut Report, recovery: bool) {
-        let mut pauses = RECONNECT.iter();
+        let mut away = Away::default();
         let error = loop {
             let Err(error) = Box::pin(self.try_settle(&mut open, report, recovery)).await else { return };
             // Only the connection is gone: journal and database say on a new one how far it got.
-            let pause =
-                pauses.next().filter(|_| error.kind() == ErrorKind::Connection && open.session.is_some());
-            let Some(pause) = pause else { break error };
-            self.watch.note(&format!("{error}; trying again on a new connection"));
-            tokio::time::sleep(*pause).await;
+            if error.kind() != ErrorKind::Connection {
+                break error;
+            }
+            if open.session.is_some() {
+                away.was_back();
+            }
+            self.watch
+                .note(&format!("{error}; asking again for up to {} s", self.settings.reconnect.as_secs()));
+            if !self.wait_for_server(&mut away).await {
+                break error;
+            }
         };
         report.outcome = Outcome::NeedsPerson;
         report.state = format!(
@@ -44,9 +46,15 @@ impl Runner {
     }
 
     async fn try_settle(&self, open: &mut Open<'_>, report: &mut Report, recovery: bool) -> Result<()> {
-        self.sound_session(open).await?;
+        // Without a session, what has taken the database's place has brought the journal's end along.
+        if open.session.is_some() || open.broken.is_some() {
+            self.sound_session(open).await?;
+        }
         let told = open.told()?;
         if let Some(ending) = told.ending() {
+            if !engine::fence_outlives_process(self.database.engine()) {
+                self.end(open, &told, ending).await?;
+            }
             // The last entry had been written, and only its confirmation was lost.
             return self.closed(open, report, ending, recovery).await;
         }
@@ -91,17 +99,23 @@ impl Runner {
 
     /// A session that answers and holds the lock, and the journal as it stands.
     async fn sound_session(&self, open: &mut Open<'_>) -> Result<()> {
-        let session = open.session()?;
-        let id = session.id().clone();
-        // What a file outside a transaction has set, such as a role, would be in our way from here on.
-        if session.rollback().await.is_ok()
-            && session.reset().await.is_ok()
-            && session.try_lock().await.is_ok_and(|locked| locked)
-        {
-            return journal_again(open).await;
+        if let Some(session) = open.session.as_mut() {
+            // What a file outside a transaction has set, such as a role, would be in our way from here on.
+            if session.rollback().await.is_ok()
+                && session.reset().await.is_ok()
+                && session.try_lock().await.is_ok_and(|locked| locked)
+            {
+                return journal_again(open).await;
+            }
+            open.broken = Some(session.id().clone());
+            open.session = None;
         }
-        open.session = None;
-        let mut session = self.session_after(&id).await?;
+        let Some(broken) = open.broken.clone() else {
+            return Err(Error::new(ErrorKind::Internal, "the run's session has ended"));
+        };
+        let mut session = self.session_after(&broken).await?;
+        // A swap that the server has still to end would be overlooked.
+        backup::restore::settle(&self.database).await?;
         let entries = session.entries().await?;
         if entries.first().is_none_or(|first| first.run != open.run) {
             return Err(Error::new(ErrorKind::Busy, "another run has begun since the connection broke")
@@ -109,7 +123,19 @@ impl Runner {
         }
         open.entries = entries;
         open.session = Some(session);
+        open.broken = None;
         Ok(())
+    }
+
+    /// As [`Runner::sound_session`], while the server is given time to come back.
+    pub(super) async fn sound_again(&self, open: &mut Open<'_>) -> Result<()> {
+        let mut away = Away::default();
+        loop {
+            let Err(error) = self.sound_session(open).await else { return Ok(()) };
+            if error.kind() != ErrorKind::Connection || !self.wait_for_server(&mut away).await {
+                return Err(error);
+            }
+        }
     }
 
     fn may_restore(&self, told: &Told, archive: &ArchiveNote, recovery: bool) -> Result<()> {
@@ -187,6 +213,11 @@ impl Runner {
         };
         if report.state.is_empty() {
             report.state = state(&open.told()?, ending, report);
+            if matches!(ending, Ending::PutBack)
+                || open.told()?.begun.kind == RunKind::Restore && ending == Ending::Done
+            {
+                report.hint.get_or_insert_with(|| "`dbm replaced` lists what is kept of before".to_owned());
+            }
         }
         if ending == Ending::Done
             && let Some(failure) = report.failure.take()
@@ -215,9 +246,14 @@ impl Runner {
         mut session: Box<dyn Session>,
     ) -> Result<(Option<Box<dyn Session>>, Option<Report>)> {
         let entries = session.entries().await?;
-        let Some(told) = Told::read(&entries)?.filter(|told| told.ending().is_none()) else {
+        let Some(told) = Told::read(&entries)? else { return Ok((Some(session), None)) };
+        if told.ending().is_some() {
+            // Whoever was killed between the last entry and this has left it so.
+            if let Some(archive) = told.backup() {
+                self.unpin(archive).await;
+            }
             return Ok((Some(session), None));
-        };
+        }
         Ok((None, Some(self.recover_told(session, &told, entries).await?)))
     }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use database::postgres::{self, Connection, Server, catalog, properties};
-use database::{Kind, ObjectId, Schema, Section, TableDigest};
+use database::{Entry, Kind, ObjectId, Schema, Section, TableDigest};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +42,13 @@ pub(crate) struct Prepared {
     pub(super) envelope: Envelope,
     pub(super) properties: serde_json::Value,
     pub(super) extras: Extras,
+}
+
+impl Prepared {
+    /// The journal of runs as it is in the snapshot.
+    pub(crate) async fn journal(&self) -> Result<Vec<Entry>> {
+        Ok(postgres::entries(&self.leader.connection).await?)
+    }
 }
 
 /// Locks all tables, takes the snapshot, reads the catalogs in it, and finds all that stands in the way of a dump.
