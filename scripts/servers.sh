@@ -149,3 +149,41 @@ stop_postgres() {
   local bin=$1 folder=$2
   [ ! -d "$folder/data" ] || as_server "$bin/pg_ctl" -D "$folder/data" -m immediate stop >/dev/null 2>&1 || true
 }
+
+# start_mariadb FOLDER [--option ...]: prints the URL of a new server's superuser, who has no password.
+#
+# No file of options is read, so that a server of the machine's own does not matter.
+start_mariadb() {
+  local folder=$1 port
+  shift
+  mkdir -p "$folder"
+  local user=()
+  [ "$(id -u)" -ne 0 ] || user=(--user=root)
+  mariadb-install-db --no-defaults "${user[@]}" --auth-root-authentication-method=normal --skip-test-db \
+    --datadir="$folder/data" >"$folder/install.log" 2>&1 || { cat "$folder/install.log" >&2; return 1; }
+  for _ in 1 2 3 4 5; do
+    port=$(free_port)
+    "$(mariadbd_program)" --no-defaults "${user[@]}" --datadir="$folder/data" --socket="$folder/socket" \
+      --pid-file="$folder/pid" --log-error="$folder/log" --port="$port" --bind-address=127.0.0.1 \
+      --max-connections=300 --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M "$@" \
+      >/dev/null 2>&1 </dev/null &
+    for _ in $(seq 100); do
+      if mariadb --no-defaults -u root -h 127.0.0.1 -P "$port" -e 'SELECT 1' >/dev/null 2>&1; then
+        printf 'mysql://root@127.0.0.1:%s/mysql' "$port"
+        return 0
+      fi
+      kill -0 $! 2>/dev/null || break
+      sleep 0.1
+    done
+  done
+  cat "$folder/log" >&2
+  return 1
+}
+
+mariadbd_program() { command -v mariadbd || echo /usr/sbin/mariadbd; }
+
+# Ends it at once; its folder is thrown away.
+stop_mariadb() {
+  local folder=$1
+  [ ! -s "$folder/pid" ] || kill -9 "$(cat "$folder/pid")" 2>/dev/null || true
+}

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod catalogue;
 pub mod dump;
 mod error;
+mod mysql;
 mod postgres;
 pub mod progress;
 pub mod restore;

@@ -6,8 +6,8 @@ use crate::Engine;
 
 /// Which database it is, whatever its name or address: equal for the same database, different for two of one name.
 ///
-/// `postgres:<system identifier>/<database>`, `sqlite:<id from dbm's own table>`, or, where the
-/// server does not tell, `postgres:<host>:<port>/<database>`.
+/// `postgres:<system identifier>/<database>`, `mysql:<server_uuid>/<database>`, on MariaDB with an id from dbm's own
+/// table, `sqlite:<id from dbm's own table>`, or, where the server does not tell, `postgres:<host>:<port>/<database>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SourceId(pub String);

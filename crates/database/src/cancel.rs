@@ -15,12 +15,17 @@ pub struct Canceller(Way);
 #[derive(Clone)]
 enum Way {
     Postgres(CancelToken, Option<MakeRustlsConnect>),
+    Mysql(crate::mysql::Server, i64),
     Sqlite(Arc<rusqlite::InterruptHandle>),
 }
 
 impl Canceller {
     pub(crate) fn postgres(token: CancelToken, tls: Option<MakeRustlsConnect>) -> Self {
         Self(Way::Postgres(token, tls))
+    }
+
+    pub(crate) fn mysql(server: crate::mysql::Server, session: i64) -> Self {
+        Self(Way::Mysql(server, session))
     }
 
     pub(crate) fn sqlite(handle: rusqlite::InterruptHandle) -> Self {
@@ -37,6 +42,7 @@ impl Canceller {
                 handle.interrupt();
                 return Ok(());
             }
+            Way::Mysql(server, session) => return server.cancel(*session).await,
             Way::Postgres(token, Some(tls)) => token.cancel_query(tls.clone()).await,
             Way::Postgres(token, None) => token.cancel_query(NoTls).await,
         }

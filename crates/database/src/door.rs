@@ -3,13 +3,15 @@ use std::collections::BTreeMap;
 use crate::{
     About, DatabaseUrl, Engine, ObjectId, OtherSession, Result, Schema, Session, SourceId, TableDigest,
 };
-use crate::{postgres, sqlite};
+use crate::{mysql, postgres, sqlite};
 
 /// A database: the one place that chooses the engine.
 #[derive(Clone, Debug)]
 pub enum Database {
     /// On a PostgreSQL server.
     Postgres(postgres::Server),
+    /// On a MySQL or MariaDB server.
+    Mysql(mysql::Server),
     /// In a SQLite file.
     Sqlite(sqlite::File),
 }
@@ -22,6 +24,7 @@ impl Database {
     pub fn new(url: DatabaseUrl) -> Result<Self> {
         Ok(match url {
             DatabaseUrl::Postgres(settings) => Self::Postgres(postgres::Server::new(settings)),
+            DatabaseUrl::Mysql(settings) => Self::Mysql(mysql::Server::new(settings)),
             DatabaseUrl::Sqlite(file) => Self::Sqlite(sqlite::File::new(file.path, file.mode)),
         })
     }
@@ -30,6 +33,7 @@ impl Database {
     pub fn engine(&self) -> Engine {
         match self {
             Self::Postgres(_) => Engine::Postgres,
+            Self::Mysql(_) => Engine::Mysql,
             Self::Sqlite(_) => Engine::Sqlite,
         }
     }
@@ -38,6 +42,7 @@ impl Database {
     pub fn url(&self) -> DatabaseUrl {
         match self {
             Self::Postgres(server) => DatabaseUrl::Postgres(server.settings().clone()),
+            Self::Mysql(server) => DatabaseUrl::Mysql(server.settings().clone()),
             Self::Sqlite(file) => {
                 DatabaseUrl::Sqlite(crate::url::SqliteUrl { path: file.path().to_owned(), mode: file.mode() })
             }
@@ -48,6 +53,7 @@ impl Database {
     pub fn name(&self) -> String {
         match self {
             Self::Postgres(server) => server.database().to_owned(),
+            Self::Mysql(server) => server.database().to_owned(),
             Self::Sqlite(file) => file.name(),
         }
     }
@@ -59,6 +65,7 @@ impl Database {
     pub async fn about(&self) -> Result<About> {
         match self {
             Self::Postgres(server) => server.about().await,
+            Self::Mysql(server) => server.about().await,
             Self::Sqlite(file) => file.about().await,
         }
     }
@@ -70,12 +77,13 @@ impl Database {
     pub async fn ensure_source_id(&self) -> Result<SourceId> {
         match self {
             Self::Postgres(server) => server.about().await.map(|about| about.source),
+            Self::Mysql(server) => server.ensure_source_id().await,
             Self::Sqlite(file) => file.ensure_source_id().await,
         }
     }
 
     /// Every source id that an archive of this very database may carry, its own first: a SQLite file is known by
-    /// its path until it has an id.
+    /// its path, a database on MariaDB by its address, until it has an id.
     ///
     /// # Errors
     /// What connecting gave.
@@ -83,10 +91,8 @@ impl Database {
         let own = self.about().await?.source;
         Ok(match self {
             Self::Postgres(_) => vec![own],
-            Self::Sqlite(file) => {
-                let by_path = file.source_by_path()?;
-                if own == by_path { vec![own] } else { vec![own, by_path] }
-            }
+            Self::Mysql(server) => with(own, server.source_by_place()),
+            Self::Sqlite(file) => with(own, file.source_by_path()?),
         })
     }
 
@@ -97,6 +103,7 @@ impl Database {
     pub async fn session(&self) -> Result<Box<dyn Session>> {
         Ok(match self {
             Self::Postgres(server) => Box::new(server.session().await?),
+            Self::Mysql(server) => Box::new(server.session().await?),
             Self::Sqlite(file) => Box::new(file.session().await?),
         })
     }
@@ -108,6 +115,7 @@ impl Database {
     pub async fn others(&self) -> Result<Vec<OtherSession>> {
         match self {
             Self::Postgres(server) => server.others().await,
+            Self::Mysql(server) => server.others().await,
             Self::Sqlite(_) => Ok(Vec::new()),
         }
     }
@@ -119,6 +127,7 @@ impl Database {
     pub async fn end_others(&self) -> Result<()> {
         match self {
             Self::Postgres(server) => server.end_others().await,
+            Self::Mysql(server) => server.end_others().await,
             Self::Sqlite(_) => Ok(()),
         }
     }
@@ -130,6 +139,7 @@ impl Database {
     pub async fn schema(&self) -> Result<Schema> {
         match self {
             Self::Postgres(server) => server.schema().await,
+            Self::Mysql(_) => Err(not_yet("the objects")),
             Self::Sqlite(file) => file.schema().await,
         }
     }
@@ -141,9 +151,21 @@ impl Database {
     pub async fn digests(&self) -> Result<BTreeMap<ObjectId, TableDigest>> {
         match self {
             Self::Postgres(server) => server.digests().await,
+            Self::Mysql(_) => Err(not_yet("the rows")),
             Self::Sqlite(file) => file.digests().await,
         }
     }
+}
+
+fn not_yet(what: &str) -> crate::Error {
+    let what = format!("{what} of a MySQL or MariaDB database cannot be read by this version of dbm");
+    crate::Error::new(crate::ErrorKind::Refused, what)
+        .with_hint("use mariadb-dump or mysqldump until dbm does it")
+}
+
+/// An id and the one by place, which older archives may carry.
+fn with(own: SourceId, by_place: SourceId) -> Vec<SourceId> {
+    if own == by_place { vec![own] } else { vec![own, by_place] }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod door;
 mod engine;
 mod error;
 mod journal;
+pub mod mysql;
 pub mod postgres;
 pub mod quote;
 mod schema;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use database::DatabaseUrl;
 use database::postgres::Settings;
+use database::{DatabaseUrl, Engine};
 
 use crate::configuration::{Configuration, Environment, Given, Origin};
 use crate::error::{CommandError, Result, io};
@@ -40,10 +40,12 @@ pub(crate) fn find(configuration: &Configuration) -> Result<Target> {
                 url.set_default_passfile(&file);
             }
         }
+        DatabaseUrl::Mysql(_) => url.set_default_user(&account()),
         _ => {}
     }
+    let variable = if url.engine() == Engine::Mysql { "MYSQL_PWD" } else { "PGPASSWORD" };
     if url.password().is_none()
-        && let Some(password) = password(configuration)?
+        && let Some(password) = password(configuration, variable)?
     {
         url.set_password(&password);
         secrets.push(password);
@@ -83,8 +85,8 @@ fn text(configuration: &Configuration) -> Result<(String, Origin)> {
     }
 }
 
-/// A password from its own variable or file.
-fn password(configuration: &Configuration) -> Result<Option<String>> {
+/// A password from its own variable or file, or from the variable that the engine's clients read.
+fn password(configuration: &Configuration, variable: &str) -> Result<Option<String>> {
     let environment = &configuration.environment;
     if let Some(password) = environment.get("DBM_PASSWORD") {
         return Ok(Some(password.to_owned()));
@@ -96,7 +98,7 @@ fn password(configuration: &Configuration) -> Result<Option<String>> {
         })?;
         return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
     }
-    Ok(environment.get("PGPASSWORD").map(str::to_owned))
+    Ok(environment.get(variable).map(str::to_owned))
 }
 
 /// What libpq takes from the environment where the URL does not say it
@@ -202,6 +204,9 @@ mod tests {
         assert_eq!(password("postgres://me@h/d", &[("PGPASSWORD", "out")]), ("out".to_owned(), false));
         let own = [("PGPASSWORD", "out"), ("DBM_PASSWORD", "own")];
         assert_eq!(password("postgres://me@h/d", &own), ("own".to_owned(), false));
+        let each = [("PGPASSWORD", "postgres"), ("MYSQL_PWD", "mysql")];
+        assert_eq!(password("mysql://me@h/d", &each).0, "mysql");
+        assert_eq!(password("postgres://me@h/d", &each).0, "postgres");
         let file = folder.path().join("password");
         std::fs::write(&file, "from file\n").unwrap();
         let path = file.to_str().unwrap();

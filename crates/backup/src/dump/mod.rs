@@ -50,6 +50,7 @@ pub async fn create(
             let tail = prepared.write(&mut writer, &about, options, progress).await?;
             (name, finish(writer, tail.clone(), options).await?, tail)
         }
+        Database::Mysql(_) => return Err(crate::mysql::not_yet("backing up")),
         Database::Postgres(server) => {
             let prepared = postgres::dump::prepare(server, &options.cancel).await?;
             if let Some(is_open) = options.is_open {

@@ -19,6 +19,7 @@ pub use replaced::Replaced;
 pub use safeguard::Safeguard;
 
 use crate::archive::Archive;
+use crate::mysql;
 use crate::postgres::restore as postgres;
 use crate::progress::Progress;
 use crate::sqlite::restore as sqlite;
@@ -43,6 +44,7 @@ pub async fn preflight(
             )
             .await
         }
+        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(file) => sqlite::preflight(archive, file, options).await,
     }
 }
@@ -51,6 +53,7 @@ pub async fn preflight(
 pub async fn scratch_name(database: &Database) -> Result<String> {
     match database {
         Database::Postgres(server) => postgres::scratch_name(server, &database.name()).await,
+        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(file) => sqlite::scratch_name(file),
     }
 }
@@ -82,6 +85,7 @@ pub async fn beside(
         Database::Postgres(server) => {
             postgres::beside(archive, server, &database.name(), options, progress).await.map(Beside::postgres)
         }
+        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(file) => sqlite::beside(archive, file, options, progress).await.map(Beside::sqlite),
     }
 }
@@ -104,6 +108,7 @@ pub async fn in_place(
         Database::Postgres(server) => {
             postgres::in_place(archive, server, &database.name(), publish, options, progress).await
         }
+        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(_) => Err(Error::new(
             ErrorKind::Refused,
             "a SQLite file is not restored in place: a new file goes beside it first",
@@ -126,6 +131,7 @@ pub async fn into(
 ) -> Result<()> {
     match database {
         Database::Postgres(server) => postgres::into(archive, server, name, options, progress).await,
+        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(file) => sqlite::into(archive, file, name, options, progress).await,
     }
 }
@@ -145,6 +151,7 @@ pub async fn into_missing(
             postgres::into(archive, server, &database.name(), options, progress).await
         }
         // The database's name is that of the file without its ending.
+        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(file) => {
             sqlite::into_file(archive, &file.canonical_path()?, options, progress).await
         }
@@ -169,6 +176,7 @@ pub async fn prove(
         Database::Postgres(server) => {
             postgres::into_scratch(archive, server, &scratch, options, progress).await?;
         }
+        Database::Mysql(_) => return Err(mysql::not_yet("proving a backup")),
         Database::Sqlite(file) => {
             sqlite::into_scratch(archive, file, &scratch, options, progress).await?;
         }
@@ -189,6 +197,7 @@ pub async fn table(
 ) -> Result<String> {
     match database {
         Database::Postgres(server) => postgres::table(archive, server, table, options, progress).await,
+        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(file) => sqlite::table(archive, file, table, options, progress).await,
     }
 }
@@ -197,6 +206,7 @@ pub async fn table(
 pub async fn replaced(database: &Database) -> Result<Vec<Replaced>> {
     match database {
         Database::Postgres(server) => postgres::replaced(server, &database.name()).await,
+        Database::Mysql(_) => Ok(Vec::new()),
         Database::Sqlite(file) => sqlite::replaced(file),
     }
 }
@@ -208,6 +218,7 @@ pub async fn replaced(database: &Database) -> Result<Vec<Replaced>> {
 pub async fn let_go(database: &Database, name: &str) -> Result<()> {
     match database {
         Database::Postgres(server) => postgres::let_go(server, &database.name(), name).await,
+        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(file) => sqlite::let_go(file, name),
     }
 }
@@ -216,6 +227,7 @@ pub async fn let_go(database: &Database, name: &str) -> Result<()> {
 pub async fn leftovers(database: &Database) -> Result<Vec<String>> {
     match database {
         Database::Postgres(server) => postgres::leftovers(server, &database.name()).await,
+        Database::Mysql(_) => Ok(Vec::new()),
         Database::Sqlite(file) => sqlite::leftovers(file),
     }
 }
@@ -227,6 +239,7 @@ pub async fn leftovers(database: &Database) -> Result<Vec<String>> {
 pub async fn discard_scratch(database: &Database, name: &str) -> Result<()> {
     match database {
         Database::Postgres(server) => postgres::discard_scratch(server, name).await,
+        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(file) => sqlite::discard_scratch(file, name),
     }
 }
@@ -240,6 +253,8 @@ pub async fn settle(database: &Database) -> Result<()> {
     match database {
         Database::Postgres(server) => postgres::settle(server).await,
         // The exchange is over with the process that made it.
+        // Nothing is exchanged there yet.
+        Database::Mysql(_) => Ok(()),
         Database::Sqlite(_) => Ok(()),
     }
 }

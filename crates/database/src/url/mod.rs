@@ -1,5 +1,7 @@
 //! Where a database is: one URL, parsed once at the door.
 
+mod mysql;
+mod parts;
 mod postgres;
 mod sqlite;
 #[cfg(test)]
@@ -21,7 +23,8 @@ use crate::{Engine, Error, ErrorKind, Result};
 ///
 /// `postgres://` and `postgresql://` as libpq reads them
 /// (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>), and beyond
-/// that any printable character in the password without encoding; `sqlite:path`, `sqlite://rel/path`
+/// that any printable character in the password without encoding; `mysql://` and `mariadb://` with the clients'
+/// options as parameters (`socket`, `ssl-mode`, `ssl-ca` …); `sqlite:path`, `sqlite://rel/path`
 /// and `sqlite:///abs/path`. A driver's name after a plus sign (`postgresql+psycopg2://`) is passed over.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -29,6 +32,8 @@ use crate::{Engine, Error, ErrorKind, Result};
 pub enum DatabaseUrl {
     /// A PostgreSQL server, or several that stand in for each other.
     Postgres(Settings),
+    /// A MySQL or MariaDB server.
+    Mysql(crate::mysql::Settings),
     /// A SQLite file.
     Sqlite(SqliteUrl),
 }
@@ -38,7 +43,7 @@ impl DatabaseUrl {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] that names what is wrong without repeating the URL, since a password may
-    /// be in it; [`ErrorKind::Refused`] for an engine that dbm does not support yet.
+    /// be in it.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         if text.is_empty() {
@@ -58,16 +63,9 @@ impl DatabaseUrl {
         let rest = &text[scheme.len() + 1..];
         let engine = scheme.split_once('+').map_or(scheme, |(engine, _driver)| engine).to_ascii_lowercase();
         match engine.as_str() {
-            "postgres" | "postgresql" => match rest.strip_prefix("//") {
-                Some(rest) => postgres::parse(rest).map(Self::Postgres),
-                None => Err(Error::new(ErrorKind::Usage, "the database URL lacks the `//` after its scheme")
-                    .with_hint(FORMS)),
-            },
+            "postgres" | "postgresql" => postgres::parse(after_slashes(rest)?).map(Self::Postgres),
+            "mysql" | "mariadb" => mysql::parse(&engine, after_slashes(rest)?).map(Self::Mysql),
             "sqlite" | "sqlite3" => SqliteUrl::parse(rest).map(Self::Sqlite),
-            "mysql" | "mariadb" => {
-                Err(Error::new(ErrorKind::Refused, format!("`{engine}` databases are not supported yet"))
-                    .with_hint("this version of dbm works with postgres:// and sqlite: URLs"))
-            }
             _ => Err(Error::new(
                 ErrorKind::Usage,
                 // A URL that lacks its scheme may show an account here, never a password.
@@ -81,6 +79,7 @@ impl DatabaseUrl {
     pub fn engine(&self) -> Engine {
         match self {
             Self::Postgres(_) => Engine::Postgres,
+            Self::Mysql(_) => Engine::Mysql,
             Self::Sqlite(_) => Engine::Sqlite,
         }
     }
@@ -89,6 +88,7 @@ impl DatabaseUrl {
     pub fn database_name(&self) -> String {
         match self {
             Self::Postgres(settings) => settings.database().to_owned(),
+            Self::Mysql(settings) => settings.database.clone(),
             Self::Sqlite(file) => file.name(),
         }
     }
@@ -100,6 +100,9 @@ impl DatabaseUrl {
             Self::Postgres(settings) => {
                 Self::Postgres(Settings { database: Some(name.to_owned()), ..settings.clone() })
             }
+            Self::Mysql(settings) => {
+                Self::Mysql(crate::mysql::Settings { database: name.to_owned(), ..settings.clone() })
+            }
             Self::Sqlite(file) => Self::Sqlite(file.sibling(name)),
         }
     }
@@ -108,22 +111,28 @@ impl DatabaseUrl {
     pub fn password(&self) -> Option<&str> {
         match self {
             Self::Postgres(settings) => settings.password.as_ref().map(ExposeSecret::expose_secret),
+            Self::Mysql(settings) => settings.password.as_ref().map(ExposeSecret::expose_secret),
             Self::Sqlite(_) => None,
         }
     }
 
     /// Gives the password, in place of one in the URL. SQLite has none.
     pub fn set_password(&mut self, password: &str) {
-        if let Self::Postgres(settings) = self {
-            settings.password = Some(SecretString::from(password));
+        match self {
+            Self::Postgres(settings) => settings.password = Some(SecretString::from(password)),
+            Self::Mysql(settings) => settings.password = Some(SecretString::from(password)),
+            Self::Sqlite(_) => {}
         }
     }
 
     /// Gives the account that is used if the URL names none: the name of whoever runs dbm, or `PGUSER`.
     pub fn set_default_user(&mut self, user: &str) {
-        if let Self::Postgres(settings) = self {
-            settings.user.get_or_insert_with(|| user.to_owned());
-        }
+        let account = match self {
+            Self::Postgres(settings) => &mut settings.user,
+            Self::Mysql(settings) => &mut settings.user,
+            Self::Sqlite(_) => return,
+        };
+        account.get_or_insert_with(|| user.to_owned());
     }
 
     /// Gives the password file (`~/.pgpass`) that is used if the URL has neither `passfile` nor a password.
@@ -147,12 +156,20 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Postgres(settings) => settings.fmt(f),
+            Self::Mysql(settings) => settings.fmt(f),
             Self::Sqlite(file) => file.fmt(f),
         }
     }
 }
 
-const FORMS: &str = "write postgres://user@host:5432/database or sqlite:path/to/file.sqlite";
+const FORMS: &str =
+    "write postgres://user@host:5432/database, mysql://user@host:3306/database or sqlite:path/to/file.sqlite";
+
+fn after_slashes(rest: &str) -> Result<&str> {
+    rest.strip_prefix("//").ok_or_else(|| {
+        Error::new(ErrorKind::Usage, "the database URL lacks the `//` after its scheme").with_hint(FORMS)
+    })
+}
 
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())

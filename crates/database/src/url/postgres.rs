@@ -1,4 +1,4 @@
-//! `postgres://` URLs. How the parts of one are told apart is in [`cut`].
+//! `postgres://` URLs. How the parts of one are told apart is in [`super::parts`].
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use helpers::percent;
 use secrecy::SecretString;
 
+use super::parts::{cut, host_and_port};
 use super::{query_pairs, unknown_parameter, unusable};
 use crate::postgres::{
     ChannelBinding, DEFAULT_PORT, Host, RootCert, Settings, SslMode, SslNegotiation, TargetSession,
@@ -46,7 +47,7 @@ const KNOWN: &[&str] = &[
 
 /// What stands after `postgres://`.
 pub(super) fn parse(rest: &str) -> Result<Settings> {
-    let parts = cut(rest);
+    let parts = cut(rest, KNOWN);
     let mut settings = Settings::default();
     let (mut hosts, mut ports, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(account) = parts.account {
@@ -206,62 +207,4 @@ fn bad_host() -> Error {
         "write host:port with a port from 1 to 65535; for a socket the folder, with %2F for each slash; \
                     and percent-encode the password (`dbm password encode` does it)",
     )
-}
-
-/// `name`, `name:port`, `[v6]`, `[v6]:port`; the name without brackets, the port possibly empty.
-fn host_and_port(text: &str) -> Option<(&str, &str)> {
-    let (name, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (name, rest) = rest.split_once(']')?;
-            (name, if rest.is_empty() { "" } else { rest.strip_prefix(':')? })
-        }
-        None => text.split_once(':').unwrap_or((text, "")),
-    };
-    let readable = !name.contains(['@', '/', '?', '[', ']']) && !name.contains(char::is_whitespace);
-    (readable && port.bytes().all(|byte| byte.is_ascii_digit())).then_some((name, port))
-}
-
-/// The parts of a URL, none of them decoded.
-#[derive(Debug, PartialEq, Eq)]
-struct Parts<'a> {
-    account: Option<&'a str>,
-    hosts: &'a str,
-    database: Option<&'a str>,
-    query: &'a str,
-}
-
-/// Cuts a URL so that a password may hold any character, while values of parameters may hold `@`.
-///
-/// The query begins at the first `?` that is followed by the name of a known parameter and `=`, if
-/// what stands between the last `@` before it (or the beginning) and it can be read as hosts and a
-/// database. Otherwise, and for the account always, the last `@` is the border.
-fn cut(rest: &str) -> Parts<'_> {
-    let (front, query) = rest
-        .match_indices('?')
-        .map(|(at, _)| (&rest[..at], &rest[at + 1..]))
-        .filter(|(_, query)| query.split_once('=').is_some_and(|(key, _)| KNOWN.contains(&key)))
-        .find(|(front, query)| {
-            // `name:digits?…@…` is an account and its password, for libpq too.
-            let account = !front.contains(['@', '/']) && front.contains(':') && query.contains('@');
-            !account && place(after_last_at(front).1).is_some()
-        })
-        .unwrap_or_else(|| {
-            let place = after_last_at(rest).1;
-            let border = place.find('?').map(|at| rest.len() - place.len() + at);
-            border.map_or((rest, ""), |at| (&rest[..at], &rest[at + 1..]))
-        });
-    let (account, place) = after_last_at(front);
-    let (hosts, database) =
-        place.split_once('/').map_or((place, None), |(hosts, database)| (hosts, Some(database)));
-    Parts { account, hosts, database, query }
-}
-
-fn after_last_at(text: &str) -> (Option<&str>, &str) {
-    text.rsplit_once('@').map_or((None, text), |(account, place)| (Some(account), place))
-}
-
-/// Whether it can be `host:port,host:port/database`.
-fn place(text: &str) -> Option<()> {
-    let hosts = text.split_once('/').map_or(text, |(hosts, _)| hosts);
-    hosts.split(',').all(|host| host_and_port(host).is_some()).then_some(())
 }

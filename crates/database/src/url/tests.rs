@@ -85,7 +85,9 @@ fn a_password_is_never_shown() {
         "postgres://me:hunter2@db/shop?hunter2",
         "postgres://me:hunter2%00@db/shop",
         "postgres:/me:hunter2@db/shop",
-        "mysql://me:hunter2@db/shop",
+        "mysql://me:hunter2@db/shop?nope=1",
+        "mysql://me:hunter2@db:99999/shop",
+        "mysql://me:hunter2@db/",
         "oracle://me:hunter2@db/shop",
         "me:hunter2@db/shop",
         "//me:hunter2@db/shop",
@@ -148,8 +150,10 @@ fn what_cannot_be_used_is_named() {
         ("shop.sqlite", ErrorKind::Usage, "engine"),
         ("host=db dbname=shop", ErrorKind::Usage, "engine"),
         ("oracle://db/shop", ErrorKind::Usage, "`oracle`"),
-        ("mysql://u@db/shop", ErrorKind::Refused, "`mysql`"),
-        ("mariadb://u@db/shop", ErrorKind::Refused, "`mariadb`"),
+        ("mysql://u@db/", ErrorKind::Usage, "no database"),
+        ("mysql://u@db/shop?ssl-mode=maybe", ErrorKind::Usage, "ssl-mode"),
+        ("mariadb://u@db/shop?tls=yes", ErrorKind::Usage, "`tls`"),
+        ("mysql://u@db/shop?socket=/tmp/s", ErrorKind::Usage, "socket"),
         ("postgres:db", ErrorKind::Usage, "`//`"),
         ("postgres://db/shop?sslmod=require", ErrorKind::Usage, "`sslmod`"),
         ("postgres://db/shop?schema=hr", ErrorKind::Usage, "`schema`"),
@@ -167,6 +171,28 @@ fn what_cannot_be_used_is_named() {
         assert_eq!(error.kind(), kind, "{url}: {error}");
         assert!(error.to_string().contains(part), "{url}: {error}");
         assert!(error.hint().is_some(), "{url}: {error}");
+    }
+}
+
+#[test]
+fn servers_of_mysql_and_mariadb() {
+    let shown =
+        |text: &str| DatabaseUrl::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).to_string();
+    assert_eq!(shown("mysql://me:x@db/shop"), "mysql://me:***@db:3306/shop");
+    assert_eq!(shown("mariadb://me@db:3307/a%2Fb"), "mariadb://me@db:3307/a%2Fb");
+    assert_eq!(shown("mysql+pymysql://me@localhost/shop"), "mysql://me@localhost/shop");
+    assert_eq!(shown("mysql://me@localhost:3306/shop"), "mysql://me@localhost:3306/shop");
+    assert_eq!(shown("mysql://me@[::1]:3307/shop"), "mysql://me@[::1]:3307/shop");
+    assert_eq!(shown("mysql://me@/shop?socket=/run/s.sock"), "mysql://me@/shop?socket=/run/s.sock");
+    assert_eq!(shown("mysql://%2Frun%2Fs.sock/shop?user=me"), "mysql://me@/shop?socket=/run/s.sock");
+    let verified = "mysql://me@db:3306/shop?ssl-mode=VERIFY_IDENTITY&ssl-ca=/etc/ca.pem";
+    assert_eq!(shown("mysql://me@db/shop?ssl_mode=verify_identity&ssl_ca=/etc/ca.pem"), verified);
+    for word in [printable(), "hunter2@x?y=z".to_owned()] {
+        for written in [percent::encode(&word), word.clone()] {
+            let url = format!("mysql://me:{written}@db:3307/shop?ssl-mode=REQUIRED");
+            assert_eq!(password(&url).as_deref(), Some(word.as_str()), "{url}");
+            assert_eq!(shown(&url), "mysql://me:***@db:3307/shop?ssl-mode=REQUIRED");
+        }
     }
 }
 

@@ -1,0 +1,155 @@
+use std::path::{Path, PathBuf};
+
+use mysql_async::{ClientIdentity, Conn, DriverError, IoError, OptsBuilder, SslOpts, TlsError};
+use secrecy::ExposeSecret;
+
+use super::refusal::{self, To};
+use super::{Connection, DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT, DEFAULT_SOCKETS, Place, Settings, SslMode};
+use crate::{Error, ErrorKind, Result};
+
+/// Connects to a server, into a database if one is named.
+///
+/// The session's time limits are switched off: what may take long, dbm bounds itself.
+///
+/// # Errors
+/// [`ErrorKind::Connection`], [`ErrorKind::Authentication`], [`ErrorKind::NoDatabase`] or
+/// [`ErrorKind::Permission`], with the server in the message and a hint; [`ErrorKind::Usage`] and
+/// [`ErrorKind::Io`] where the settings are at fault.
+pub async fn connect(settings: &Settings, database: Option<&str>) -> Result<Connection> {
+    let user = settings.user.as_deref().ok_or_else(|| {
+        Error::new(ErrorKind::Usage, "the database URL names no user")
+            .with_hint("write mysql://USER@host/database")
+    })?;
+    let place = resolve(&settings.place);
+    let to = To { place: &place, database, user, has_password: settings.password.is_some() };
+    let limit = settings.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT);
+    let attempt = Box::pin(attempt(settings, &to));
+    let conn = if limit.is_zero() {
+        attempt.await?
+    } else {
+        tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
+            let message = format!("no answer from {place} in {} s", limit.as_secs());
+            Err(Error::new(ErrorKind::Connection, message).with_hint(
+                "check the host, the port and the firewall; connect-timeout=SECONDS in the URL waits longer",
+            ))
+        })?
+    };
+    Connection::start(conn, place).await
+}
+
+/// `localhost` is the first of the usual sockets that is there, as for the clients, or else the usual port.
+fn resolve(place: &Place) -> Place {
+    match place {
+        Place::Local => match DEFAULT_SOCKETS.iter().find(|socket| Path::new(socket).exists()) {
+            Some(socket) => Place::Socket(PathBuf::from(socket)),
+            None => Place::Tcp { host: "localhost".to_owned(), port: DEFAULT_PORT },
+        },
+        place => place.clone(),
+    }
+}
+
+async fn attempt(settings: &Settings, to: &To<'_>) -> Result<Conn> {
+    let mut options = OptsBuilder::default()
+        .user(Some(to.user))
+        .pass(settings.password.as_ref().map(ExposeSecret::expose_secret))
+        .db_name(to.database)
+        .prefer_socket(Some(false))
+        .connect_attribute("program_name", "dbm");
+    match to.place {
+        Place::Socket(path) => {
+            let path = path.to_str().ok_or_else(|| {
+                Error::new(ErrorKind::Usage, format!("the path of the socket {} is no text", path.display()))
+            })?;
+            return Conn::new(options.socket(Some(path))).await.map_err(|cause| refusal::explain(cause, to));
+        }
+        Place::Tcp { host, port } => options = options.ip_or_hostname(host.as_str()).tcp_port(*port),
+        Place::Local => {}
+    }
+    // Longer than a minute of silence is more than many firewalls remember.
+    options = options.tcp_keepalive(Some(std::time::Duration::from_secs(60)));
+    let Some(ssl) = ssl(settings).await? else {
+        return Conn::new(options).await.map_err(|cause| refusal::explain(cause, to));
+    };
+    match Conn::new(options.clone().ssl_opts(ssl.clone())).await {
+        Ok(conn) => Ok(conn),
+        Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))
+            if settings.ssl_mode == SslMode::Preferred =>
+        {
+            Conn::new(options).await.map_err(|cause| refusal::explain(cause, to))
+        }
+        Err(cause) if settings.ssl_mode == SslMode::VerifyCa => match presented(&cause) {
+            // The driver always wants a name; which of the certificate's own it is does not matter here.
+            Some(name) => Conn::new(options.ssl_opts(ssl.with_danger_tls_hostname_override(Some(name))))
+                .await
+                .map_err(|cause| refusal::explain(cause, to)),
+            None => Err(refusal::explain(cause, to)),
+        },
+        Err(cause) => Err(refusal::explain(cause, to)),
+    }
+}
+
+/// A name that a trusted certificate bears, where it does not bear the host's.
+fn presented(cause: &mysql_async::Error) -> Option<String> {
+    let mysql_async::Error::Io(io) = cause else { return None };
+    let found = match io {
+        IoError::Tls(TlsError::Tls(found)) => found,
+        IoError::Io(found) => found.get_ref()?.downcast_ref::<rustls::Error>()?,
+        IoError::Tls(_) => return None,
+    };
+    let rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidForNameContext {
+        presented, ..
+    }) = found
+    else {
+        return None;
+    };
+    // Written as `DnsName("db.example.com")` or `IpAddress(127.0.0.1)`.
+    let name = presented.first()?;
+    let inner = name.split_once('(')?.1.strip_suffix(')')?.trim_matches('"');
+    Some(inner.replacen("*.", "x.", 1))
+}
+
+async fn ssl(settings: &Settings) -> Result<Option<SslOpts>> {
+    let mode = settings.ssl_mode;
+    if mode == SslMode::Disabled {
+        return Ok(None);
+    }
+    let mut ssl = SslOpts::default();
+    match (&settings.ssl_cert, &settings.ssl_key) {
+        (Some(cert), Some(key)) => {
+            readable(cert).await?;
+            readable(key).await?;
+            let identity = ClientIdentity::new(cert.clone().into(), key.clone().into());
+            ssl = ssl.with_client_identity(Some(identity));
+        }
+        (None, None) => {}
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "the URL has one of ssl-cert and ssl-key without the other",
+            )
+            .with_hint("give both, or none"));
+        }
+    }
+    if matches!(mode, SslMode::VerifyCa | SslMode::VerifyIdentity) {
+        let Some(ca) = &settings.ssl_ca else {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("ssl-mode={} needs to know whom to trust", mode.word()),
+            )
+            .with_hint("add ssl-ca=/path/to/ca.pem to the URL"));
+        };
+        readable(ca).await?;
+        ssl = ssl.with_root_certs(vec![ca.clone().into()]).with_disable_built_in_roots(true);
+    } else {
+        ssl = ssl.with_danger_accept_invalid_certs(true);
+    }
+    Ok(Some(ssl))
+}
+
+async fn readable(file: &Path) -> Result<()> {
+    tokio::fs::read(file).await.map(drop).map_err(|cause| {
+        Error::new(ErrorKind::Io, format!("{} cannot be read", file.display()))
+            .with_hint("check the path in the URL and the file's permissions")
+            .with_source(cause)
+    })
+}

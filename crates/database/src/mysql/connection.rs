@@ -1,0 +1,193 @@
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, Row, Value};
+
+use super::{Place, error};
+use crate::{Error, ErrorKind, Result, Rows};
+
+/// One row as the server's own bytes, `None` for NULL.
+pub type Bytes = Vec<Option<Vec<u8>>>;
+
+/// Which of the two kinds of server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// MySQL.
+    MySql,
+    /// MariaDB.
+    MariaDb,
+}
+
+/// One connection to a server: the driver's, with what we know of the server.
+///
+/// Dropping it says goodbye to the server in the background; [`Connection::close`] waits for that.
+#[derive(Debug)]
+pub struct Connection {
+    conn: Conn,
+    place: Place,
+    version: String,
+}
+
+/// What each session needs: names and definitions in utf8mb4, and no time limits but our own.
+const PREPARE: &str = "SET SESSION wait_timeout = 86400, net_read_timeout = 600, net_write_timeout = 600";
+
+impl Connection {
+    pub(super) async fn start(conn: Conn, place: Place) -> Result<Self> {
+        let mut connection = Self { conn, place, version: String::new() };
+        let rows = connection.query("SELECT VERSION()", "cannot ask the server what it is").await?;
+        connection.version = rows.into_iter().flatten().flatten().next().unwrap_or_default();
+        connection.prepare().await?;
+        Ok(connection)
+    }
+
+    /// Gives the session the settings that ours have, also after a reset.
+    pub(super) async fn prepare(&mut self) -> Result<()> {
+        let what = format!("cannot set up the session on {}", self.place);
+        let limit = match self.flavour() {
+            Flavour::MariaDb => {
+                "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0, \
+                                 idle_readonly_transaction_timeout = 0, idle_write_transaction_timeout = 0"
+            }
+            Flavour::MySql => "SET SESSION max_execution_time = 0",
+        };
+        for sql in ["SET NAMES utf8mb4", PREPARE, limit] {
+            self.batch(sql, &what).await?;
+        }
+        Ok(())
+    }
+
+    /// The server that let us in.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The server's version as it writes it: `10.11.19-MariaDB-0+deb12u1`, `9.7.0`.
+    pub fn server_version(&self) -> &str {
+        &self.version
+    }
+
+    /// Which kind of server it is.
+    pub fn flavour(&self) -> Flavour {
+        if self.version.contains("MariaDB") { Flavour::MariaDb } else { Flavour::MySql }
+    }
+
+    /// The version's first two numbers: `(10, 11)`.
+    pub fn release(&self) -> (u32, u32) {
+        // Some MariaDB servers put `5.5.5-` before their own version.
+        let version = self.version.strip_prefix("5.5.5-").unwrap_or(&self.version);
+        let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+
+    /// Runs a query and reads all of its rows as the server's bytes, those of every result set. For small results only.
+    ///
+    /// # Errors
+    /// What the server refuses, with `what` failed before it.
+    pub async fn rows(&mut self, sql: &str, what: &str) -> Result<Vec<Bytes>> {
+        let wrong = |cause| error(cause, what);
+        let mut result = self.conn.query_iter(sql).await.map_err(wrong)?;
+        let mut rows = Vec::new();
+        while !result.is_empty() {
+            while let Some(row) = result.next().await.map_err(wrong)? {
+                rows.push(bytes(row));
+            }
+        }
+        result.drop_result().await.map_err(wrong)?;
+        Ok(rows)
+    }
+
+    /// The same as text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] too, where a value is no UTF-8.
+    pub async fn query(&mut self, sql: &str, what: &str) -> Result<Rows> {
+        let text = |value: Option<Vec<u8>>| {
+            value
+                .map(|bytes| {
+                    String::from_utf8(bytes).map_err(|cause| {
+                        Error::new(
+                            ErrorKind::Internal,
+                            format!("{what}: the server sent text that is not UTF-8"),
+                        )
+                        .with_source(cause)
+                    })
+                })
+                .transpose()
+        };
+        let rows = self.rows(sql, what).await?;
+        rows.into_iter().map(|row| row.into_iter().map(text).collect()).collect()
+    }
+
+    /// The first value of the first row of a query.
+    ///
+    /// # Errors
+    /// As [`Connection::query`].
+    pub async fn value(&mut self, sql: &str, what: &str) -> Result<Option<String>> {
+        Ok(self.query(sql, what).await?.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+    }
+
+    /// Runs one or more statements whose results do not matter.
+    ///
+    /// # Errors
+    /// What the server refuses, with `what` failed before it.
+    pub async fn batch(&mut self, sql: &str, what: &str) -> Result<()> {
+        self.conn.query_drop(sql).await.map_err(|cause| error(cause, what))
+    }
+
+    /// Gives the server's session the state of a new one, in the same database, and ours on top of it.
+    pub(super) async fn renew(&mut self) -> Result<()> {
+        let what = "cannot reset the session";
+        let supported = self.conn.reset().await.map_err(|cause| error(cause, what))?;
+        if !supported {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("{what}: MySQL {} cannot do that", self.version),
+            )
+            .with_hint("dbm needs MySQL 5.7.3, MariaDB 10.2.4 or newer"));
+        }
+        self.prepare().await
+    }
+
+    /// Says goodbye to the server and waits for it.
+    pub async fn close(self) {
+        if let Err(cause) = self.conn.disconnect().await {
+            tracing::debug!(%cause, "the connection broke while it was closed");
+        }
+    }
+}
+
+fn bytes(row: Row) -> Bytes {
+    row.unwrap()
+        .into_iter()
+        .map(|value| match value {
+            Value::NULL => None,
+            Value::Bytes(bytes) => Some(bytes),
+            // The text protocol sends bytes only.
+            other => Some(other.as_sql(true).into_bytes()),
+        })
+        .collect()
+}
+
+impl Deref for Connection {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}
+
+impl fmt::Display for Flavour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MySql => "MySQL",
+            Self::MariaDb => "MariaDB",
+        })
+    }
+}

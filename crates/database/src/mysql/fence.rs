@@ -1,0 +1,153 @@
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{Flavour, Session};
+use crate::{Engine, Error, ErrorKind, Fence, FenceState, Result, quote};
+
+/// What the fence changes, as it was before.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    /// The accounts that could log in, and that the fence locks.
+    accounts: Vec<Account>,
+    /// Whether the server ran events by itself.
+    events: bool,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Account {
+    user: String,
+    host: String,
+}
+
+impl Account {
+    fn sql(&self) -> String {
+        let literal = |text| quote::literal(Engine::Mysql, text);
+        format!("{}@{}", literal(&self.user), literal(&self.host))
+    }
+}
+
+const WHAT: &str = "cannot keep others away from the database";
+
+/// Those that every server has for itself and nobody logs in with.
+const OF_THE_SERVER: &str = "'mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql.infoschema'";
+
+/// The fence locks every other account that can log in, ends the sessions of others in the database, and stops the
+/// server's events. Whose privileges reach the database through roles, patterns and definers is not to be told for
+/// sure, so nobody is left out.
+///
+/// Our own account cannot be locked: where others use it too, there is no fence.
+#[async_trait]
+impl Fence for Session {
+    async fn fence_state(&mut self) -> Result<FenceState> {
+        let state = State { accounts: self.open_accounts().await?, events: self.events_run().await? };
+        self.alone_in_account().await?;
+        serde_json::to_value(&state).map(FenceState).map_err(|cause| {
+            Error::new(ErrorKind::Internal, "the fence's state cannot be written as JSON").with_source(cause)
+        })
+    }
+
+    async fn raise_fence(&mut self, state: &FenceState) -> Result<()> {
+        let state = read(state)?;
+        if state.events {
+            self.set_events("OFF").await?;
+        }
+        self.alter(&state.accounts, "LOCK").await?;
+        self.server.clone().end_others_through(&mut self.connection).await?;
+        self.alone_in_account().await
+    }
+
+    async fn lift_fence(&mut self, state: &FenceState) -> Result<()> {
+        let state = read(state)?;
+        let open = self.open_accounts().await?;
+        let locked: Vec<Account> =
+            state.accounts.into_iter().filter(|account| !open.contains(account)).collect();
+        self.alter(&locked, "UNLOCK").await?;
+        if state.events && !self.events_run().await? {
+            self.set_events("ON").await?;
+        }
+        Ok(())
+    }
+}
+
+fn read(state: &FenceState) -> Result<State> {
+    serde_json::from_value(state.0.clone()).map_err(|cause| {
+        Error::new(ErrorKind::Refused, "the journal's note of the locked accounts cannot be read")
+            .with_hint(
+                "another version of dbm may have written it: look at step `fence` in the table dbm.journal",
+            )
+            .with_source(cause)
+    })
+}
+
+impl Session {
+    /// All accounts but ours that are not locked.
+    async fn open_accounts(&mut self) -> Result<Vec<Account>> {
+        let (from, open) = match self.connection.flavour() {
+            Flavour::MariaDb => (
+                "mysql.global_priv",
+                "COALESCE(JSON_VALUE(priv, '$.account_locked'), 0) IN ('0', 'false')
+                 AND COALESCE(JSON_VALUE(priv, '$.is_role'), 0) IN ('0', 'false')",
+            ),
+            Flavour::MySql => ("mysql.user", "account_locked = 'N'"),
+        };
+        let sql = format!(
+            "SELECT user, host FROM {from} WHERE {open} AND user NOT IN ({OF_THE_SERVER})
+                AND CONCAT(user, '@', host) <> CURRENT_USER() ORDER BY user, host"
+        );
+        let rows = self.connection.query(&sql, WHAT).await.map_err(|error| match error.kind() {
+            ErrorKind::Permission => error.with_hint(
+                "a fence needs SELECT on the database `mysql`, CREATE USER and CONNECTION ADMIN; or run without one: \
+                 `--accept-lost-writes`",
+            ),
+            _ => error,
+        })?;
+        let accounts = rows.into_iter().filter_map(|row| {
+            let [user, host] = <[Option<String>; 2]>::try_from(row).ok()?;
+            Some(Account { user: user?, host: host? })
+        });
+        Ok(accounts.collect())
+    }
+
+    async fn alter(&mut self, accounts: &[Account], how: &str) -> Result<()> {
+        for account in accounts {
+            let sql = format!("ALTER USER IF EXISTS {} ACCOUNT {how}", account.sql());
+            self.connection.batch(&sql, &format!("{WHAT} ({}@{})", account.user, account.host)).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses where somebody else is in the database as the account that we are.
+    async fn alone_in_account(&mut self) -> Result<()> {
+        let own = self.connection.value("SELECT SUBSTRING_INDEX(USER(), '@', 1)", WHAT).await?;
+        let server = self.server.clone();
+        let others = server.others_through(&mut self.connection).await?;
+        let Some(other) = others.iter().find(|other| Some(&other.account) == own.as_ref()) else {
+            return Ok(());
+        };
+        Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "`{}` from {} works in the database as the account that dbm uses, and cannot be kept out",
+                other.account, other.address
+            ),
+        )
+        .with_hint(
+            "give dbm an account of its own, or stop that program; or run without a fence: `--accept-lost-writes`",
+        ))
+    }
+
+    async fn events_run(&mut self) -> Result<bool> {
+        let mode = self.connection.value("SELECT @@global.event_scheduler", WHAT).await?;
+        Ok(mode.is_some_and(|mode| mode == "ON" || mode == "1"))
+    }
+
+    async fn set_events(&mut self, mode: &str) -> Result<()> {
+        let sql = format!("SET GLOBAL event_scheduler = {mode}");
+        self.connection.batch(&sql, "cannot stop the server's events").await.map_err(|error| match error.kind() {
+            ErrorKind::Permission => error.with_hint(
+                "the account needs SUPER (MariaDB) or SYSTEM_VARIABLES_ADMIN (MySQL); or switch event_scheduler off first",
+            ),
+            _ => error,
+        })
+    }
+}

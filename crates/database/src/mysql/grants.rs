@@ -1,0 +1,120 @@
+//! What an account may do, read from `SHOW GRANTS`, which also tells an account without privileges.
+
+use super::Connection;
+use crate::Result;
+
+/// The privileges of the account that we are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants(Vec<Grant>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Grant {
+    privileges: Vec<String>,
+    /// The database's name or pattern, `None` for all; a single table's are not kept.
+    database: Option<String>,
+}
+
+impl Grants {
+    /// Asks the server.
+    ///
+    /// # Errors
+    /// What asking gave.
+    pub async fn read(connection: &mut Connection) -> Result<Self> {
+        let rows = connection.query("SHOW GRANTS", "cannot ask the server what the account may do").await?;
+        Ok(Self::of(rows.iter().filter_map(|row| row.first()?.as_deref())))
+    }
+
+    fn of<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
+        Self(lines.filter_map(grant).collect())
+    }
+
+    /// Whether it has a privilege, in capitals, on everything.
+    pub fn everywhere(&self, privilege: &str) -> bool {
+        self.0.iter().any(|grant| grant.database.is_none() && grant.gives(privilege))
+    }
+
+    /// Whether it has a privilege, in capitals, on all of a database.
+    pub fn on(&self, database: &str, privilege: &str) -> bool {
+        self.0.iter().any(|grant| {
+            let here =
+                grant.database.as_deref().is_none_or(|pattern| like(pattern.as_bytes(), database.as_bytes()));
+            here && grant.gives(privilege)
+        })
+    }
+}
+
+impl Grant {
+    fn gives(&self, privilege: &str) -> bool {
+        // Static privileges only: MySQL lists the dynamic ones in lines of their own.
+        let all = self.privileges.iter().any(|one| one == "ALL PRIVILEGES");
+        all || self.privileges.iter().any(|one| one == privilege)
+    }
+}
+
+fn grant(line: &str) -> Option<Grant> {
+    let (privileges, rest) = line.strip_prefix("GRANT ")?.split_once(" ON ")?;
+    let privileges = privileges.split(", ").map(|one| one.trim().to_ascii_uppercase()).collect();
+    let rest = rest.strip_prefix("*.*").map(|_| None).or_else(|| {
+        let (name, after) = name(rest)?;
+        after.starts_with(".*").then_some(Some(name))
+    })?;
+    Some(Grant { privileges, database: rest })
+}
+
+/// A name in backticks, or a plain one, and what follows it.
+fn name(text: &str) -> Option<(String, &str)> {
+    let Some(rest) = text.strip_prefix('`') else {
+        let (name, _) = text.split_once('.')?;
+        return Some((name.to_owned(), &text[name.len()..]));
+    };
+    let mut name = String::new();
+    let mut characters = rest.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        if character != '`' {
+            name.push(character);
+        } else if characters.next_if(|&(_, next)| next == '`').is_some() {
+            name.push('`');
+        } else {
+            return Some((name, &rest[at + 1..]));
+        }
+    }
+    None
+}
+
+/// `LIKE`, as names of databases in grants are matched.
+fn like(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern, name) {
+        ([], []) => true,
+        ([b'%', pattern @ ..], _) => (0..=name.len()).any(|skip| like(pattern, &name[skip..])),
+        ([b'\\', escaped, pattern @ ..], [first, name @ ..]) => escaped == first && like(pattern, name),
+        ([b'_', pattern @ ..], [_, name @ ..]) => like(pattern, name),
+        ([own, pattern @ ..], [first, name @ ..]) => own == first && like(pattern, name),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_lines_say() {
+        let grants = Grants::of(
+            [
+                "GRANT PROCESS, BINLOG MONITOR ON *.* TO `u`@`%` IDENTIFIED BY PASSWORD '*A'",
+                "GRANT ALL PRIVILEGES ON `shop\\_%`.* TO `u`@`%` WITH GRANT OPTION",
+                "GRANT SELECT, INSERT ON `a``b`.* TO `u`@`%`",
+                "GRANT DELETE ON `shop`.`one` TO `u`@`%`",
+                "GRANT `role` TO `u`@`%`",
+            ]
+            .into_iter(),
+        );
+        assert!(grants.everywhere("PROCESS") && grants.everywhere("BINLOG MONITOR"));
+        assert!(!grants.everywhere("SELECT") && !grants.everywhere("ALL PRIVILEGES"));
+        assert!(grants.on("shop_eu", "CREATE") && !grants.on("shopXeu", "CREATE"));
+        assert!(grants.on("a`b", "INSERT") && !grants.on("a`b", "DELETE"));
+        assert!(!grants.on("shop", "DELETE"));
+        let all = Grants::of(["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`"].into_iter());
+        assert!(all.everywhere("CREATE") && all.on("x", "DROP"));
+    }
+}

@@ -1,0 +1,29 @@
+//! MySQL and MariaDB: settings, connecting, and what their errors mean.
+
+mod about;
+mod connect;
+mod connection;
+mod error;
+mod fence;
+mod grants;
+mod home;
+mod journal;
+mod lock;
+mod others;
+mod refusal;
+mod server;
+mod session;
+mod settings;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use connect::connect;
+pub use connection::{Bytes, Connection, Flavour};
+pub use error::error;
+pub use grants::Grants;
+pub use home::{HISTORY_TABLE, HOME, OWN_TABLES};
+pub use server::Server;
+pub use session::Session;
+pub use settings::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT, DEFAULT_SOCKETS, Place, Settings, SslMode};

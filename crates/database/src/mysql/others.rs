@@ -1,0 +1,89 @@
+use std::time::{Duration, Instant};
+
+use super::{Connection, Server};
+use crate::{Engine, Error, ErrorKind, OtherSession, Result, quote};
+
+/// How long the sessions of others may take to end.
+const END: Duration = Duration::from_secs(30);
+
+impl Server {
+    /// The sessions of others in the URL's database. Those of other accounts show only to who has PROCESS.
+    ///
+    /// # Errors
+    /// What asking the server gave.
+    pub async fn others(&self) -> Result<Vec<OtherSession>> {
+        let mut connection = self.connect_nowhere().await?;
+        let others = self.others_through(&mut connection).await;
+        connection.close().await;
+        others
+    }
+
+    /// Ends the sessions of others in the URL's database, and waits until they are gone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Permission`] for sessions of accounts that are above us; [`ErrorKind::Busy`] where new ones keep coming.
+    pub async fn end_others(&self) -> Result<()> {
+        let mut connection = self.connect_nowhere().await?;
+        let outcome = self.end_others_through(&mut connection).await;
+        connection.close().await;
+        outcome
+    }
+
+    pub(super) async fn others_through(&self, connection: &mut Connection) -> Result<Vec<OtherSession>> {
+        let sql = format!(
+            "SELECT id, user, host, CAST(UNIX_TIMESTAMP() - time AS SIGNED) FROM information_schema.processlist
+              WHERE db = {} AND id <> CONNECTION_ID() AND command NOT IN ('Daemon', 'Binlog Dump') ORDER BY id",
+            quote::literal(Engine::Mysql, self.database())
+        );
+        let rows = connection.query(&sql, "cannot ask the server who else is connected").await?;
+        let others = rows.into_iter().filter_map(|row| {
+            let mut values = row.into_iter().map(Option::unwrap_or_default);
+            let (id, account, address) = (values.next()?.parse().ok()?, values.next()?, values.next()?);
+            let since: i64 = values.next()?.parse().unwrap_or_default();
+            let since = chrono::DateTime::from_timestamp(since, 0).unwrap_or_default();
+            Some(OtherSession {
+                id,
+                account,
+                application: String::new(),
+                address,
+                since: since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            })
+        });
+        Ok(others.filter(|other| !self.is_own(other.id)).collect())
+    }
+
+    pub(super) async fn end_others_through(&self, connection: &mut Connection) -> Result<()> {
+        let deadline = Instant::now() + END;
+        loop {
+            let others = self.others_through(connection).await?;
+            let Some(one) = others.first() else { return Ok(()) };
+            if Instant::now() > deadline {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!(
+                        "sessions in `{}` keep coming back: {} from {}",
+                        self.database(),
+                        one.account,
+                        one.address
+                    ),
+                )
+                .with_hint("stop that program, and try again"));
+            }
+            for other in &others {
+                let what = format!("cannot end the sessions of others in `{}`", self.database());
+                match connection.batch(&format!("KILL {}", other.id), &what).await {
+                    // It has gone meanwhile.
+                    Err(error) if error.to_string().contains("(error 1094)") => {}
+                    Err(error) => {
+                        return Err(error.with_hint(
+                            "the account needs CONNECTION ADMIN (MariaDB), CONNECTION_ADMIN (MySQL) or SUPER, \
+                             or stop those programs",
+                        ));
+                    }
+                    Ok(()) => {}
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
