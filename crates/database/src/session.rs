@@ -148,6 +148,11 @@ pub trait Fence: Send {
 
     /// Puts back what `state` says. Lifting it twice is the same as once.
     async fn lift_fence(&mut self, state: &FenceState) -> Result<()>;
+
+    /// Whether nobody else can have written since it was raised. One that lives on the server is, until it is lifted.
+    fn is_sealed(&self) -> bool {
+        true
+    }
 }
 
 /// One connection that stays the same server session for its whole life.

@@ -37,6 +37,16 @@ impl BackupName {
         let (database, label) = (database.to_owned(), label.map(str::to_owned));
         Self { database, time: time.trunc_subsecs(0), label, kind, encrypted: false }
     }
+
+    /// What the names of all archives of this database's name and second begin with, whatever comes after.
+    pub fn second(&self) -> String {
+        Second(self).to_string()
+    }
+
+    /// Whether a file is an archive (or lies beside one) of the same database's name and second.
+    pub fn shares_second(&self, file: &str) -> bool {
+        file.strip_prefix(&self.second()).is_some_and(|rest| rest.starts_with(['.', '_']))
+    }
 }
 
 /// Writes a word with every byte outside `[A-Za-z0-9.-]` percent-encoded, so that `_` ends it.
@@ -70,10 +80,19 @@ fn read_word(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok().filter(|word| !word.is_empty())
 }
 
+/// The beginning of a name, up to its time.
+struct Second<'a>(&'a BackupName);
+
+impl fmt::Display for Second<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_word(f, &self.0.database, true)?;
+        write!(f, "_{}", self.0.time.format(TIME))
+    }
+}
+
 impl fmt::Display for BackupName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_word(f, &self.database, true)?;
-        write!(f, "_{}", self.time.format(TIME))?;
+        Second(self).fmt(f)?;
         if let Some(label) = &self.label {
             f.write_str("_")?;
             write_word(f, label, false)?;
@@ -160,6 +179,21 @@ mod tests {
                 assert!(!text.starts_with(['.', '-']) && !text.contains(['/', '\n']), "{text}");
                 assert_eq!(text.parse(), Ok(name));
             }
+        }
+    }
+
+    #[test]
+    fn names_of_one_second_share_their_beginning() {
+        let time = Utc.with_ymd_and_hms(2026, 11, 21, 1, 34, 0).unwrap();
+        let name = BackupName::new("a_b", time, None, ArchiveKind::Script);
+        assert_eq!(name.second(), "a%5Fb_20261121T013400Z");
+        for file in ["a%5Fb_20261121T013400Z.sql.zst", "a%5Fb_20261121T013400Z_label.sqlite.zst.age"] {
+            assert!(name.shares_second(file), "{file}");
+        }
+        for file in
+            ["a_20261121T013400Z.sql.zst", "a%5Fb_20261121T013401Z.sql.zst", "a%5Fb_20261121T013400Zx"]
+        {
+            assert!(!name.shares_second(file), "{file}");
         }
     }
 

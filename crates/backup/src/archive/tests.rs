@@ -246,7 +246,7 @@ async fn an_archive_without_parts_and_one_with_many() {
     writer.finish(tail()).await.unwrap();
     check(&fs::read(folder.path().join(name().to_string())).unwrap()).await.unwrap();
     let mut other = name();
-    other.label = Some("many".into());
+    other.time += chrono::TimeDelta::seconds(1);
     let mut writer = ArchiveWriter::begin(store.create(&other).await.unwrap(), &head()).await.unwrap();
     for number in 0..20_000_u32 {
         let object = format!("t{}", number / 7);

@@ -8,7 +8,7 @@ mod tests;
 
 use std::time::Instant;
 
-use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use database::{About, Database};
 use helpers::naming::{ArchiveKind, BackupName};
 
@@ -20,8 +20,8 @@ use crate::{Error, ErrorKind, Result, postgres, sqlite};
 
 pub use options::{BackupOptions, Written};
 
-/// How many seconds ahead a free name is looked for.
-const SECONDS: u32 = 60;
+/// How many seconds others may be ahead of us in the queue for a name.
+const TURNS: u32 = 120;
 
 /// Backs a database up into a store. It is listed when it is complete and durable, and not before.
 ///
@@ -33,7 +33,7 @@ pub async fn create(
     options: &BackupOptions,
     progress: &dyn Progress,
 ) -> Result<Written> {
-    let (started, time) = (Instant::now(), Utc::now().trunc_subsecs(0));
+    let started = Instant::now();
     let label = label(options)?;
     let swept = store.sweep().await?;
     if !swept.is_empty() {
@@ -43,21 +43,25 @@ pub async fn create(
     let mut unfinished = options.unfinished;
     let (name, finished, tail) = match database {
         Database::Sqlite(file) => {
+            let (name, upload) = reserve(store, &about, label, ArchiveKind::SqliteFile, options).await?;
             let prepared = sqlite::dump::prepare(file, &about, options, progress).await?;
             unfinished |= prepared.open;
-            let label = if unfinished { Some(UNFINISHED) } else { label };
-            let (name, mut writer) = begin(store, &about, time, label, ArchiveKind::SqliteFile).await?;
+            let kind = ArchiveKind::SqliteFile;
+            let (name, upload) = relabel(store, &about, (name, upload), unfinished, kind, options).await?;
+            let mut writer = begin(upload, &about, &name).await?;
             let tail = prepared.write(&mut writer, &about, options, progress).await?;
             (name, finish(writer, tail.clone(), options).await?, tail)
         }
         Database::Mysql(_) => return Err(crate::mysql::not_yet("backing up")),
         Database::Postgres(server) => {
+            let (name, upload) = reserve(store, &about, label, ArchiveKind::Script, options).await?;
             let prepared = postgres::dump::prepare(server, &options.cancel).await?;
             if let Some(is_open) = options.is_open {
                 unfinished |= is_open(&prepared.journal().await?);
             }
-            let label = if unfinished { Some(UNFINISHED) } else { label };
-            let (name, mut writer) = begin(store, &about, time, label, ArchiveKind::Script).await?;
+            let kind = ArchiveKind::Script;
+            let (name, upload) = relabel(store, &about, (name, upload), unfinished, kind, options).await?;
+            let mut writer = begin(upload, &about, &name).await?;
             let tail = prepared.write(&mut writer, about.source.clone(), options, progress).await?;
             (name, finish(writer, tail.clone(), options).await?, tail)
         }
@@ -116,15 +120,8 @@ fn label(options: &BackupOptions) -> Result<Option<&str>> {
     }
 }
 
-/// Begins an archive under a free name: that of the first second from `time` on that nobody has taken.
-async fn begin(
-    store: &dyn Store,
-    about: &About,
-    time: DateTime<Utc>,
-    label: Option<&str>,
-    kind: ArchiveKind,
-) -> Result<(BackupName, ArchiveWriter)> {
-    let (name, upload) = reserve(store, about, time, label, kind).await?;
+/// Begins the archive that bears the name.
+async fn begin(upload: Box<dyn Upload>, about: &About, name: &BackupName) -> Result<ArchiveWriter> {
     let head = Head {
         engine: about.engine,
         server_version: about.server_version.clone(),
@@ -132,27 +129,55 @@ async fn begin(
         time: name.time,
         dbm_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let writer = ArchiveWriter::begin(upload, &head).await?;
-    Ok((name, writer))
+    ArchiveWriter::begin(upload, &head).await
 }
 
+/// Takes the name of this second, before the snapshot; where another backup has it, of the first later one that nobody
+/// takes before us.
+///
+/// It waits rather than take a second that has not come: by a name in the future a backup would seem newer than it is.
 async fn reserve(
     store: &dyn Store,
     about: &About,
-    time: DateTime<Utc>,
     label: Option<&str>,
     kind: ArchiveKind,
+    options: &BackupOptions,
 ) -> Result<(BackupName, Box<dyn Upload>)> {
-    for later in 0..SECONDS {
-        let name = BackupName::new(&about.database, time + TimeDelta::seconds(later.into()), label, kind);
+    for _ in 0..TURNS {
+        let now = Utc::now();
+        let name = BackupName::new(&about.database, now, label, kind);
         match store.create(&name).await {
             Ok(upload) => return Ok((name, upload)),
             Err(error) if error.kind() == ErrorKind::Exists => {}
             Err(error) => return Err(error),
         }
+        let rest = (name.time + TimeDelta::seconds(1) - now).to_std().unwrap_or_default();
+        tokio::select! {
+            () = options.cancel.cancelled() => {
+                return Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled"));
+            }
+            () = tokio::time::sleep(rest) => {}
+        }
     }
-    Err(Error::new(ErrorKind::Exists, format!("{} has no free name for this minute", store.describe()))
-        .with_hint("wait a minute, or give the backup a label"))
+    let what = format!("others have taken every second's name in {} for {TURNS} seconds", store.describe());
+    Err(Error::new(ErrorKind::Exists, what).with_hint("try again, or back up into a store of its own"))
+}
+
+/// Takes another name where the snapshot shows that a run is open.
+async fn relabel(
+    store: &dyn Store,
+    about: &About,
+    (name, upload): (BackupName, Box<dyn Upload>),
+    unfinished: bool,
+    kind: ArchiveKind,
+    options: &BackupOptions,
+) -> Result<(BackupName, Box<dyn Upload>)> {
+    if !unfinished || name.label.as_deref() == Some(UNFINISHED) {
+        return Ok((name, upload));
+    }
+    // Its second is free again.
+    drop(upload);
+    reserve(store, about, Some(UNFINISHED), kind, options).await
 }
 
 /// The last look at the cancellation: from here on the archive is there.

@@ -1,8 +1,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
+use chrono::SubsecRound as _;
 use database::Database;
 use database::sqlite::{File, Mode};
 use rusqlite::Connection;
@@ -87,20 +87,27 @@ async fn an_empty_file_is_a_database_too() {
 }
 
 #[tokio::test]
-async fn two_in_one_second_have_two_names() {
+async fn each_has_a_second_of_its_own_that_has_come() {
     let folder = tempfile::tempdir().unwrap();
     let database = make(folder.path(), "CREATE TABLE t (x)");
-    let store = Arc::new(LocalStore::new(folder.path().join("backups")));
-    let options = BackupOptions::default();
-    let (one, two, three) = tokio::join!(
-        create(&database, &*store, &options, &Silent),
-        create(&database, &*store, &options, &Silent),
-        create(&database, &*store, &options, &Silent),
-    );
-    let mut names = [one.unwrap().name, two.unwrap().name, three.unwrap().name].to_vec();
-    names.sort();
-    names.dedup();
-    assert_eq!(names.len(), 3);
+    let store = LocalStore::new(folder.path().join("backups"));
+    let (plain, labelled) =
+        (BackupOptions::default(), BackupOptions { label: Some("a".into()), ..Default::default() });
+    let began = Utc::now().trunc_subsecs(0);
+    let made = |options| {
+        let (database, store) = (&database, &store);
+        async move {
+            let written = create(database, store, options, &Silent).await.unwrap();
+            (written.name.time, Utc::now())
+        }
+    };
+    let (one, two, three) = tokio::join!(made(&plain), made(&labelled), made(&plain));
+    for (time, ended) in [one, two, three] {
+        assert!(began <= time && time <= ended, "{began} {time} {ended}");
+    }
+    let mut times = [one.0, two.0, three.0];
+    times.sort();
+    assert!(times[0] < times[1] && times[1] < times[2], "{times:?}");
 }
 
 #[tokio::test]
@@ -186,6 +193,71 @@ async fn a_damaged_database_is_refused_and_a_cancelled_backup_leaves_nothing() {
     assert!(error.hint().unwrap().contains("dbm restore latest"), "{error}");
     assert!(files(folder.path()).iter().all(|file| !file.contains("scratch")));
     assert!(catalogue::list(&store).await.unwrap().is_empty());
+}
+
+/// Makes an index say what its table does not: it is built for a table with other rows, then given to this one.
+fn with_a_wrong_index(folder: &Path, other: &str) -> Database {
+    let database = make(
+        folder,
+        "CREATE TABLE t (x, y INT); CREATE INDEX i ON t (x); INSERT INTO t VALUES ('a', 1), ('b', 2)",
+    );
+    let connection = Connection::open(folder.join("shop.sqlite")).unwrap();
+    connection
+        .execute_batch(&format!(
+            "CREATE TABLE u (x, y INT); CREATE INDEX j ON u (x); INSERT INTO u VALUES {other};
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET rootpage = (SELECT sum(rootpage) FROM sqlite_schema WHERE name IN ('i', 'j')) - rootpage
+              WHERE name IN ('i', 'j');"
+        ))
+        .unwrap();
+    database
+}
+
+#[tokio::test]
+async fn an_index_that_is_not_its_tables_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = with_a_wrong_index(folder.path(), "('a', 1)");
+    let store = LocalStore::new(folder.path().join("backups"));
+    let error = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("the database file is damaged: wrong # of entries in index"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("REINDEX"), "{error}");
+    assert!(files(&folder.path().join("backups")).iter().all(|file| file == ".dbm-lock"));
+    // As many entries, but others: what is backed up is the rows, and only the deep look finds out.
+    let folder = tempfile::tempdir().unwrap();
+    let database = with_a_wrong_index(folder.path(), "('a', 1), ('c', 2)");
+    let store = LocalStore::new(folder.path().join("backups"));
+    let name = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap().name;
+    let error = crate::verify::verify(&store, &name, Some(&database), &Default::default(), &Silent).await;
+    let error = error.unwrap_err();
+    assert!(
+        error.to_string().starts_with("the database file is damaged: row 2 missing from index"),
+        "{error}"
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the scratch file is gone");
+}
+
+#[tokio::test]
+async fn tables_and_indexes_of_every_shape_are_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = make(
+        folder.path(),
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT UNIQUE, y REAL, rowid TEXT);
+         CREATE INDEX expression ON t (lower(x), y DESC); CREATE INDEX partial ON t (y) WHERE y > 1;
+         CREATE INDEX nocase ON t (x COLLATE NOCASE);
+         CREATE TABLE w (a, b, PRIMARY KEY (a, b)) WITHOUT ROWID; CREATE INDEX w_b ON w (b);
+         CREATE TABLE g (a, b AS (a * 2) VIRTUAL, c AS (a * 3) STORED); CREATE INDEX g_b ON g (b, c);
+         CREATE VIRTUAL TABLE f USING fts5(body);
+         INSERT INTO t VALUES (1, 'A', 1.5, NULL), (2, 'b', 0.5, NULL), (-7, NULL, NULL, 'r');
+         INSERT INTO w VALUES (1, 2), (1, 3); INSERT INTO g (a) VALUES (1), (NULL); INSERT INTO f VALUES ('word');",
+    );
+    let store = LocalStore::new(folder.path().join("backups"));
+    let written = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    assert_eq!(written.grade, crate::archive::Grade::Exact);
+    let name = &written.name;
+    crate::verify::verify(&store, name, Some(&database), &Default::default(), &Silent).await.unwrap();
 }
 
 /// A file system of a size, unmounted at the end.

@@ -175,13 +175,11 @@ pub async fn prove(
     match database {
         Database::Postgres(server) => {
             postgres::into_scratch(archive, server, &scratch, options, progress).await?;
+            postgres::discard_scratch(server, &scratch).await
         }
-        Database::Mysql(_) => return Err(mysql::not_yet("proving a backup")),
-        Database::Sqlite(file) => {
-            sqlite::into_scratch(archive, file, &scratch, options, progress).await?;
-        }
+        Database::Mysql(_) => Err(mysql::not_yet("proving a backup")),
+        Database::Sqlite(file) => sqlite::prove(archive, file, &scratch, options, progress).await,
     }
-    discard_scratch(database, &scratch).await
 }
 
 /// Restores one table's rows into a new table beside it, reading only the parts that it needs; returns the new table's name.

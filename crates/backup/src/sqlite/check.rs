@@ -1,112 +1,58 @@
-//! Reading a database file that nobody else can change: is it whole, and what does it hold?
+//! Is a database file that nobody else can change whole?
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use database::sqlite::{self, catalog, digest};
-use database::{Kind, TableDigest};
-use rusqlite::{Connection, OpenFlags};
+use database::sqlite;
+use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
-use crate::archive::{Index, TableEntry};
+use super::contents;
 use crate::{Error, ErrorKind, Result};
 
-/// SQLite asks so often whether to go on, in steps of its virtual machine.
-const STEPS: i32 = 100_000;
-
-/// What a file holds.
-#[derive(Debug)]
-pub(crate) struct Contents {
-    pub(crate) tables: Vec<TableEntry>,
-    pub(crate) kinds: BTreeMap<Kind, u64>,
-    pub(crate) properties: serde_json::Value,
-    /// Why its being whole could not be checked: an application's own collation, say.
-    pub(crate) unchecked: Option<String>,
+/// What a check of a file came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Checked {
+    Whole,
+    /// Why it could not be checked.
+    Unchecked(String),
 }
 
-/// Reads all of a file, which must be closed and stay as it is.
-pub(crate) fn contents(path: &Path, cancel: &CancellationToken) -> Result<Contents> {
-    let connection = open(path, cancel)?;
-    let unchecked = whole(&connection).map_err(|error| cancelled(error, cancel))?;
-    let read = || -> Result<Contents> {
-        let mut kinds = BTreeMap::new();
-        for object in &catalog::read(&connection)?.objects {
-            *kinds.entry(object.id.kind).or_insert(0) += 1;
+/// Checks every page of the file, that every row can be read, and that every index has an entry for each row.
+///
+/// Looking each row up in each index (`integrity_check`) takes some thirty times as long, most of it in single
+/// reads all over the file: [`thoroughly`] is for those who ask.
+pub(super) fn whole(connection: &Connection) -> Result<Checked> {
+    ask(
+        connection,
+        "PRAGMA main.quick_check(20)",
+        "restore a backup (`dbm restore latest`); sqlite3 mends indexes with REINDEX, and saves rows with `.recover`",
+    )
+}
+
+/// Checks a file that is closed as SQLite itself does, with all of its indexes.
+pub(super) fn thoroughly(path: &Path, cancel: &CancellationToken) -> Result<()> {
+    let connection = contents::open(path, cancel)?;
+    let hint = "the database was damaged when it was backed up: `REINDEX` there mends indexes";
+    match ask(&connection, "PRAGMA main.integrity_check(20)", hint) {
+        Ok(_) => Ok(()),
+        Err(_) if cancel.is_cancelled() => {
+            Err(Error::new(ErrorKind::Cancelled, "the work on the database file was cancelled"))
         }
-        let mut tables = Vec::new();
-        for (id, table) in digest::tables(&connection)? {
-            let columns = digest::columns(&table).map(str::to_owned).collect();
-            let digest: TableDigest = digest::table(&connection, &id, &table)?;
-            tables.push(TableEntry { id, digest, columns });
-        }
-        Ok(Contents { tables, kinds, properties: properties(&connection)?, unchecked })
-    };
-    read().map_err(|error| cancelled(error, cancel))
+        Err(error) => Err(error),
+    }
 }
 
-/// Compares what a file holds with what an index says of it.
-pub(crate) fn prove(path: &Path, index: &Index, cancel: &CancellationToken) -> Result<()> {
-    let contents = contents(path, cancel)?;
-    let unproven = |what: String| {
-        Error::new(
-            ErrorKind::Unproven,
-            format!("what was restored is not what the archive's index says: {what}"),
-        )
-        .with_hint("the target is as it was; take another backup (`dbm backups` lists them)")
-    };
-    for expected in &index.tables {
-        match contents.tables.iter().find(|table| table.id == expected.id) {
-            None => return Err(unproven(format!("{} is missing", expected.id))),
-            Some(found) if found.digest != expected.digest => {
-                let (rows, want) = (found.digest.rows, expected.digest.rows);
-                return Err(unproven(format!(
-                    "{} has {rows} rows, expected {want}, or other rows",
-                    expected.id
-                )));
-            }
-            Some(_) => {}
-        }
-    }
-    if let Some(more) = contents.tables.iter().find(|table| index.table(&table.id).is_none()) {
-        return Err(unproven(format!("{} is not in the index", more.id)));
-    }
-    if contents.kinds != index.kinds {
-        return Err(unproven(format!("it holds {:?} objects, expected {:?}", contents.kinds, index.kinds)));
-    }
-    Ok(())
-}
-
-/// Opens a file without a lock or a WAL: nothing beside it is read or made.
-fn open(path: &Path, cancel: &CancellationToken) -> Result<Connection> {
-    let what = |cause| Error::from(sqlite::error(cause, "cannot open the copy"));
-    let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
-    let encoded = helpers::percent::encode_bytes(bytes, |byte| {
-        byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte)
-    });
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let mut connection =
-        Connection::open_with_flags(format!("file:{encoded}?immutable=1"), flags).map_err(what)?;
-    let cancel = cancel.clone();
-    connection.progress_handler(STEPS, Some(move || cancel.is_cancelled())).map_err(what)?;
-    Ok(connection)
-}
-
-/// Checks the whole file; says why if it could not be checked.
-fn whole(connection: &Connection) -> Result<Option<String>> {
-    let what = |cause| Error::from(sqlite::error(cause, "cannot check the copy of the database"));
+fn ask(connection: &Connection, pragma: &str, hint: &str) -> Result<Checked> {
     let check = || -> rusqlite::Result<Vec<String>> {
-        let mut statement = connection.prepare("PRAGMA main.integrity_check(20)")?;
+        let mut statement = connection.prepare(pragma)?;
         statement.query_map([], |row| row.get(0))?.collect()
     };
     let messages = match check() {
         Ok(messages) => messages,
-        Err(cause)
-            if cause.to_string().contains("no such collation")
-                || cause.to_string().contains("no such function") =>
-        {
-            return Ok(Some(format!("the file could not be checked for damage: {cause}")));
+        Err(cause) if is_applications_own(&cause) => {
+            return Ok(Checked::Unchecked(format!("the file could not be checked for damage: {cause}")));
         }
-        Err(cause) => return Err(what(cause)),
+        Err(cause) => return Err(sqlite::error(cause, "cannot check the copy of the database").into()),
     };
     // Rows that a constraint of today would refuse are no damage: SQLite takes them in, and so do we.
     let damage = messages.iter().find(|message| {
@@ -115,16 +61,22 @@ fn whole(connection: &Connection) -> Result<Option<String>> {
             || message.starts_with("CHECK constraint failed in "))
     });
     match damage {
-        None => Ok(None),
+        None => Ok(Checked::Whole),
         Some(message) => {
-            Err(Error::new(ErrorKind::Refused, format!("the database file is damaged: {message}"))
-                .with_hint("restore a backup (`dbm restore latest`), or ask sqlite3 for `.recover`"))
+            let what = format!("the database file is damaged: {message}");
+            Err(Error::new(ErrorKind::Refused, what).with_hint(hint))
         }
     }
 }
 
+/// Whether it takes an application's own collation or function to go on.
+fn is_applications_own(cause: &rusqlite::Error) -> bool {
+    let text = cause.to_string();
+    text.contains("no such collation") || text.contains("no such function")
+}
+
 /// What belongs to the file and not to an object in it.
-fn properties(connection: &Connection) -> Result<serde_json::Value> {
+pub(super) fn properties(connection: &Connection) -> Result<serde_json::Value> {
     let mut properties = serde_json::Map::new();
     for name in ["page_size", "encoding", "auto_vacuum", "user_version", "application_id"] {
         let value: rusqlite::types::Value = connection
@@ -138,13 +90,6 @@ fn properties(connection: &Connection) -> Result<serde_json::Value> {
         properties.insert(name.to_owned(), value);
     }
     Ok(properties.into())
-}
-
-fn cancelled(error: Error, cancel: &CancellationToken) -> Error {
-    if cancel.is_cancelled() {
-        return Error::new(ErrorKind::Cancelled, "the work on the database file was cancelled");
-    }
-    error
 }
 
 /// Runs work that blocks on a thread where it may.

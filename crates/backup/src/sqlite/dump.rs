@@ -8,19 +8,19 @@ use database::sqlite::{CopyOptions, File};
 use database::{About, Entry, Journal as _, Section};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::check::{self, Contents, blocking};
+use super::check::blocking;
+use super::contents::{self, Readers, both, stopping};
 use super::scratch::Scratch;
 use crate::archive::{ArchiveWriter, Aspect, Grade, PART_BYTES, RawPart, Tail, compress};
 use crate::dump::BackupOptions;
 use crate::progress::Progress;
 use crate::{Error, ErrorKind, Result};
 
-/// A copy that is whole and whose rows are digested: nothing stands in the way any more.
+/// A copy that nobody else can change.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     scratch: Scratch,
     bytes: u64,
-    contents: Contents,
     /// Whether a run was open when it was copied.
     pub(crate) open: bool,
 }
@@ -33,10 +33,10 @@ async fn journal(file: &File) -> Result<Vec<Entry>> {
     Ok(file.session().await?.entries().await?)
 }
 
-/// Copies the file and reads the copy.
+/// Copies the file.
 ///
 /// # Errors
-/// [`ErrorKind::NoSpace`], [`ErrorKind::LockTimeout`], [`ErrorKind::Refused`] for a damaged file; nothing is left.
+/// [`ErrorKind::NoSpace`], [`ErrorKind::LockTimeout`]; nothing is left.
 pub(crate) async fn prepare(
     file: &File,
     about: &About,
@@ -75,21 +75,21 @@ pub(crate) async fn prepare(
         }
         scratch = blocking(move || scratch.emptied()).await?;
     }
-    let cancel = options.cancel.clone();
-    progress.phase("checking", None);
     blocking(move || {
         let path = scratch.file();
         let failed = |cause| Error::io(ErrorKind::Io, "cannot read the copy of the database", cause);
         fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
         let bytes = fs::metadata(&path).map_err(failed)?.len();
-        let contents = check::contents(&path, &cancel)?;
-        Ok(Prepared { scratch, bytes, contents, open })
+        Ok(Prepared { scratch, bytes, open })
     })
     .await
 }
 
 impl Prepared {
-    /// Writes the copy's pages and says what they hold.
+    /// Writes the copy's pages while others check and digest what they hold, which it says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] for a damaged file, and what the store says.
     pub(crate) async fn write(
         self,
         writer: &mut ArchiveWriter,
@@ -97,45 +97,21 @@ impl Prepared {
         options: &BackupOptions,
         progress: &dyn Progress,
     ) -> Result<Tail> {
-        let Self { scratch, bytes, contents, .. } = self;
+        let Self { scratch, bytes, .. } = self;
         progress.phase("pages", Some(bytes));
-        let failed = |cause| Error::io(ErrorKind::Io, "cannot read the copy of the database", cause);
-        let file = Arc::new(Plain::open(scratch.file()).map_err(failed)?);
-        let (piece, level) = (PART_BYTES as u64, options.level);
-        let parts = futures_util::stream::iter(0..bytes.div_ceil(piece)).map(|number| {
-            let (file, offset) = (file.clone(), number * piece);
-            let length = usize::try_from(piece.min(bytes - offset)).unwrap_or(PART_BYTES);
-            blocking(move || {
-                let mut pages = vec![0; length];
-                file.read_exact_at(&mut pages, offset).map_err(failed)?;
-                compress(
-                    RawPart {
-                        section: Section::Data,
-                        aspect: Aspect::Pages,
-                        objects: Vec::new(),
-                        rows: 0,
-                        bytes: pages,
-                        follows: Vec::new(),
-                    },
-                    level,
-                )
-            })
-        });
-        let mut parts = parts.buffered(options.jobs.max(1));
-        while let Some(part) = parts.try_next().await? {
-            if options.cancel.is_cancelled() {
-                return Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled"));
-            }
-            let bytes = part.bytes();
-            writer.append(part).await?;
-            progress.advance(bytes, 0);
-        }
-        drop(parts);
+        let path = scratch.file();
+        let file = Arc::new(Plain::open(&path).map_err(unreadable)?);
+        let stop = options.cancel.child_token();
+        let readers = Readers::new(&path, options.jobs, stop.clone());
+        let reading = stopping(contents::read(&readers), &stop);
+        let writing = stopping(pages(&file, bytes, &readers, writer, options, progress), &stop);
+        let (contents, written) = tokio::join!(reading, writing);
+        let (contents, ()) = both(contents, written)?;
         let grade = contents.unchecked.map_or(Grade::Exact, |why| Grade::Weakened(vec![why]));
         let mut counter = [0; 4];
         if bytes > 0 {
             // https://www.sqlite.org/fileformat.html#file_change_counter
-            file.read_exact_at(&mut counter, 24).map_err(failed)?;
+            file.read_exact_at(&mut counter, 24).map_err(unreadable)?;
         }
         Ok(Tail {
             source: about.source.clone(),
@@ -148,4 +124,45 @@ impl Prepared {
             tables: contents.tables,
         })
     }
+}
+
+async fn pages(
+    file: &Arc<Plain>,
+    bytes: u64,
+    readers: &Readers,
+    writer: &mut ArchiveWriter,
+    options: &BackupOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let (piece, level) = (PART_BYTES as u64, options.level);
+    let parts = futures_util::stream::iter(0..bytes.div_ceil(piece)).map(|number| {
+        let (file, offset) = (file.clone(), number * piece);
+        let length = usize::try_from(piece.min(bytes - offset)).unwrap_or(PART_BYTES);
+        readers.turn(move || {
+            let mut pages = vec![0; length];
+            file.read_exact_at(&mut pages, offset).map_err(unreadable)?;
+            compress(
+                RawPart {
+                    section: Section::Data,
+                    aspect: Aspect::Pages,
+                    objects: Vec::new(),
+                    rows: 0,
+                    bytes: pages,
+                    follows: Vec::new(),
+                },
+                level,
+            )
+        })
+    });
+    let mut parts = parts.buffered(options.jobs.max(1));
+    while let Some(part) = parts.try_next().await? {
+        let bytes = part.bytes();
+        writer.append(part).await?;
+        progress.advance(bytes, 0);
+    }
+    Ok(())
+}
+
+fn unreadable(cause: std::io::Error) -> Error {
+    Error::io(ErrorKind::Io, "cannot read the copy of the database", cause)
 }

@@ -1,6 +1,7 @@
 //! SQLite: the archive is the pages of a copy of the file.
 
-pub(crate) mod check;
+mod check;
+mod contents;
 pub(crate) mod dump;
 pub(crate) mod restore;
 mod scratch;

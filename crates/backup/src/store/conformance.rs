@@ -59,6 +59,8 @@ async fn visible_only_when_complete(store: &dyn Store) {
     assert!(store.list().await.unwrap().is_empty());
     assert_eq!(store.source(&name(0)).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(store.create(&name(0)).await.unwrap_err().kind(), ErrorKind::Exists, "a name in use is taken");
+    let labelled = BackupName { label: Some("x".to_owned()), ..name(0) };
+    assert_eq!(store.create(&labelled).await.unwrap_err().kind(), ErrorKind::Exists, "and so is its second");
     assert!(store.sweep().await.unwrap().is_empty(), "a running upload is never swept");
     drop(upload);
     assert!(store.list().await.unwrap().is_empty());
@@ -66,6 +68,8 @@ async fn visible_only_when_complete(store: &dyn Store) {
     let stored = put(store, &name(0), b"0123456789").await;
     assert_eq!(stored, Stored { bytes: 10, sha256: Hash::of(b"0123456789") });
     assert_eq!(store.create(&name(0)).await.unwrap_err().kind(), ErrorKind::Exists);
+    let labelled = BackupName { label: Some("x".to_owned()), ..name(0) };
+    assert_eq!(store.create(&labelled).await.unwrap_err().kind(), ErrorKind::Exists, "one a second");
     let listed = store.list().await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].name.as_ref(), listed[0].bytes), (Some(&name(0)), 10));

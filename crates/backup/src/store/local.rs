@@ -68,13 +68,26 @@ impl LocalStore {
             Error::io(ErrorKind::Store, format!("cannot make the folder {}", self.folder.display()), cause)
                 .with_hint("make it, or name another store with `--store FOLDER`")
         })?;
-        let taken = || Error::new(ErrorKind::Exists, format!("{} has {name} already", self.folder.display()));
+        let taken = || {
+            let what = format!("{} has a backup {} already", self.folder.display(), name.second());
+            Error::new(ErrorKind::Exists, what)
+        };
         let _lock = self.lock()?;
         let target = self.path(name);
+        let temporary = self.temporary(&name.to_string());
+        for file in files(&self.folder)? {
+            let path = self.folder.join(&file);
+            match file.strip_prefix('.') {
+                None if name.shares_second(&file) => return Err(taken()),
+                Some(hidden) if path != temporary && name.shares_second(hidden) && !is_stale(&path)? => {
+                    return Err(taken());
+                }
+                _ => {}
+            }
+        }
         if target.symlink_metadata().is_ok() {
             return Err(taken());
         }
-        let temporary = self.temporary(&name.to_string());
         let file = match open_options().create_new(true).open(&temporary) {
             Ok(file) => file,
             // What a killed backup has left of the same name; the lock says that nobody is writing it.

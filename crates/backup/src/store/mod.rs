@@ -31,7 +31,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Begins a new archive, of which nothing is visible before [`Upload::complete`].
     ///
     /// # Errors
-    /// [`ErrorKind::Exists`] if the name is taken, be it by an archive that is still being written.
+    /// [`ErrorKind::Exists`] if the name's second ([`BackupName::shares_second`]) is taken, be it by an archive that
+    /// is still being written, and whatever label or kind: within one second names would not sort by time.
     async fn create(&self, name: &BackupName) -> Result<Box<dyn Upload>>;
 
     /// Opens an archive for reading.

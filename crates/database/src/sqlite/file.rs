@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
+use super::fence::Gate;
 use super::{Session, error};
 use crate::{About, Engine, Error, ErrorKind, Result, SourceId};
 
@@ -40,6 +41,8 @@ pub struct File {
     mode: Mode,
     /// The session that keeps everybody else out, the only one that can still read the file.
     fenced: Slot,
+    /// Who keeps writers out where the file cannot be locked.
+    pub(super) gate: Gate,
     /// The session that holds the run's lock: what wants no other connection open goes through it.
     running: Slot,
 }
@@ -50,7 +53,13 @@ type Slot = Arc<Mutex<Weak<Mutex<Connection>>>>;
 impl File {
     /// The file at a path. Nothing is opened yet.
     pub fn new(path: impl Into<PathBuf>, mode: Mode) -> Self {
-        Self { path: path.into(), mode, fenced: Arc::default(), running: Arc::default() }
+        Self {
+            path: path.into(),
+            mode,
+            fenced: Arc::default(),
+            gate: Gate::default(),
+            running: Arc::default(),
+        }
     }
 
     /// Where it is, as the user wrote it.

@@ -117,16 +117,39 @@ impl Replacement {
     /// handed over to the exchange, so who slips in between is found out: once the exchange holds the lock, nothing
     /// may have been committed since the copy; otherwise the copy is made anew.
     fn beside_readers(&self, target: &mut Connection, file: &File) -> Result<()> {
+        file.gate.with_keeper(|keeper| match keeper {
+            Some(keeper) => self.witnessed(target, keeper),
+            None => self.witnessed(target, &file.open()?),
+        })
+    }
+
+    /// The witness holds the write lock afterwards if it did before.
+    fn witnessed(&self, target: &mut Connection, witness: &Connection) -> Result<()> {
+        let what = |cause| error(cause, "cannot put the database in place");
+        let fences = !witness.is_autocommit();
+        let exchanged = self.in_turns(target, witness);
+        if fences && witness.is_autocommit() {
+            let shut = witness.execute_batch("BEGIN IMMEDIATE").map_err(what);
+            // Once exchanged, it must not pass for a failure that changed nothing.
+            if let Err(cause) = shut {
+                tracing::warn!(%cause, "others may write to the database");
+            }
+        }
+        exchanged
+    }
+
+    fn in_turns(&self, target: &mut Connection, witness: &Connection) -> Result<()> {
         let what = |cause| error(cause, "cannot put the database in place");
         let deadline = Instant::now() + self.options.wait;
-        let witness = file.open()?;
         witness.busy_timeout(self.options.wait).map_err(what)?;
         let version = || -> Result<i64> {
             witness.pragma_query_value(Some("main"), "data_version", |row| row.get(0)).map_err(what)
         };
         loop {
             drop(fs::remove_file(&self.keep));
-            witness.execute_batch("BEGIN IMMEDIATE").map_err(what)?;
+            if witness.is_autocommit() {
+                witness.execute_batch("BEGIN IMMEDIATE").map_err(what)?;
+            }
             let before = version()?;
             self.keep_copy(target)?;
             witness.execute_batch("ROLLBACK").map_err(what)?;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::{Batch, Connection};
 
+use super::fence::Gate;
 use super::file::{BUSY, Shared, blocking};
 use super::journal::Beside;
 use super::{File, error, text};
@@ -54,24 +55,34 @@ impl Statements for Session {
 
     async fn run(&mut self, statement: &Statement<'_>) -> Result<Ran> {
         // As the sqlite3 shell reads lines, so that a file checked out on Windows gives the same database.
-        let sql = statement.text.replace("\r\n", "\n");
-        self.with(move |connection| run(connection, &sql).map_err(|cause| error(cause, ""))).await
+        let (sql, gate) = (statement.text.replace("\r\n", "\n"), self.file.gate.clone());
+        self.with(move |connection| run(connection, &sql, &gate)).await
     }
 
     async fn execute(&mut self, sql: &str) -> Result<()> {
-        let sql = sql.to_owned();
-        self.with(move |connection| run(connection, &sql).map(drop).map_err(|cause| error(cause, ""))).await
+        let (sql, gate) = (sql.to_owned(), self.file.gate.clone());
+        self.with(move |connection| run(connection, &sql, &gate).map(drop)).await
     }
 
     async fn query(&mut self, sql: &str) -> Result<Rows> {
-        let sql = sql.to_owned();
-        self.with(move |connection| query(connection, &sql).map_err(|cause| error(cause, ""))).await
+        let (sql, gate) = (sql.to_owned(), self.file.gate.clone());
+        self.with(move |connection| {
+            through(connection, &gate, |connection| {
+                if !connection.prepare(&sql)?.readonly() {
+                    gate.open()?;
+                }
+                Ok(query(connection, &sql)?)
+            })
+        })
+        .await
     }
 
     async fn begin(&mut self, lock_timeout: Option<Duration>) -> Result<()> {
+        let gate = self.file.gate.clone();
         self.violations = self
             .with(move |connection| {
                 connection.busy_timeout(lock_timeout.unwrap_or(BUSY)).map_err(|cause| error(cause, ""))?;
+                gate.open()?;
                 connection
                     .execute_batch("BEGIN IMMEDIATE")
                     .map_err(|cause| error(cause, "cannot begin to write to the database"))?;
@@ -112,24 +123,29 @@ impl Statements for Session {
     }
 
     async fn commit(&mut self) -> Result<()> {
-        self.with(|connection| {
+        let gate = self.file.gate.clone();
+        self.with(move |connection| {
             connection
                 .execute_batch("COMMIT")
                 .and_then(|()| connection.busy_timeout(BUSY))
-                .map_err(|cause| error(cause, "cannot commit"))
+                .map_err(|cause| error(cause, "cannot commit"))?;
+            shut(connection, &gate);
+            Ok(())
         })
         .await
     }
 
     async fn rollback(&mut self) -> Result<()> {
-        self.with(|connection| {
-            if connection.is_autocommit() {
-                return Ok(());
+        let gate = self.file.gate.clone();
+        self.with(move |connection| {
+            if !connection.is_autocommit() {
+                connection
+                    .execute_batch("ROLLBACK")
+                    .and_then(|()| connection.busy_timeout(BUSY))
+                    .map_err(|cause| error(cause, "cannot roll back"))?;
             }
-            connection
-                .execute_batch("ROLLBACK")
-                .and_then(|()| connection.busy_timeout(BUSY))
-                .map_err(|cause| error(cause, "cannot roll back"))
+            shut(connection, &gate);
+            Ok(())
         })
         .await
     }
@@ -192,23 +208,66 @@ fn names(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
-/// Runs all statements of a text to their last row, as the sqlite3 shell does.
-fn run(connection: &Connection, sql: &str) -> rusqlite::Result<Ran> {
-    let mut ran = Ran::default();
-    let mut batch = Batch::new(connection, sql);
-    while let Some(mut statement) = batch.next()? {
-        let before = connection.total_changes();
-        let returns_rows = statement.column_count() > 0;
-        let mut rows = statement.raw_query();
-        let mut returned = 0;
-        while rows.next()?.is_some() {
-            returned += 1;
-        }
-        drop(rows);
-        let changed = if connection.total_changes() > before { connection.changes() } else { 0 };
-        ran.rows = Some(if returns_rows { returned } else { changed });
+/// Does something for which the gate may be opened, and shuts it afterwards, whatever came of it.
+fn through<T>(
+    connection: &Connection,
+    gate: &Gate,
+    work: impl FnOnce(&Connection) -> std::result::Result<T, Stopped>,
+) -> Result<T> {
+    let done = work(connection);
+    shut(connection, gate);
+    done.map_err(|stopped| match stopped {
+        Stopped::Statement(cause) => error(cause, ""),
+        Stopped::Gate(error) => error,
+    })
+}
+
+/// What was done is done: that the gate stays open is no failure of it, and is found out by who asks.
+fn shut(connection: &Connection, gate: &Gate) {
+    if let Err(cause) = gate.shut(connection) {
+        tracing::warn!(%cause, "others may write to the database");
     }
-    Ok(ran)
+}
+
+enum Stopped {
+    Statement(rusqlite::Error),
+    Gate(Error),
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(cause: rusqlite::Error) -> Self {
+        Self::Statement(cause)
+    }
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Gate(error)
+    }
+}
+
+/// Runs all statements of a text to their last row, as the sqlite3 shell does.
+fn run(connection: &Connection, sql: &str, gate: &Gate) -> Result<Ran> {
+    through(connection, gate, |connection| {
+        let mut ran = Ran::default();
+        let mut batch = Batch::new(connection, sql);
+        while let Some(mut statement) = batch.next()? {
+            if !statement.readonly() {
+                gate.open()?;
+            }
+            let before = connection.total_changes();
+            let returns_rows = statement.column_count() > 0;
+            let mut rows = statement.raw_query();
+            let mut returned = 0;
+            while rows.next()?.is_some() {
+                returned += 1;
+            }
+            drop(rows);
+            let changed = if connection.total_changes() > before { connection.changes() } else { 0 };
+            ran.rows = Some(if returns_rows { returned } else { changed });
+        }
+        Ok(ran)
+    })
 }
 
 fn query(connection: &Connection, sql: &str) -> rusqlite::Result<Rows> {

@@ -230,6 +230,74 @@ async fn the_fence_keeps_others_out_and_lets_copies_through() {
 }
 
 #[tokio::test]
+async fn the_fence_stands_beside_idle_readers_of_a_wal_database() {
+    let (folder, file) = make();
+    let mut session = filled(&file).await;
+    session.execute("PRAGMA journal_mode = WAL").await.unwrap();
+    // Two programs that have it open for as long as they run, one of them in the middle of a read.
+    let (reader, writer) = (Connection::open(file.path()).unwrap(), Connection::open(file.path()).unwrap());
+    reader.execute_batch("BEGIN; SELECT * FROM child").unwrap();
+    writer.busy_timeout(Duration::ZERO).unwrap();
+    let count = || writer.query_row("SELECT count(*) FROM child", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count(), 2);
+    let fenced = || match writer.execute_batch("INSERT INTO child (parent) VALUES (1)") {
+        Ok(()) => false,
+        Err(cause) => {
+            assert_eq!(cause.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy), "{cause}");
+            true
+        }
+    };
+    let state = session.fence_state().await.unwrap();
+    session.raise_fence(&state).await.unwrap();
+    session.raise_fence(&state).await.unwrap();
+    assert!(fenced() && session.is_sealed());
+    assert_eq!(count(), 2, "readers go on");
+    file.copy_to(&folder.path().join("copy"), CopyOptions::default()).await.unwrap();
+    // In a transaction of ours and out of one, after an error and after a rollback.
+    session.execute("DELETE FROM child WHERE rowid = 1").await.unwrap();
+    assert!(fenced());
+    session.begin(None).await.unwrap();
+    session.execute("DELETE FROM child").await.unwrap();
+    assert!(fenced());
+    session.commit().await.unwrap();
+    assert!(fenced());
+    session.begin(None).await.unwrap();
+    session.rollback().await.unwrap();
+    assert!(fenced());
+    session.execute("BEGIN; INSERT INTO child (parent) VALUES (1)").await.unwrap();
+    assert!(fenced());
+    session.execute("COMMIT; INSERT INTO nowhere VALUES (1)").await.unwrap_err();
+    assert!(fenced());
+    session.execute("VACUUM").await.unwrap();
+    session.query("DELETE FROM child RETURNING 1").await.unwrap();
+    assert!(fenced() && session.is_sealed());
+    assert_eq!(count(), 0);
+    // The old rows come back, and still nobody else may write.
+    let kept = folder.path().join("kept");
+    file.replace_with(&folder.path().join("copy"), &kept, CopyOptions::default()).await.unwrap();
+    assert!(fenced() && session.is_sealed());
+    assert_eq!(count(), 2);
+    session.lift_fence(&state).await.unwrap();
+    session.lift_fence(&state).await.unwrap();
+    assert!(!fenced() && !session.is_sealed());
+    assert_eq!(count(), 3);
+
+    // Who writes in the moment when the gate is open is found out.
+    session.raise_fence(&state).await.unwrap();
+    file.gate.open().unwrap();
+    assert!(!fenced());
+    session.execute("DELETE FROM child").await.unwrap();
+    assert!(fenced() && !session.is_sealed());
+    session.lift_fence(&state).await.unwrap();
+    // A writer that does not come to an end is waited for, and then named.
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = session.raise_fence(&state).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(error.hint().unwrap().contains("--accept-lost-writes"), "{error}");
+    assert!(!session.is_sealed());
+}
+
+#[tokio::test]
 async fn a_copy_takes_the_place_under_an_open_reader() {
     for (wal, page_size) in [(false, 4096), (false, 1024), (true, 4096), (true, 1024)] {
         let (folder, file) = make();

@@ -150,6 +150,7 @@ impl Runner {
         mut options: RestoreOptions,
     ) -> Result<Restored> {
         let since = Instant::now();
+        let sealed = told.fence().is_some() && open.session()?.is_sealed();
         // What a killed attempt left behind is in nobody's way after this.
         for scratch in told.scratches() {
             restore::discard_scratch(&self.database, scratch).await?;
@@ -185,8 +186,7 @@ impl Runner {
         if crate::engine::swap_ends_sessions(self.database.engine()) {
             open.session = None;
         }
-        let unarchived =
-            if told.fence().is_some() { Vec::new() } else { self.unarchived(archive, &replaced).await };
+        let unarchived = if sealed { Vec::new() } else { self.unarchived(archive, &replaced).await };
         Ok(Restored { archive: described(note, archive, since), replaced: Some(replaced), unarchived })
     }
 

@@ -11,7 +11,8 @@ use super::remove;
 use crate::archive::{Archive, Aspect};
 use crate::progress::Progress;
 use crate::restore::RestoreOptions;
-use crate::sqlite::check::{self, blocking};
+use crate::sqlite::check::blocking;
+use crate::sqlite::contents;
 use crate::{Error, ErrorKind, Result};
 
 /// Writes an archive's pages into a new file, which is durable when this returns and gone if it fails.
@@ -98,9 +99,9 @@ pub(super) async fn settle(
             Some(source) => file.set_source_id(source).await?,
             None => forget_source(&file).await?,
         }
-        let (index, cancel, path) = (archive.index().clone(), options.cancel.clone(), path.clone());
+        contents::prove(&path, archive.index(), options.jobs, &options.cancel).await?;
+        let path = path.clone();
         blocking(move || {
-            check::prove(&path, &index, &cancel)?;
             fs::File::open(&path)
                 .and_then(|file| file.sync_all())
                 .map_err(|cause| Error::io(ErrorKind::Io, format!("cannot flush {}", path.display()), cause))

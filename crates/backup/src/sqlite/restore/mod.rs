@@ -20,6 +20,7 @@ use crate::archive::Archive;
 use crate::progress::Progress;
 use crate::restore::names::{Made, stamp};
 use crate::restore::{Replaced, RestoreOptions};
+use crate::sqlite::check::{self, blocking};
 use crate::{Error, ErrorKind, Result};
 
 pub(crate) use beside::{Beside, beside};
@@ -77,6 +78,27 @@ pub(crate) async fn into_scratch(
     load::load(archive, &path, options, progress).await?;
     // A new database is another database, whatever it is a copy of.
     load::settle(archive, path, None, options).await?;
+    progress.done();
+    Ok(())
+}
+
+/// Restores into a file beside this one, checks it as SQLite itself does, and removes it.
+pub(crate) async fn prove(
+    archive: &Archive,
+    file: &File,
+    name: &str,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    into_scratch(archive, file, name, options, progress).await?;
+    progress.phase("indexes", None);
+    let (path, cancel) = (names::path(file, name)?, options.cancel.clone());
+    blocking(move || {
+        let checked = check::thoroughly(&path, &cancel);
+        remove(&path)?;
+        checked
+    })
+    .await?;
     progress.done();
     Ok(())
 }
