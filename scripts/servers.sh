@@ -165,7 +165,7 @@ start_mariadb() {
     port=$(free_port)
     "$(mariadbd_program)" --no-defaults "${user[@]}" --datadir="$folder/data" --socket="$folder/socket" \
       --pid-file="$folder/pid" --log-error="$folder/log" --port="$port" --bind-address=127.0.0.1 \
-      --max-connections=300 --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M "$@" \
+      --max-connections=300 --log-bin --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M "$@" \
       >/dev/null 2>&1 </dev/null &
     for _ in $(seq 100); do
       if mariadb --no-defaults -u root -h 127.0.0.1 -P "$port" -e 'SELECT 1' >/dev/null 2>&1; then

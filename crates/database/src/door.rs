@@ -139,7 +139,7 @@ impl Database {
     pub async fn schema(&self) -> Result<Schema> {
         match self {
             Self::Postgres(server) => server.schema().await,
-            Self::Mysql(_) => Err(not_yet("the objects")),
+            Self::Mysql(server) => server.schema().await,
             Self::Sqlite(file) => file.schema().await,
         }
     }
@@ -151,16 +151,10 @@ impl Database {
     pub async fn digests(&self) -> Result<BTreeMap<ObjectId, TableDigest>> {
         match self {
             Self::Postgres(server) => server.digests().await,
-            Self::Mysql(_) => Err(not_yet("the rows")),
+            Self::Mysql(server) => server.digests().await,
             Self::Sqlite(file) => file.digests().await,
         }
     }
-}
-
-fn not_yet(what: &str) -> crate::Error {
-    let what = format!("{what} of a MySQL or MariaDB database cannot be read by this version of dbm");
-    crate::Error::new(crate::ErrorKind::Refused, what)
-        .with_hint("use mariadb-dump or mysqldump until dbm does it")
 }
 
 /// An id and the one by place, which older archives may carry.

@@ -1,8 +1,10 @@
 //! MySQL and MariaDB: settings, connecting, and what their errors mean.
 
 mod about;
+pub mod catalog;
 mod connect;
 mod connection;
+pub mod digest;
 mod error;
 mod fence;
 mod grants;
@@ -11,6 +13,7 @@ mod journal;
 mod lock;
 mod others;
 mod refusal;
+pub mod rows;
 mod server;
 mod session;
 mod settings;

@@ -72,7 +72,11 @@ impl Server {
         let what = "cannot ask the server to cancel the statement";
         let outcome = connection.batch(&format!("KILL QUERY {session}"), what).await;
         connection.close().await;
-        outcome
+        match outcome {
+            // It has gone meanwhile: then nothing is left to stop.
+            Err(error) if error.to_string().contains("(error 1094)") => Ok(()),
+            outcome => outcome,
+        }
     }
 
     pub(super) fn own(&self, id: i64) -> Own {

@@ -32,7 +32,15 @@ pub(crate) async fn administer(sql: &str) {
 
 /// A server whose database is new and empty.
 pub(crate) async fn fresh() -> Server {
-    let name = name("dbm'`test");
+    named(name("dbm'`test")).await
+}
+
+/// The same with a name that the stock tools can write.
+pub(crate) async fn fresh_for_tools() -> Server {
+    named(name("dbm_test")).await
+}
+
+async fn named(name: String) -> Server {
     let quoted = quote::identifier(crate::Engine::Mysql, &name);
     administer(&format!("CREATE DATABASE {quoted}")).await;
     Server::new(settings(&url().with_database(&name)))

@@ -268,3 +268,112 @@ async fn an_account_that_may_make_no_database_keeps_the_journal_in_its_own() {
     assert_eq!(plain.about().await.unwrap().source, source);
     assert_ne!(source, plain.source_by_place());
 }
+
+/// Values of one type, each the nearest that differs from the one before it.
+const NEIGHBOURS: &[(&str, &[&str])] = &[
+    ("tinyint", &["-128", "-127", "0", "127", "NULL"]),
+    ("bigint unsigned", &["0", "18446744073709551614", "18446744073709551615"]),
+    ("bigint", &["-9223372036854775808", "-9223372036854775807"]),
+    ("int(5) zerofill", &["1", "10"]),
+    ("decimal(65,30)", &["0.000000000000000000000000000001", "0", "-0.000000000000000000000000000001"]),
+    (
+        "float",
+        &[
+            "16777214",
+            "16777215",
+            "16777216",
+            "0.1e0",
+            "0.10000001e0",
+            "1e-45",
+            "0",
+            "3.4028235e38",
+            "3.4028233e38",
+        ],
+    ),
+    ("float(10,4)", &["1.0001", "1.0002"]),
+    (
+        "double",
+        &["1e0", "1.0000000000000002e0", "0.1e0", "0.1e0+0.2e0", "0.3e0", "5e-324", "1.7976931348623157e308"],
+    ),
+    ("double(20,3)", &["4503599627370496.001", "4503599627370497.002"]),
+    ("bit(64)", &["b'0'", "b'1'", "0xFFFFFFFFFFFFFFFF", "0xFFFFFFFFFFFFFFFE"]),
+    ("bit(1)", &["b'0'", "b'1'", "NULL"]),
+    ("date", &["'0000-00-00'", "'2020-00-00'", "'2020-02-31'", "'9999-12-31'"]),
+    ("time(6)", &["'-838:59:59.999999'", "'00:00:00.000001'", "'00:00:00'", "'-00:00:00.000001'"]),
+    ("datetime(6)", &["'0000-00-00 00:00:00'", "'2020-01-01 00:00:00.000001'", "'2020-01-01 00:00:00'"]),
+    // The hour that comes twice where clocks are put back is two in UTC.
+    ("timestamp(6)", &["'2020-10-25 00:30:00'", "'2020-10-25 01:30:00'", "'2020-10-25 00:30:00.000001'"]),
+    ("year", &["0", "1901", "2155"]),
+    ("char(5)", &["''", "'a'", "'A'", "'ä'", "NULL"]),
+    (
+        "varchar(5) character set utf8mb4",
+        &["'a'", "'a '", "'a\\0'", "_utf8mb4 0xF09F9880", "_utf8mb4 0x61CC88", "'ä'", "'?'"],
+    ),
+    ("varchar(5) character set latin1", &["_latin1 0x80", "_latin1 0x81", "'?'"]),
+    ("varchar(5) character set ucs2", &["_ucs2 0x00610020", "_ucs2 0x0061", "_ucs2 0x6100"]),
+    ("varchar(5) character set sjis", &["_sjis 0x815C", "_sjis 0x8160", "'?'"]),
+    ("varchar(5) character set binary", &["0x00", "0x0000", "''", "0xFF"]),
+    ("binary(3)", &["''", "0x01", "0x000001", "0x20"]),
+    ("blob", &["''", "0x00", "0x0A", "0x5C30"]),
+    ("longtext", &["'null'", "NULL", "''", "'\\\\N'", "'\\n'", "'\\r\\n'"]),
+    ("json", &["'1'", "'1.0'", "'\"1\"'", "'null'", "NULL", "'{\"a\": 1}'", "'{\"a\":1}'"]),
+    ("enum('','a','1')", &["''", "'a'", "'1'", "NULL"]),
+    ("set('a','b','')", &["'a'", "'b'", "'a,b'", "''", "NULL"]),
+    ("geometry", &["POINT(1,1)", "POINT(1,1.0000000000000002)", "ST_GeomFromText('POINT(1 1)', 4326)"]),
+    ("uuid", &["'00000000-0000-0000-0000-000000000001'", "'10000000-0000-0000-0000-000000000000'", "NULL"]),
+    ("inet6", &["'::1'", "'::2'", "'::ffff:1.2.3.4'", "'::1.2.3.4'"]),
+    ("inet4", &["'0.0.0.0'", "'0.0.0.1'"]),
+];
+
+#[tokio::test]
+async fn neighbouring_values_of_every_type_have_different_digests() {
+    let server = fresh().await;
+    let mut session = server.session().await.unwrap();
+    session.execute("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'").await.unwrap();
+    let mut tables = Vec::new();
+    for (place, (kind, values)) in NEIGHBOURS.iter().enumerate() {
+        for (number, value) in values.iter().enumerate() {
+            let name = format!("t_{place:02}_{number}");
+            session.execute(&format!("CREATE TABLE {name} (v {kind} NULL)")).await.unwrap();
+            session
+                .execute(&format!("INSERT INTO {name} VALUES ({value})"))
+                .await
+                .unwrap_or_else(|e| panic!("{kind} {value}: {e}"));
+            tables.push((name, *kind, *value));
+        }
+    }
+    let digests = server.digests().await.unwrap();
+    let of = |name: &str| digests.iter().find(|(id, _)| id.name == name).unwrap().1;
+    for (place, (name, kind, value)) in tables.iter().enumerate() {
+        assert_eq!(of(name).rows, 1);
+        for (other, _, second) in tables[place + 1..].iter().filter(|(_, other, _)| other == kind) {
+            assert_ne!(of(name).digest, of(other).digest, "{kind}: {value} and {second}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn history_counts_in_a_digest_and_generated_columns_do_not() {
+    let server = fresh().await;
+    let mut session = server.session().await.unwrap();
+    let versioned =
+        "CREATE TABLE t (a int PRIMARY KEY, b int) WITH SYSTEM VERSIONING; INSERT INTO t VALUES (1, 1)";
+    session.execute(versioned).await.unwrap();
+    let digest = |digests: std::collections::BTreeMap<crate::ObjectId, crate::TableDigest>| {
+        *digests.values().next().unwrap()
+    };
+    let before = digest(server.digests().await.unwrap());
+    session.execute("UPDATE t SET b = 2; UPDATE t SET b = 1").await.unwrap();
+    let after = digest(server.digests().await.unwrap());
+    assert_eq!((before.rows, after.rows), (1, 3));
+    session.execute("DROP TABLE t; CREATE TABLE t (a int, g int AS (a + 1) STORED); INSERT INTO t (a) VALUES (2), (1), (1)").await.unwrap();
+    let plain = digest(server.digests().await.unwrap());
+    session
+        .execute("DROP TABLE t; CREATE TABLE t (a int); INSERT INTO t VALUES (1), (2), (1)")
+        .await
+        .unwrap();
+    assert_eq!(plain, digest(server.digests().await.unwrap()));
+    let mut shared = server.session().await.unwrap();
+    shared.begin_run(&entry("one", 0)).await.unwrap();
+    assert_eq!(server.digests().await.unwrap().len(), 1);
+}

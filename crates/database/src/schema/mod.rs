@@ -62,6 +62,11 @@ pub enum Kind {
     Refresh,
     /// `ALTER DEFAULT PRIVILEGES`.
     DefaultPrivileges,
+    Event,
+    Package,
+    PackageBody,
+    /// Switching an event on, which is made switched off.
+    EventState,
 }
 
 /// Which object it is. Sorting by it is the natural order that makes dumps of equal databases equal.
@@ -137,6 +142,10 @@ pub struct Table {
     /// Which rows a dump carries where it is not all of them: `WHERE …`, as an extension asks for its table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
+    /// What its counter gives next, as the engine writes it, where that is no object of its own (MySQL: AUTO_INCREMENT,
+    /// a sequence). No part of equality of schemas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 impl PartialEq for Table {

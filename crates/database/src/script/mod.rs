@@ -2,6 +2,8 @@
 //!
 //! One file per dialect: its lexer, and the rule by which its client finds the end of a statement.
 
+pub(crate) mod mysql;
+mod mysql_nature;
 mod nature;
 mod postgres;
 mod postgres_nature;
@@ -9,9 +11,9 @@ mod sqlite;
 mod sqlite_nature;
 #[cfg(test)]
 mod tests;
-mod token;
+pub(crate) mod token;
 
-use crate::{Engine, Error, ErrorKind, Result};
+use crate::{Engine, Result};
 
 pub use nature::{EnumValue, Nature, Pragma, TransactionControl};
 
@@ -28,7 +30,7 @@ pub struct Statement<'a> {
     pub copy_rows: Option<&'a str>,
 }
 
-/// Cuts a script into its statements, as `psql` or `sqlite3` would. Empty statements are left out.
+/// Cuts a script into its statements, as `psql`, `mariadb` or `sqlite3` would. Empty statements are left out.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`], naming the line, where the script cannot be cut: a string, a comment or the rows of
@@ -37,7 +39,7 @@ pub fn split(engine: Engine, script: &str) -> Result<Vec<Statement<'_>>> {
     match engine {
         Engine::Postgres => postgres::split(script),
         Engine::Sqlite => sqlite::split(script),
-        Engine::Mysql => Err(not_yet()),
+        Engine::Mysql => mysql::split(script),
     }
 }
 
@@ -49,17 +51,13 @@ pub fn classify(engine: Engine, statement: &Statement<'_>) -> Result<Nature> {
     match engine {
         Engine::Postgres => postgres_nature::classify(statement),
         Engine::Sqlite => sqlite_nature::classify(statement),
-        Engine::Mysql => Err(not_yet()),
+        Engine::Mysql => mysql_nature::classify(statement),
     }
 }
 
 /// Whether a statement of Postgres sends its rows to the client: `COPY … TO stdout`.
 pub(crate) fn copies_to_client(text: &str) -> bool {
     postgres::copies(text, "TO")
-}
-
-fn not_yet() -> Error {
-    Error::new(ErrorKind::Refused, "scripts for MySQL and MariaDB cannot be read by this version of dbm")
 }
 
 /// The line of a place in a script, from 1.

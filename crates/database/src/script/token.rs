@@ -3,7 +3,7 @@ use crate::{Error, ErrorKind};
 
 /// What a token is, as far as cutting and classifying need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A key word or a plain identifier.
     Word,
     /// A quoted identifier.
@@ -18,21 +18,21 @@ pub(super) enum Kind {
 
 /// A token and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 /// Something that is opened and never closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unfinished {
-    pub(super) what: &'static str,
-    pub(super) start: usize,
+pub(crate) struct Unfinished {
+    pub(crate) what: &'static str,
+    pub(crate) start: usize,
 }
 
 impl Unfinished {
-    pub(super) fn in_script(self, script: &str) -> Error {
+    pub(crate) fn in_script(self, script: &str) -> Error {
         let line = line_of(script, self.start);
         Error::new(ErrorKind::Usage, format!("line {line}: {} that begins here does not end", self.what))
             .with_hint("close it, or see whether the file was cut off")
@@ -41,23 +41,23 @@ impl Unfinished {
 
 /// A token with its text, for those who look at what a statement says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lexeme<'a> {
-    pub(super) kind: Kind,
-    pub(super) text: &'a str,
+pub(crate) struct Lexeme<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) text: &'a str,
 }
 
 impl Lexeme<'_> {
     /// Whether it is that key word, which is given in capitals.
-    pub(super) fn is(&self, word: &str) -> bool {
+    pub(crate) fn is(&self, word: &str) -> bool {
         self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
-    pub(super) fn is_sign(&self, sign: u8) -> bool {
+    pub(crate) fn is_sign(&self, sign: u8) -> bool {
         self.kind == Kind::Sign(sign)
     }
 
     /// The identifier that it is, folded and without quotes.
-    pub(super) fn identifier(&self) -> Option<String> {
+    pub(crate) fn identifier(&self) -> Option<String> {
         match self.kind {
             Kind::Word => Some(self.text.to_ascii_lowercase()),
             Kind::Name => {

@@ -90,6 +90,7 @@ pub(super) async fn read_tables(reader: &mut Reader<'_>, columns: &Columns) -> R
                 bytes: u64::try_from(get::<i64>(&row, "bytes")?).unwrap_or_default(),
                 pages: 0,
                 filter: Some(condition).filter(|condition| !condition.trim().is_empty()),
+                next: None,
             });
         }
         node.needs.extend(reader.places.get(&(class::EXTENSION, extension)));

@@ -113,6 +113,7 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
         bytes: u64::try_from(get::<i64>(row, "bytes")?).unwrap_or_default(),
         pages: u64::try_from(get::<i64>(row, "pages")?).unwrap_or_default(),
         filter: None,
+        next: None,
     });
 
     let mut entries = Vec::new();

@@ -70,6 +70,17 @@ fn what_does_not_end_is_refused_where_it_begins() {
         assert_eq!(refusal(Engine::Postgres, text), message);
     }
     assert_eq!(refusal(Engine::Sqlite, "SELECT [a"), "line 1: a quoted name that begins here does not end");
-    let mysql = script::split(Engine::Mysql, "SELECT 1").unwrap_err();
-    assert_eq!(mysql.kind(), ErrorKind::Refused);
+    for (text, message) in [
+        ("SELECT 1;\nSELECT 'abc\\'", "line 2: a string that begins here does not end"),
+        ("SELECT `abc", "line 1: a quoted name that begins here does not end"),
+        ("SELECT 1 /* abc", "line 1: a comment that begins here does not end"),
+        (
+            "SELECT 1;\nsource other.sql\n",
+            "line 2: `source` is a command of the mariadb client, not a statement",
+        ),
+        ("SELECT 1;\nSELECT 2 \\! ls", "line 2: `\\!` is a command of the mariadb client, not a statement"),
+        ("DELIMITER\n", "line 1: DELIMITER is followed by none that can be used"),
+    ] {
+        assert_eq!(refusal(Engine::Mysql, text), message);
+    }
 }

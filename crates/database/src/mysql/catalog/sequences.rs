@@ -1,0 +1,20 @@
+use super::id;
+use super::reader::Reader;
+use crate::{Engine, Kind, Object, Result, Table, quote};
+
+/// MariaDB's sequences. What one gives next is read without asking it for it, so that nothing of its cache is lost.
+pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
+    for found in reader.list("SEQUENCE").await? {
+        let quoted = quote::identifier(Engine::Mysql, &found.name);
+        let text = reader.show(&format!("SHOW CREATE SEQUENCE {quoted}"), 1).await?.unwrap_or_default();
+        let next = format!("SELECT next_not_cached_value FROM {quoted}");
+        let next = reader.connection.value(&next, "cannot read a sequence").await?;
+        reader.schema.objects.push(Object {
+            id: id(Kind::Sequence, &found.name),
+            definition: format!("{text};\n"),
+            table: Some(Table { next, ..Table::default() }),
+            ..reader.empty()
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! The texts that `SHOW CREATE` gives, taken apart by tokens.
+
+use crate::script::mysql::{Lexer, Quoting};
+use crate::script::token::{Kind, Token};
+use crate::{Error, ErrorKind, Result};
+
+/// `CREATE TABLE` as its three pieces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Create {
+    /// Up to the bracket and its line end: ``CREATE TABLE `t` (``.
+    pub head: String,
+    /// The columns, keys and constraints, each without its comma.
+    pub clauses: Vec<String>,
+    /// From the closing bracket on: engine, options, partitions.
+    pub tail: String,
+}
+
+impl Create {
+    /// Takes a text of `SHOW CREATE TABLE` apart.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] for a text of another shape.
+    pub fn read(text: &str) -> Result<Self> {
+        let odd = || {
+            Error::new(
+                ErrorKind::Internal,
+                format!(
+                    "the server's CREATE TABLE cannot be read: {}",
+                    text.lines().next().unwrap_or_default()
+                ),
+            )
+        };
+        let tokens = tokens(text)?;
+        let open = tokens.iter().position(|token| token.kind == Kind::Sign(b'(')).ok_or_else(odd)?;
+        let mut depth = 0_usize;
+        let mut start = tokens[open].end;
+        let mut clauses = Vec::new();
+        for token in &tokens[open..] {
+            match token.kind {
+                Kind::Sign(b'(') => depth += 1,
+                Kind::Sign(b')') => depth -= 1,
+                _ => {}
+            }
+            let ends = depth == 0;
+            if ends || depth == 1 && token.kind == Kind::Sign(b',') {
+                clauses.push(text[start..token.start].trim().to_owned());
+                start = token.end;
+            }
+            if ends {
+                let (head, tail) = (text[..tokens[open].end].to_owned(), text[token.start..].to_owned());
+                return Ok(Self { head, clauses, tail });
+            }
+        }
+        Err(odd())
+    }
+
+    /// The text again.
+    pub fn text(&self) -> String {
+        format!("{}\n  {}\n{}", self.head, self.clauses.join(",\n  "), self.tail)
+    }
+
+    /// Takes `AUTO_INCREMENT=n` out of the options; returns the number.
+    pub fn take_counter(&mut self) -> Result<Option<String>> {
+        let tokens = tokens(&self.tail)?;
+        let word = |token: &Token| &self.tail[token.start..token.end];
+        let found = tokens.windows(3).find(|three| {
+            word(&three[0]).eq_ignore_ascii_case("AUTO_INCREMENT")
+                && three[1].kind == Kind::Sign(b'=')
+                && three[2].kind == Kind::Number
+        });
+        let Some(three) = found else { return Ok(None) };
+        let number = word(&three[2]).to_owned();
+        let (start, end) = (three[0].start, three[2].end);
+        let tail = format!("{}{}", self.tail[..start].trim_end_matches(' '), &self.tail[end..]);
+        self.tail = tail;
+        Ok(Some(number))
+    }
+
+    /// Takes the foreign keys out; returns each one's name and clause.
+    pub fn take_foreign_keys(&mut self) -> Result<Vec<(String, String)>> {
+        let mut taken = Vec::new();
+        for clause in std::mem::take(&mut self.clauses) {
+            match foreign_key(&clause)? {
+                Some(name) => taken.push((name, clause)),
+                None => self.clauses.push(clause),
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// The name of a foreign key's clause.
+fn foreign_key(clause: &str) -> Result<Option<String>> {
+    let tokens = tokens(clause)?;
+    let word = |number: usize| tokens.get(number).map_or("", |token| &clause[token.start..token.end]);
+    let is = |number: usize, wanted: &str| word(number).eq_ignore_ascii_case(wanted);
+    if is(0, "CONSTRAINT") && is(2, "FOREIGN") && is(3, "KEY") {
+        return Ok(Some(unquoted(word(1))));
+    }
+    Ok(None)
+}
+
+/// The columns of the primary key, where it is one of whole columns; `SHOW CREATE TABLE`'s clauses.
+pub fn primary_key(clauses: &[String]) -> Vec<String> {
+    let Some(clause) = clauses.iter().find(|clause| clause.starts_with("PRIMARY KEY")) else {
+        return Vec::new();
+    };
+    let Ok(tokens) = tokens(clause) else { return Vec::new() };
+    let mut depth = 0_usize;
+    let mut names = Vec::new();
+    for token in &tokens {
+        match token.kind {
+            Kind::Sign(b'(') => depth += 1,
+            Kind::Sign(b')') if depth == 1 => return names,
+            Kind::Sign(b')') => depth -= 1,
+            Kind::Name if depth == 1 => names.push(unquoted(&clause[token.start..token.end])),
+            // A part of a column: `(20)`.
+            Kind::Number if depth == 2 => return Vec::new(),
+            _ => {}
+        }
+    }
+    Vec::new()
+}
+
+/// A definition that was written under a mode, without the name of its own database before the names in it, up to `end`.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] for a text that is not SQL.
+pub fn without_database(text: &str, database: &str, mode: &str, end: usize) -> Result<String> {
+    let tokens = tokens_in(text, mode)?;
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (number, three) in tokens.windows(3).enumerate() {
+        let [name, dot, next] = three else { continue };
+        if next.end > end || dot.kind != Kind::Sign(b'.') || !matches!(next.kind, Kind::Name | Kind::Word) {
+            continue;
+        }
+        let inner = number > 0 && tokens[number - 1].kind == Kind::Sign(b'.');
+        let own =
+            matches!(name.kind, Kind::Name | Kind::Word) && unquoted(&text[name.start..name.end]) == database;
+        if own && !inner && at <= name.start {
+            out.push_str(&text[at..name.start]);
+            at = dot.end;
+        }
+    }
+    out.push_str(&text[at..]);
+    Ok(out)
+}
+
+/// Where a trigger's body begins: after `FOR EACH ROW`.
+pub(super) fn trigger_body(text: &str, mode: &str) -> Result<usize> {
+    let tokens = tokens_in(text, mode)?;
+    let is = |token: &Token, word: &str| text[token.start..token.end].eq_ignore_ascii_case(word);
+    let found = tokens
+        .windows(3)
+        .find(|three| is(&three[0], "FOR") && is(&three[1], "EACH") && is(&three[2], "ROW"))
+        .map(|three| three[2].end);
+    found.ok_or_else(|| Error::new(ErrorKind::Internal, "the server's CREATE TRIGGER has no FOR EACH ROW"))
+}
+
+/// An event's text made switched off, if it is switched on: the first ENABLE outside of brackets, before its DO.
+pub(super) fn disabled(text: &str, mode: &str) -> Result<Option<String>> {
+    let tokens = tokens_in(text, mode)?;
+    for token in &tokens {
+        let word = &text[token.start..token.end];
+        if token.kind == Kind::Word && word.eq_ignore_ascii_case("ENABLE") {
+            return Ok(Some(format!("{}DISABLE{}", &text[..token.start], &text[token.end..])));
+        }
+        if token.kind == Kind::Word
+            && (word.eq_ignore_ascii_case("DISABLE") || word.eq_ignore_ascii_case("DO"))
+        {
+            return Ok(None);
+        }
+    }
+    Ok(None)
+}
+
+fn tokens(text: &str) -> Result<Vec<Token>> {
+    tokens_in(text, "")
+}
+
+/// The tokens of a text that was written under a mode.
+fn tokens_in(text: &str, mode: &str) -> Result<Vec<Token>> {
+    Lexer::tokens(text, Quoting::of(mode)).map_err(|unfinished| {
+        Error::new(
+            ErrorKind::Internal,
+            format!("the server sent a definition in which {} does not end", unfinished.what),
+        )
+    })
+}
+
+pub(super) fn unquoted(name: &str) -> String {
+    for (quote, doubled) in [("`", "``"), ("\"", "\"\"")] {
+        if let Some(inner) = name.strip_prefix(quote).and_then(|inner| inner.strip_suffix(quote)) {
+            return inner.replace(doubled, quote);
+        }
+    }
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "CREATE TABLE `c` (\n  `id` int(11) NOT NULL AUTO_INCREMENT,\n  `e` enum('a,','(b') DEFAULT 'it''s \\'',\n  \
+         PRIMARY KEY (`id`,`e`(3)),\n  CONSTRAINT `fk``1` FOREIGN KEY (`id`) REFERENCES `p` (`id`),\n  CONSTRAINT `x` CHECK (`e` <> 'FOREIGN KEY')\n\
+         ) ENGINE=InnoDB AUTO_INCREMENT=77 DEFAULT CHARSET=latin1 COMMENT='AUTO_INCREMENT=5'";
+
+    #[test]
+    fn a_table_is_taken_apart_and_put_together() {
+        let mut create = Create::read(TABLE).unwrap();
+        assert_eq!(create.text(), TABLE);
+        assert_eq!(create.clauses.len(), 5);
+        assert_eq!(create.take_counter().unwrap().as_deref(), Some("77"));
+        assert_eq!(create.take_counter().unwrap(), None);
+        let keys = create.take_foreign_keys().unwrap();
+        assert_eq!(keys.len(), 1);
+        assert_eq!(keys[0].0, "fk`1");
+        assert_eq!(create.tail, ") ENGINE=InnoDB DEFAULT CHARSET=latin1 COMMENT='AUTO_INCREMENT=5'");
+        assert_eq!(primary_key(&create.clauses), Vec::<String>::new());
+        assert_eq!(primary_key(&["PRIMARY KEY (`a`,`b``c`) USING BTREE".into()]), ["a", "b`c"]);
+    }
+
+    #[test]
+    fn a_database_is_taken_out_of_names_only() {
+        let text = "select `shop`.`t`.`a`,`t`.`shop`.`x`, 'shop.t', shop . f(1) from shop.t, other.t";
+        let out = without_database(text, "shop", "", text.len()).unwrap();
+        assert_eq!(out, "select `t`.`a`,`t`.`shop`.`x`, 'shop.t',  f(1) from t, other.t");
+    }
+
+    #[test]
+    fn events_are_switched_off() {
+        let event =
+            "CREATE EVENT `ENABLE` ON SCHEDULE EVERY 1 DAY ENABLE COMMENT 'x' DO ALTER EVENT e ENABLE";
+        let off = "CREATE EVENT `ENABLE` ON SCHEDULE EVERY 1 DAY DISABLE COMMENT 'x' DO ALTER EVENT e ENABLE";
+        assert_eq!(disabled(event, "").unwrap().as_deref(), Some(off));
+        assert_eq!(disabled(off, "").unwrap(), None);
+    }
+}

@@ -1,0 +1,57 @@
+use super::id;
+use super::reader::Reader;
+use super::text::without_database;
+use super::wrap::Under;
+use crate::{Engine, Error, ErrorKind, Kind, Object, Result, Section, quote};
+
+/// A view is made twice: first with its columns only, so that others can be made of it, at the end as it is.
+pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
+    for found in reader.list("VIEW").await? {
+        let quoted = quote::identifier(Engine::Mysql, &found.name);
+        let row = match reader.row(&format!("SHOW CREATE VIEW {quoted}")).await {
+            Ok(row) => row,
+            Err(error) if error.kind() == ErrorKind::Statement => {
+                reader.refuse(format!("view {}", found.name), &format!("it is broken: {error}"));
+                continue;
+            }
+            Err(error) if error.kind() == ErrorKind::Permission => {
+                let message = format!("the account may not see the text of view {}", found.name);
+                return Err(Error::new(ErrorKind::Permission, message)
+                    .with_hint("GRANT SHOW VIEW on the database lets it")
+                    .with_source(error));
+            }
+            Err(error) => return Err(error),
+        };
+        let [_, Some(text), client, connection] = row.get(..4).unwrap_or_default() else {
+            reader.refuse(format!("view {}", found.name), "the account may not see its text (SHOW VIEW)");
+            continue;
+        };
+        let columns = reader.columns.get(&found.name).cloned().unwrap_or_default();
+        if columns.is_empty() {
+            reader.refuse(format!("view {}", found.name), "what it is made of is gone");
+            continue;
+        }
+        let named: Vec<String> = columns
+            .iter()
+            .map(|column| format!("1 AS {}", quote::identifier(Engine::Mysql, &column.name)))
+            .collect();
+        let body = without_database(text, reader.database, "", text.len())?;
+        let under = Under { charset: client.clone().zip(connection.clone()), ..Under::default() };
+        reader.note_recoding(&under, &body, &format!("view {}", found.name));
+        let view = id(Kind::View, &found.name);
+        reader.schema.objects.push(Object {
+            id: view.clone(),
+            definition: format!("CREATE VIEW {quoted} AS SELECT {};\n", named.join(", ")),
+            table: Some(crate::Table { columns, ..crate::Table::default() }),
+            ..reader.empty()
+        });
+        reader.schema.objects.push(Object {
+            id: id(Kind::ViewBody, &found.name),
+            section: Section::PostData,
+            definition: format!("DROP VIEW IF EXISTS {quoted};\n{}", under.wrap(&body)),
+            depends_on: vec![view],
+            ..reader.empty()
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! The digest of a table's rows, read back from the server.
+
+use std::collections::BTreeMap;
+
+use mysql_async::Value;
+use mysql_async::prelude::Queryable as _;
+
+use super::{Connection, Server, catalog, error, rows};
+use crate::{ObjectId, Result, Table, TableDigest};
+
+/// Reads a table once and adds up its rows' hashes, in the session's own snapshot.
+///
+/// The session must have [`rows::ROW_SESSION`].
+///
+/// # Errors
+/// What the server refuses.
+pub async fn table(connection: &mut Connection, id: &ObjectId, table: &Table) -> Result<TableDigest> {
+    let wrong = |cause| error(cause, format!("cannot read the rows of {id}"));
+    let mut result = connection.query_iter(rows::select(id, table, "")).await.map_err(wrong)?;
+    let mut digest = TableDigest::default();
+    let mut bytes = Vec::new();
+    while let Some(row) = result.next().await.map_err(wrong)? {
+        let values = (0..row.len()).map(|place| match row.as_ref(place) {
+            Some(Value::Bytes(value)) => Some(value.as_slice()),
+            _ => None,
+        });
+        rows::encode(values, &mut bytes);
+        digest.add_row(&bytes);
+    }
+    result.drop_result().await.map_err(wrong)?;
+    Ok(digest)
+}
+
+impl Server {
+    /// The digests of all its tables, as they are at one moment.
+    ///
+    /// # Errors
+    /// What connecting or reading gave.
+    pub async fn digests(&self) -> Result<BTreeMap<ObjectId, TableDigest>> {
+        let mut connection = self.connect(None).await?;
+        let digests = self.digests_through(&mut connection).await;
+        connection.close().await;
+        digests
+    }
+
+    async fn digests_through(&self, connection: &mut Connection) -> Result<BTreeMap<ObjectId, TableDigest>> {
+        let schema = catalog::read(connection, self.database()).await?;
+        let what = "cannot take a snapshot to read from";
+        connection.batch("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", what).await?;
+        connection.batch("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", what).await?;
+        connection.batch(rows::ROW_SESSION, what).await?;
+        let mut digests = BTreeMap::new();
+        for (id, columns) in schema.tables_with_rows() {
+            digests.insert(id.clone(), table(connection, id, columns).await?);
+        }
+        connection.batch("ROLLBACK", what).await?;
+        Ok(digests)
+    }
+}

@@ -1,0 +1,328 @@
+//! Scripts for MySQL and MariaDB. The judge is the `mariadb` client, which cuts at its delimiter:
+//! <https://mariadb.com/kb/en/delimiters/>, <https://dev.mysql.com/doc/refman/8.4/en/mysql-commands.html>.
+//!
+//! Comments are sent with the statement that they are in, as the clients do with `--comments`: a routine keeps its own.
+
+use super::token::{Kind, Lexeme, Token, Unfinished};
+use super::{Pieces, Statement, line_of};
+use crate::{Error, ErrorKind, Result};
+
+/// What of `sql_mode` changes where a string or a name ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Quoting {
+    /// A backslash is a character like any other.
+    pub(crate) no_escapes: bool,
+    /// `"` is around names.
+    pub(crate) ansi: bool,
+}
+
+impl Quoting {
+    /// That of a `sql_mode`.
+    pub(crate) fn of(mode: &str) -> Self {
+        let mode = mode.to_ascii_uppercase();
+        let has = |word: &str| mode.contains(word);
+        Self {
+            no_escapes: has("NO_BACKSLASH_ESCAPES"),
+            ansi: ["ANSI", "ORACLE", "MSSQL", "POSTGRESQL", "DB2", "MAXDB"].iter().any(|word| has(word)),
+        }
+    }
+}
+
+/// Cuts a text into tokens. Blanks and comments are between them; what is in `/*! … */` is code.
+#[derive(Clone, Debug)]
+pub(crate) struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    quoting: Quoting,
+    /// Inside `/*! … */`, whose end is no token.
+    conditional: bool,
+}
+
+impl<'a> Lexer<'a> {
+    pub(super) fn new(text: &'a str, quoting: Quoting) -> Self {
+        Self { text, at: 0, quoting, conditional: false }
+    }
+
+    pub(crate) fn lexemes(text: &'a str) -> Result<Vec<Lexeme<'a>>, Unfinished> {
+        Ok(Self::tokens(text, Quoting::default())?
+            .into_iter()
+            .map(|token| Lexeme { kind: token.kind, text: &text[token.start..token.end] })
+            .collect())
+    }
+
+    pub(crate) fn tokens(text: &'a str, quoting: Quoting) -> Result<Vec<Token>, Unfinished> {
+        let mut lexer = Self::new(text, quoting);
+        let mut all = Vec::new();
+        while let Some(token) = lexer.token()? {
+            all.push(token);
+        }
+        Ok(all)
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.text.as_bytes().get(at).copied().unwrap_or(0)
+    }
+
+    /// The next token, or none at the end.
+    pub(super) fn token(&mut self) -> Result<Option<Token>, Unfinished> {
+        self.skip_blanks()?;
+        let start = self.at;
+        if start >= self.text.len() {
+            return Ok(None);
+        }
+        let (kind, end) = match self.byte(start) {
+            b'\'' => (Kind::Text, self.quoted(start, b'\'', "a string")?),
+            b'"' if self.quoting.ansi => (Kind::Name, self.quoted(start, b'"', "a quoted name")?),
+            b'"' => (Kind::Text, self.quoted(start, b'"', "a string")?),
+            b'`' => (Kind::Name, self.quoted(start, b'`', "a quoted name")?),
+            b'0'..=b'9' => (Kind::Number, self.word(start)),
+            byte if is_word(byte) => (Kind::Word, self.word(start)),
+            byte => (Kind::Sign(byte), start + 1),
+        };
+        self.at = end;
+        Ok(Some(Token { kind, start, end }))
+    }
+
+    fn word(&self, start: usize) -> usize {
+        let rest = &self.text.as_bytes()[start..];
+        start + rest.iter().position(|&byte| !is_word(byte)).unwrap_or(rest.len())
+    }
+
+    fn quoted(&self, start: usize, quote: u8, what: &'static str) -> Result<usize, Unfinished> {
+        let escapes = quote != b'`' && !self.quoting.no_escapes && !(quote == b'"' && self.quoting.ansi);
+        let mut at = start + 1;
+        while at < self.text.len() {
+            match self.byte(at) {
+                b'\\' if escapes => at += 2,
+                byte if byte != quote => at += 1,
+                _ if self.byte(at + 1) == quote => at += 2,
+                _ => return Ok(at + 1),
+            }
+        }
+        Err(Unfinished { what, start })
+    }
+
+    fn skip_blanks(&mut self) -> Result<(), Unfinished> {
+        loop {
+            let rest = &self.text[self.at..];
+            let line = || rest.find('\n').unwrap_or(rest.len());
+            match (self.byte(self.at), self.byte(self.at + 1)) {
+                (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _) => self.at += 1,
+                (b'#', _) => self.at += line(),
+                (b'-', b'-') if rest.len() == 2 || self.byte(self.at + 2) <= b' ' => self.at += line(),
+                (b'*', b'/') if self.conditional => {
+                    self.conditional = false;
+                    self.at += 2;
+                }
+                (b'/', b'*') => match conditional(rest) {
+                    Some(length) => {
+                        self.conditional = true;
+                        self.at += length;
+                    }
+                    None => match rest[2..].find("*/") {
+                        Some(end) => self.at += end + 4,
+                        None => return Err(Unfinished { what: "a comment", start: self.at }),
+                    },
+                },
+                _ if rest.starts_with('\u{feff}') => self.at += '\u{feff}'.len_utf8(),
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+/// The length of what opens `/*! … */`, `/*M! … */` or `/*!50003 … */`; not the sandbox line, which is for the client.
+fn conditional(rest: &str) -> Option<usize> {
+    if rest.starts_with(SANDBOX) {
+        return None;
+    }
+    let mark = if rest.starts_with("/*!") {
+        3
+    } else if rest.starts_with("/*M!") {
+        4
+    } else {
+        return None;
+    };
+    let digits = rest[mark..].bytes().take(6).take_while(u8::is_ascii_digit).count();
+    Some(mark + digits)
+}
+
+/// How dumps of MariaDB tell their client to run no command of its own: <https://mariadb.com/kb/en/mariadb-dump/>.
+const SANDBOX: &str = r"/*M!999999\-";
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte == b'@' || byte >= 0x80
+}
+
+pub(super) fn split(script: &str) -> Result<Vec<Statement<'_>>> {
+    let mut pieces = Pieces::new(script);
+    let mut lexer = Lexer::new(script, Quoting::default());
+    let mut delimiter = ";".to_owned();
+    let mut start: Option<usize> = None;
+    // What it ends at keeps the comments before it, as the clients send them.
+    loop {
+        lexer.skip_blanks().map_err(|unfinished| unfinished.in_script(script))?;
+        let at = lexer.at;
+        if at >= script.len() {
+            if let Some(start) = start {
+                push(&mut pieces, &mut lexer, start, script.len());
+            }
+            return Ok(pieces.statements);
+        }
+        let rest = &script[at..];
+        if rest.starts_with(&delimiter) || rest.starts_with("\\g") || rest.starts_with("\\G") {
+            if let Some(start) = start.take() {
+                push(&mut pieces, &mut lexer, start, at);
+            }
+            lexer.conditional = false;
+            lexer.at = at + if rest.starts_with(&delimiter) { delimiter.len() } else { 2 };
+            continue;
+        }
+        if start.is_none() {
+            let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
+            // A line that begins so is a comment for the clients, whatever follows.
+            if line.starts_with("--") && at_line_start(script, at) {
+                lexer.at = at + line.len();
+                continue;
+            }
+            match command(line) {
+                Some(Command::Delimiter(new)) if !new.is_empty() && !new.contains('\\') => {
+                    new.clone_into(&mut delimiter);
+                    lexer.at = at + line.len();
+                    continue;
+                }
+                Some(Command::Delimiter(_)) => return Err(bad_delimiter(script, at)),
+                Some(Command::Use) if !line.contains(&delimiter) && at_line_start(script, at) => {
+                    pieces.push(at, at + line.trim_end().len(), None);
+                    lexer.at = at + line.len();
+                    continue;
+                }
+                Some(Command::Other(word)) if !line.contains(&delimiter) && at_line_start(script, at) => {
+                    return Err(client_command(script, at, word));
+                }
+                _ => {}
+            }
+        }
+        if rest.starts_with('\\') && !rest.starts_with("\\N") {
+            let end = rest.chars().nth(1).map_or(1, |next| 1 + next.len_utf8());
+            return Err(client_command(script, at, &rest[..end]));
+        }
+        // What opens a conditional comment belongs to the statement.
+        let begins =
+            script[..at].rfind("/*").filter(|&opened| lexer.conditional && only_opens(&script[opened..at]));
+        let token = lexer.token().map_err(|unfinished| unfinished.in_script(script))?;
+        if let Some(token) = token {
+            start.get_or_insert(begins.unwrap_or(token.start));
+            // A delimiter may stand right after a word: `END$$`.
+            let text = &script[token.start..token.end];
+            if matches!(token.kind, Kind::Word | Kind::Number)
+                && let Some(found) = text.find(&delimiter).filter(|&found| found > 0)
+            {
+                lexer.at = token.start + found;
+            }
+        }
+    }
+}
+
+/// Whether a text is no more than the opening of a conditional comment and blanks.
+fn only_opens(text: &str) -> bool {
+    conditional(text).is_some_and(|length| text[length..].trim().is_empty())
+}
+
+fn push<'a>(pieces: &mut Pieces<'a>, lexer: &mut Lexer<'a>, start: usize, end: usize) {
+    let text = pieces.script[start..end].trim_end();
+    if let Some(mode) = sql_mode(text) {
+        lexer.quoting = mode;
+    }
+    pieces.push(start, start + text.len(), None);
+}
+
+/// How `SET sql_mode = '…'` leaves strings and names to be read; a mode from a variable is taken for the usual one.
+fn sql_mode(text: &str) -> Option<Quoting> {
+    let lexemes = Lexer::lexemes(text).ok()?;
+    if !lexemes.first()?.is("SET") {
+        return None;
+    }
+    let named = |lexeme: &Lexeme<'_>| {
+        let name = lexeme.text.trim_start_matches('@').trim_matches('`');
+        name.eq_ignore_ascii_case("sql_mode") && !lexeme.text.starts_with("@sql") && lexeme.kind != Kind::Text
+    };
+    let place = lexemes.iter().rposition(named)?;
+    if place >= 2
+        && lexemes.get(place.wrapping_sub(2)).is_some_and(|scope| scope.text.eq_ignore_ascii_case("@@global"))
+        || lexemes.get(place.wrapping_sub(1)).is_some_and(|scope| scope.is("GLOBAL"))
+    {
+        return None;
+    }
+    let value = lexemes[place + 1..].iter().find(|lexeme| !matches!(lexeme.kind, Kind::Sign(b'=' | b':')))?;
+    Some(Quoting::of(value.text))
+}
+
+enum Command<'a> {
+    Delimiter(&'a str),
+    Use,
+    Other(&'a str),
+}
+
+/// Commands of the clients that stand on a line of their own. Those that are words of SQL too need to be all of it.
+const ALONE: &[&str] = &[
+    "?",
+    "clear",
+    "costs",
+    "edit",
+    "ego",
+    "exit",
+    "go",
+    "help",
+    "nopager",
+    "notee",
+    "nowarning",
+    "print",
+    "quit",
+    "rehash",
+    "sandbox",
+    "status",
+    "warnings",
+];
+const WITH_ARGUMENT: &[&str] = &["charset", "connect", "pager", "prompt", "source", "system", "tee"];
+
+fn command(line: &str) -> Option<Command<'_>> {
+    let line = line.trim_end();
+    let (word, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let argument = argument.trim();
+    if word.eq_ignore_ascii_case("delimiter") {
+        let quote = argument.chars().next().filter(|first| "'\"`".contains(*first));
+        return Some(Command::Delimiter(match quote {
+            Some(quote) => argument[1..].split(quote).next().unwrap_or_default(),
+            None => argument.split_whitespace().next().unwrap_or_default(),
+        }));
+    }
+    let is = |one: &&str| word.eq_ignore_ascii_case(one);
+    if word.eq_ignore_ascii_case("use") && !argument.is_empty() {
+        return Some(Command::Use);
+    }
+    let alone = argument.is_empty() && ALONE.iter().any(|one| is(one));
+    (alone || WITH_ARGUMENT.iter().any(|one| is(one))).then_some(Command::Other(word))
+}
+
+fn at_line_start(script: &str, at: usize) -> bool {
+    let line = script[..at].rfind('\n').map_or(0, |found| found + 1);
+    script[line..at].trim_start_matches('\u{feff}').trim().is_empty()
+}
+
+fn bad_delimiter(script: &str, start: usize) -> Error {
+    let message = format!("line {}: DELIMITER is followed by none that can be used", line_of(script, start));
+    Error::new(ErrorKind::Usage, message)
+        .with_hint("write DELIMITER // or DELIMITER $$, and DELIMITER ; after it")
+}
+
+fn client_command(script: &str, start: usize, command: &str) -> Error {
+    Error::new(
+        ErrorKind::Usage,
+        format!(
+            "line {}: `{command}` is a command of the mariadb client, not a statement",
+            line_of(script, start)
+        ),
+    )
+    .with_hint("take it out: dbm runs statements, DELIMITER, and no other commands of a client")
+}
