@@ -113,9 +113,21 @@ fn refuse(error: &clap::Error) -> ExitCode {
         let _gone = error.print();
         return ExitCode::SUCCESS;
     }
+    let json = std::env::args_os().any(|argument| argument == "--json");
     // An argument in the wrong place may be a URL with its password.
-    let output = Output::new(false, false, true);
+    let output = Output::new(json, false, true);
     let text = error.render().to_string();
-    output.error(text.trim_end());
+    // Without a verb, clap answers with the whole help.
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        output.error(text.trim_end());
+        return ExitCode::from(Meaning::Usage.exit_code());
+    }
+    let hint = match error.kind() {
+        ErrorKind::InvalidSubcommand => "`dbm help` lists the commands",
+        _ => "`dbm help COMMAND` shows what it takes, with examples",
+    };
+    let told = text.replace("For more information, try '--help'.", "");
+    let told = told.trim().strip_prefix("error: ").unwrap_or(told.trim()).to_owned();
+    fail(&CommandError::usage(told).hint(hint), "dbm", &output);
     ExitCode::from(Meaning::Usage.exit_code())
 }

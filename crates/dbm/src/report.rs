@@ -177,7 +177,7 @@ fn failure_lines(failure: &Failure) -> Vec<String> {
 }
 
 /// A name as a shell takes it for one word.
-fn for_shell(name: &str) -> String {
+pub(crate) fn for_shell(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
     if !name.is_empty() && name.chars().all(plain) {
         name.to_owned()

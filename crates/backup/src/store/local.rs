@@ -275,6 +275,11 @@ impl Store for LocalStore {
         .await
     }
 
+    async fn leftovers(&self) -> Result<Vec<String>> {
+        let folder = self.folder.clone();
+        blocking(move || stale(&folder)).await
+    }
+
     async fn sweep(&self) -> Result<Vec<String>> {
         let store = self.clone();
         blocking(move || {
@@ -282,23 +287,28 @@ impl Store for LocalStore {
                 return Ok(Vec::new());
             }
             let _lock = store.lock()?;
-            let mut swept = Vec::new();
-            for file in files(&store.folder)? {
-                if !(file.starts_with('.') && file.ends_with(".part")) {
-                    continue;
-                }
-                let path = store.folder.join(&file);
-                if is_stale(&path)? {
-                    fs::remove_file(&path).map_err(|cause| {
-                        Error::io(ErrorKind::Store, format!("cannot remove {}", path.display()), cause)
-                    })?;
-                    swept.push(file);
-                }
+            let swept = stale(&store.folder)?;
+            for file in &swept {
+                let path = store.folder.join(file);
+                fs::remove_file(&path).map_err(|cause| {
+                    Error::io(ErrorKind::Store, format!("cannot remove {}", path.display()), cause)
+                })?;
             }
             Ok(swept)
         })
         .await
     }
+}
+
+/// The temporary files that nobody is writing.
+fn stale(folder: &Path) -> Result<Vec<String>> {
+    let mut stale = Vec::new();
+    for file in files(folder)? {
+        if file.starts_with('.') && file.ends_with(".part") && is_stale(&folder.join(&file))? {
+            stale.push(file);
+        }
+    }
+    Ok(stale)
 }
 
 /// The names of the folder's plain files, sorted.

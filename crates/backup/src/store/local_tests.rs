@@ -51,7 +51,9 @@ async fn what_a_killed_backup_left_is_swept_and_its_name_is_free() {
     let stale = format!(".{}.part", name());
     fs::write(folder.path().join(&stale), b"half").unwrap();
     assert!(store.list().await.unwrap().is_empty());
+    assert_eq!(store.leftovers().await.unwrap(), [stale.as_str()]);
     assert_eq!(store.sweep().await.unwrap(), [stale.as_str()]);
+    assert!(store.leftovers().await.unwrap().is_empty());
     fs::write(folder.path().join(&stale), b"half").unwrap();
     let upload = store.create(&name()).await.unwrap();
     upload.complete().await.unwrap();

@@ -56,6 +56,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`ErrorKind::NotFound`] if it is not there.
     async fn remove(&self, name: &BackupName) -> Result<()>;
 
+    /// What killed backups have left behind and the next one sweeps.
+    async fn leftovers(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// Removes what killed backups have left behind, and never what a running one is writing; returns what it removed.
     async fn sweep(&self) -> Result<Vec<String>>;
 }

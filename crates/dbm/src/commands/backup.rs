@@ -1,5 +1,6 @@
 use backup::dump::{self, BackupOptions};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use database::{Database, DatabaseUrl};
 use migrate::journal::Told;
 use serde_json::json;
@@ -25,7 +26,7 @@ Examples:
 )]
 pub(crate) struct Backup {
     /// A word for the archive's name
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", value_parser = NonEmptyStringValueParser::new())]
     label: Option<String>,
     /// zstd's level
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]

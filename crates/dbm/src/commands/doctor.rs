@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use backup::restore;
 use clap::Args;
 use database::Database;
 use migrate::files;
@@ -9,6 +10,7 @@ use crate::audit;
 use crate::context::Context;
 use crate::error::{CommandError, Meaning, Result};
 use crate::output;
+use crate::report::for_shell;
 
 /// `dbm doctor`
 #[derive(Debug, Args)]
@@ -53,7 +55,7 @@ impl Doctor {
                 0
             }
         };
-        store(context, &mut findings, bytes);
+        store(context, &mut findings, bytes).await;
         let log = context.configuration.path("log_dir");
         let existing = nearest_existing(&log.join(audit::NAME));
         match writable(&existing) {
@@ -143,6 +145,31 @@ async fn database(context: &Context, findings: &mut Findings) -> Result<u64> {
         ),
         None => findings.add(Health::Well, "open run", "none"),
     }
+    let replaced = restore::replaced(&database).await?;
+    if !replaced.is_empty() {
+        let bytes: u64 = replaced.iter().filter_map(|replaced| replaced.bytes).sum();
+        let size = if bytes > 0 { format!(", {}", output::bytes(bytes)) } else { String::new() };
+        findings.add(
+            Health::Well,
+            "replaced",
+            format!(
+                "{}{size} kept by restores: `dbm replaced`",
+                output::plural(replaced.len() as u64, "one")
+            ),
+        );
+    }
+    let leftovers = restore::leftovers(&database).await?;
+    if !leftovers.is_empty() {
+        findings.add(
+            Health::Mind,
+            "leftovers",
+            format!(
+                "{}: left by a restore that was killed, unless one is at work: dbm replaced --let-go {}",
+                leftovers.join(", "),
+                for_shell(&leftovers[0])
+            ),
+        );
+    }
     let others = database.others().await?;
     if !others.is_empty() {
         let count = output::plural(others.len() as u64, "session");
@@ -152,13 +179,26 @@ async fn database(context: &Context, findings: &mut Findings) -> Result<u64> {
 }
 
 /// Whether archives can be written, and whether there is room for one.
-fn store(context: &Context, findings: &mut Findings, bytes: u64) {
+async fn store(context: &Context, findings: &mut Findings, bytes: u64) {
+    let opened = match context.store() {
+        Ok(opened) => opened,
+        Err(error) => return findings.failed("store", &error),
+    };
+    match opened.leftovers().await {
+        Ok(left) if left.is_empty() => {}
+        Ok(left) => findings.add(
+            Health::Mind,
+            "store",
+            format!(
+                "{} of killed backups: the next backup removes it",
+                output::plural(left.len() as u64, "leftover")
+            ),
+        ),
+        Err(error) => findings.failed("store", &error.into()),
+    }
     let store = context.configuration.store();
     if store.contains("://") {
-        match context.store() {
-            Ok(store) => findings.add(Health::Well, "store", store.describe()),
-            Err(error) => findings.failed("store", &error),
-        }
+        findings.add(Health::Well, "store", opened.describe());
         return;
     }
     let folder = nearest_existing(Path::new(&store));

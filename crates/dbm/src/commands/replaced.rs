@@ -6,12 +6,14 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::error::{CommandError, Result};
+use crate::report::for_shell;
 use crate::{ask, output};
 
 /// `dbm replaced`
 #[derive(Debug, Args)]
 #[command(
     after_help = "A restore keeps what it replaces until it is let go by its exact name. That cannot be undone.
+What restores that were killed have left is listed too, and goes the same way.
 
 Examples:
   dbm replaced
@@ -27,8 +29,10 @@ impl Replaced {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let url = context.url()?;
         let Some(name) = &self.let_go else {
-            let all = restore::replaced(&Database::new(url)?).await?;
-            let rows: Vec<Vec<String>> = all
+            let database = Database::new(url)?;
+            let all = restore::replaced(&database).await?;
+            let leftovers = restore::leftovers(&database).await?;
+            let mut rows: Vec<Vec<String>> = all
                 .iter()
                 .map(|replaced| {
                     vec![
@@ -38,10 +42,30 @@ impl Replaced {
                     ]
                 })
                 .collect();
-            let text = if rows.is_empty() { "nothing\n".to_owned() } else { output::columns(&rows) };
-            context.output.answer(&json!({ "command": "replaced", "replaced": all }), &text);
+            rows.extend(leftovers.iter().map(|name| {
+                vec![
+                    name.clone(),
+                    "left by a restore that was killed, or is at work".to_owned(),
+                    String::new(),
+                ]
+            }));
+            let mut text = if rows.is_empty() { "nothing\n".to_owned() } else { output::columns(&rows) };
+            if let Some(row) = rows.first() {
+                text.push_str(&format!("let one go with: dbm replaced --let-go {}\n", for_shell(&row[0])));
+            }
+            let document = json!({ "command": "replaced", "replaced": all, "leftovers": leftovers });
+            context.output.answer(&document, &text);
             return Ok(());
         };
+        let database = Database::new(url.clone())?;
+        let left = restore::leftovers(&database).await?.contains(name);
+        if !context.yes
+            && !left
+            && !restore::replaced(&database).await?.iter().any(|replaced| replaced.name == *name)
+        {
+            return Err(CommandError::failed(format!("`{name}` is nothing that a restore replaced or left"))
+                .hint("`dbm replaced` lists what there is"));
+        }
         let question = format!("Remove {name} for good?");
         if !context.yes {
             match ask::confirm(&question) {
@@ -55,7 +79,13 @@ impl Replaced {
         }
         let audit = context.audit(&url)?;
         audit.start();
-        let done = async { Ok(restore::let_go(&Database::new(url)?, name).await?) };
+        let done = async {
+            match left {
+                true => restore::discard_scratch(&database, name).await?,
+                false => restore::let_go(&database, name).await?,
+            }
+            Ok(())
+        };
         let done: Result<()> = done.await;
         audit.finish(&done, json!({ "let_go": name }));
         done?;

@@ -2,6 +2,7 @@ use backup::archive::Archive;
 use backup::restore::{self, RestoreOptions};
 use backup::store::Store;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use database::{Database, DatabaseUrl, SourceId};
 use helpers::naming::BackupName;
 use migrate::Restoring;
@@ -25,17 +26,17 @@ Examples:
   dbm restore latest                          the newest good archive of this very database
   dbm restore latest --disconnect --yes       end the sessions of others, ask nothing
   dbm restore shop_20261121T013400Z.sql.zst --into shop_copy
-  dbm restore latest --table orders           one table's rows into a new table beside it"
+  dbm restore latest --table orders           its columns and rows in orders_restored_…, to take rows from"
 )]
 pub(crate) struct Restore {
     /// The archive: its name, a beginning that only it has, or latest
     #[arg(value_name = "NAME")]
     name: String,
     /// Restore into a new database (or file) of this name, and touch nothing else
-    #[arg(long, value_name = "DATABASE", conflicts_with = "table")]
+    #[arg(long, value_name = "DATABASE", conflicts_with = "table", value_parser = NonEmptyStringValueParser::new())]
     into: Option<String>,
-    /// Restore only this table's rows, into a new table beside it
-    #[arg(long, value_name = "TABLE")]
+    /// Restore only this table's columns and rows, into a new table beside it: no keys, indexes, defaults or triggers
+    #[arg(long, value_name = "TABLE", value_parser = NonEmptyStringValueParser::new())]
     table: Option<String>,
     /// End the sessions of others on the target
     #[arg(long)]
@@ -104,8 +105,16 @@ impl Restore {
         let what = if self.table.is_some() { "table" } else { "database" };
         let document =
             json!({ "command": "restore", "archive": name.to_string(), what: made, "outcome": "done" });
-        let text =
-            format!("restored {name} into the new {what} {made}: counts and digests equal the archive's\n");
+        let text = match &self.table {
+            None => format!(
+                "restored {name} into the new {what} {made}: counts and digests equal the archive's\n"
+            ),
+            Some(table) => format!(
+                "restored {table} of {name} into the new table {made}: count and digest equal the archive's\n  \
+                 it has the columns and rows; keys, indexes, defaults and triggers are not part of it\n  \
+                 take what you need from it (INSERT INTO … SELECT … FROM …), then drop it\n"
+            ),
+        };
         context.output.report(&document, &text);
         Ok(())
     }

@@ -56,7 +56,9 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<File> {
             (Shape::Number, Value::Integer(number)) => number.to_string(),
             (Shape::Truth, Value::Boolean(truth)) => truth.to_string(),
             (shape, value) => {
-                return Err(wrong(format!("`{name}` is {}, not {}", kind(&value), wanted(shape))));
+                let what =
+                    format!("`{name}` in `{}` is {}, not {}", path.display(), kind(&value), wanted(shape));
+                return Err(CommandError::usage(what).hint(format!("write {}", keys::example(key))));
             }
         };
         file.values.insert(key.name, text);
@@ -69,7 +71,7 @@ fn wanted(shape: Shape) -> &'static str {
         Shape::Text | Shape::Path => "text in quotes",
         Shape::Number => "a whole number",
         Shape::Truth => "true or false",
-        Shape::Duration => "a duration in quotes, such as \"5s\"",
+        Shape::Duration => "a duration in quotes",
     }
 }
 
@@ -104,10 +106,17 @@ mod tests {
 
     #[test]
     fn a_value_of_another_shape_is_an_error() {
-        assert_eq!(refusal("jobs = \"2\""), "error: `jobs` is text, not a whole number in `dbm.toml`");
+        assert_eq!(
+            refusal("jobs = \"2\""),
+            "error: `jobs` in `dbm.toml` is text, not a whole number\nhint: write jobs = 2"
+        );
         assert_eq!(
             refusal("store = 2"),
-            "error: `store` is a whole number, not text in quotes in `dbm.toml`"
+            "error: `store` in `dbm.toml` is a whole number, not text in quotes\nhint: write store = \"backups\""
+        );
+        assert_eq!(
+            refusal("lock_wait = 5"),
+            "error: `lock_wait` in `dbm.toml` is a whole number, not a duration in quotes\nhint: write lock_wait = \"0s\""
         );
     }
 

@@ -49,6 +49,15 @@ pub(crate) const KEYS: &[Key] = &[
 /// Environment variables that are read besides those of [`KEYS`].
 pub(crate) const OTHER_VARIABLES: &[&str] = &["DBM_CONFIG", "DBM_PASSWORD", "DBM_PASSWORD_FILE"];
 
+/// A line of `dbm.toml` that sets it, to its default where it has one.
+pub(crate) fn example(key: &Key) -> String {
+    let value = key.default.unwrap_or("…");
+    match key.shape {
+        Shape::Text | Shape::Path | Shape::Duration => format!("{} = \"{value}\"", key.name),
+        Shape::Number | Shape::Truth => format!("{} = {value}", key.name),
+    }
+}
+
 /// The setting of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)

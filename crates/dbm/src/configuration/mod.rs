@@ -111,9 +111,12 @@ impl Configuration {
         }
         let (text, path) = match &file {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| CommandError {
-                    meaning: crate::error::Meaning::Usage,
-                    ..io("read", path)(error)
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    let error = CommandError {
+                        meaning: crate::error::Meaning::Usage,
+                        ..io("read the configuration", path)(error)
+                    };
+                    error.hint("`dbm init` makes a dbm.toml; without --config (or DBM_CONFIG) the nearest one upwards is read")
                 })?;
                 (text, path.clone())
             }
@@ -239,7 +242,13 @@ impl Configuration {
     fn check_shapes(&self) -> Result<()> {
         for key in KEYS.iter().filter(|key| self.values.contains_key(key.name)) {
             match key.shape {
-                Shape::Text | Shape::Path => {}
+                Shape::Text => {}
+                Shape::Path => {
+                    // An empty one would be the current folder, which nobody means.
+                    if let Some(given) = self.given(key.name).filter(|given| given.value.trim().is_empty()) {
+                        return Err(self.wrong(key.name, given, "the name of a file or folder"));
+                    }
+                }
                 Shape::Number => {
                     let number = self.number(key.name)?;
                     let most = match key.name {
@@ -261,13 +270,31 @@ impl Configuration {
     }
 
     fn wrong(&self, name: &str, given: &Given, wanted: &str) -> CommandError {
+        let key = keys::find(name);
+        let (flag, variable) = (flag(name), key.map_or(name, |key| key.variable));
+        let example = key.and_then(|key| key.default).unwrap_or("…");
+        let hint = match &given.origin {
+            Origin::Flag => format!("write {flag} {example}, for example"),
+            Origin::Environment | Origin::DotEnv(_) => format!("write {variable}={example}, for example"),
+            _ => key.map_or_else(String::new, |key| format!("write {}, for example", keys::example(key))),
+        };
         let place = match &given.origin {
-            Origin::Flag => format!("--{}", name.replace('_', "-")),
-            Origin::Environment => keys::find(name).map_or(name, |key| key.variable).to_owned(),
+            Origin::Flag => flag,
+            Origin::Environment => variable.to_owned(),
             Origin::DotEnv(path) | Origin::File(path) => format!("`{name}` in `{}`", path.display()),
             Origin::Default => format!("`{name}`"),
         };
-        CommandError::usage(format!("{place} is `{}`, not {wanted}", given.value))
+        CommandError::usage(format!("{place} is `{}`, not {wanted}", given.value)).hint(hint)
+    }
+}
+
+/// The flag that gives a setting.
+fn flag(name: &str) -> String {
+    match name {
+        "rollback" => "--rollbacks".to_owned(),
+        // One flag for both waits.
+        "lock_wait" => "--lock-timeout".to_owned(),
+        _ => format!("--{}", name.replace('_', "-")),
     }
 }
 

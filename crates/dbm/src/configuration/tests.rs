@@ -43,14 +43,23 @@ fn a_value_that_cannot_be_used_is_named_with_its_place() {
         let read = Configuration::read(Flags::new(), None, Environment::of(variables), folder.path());
         format!("{:?}", read.err().unwrap())
     };
-    assert_eq!(refusal(&[("DBM_JOBS", "many")]), "error: DBM_JOBS is `many`, not a whole number");
-    assert_eq!(refusal(&[("DBM_JOBS", "0")]), "error: DBM_JOBS is `0`, not a number from 1 to 64");
-    assert_eq!(refusal(&[("DBM_LEVEL", "99")]), "error: DBM_LEVEL is `99`, not a number from 1 to 19");
+    assert_eq!(
+        refusal(&[("DBM_JOBS", "many")]),
+        "error: DBM_JOBS is `many`, not a whole number\nhint: write DBM_JOBS=2, for example"
+    );
+    assert_eq!(
+        refusal(&[("DBM_JOBS", "0")]),
+        "error: DBM_JOBS is `0`, not a number from 1 to 64\nhint: write DBM_JOBS=2, for example"
+    );
+    assert_eq!(
+        refusal(&[("DBM_LEVEL", "99")]),
+        "error: DBM_LEVEL is `99`, not a number from 1 to 19\nhint: write DBM_LEVEL=1, for example"
+    );
     assert_eq!(
         refusal(&[("DBM_LOCK_TIMEOUT", "soon")]),
-        "error: DBM_LOCK_TIMEOUT is `soon`, not a duration such as 500ms, 5s or 2min"
+        "error: DBM_LOCK_TIMEOUT is `soon`, not a duration such as 500ms, 5s or 2min\nhint: write DBM_LOCK_TIMEOUT=5s, for example"
     );
-    assert!(refusal(&[("DBM_CONFIG", "gone.toml")]).starts_with("error: cannot read `"));
+    assert!(refusal(&[("DBM_CONFIG", "gone.toml")]).starts_with("error: cannot read the configuration `"));
 }
 
 #[test]

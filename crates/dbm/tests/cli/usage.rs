@@ -60,6 +60,108 @@ fn revisions_that_are_none() {
 }
 
 #[test]
+fn settings_of_the_wrong_shape() {
+    let place = Place::new();
+    for line in ["jobs = \"x\"", "lock_wait = 5", "lock_timeout = \"soon\"", "store = \"\"", "jobs = 0"] {
+        place.file("dbm.toml", &format!("url = \"sqlite:x.db\"\n{line}\n"));
+        says!(place, ["status"]);
+    }
+    let place = Place::new().variable("DBM_JOBS", "x");
+    says!(place, ["status"]);
+    says!(Place::new(), ["migrate", "--lock-timeout", "soon", "--url", "sqlite:x.db"]);
+    says!(Place::new(), ["--config", "gone.toml", "status"]);
+}
+
+#[test]
+fn an_empty_store_is_not_the_current_folder() {
+    let place = Place::with_database();
+    says!(place, ["backup", "--store", ""]);
+    assert!(std::fs::read_dir(place.path()).unwrap().all(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        !name.ends_with(".zst")
+    }));
+}
+
+#[test]
+fn words_that_are_not_known() {
+    says!(Place::new(), ["restor", "latest"]);
+    says!(Place::new(), ["frobnicate", "--json"]);
+    says!(Place::new(), ["restore", "latest", "--into", ""]);
+    says!(Place::new(), ["restore"]);
+    says!(Place::new(), ["status", "--url", "postgres://h/x?sslmode=verify_full"]);
+}
+
+#[test]
+fn what_was_not_filled_in_is_not_applied() {
+    let place = Place::with_database();
+    assert_eq!(place.run(&["new", "add orders"]).code, Some(0));
+    says!(place, ["migrate", "--safe"]);
+    says!(place, ["check"]);
+    let status = place.run(&["current", "--json"]).stdout;
+    assert!(!status.contains("001"), "{status}");
+}
+
+#[test]
+fn more_than_is_applied_is_not_rolled_back() {
+    let place = Place::with_database();
+    assert_eq!(place.run(&["migrate", "--safe"]).code, Some(0));
+    says!(place, ["rollback", "99"]);
+    says!(place, ["current"]);
+}
+
+#[test]
+fn what_killed_restores_left_is_listed_and_goes() {
+    let place = Place::with_database();
+    place.file("shop_restoring_20261121T013400Z.db", "half");
+    place.file("backups/.shop_20261121T013400Z.sqlite.zst.part", "half");
+    says!(place, ["replaced"]);
+    let found = place.run(&["doctor"]).stdout;
+    assert!(found.contains("dbm replaced --let-go shop_restoring_20261121T013400Z.db"), "{found}");
+    assert!(found.contains("1 leftover of killed backups"), "{found}");
+    says!(place, ["replaced", "--let-go", "shop_restoring_20261121T013400Z.db", "--yes"]);
+    assert!(!place.path().join("shop_restoring_20261121T013400Z.db").exists());
+    says!(place, ["replaced", "--let-go", "shop_restoring_20261121T013400Z.db"]);
+    assert!(place.path().join("shop.db").exists());
+}
+
+#[test]
+fn a_table_s_columns_and_rows_come_back_beside_it() {
+    let place = Place::with_database();
+    assert_eq!(place.run(&["migrate", "--safe"]).code, Some(0));
+    assert_eq!(place.run(&["backup"]).code, Some(0));
+    says!(place, ["restore", "latest", "--table", "item"]);
+    says!(place, ["restore", "latest", "--table", "nothing"]);
+}
+
+/// Several at once: each has a second of its own, and none is named after a second to come.
+#[test]
+fn backups_of_parallel_processes() {
+    let place = Place::with_database();
+    let began = chrono::Utc::now().timestamp();
+    let names: Vec<String> = std::thread::scope(|scope| {
+        let place = &place;
+        let started: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(move || {
+                    let ended = place.run(&["backup", "--json"]);
+                    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+                    let document: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+                    let name = document["archive"].as_str().unwrap().to_owned();
+                    let stamp = &name["shop_".len().."shop_20261121T013400Z".len()];
+                    let time = chrono::NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M%SZ").unwrap();
+                    let second = time.and_utc().timestamp();
+                    assert!(began <= second && second <= chrono::Utc::now().timestamp(), "{name}");
+                    name
+                })
+            })
+            .collect();
+        started.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(distinct.len(), 4, "{names:?}");
+}
+
+#[test]
 fn passwords() {
     says!(Place::new(), ["password", "encode"], "p@ss:w/or?d#%\n");
     says!(Place::new(), ["password", "encode"], "");

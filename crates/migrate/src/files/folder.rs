@@ -243,15 +243,34 @@ fn load(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
         return None;
     };
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    if text.trim().is_empty() {
+    if !has_statement(&text) {
         findings.push(Finding {
             rule: Rule::Empty,
             path: path.to_owned(),
-            message: format!("{} is empty", path.display()),
-            hint: "write its statements, or a comment that says why there are none".to_owned(),
+            message: format!("{} has no statement", path.display()),
+            hint: "write its statements; one that is to do nothing says so: SELECT 1;".to_owned(),
         });
     }
     Some(Source { path: path.to_owned(), text })
+}
+
+/// Whether there is more in a text than comments, as `dbm new` leaves it.
+fn has_statement(text: &str) -> bool {
+    let mut rest = text.trim_start();
+    loop {
+        let comment = if rest.starts_with("--") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") && !rest.starts_with("/*!") {
+            // One that does not end, or is nested, is for the scanner to judge.
+            rest.find("*/").map_or(0, |end| end + 2)
+        } else {
+            0
+        };
+        match comment {
+            0 => return !rest.is_empty(),
+            _ => rest = rest[comment..].trim_start(),
+        }
+    }
 }
 
 fn directives(source: &Source, findings: &mut Vec<Finding>) -> Option<Directives> {
@@ -348,6 +367,27 @@ mod tests {
         let error = read(&folder).unwrap_err();
         assert!(error.to_string().ends_with("001_a.sql has no rollback"), "{error}");
         assert!(error.hint().unwrap().contains("001_rollback.sql"));
+    }
+
+    #[test]
+    fn a_file_as_it_was_scaffolded_is_not_applied() {
+        let (_dir, folder) = folder(&[]);
+        let made = super::super::new_migration(&folder, "add orders").unwrap();
+        assert_eq!(rules(&folder), [Rule::Empty, Rule::Empty]);
+        let error = read(&folder).unwrap_err();
+        assert!(error.to_string().ends_with("001_rollback.sql has no statement"), "{error}");
+        assert!(error.hint().unwrap().contains("SELECT 1;"), "{error:?}");
+        for (text, filled) in [
+            ("/* why */ -- because\n", false),
+            ("\n", false),
+            ("/* why */ SELECT 1;", true),
+            ("/*!40101 SET NAMES utf8 */;", true),
+            ("-- dbm: verify\nSELECT true;", true),
+        ] {
+            fs::write(&made.migration, text).unwrap();
+            fs::write(&made.rollback, "SELECT 1;").unwrap();
+            assert_eq!(rules(&folder).is_empty(), filled, "{text}");
+        }
     }
 
     #[test]

@@ -220,6 +220,15 @@ pub fn to_rollback(
         .collect();
     rows.sort_by_key(|row| std::cmp::Reverse((row.position, row.number)));
     match options.until {
+        Until::Count(count) if count > rows.len() && !rows.is_empty() => {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("{count} migrations cannot be taken back: {} applied", are(rows.len())),
+            )
+            .with_hint(
+                "a bare number is how many; `--to NUMBER` goes back to a migration, `--all` takes all back",
+            ));
+        }
         Until::Count(count) => rows.truncate(count),
         Until::To(number) => {
             // Zero is what Alembic's users call the base.
@@ -249,6 +258,10 @@ pub fn to_rollback(
     let chosen =
         rows.into_iter().map(|row| choose(row, files.get(&row.number).copied())).collect::<Result<_>>()?;
     Ok(Selection { direction: Direction::Rollback, chosen })
+}
+
+fn are(count: usize) -> String {
+    if count == 1 { "1 is".to_owned() } else { format!("{count} are") }
 }
 
 fn choose(row: &Applied, file: Option<&Migration>) -> Result<Chosen> {
