@@ -55,7 +55,7 @@ pub async fn create(
         Database::Mysql(_) => return Err(crate::mysql::not_yet("backing up")),
         Database::Postgres(server) => {
             let (name, upload) = reserve(store, &about, label, ArchiveKind::Script, options).await?;
-            let prepared = postgres::dump::prepare(server, &options.cancel).await?;
+            let prepared = postgres::dump::prepare(server, options).await?;
             if let Some(is_open) = options.is_open {
                 unfinished |= is_open(&prepared.journal().await?);
             }

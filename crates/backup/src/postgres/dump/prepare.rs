@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use database::postgres::{self, Connection, Server, catalog, properties};
 use database::{Entry, Kind, ObjectId, Schema, Section, TableDigest};
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 
 use super::definitions::{self, Planned};
 use super::script::Envelope;
@@ -11,6 +10,7 @@ use super::snapshot::{self, Leader};
 use super::target::Target;
 use super::{large_objects, relations, sequences};
 use crate::archive::RawPart;
+use crate::dump::BackupOptions;
 use crate::postgres::roles::{self, Roles};
 use crate::{Error, ErrorKind, Result};
 
@@ -56,18 +56,19 @@ impl Prepared {
 /// # Errors
 /// [`ErrorKind::Permission`] and [`ErrorKind::Refused`] with the names of what cannot be read or carried,
 /// [`ErrorKind::LockTimeout`], and what the server says.
-pub(crate) async fn prepare(server: &Server, cancel: &CancellationToken) -> Result<Prepared> {
+pub(crate) async fn prepare(server: &Server, options: &BackupOptions) -> Result<Prepared> {
+    let cancel = &options.cancel;
     tokio::select! {
         () = cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled")),
-        prepared = look(server, cancel) => prepared,
+        prepared = look(server, options) => prepared,
     }
 }
 
-async fn look(server: &Server, cancel: &CancellationToken) -> Result<Prepared> {
-    let leader = snapshot::lead(server, cancel).await?;
+async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
+    let leader = snapshot::lead(server, &options.cancel).await?;
     let client = &leader.connection;
     refuse_enum_hash(client).await?;
-    let schema = catalog::read(client).await?;
+    let schema = catalog::read_with(client, options.secrets).await?;
     refuse(&schema)?;
     let sections = [Section::PreData, Section::Data, Section::PostData, Section::Final]
         .into_iter()

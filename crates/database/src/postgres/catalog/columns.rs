@@ -15,13 +15,14 @@ fn query(reader: &Reader<'_>) -> String {
             a.attgenerated::text AS generated, a.attidentity::text AS identity,
             a.attstorage::text AS storage, t.typstorage::text AS type_storage, {compression} AS compression,
             coalesce(a.attstattarget, -1)::int4 AS target, coalesce(a.attoptions, '{{}}') AS options,
+            coalesce(a.attfdwoptions, '{{}}') AS foreign_options,
             a.attislocal
          FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
             JOIN pg_type t ON t.oid = a.atttypid
             LEFT JOIN pg_collation co ON co.oid = a.attcollation
             LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
             LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'c') AND {OURS}
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'c', 'f') AND {OURS}
          ORDER BY a.attrelid, a.attnum"
     )
 }
@@ -44,6 +45,7 @@ pub(super) struct ColumnRow {
     pub(super) compression: String,
     pub(super) target: i32,
     pub(super) options: Vec<String>,
+    pub(super) foreign_options: Vec<String>,
     pub(super) local: bool,
 }
 
@@ -112,6 +114,7 @@ pub(super) async fn read(reader: &Reader<'_>) -> Result<Columns> {
             compression: get(&row, "compression")?,
             target: get(&row, "target")?,
             options: get(&row, "options")?,
+            foreign_options: get(&row, "foreign_options")?,
             local: get(&row, "attislocal")?,
         };
         columns.0.entry(get(&row, "attrelid")?).or_default().push(column);

@@ -1,11 +1,15 @@
+use super::base_types::part_from_shells;
 use super::reader::{Reader, class};
 use super::sql::get;
 use crate::{Kind, Result};
 
 /// `P` and `S` tie partitions to their parents, which attaching does again; `x` is refused elsewhere.
+/// A function is tied to whatever transforms of its types there were when it was made; it needs those that it names.
 const QUERY: &str = "
     SELECT classid, objid, refclassid, refobjid, deptype::text AS type FROM pg_depend
     WHERE deptype IN ('n', 'a', 'i') AND refobjid >= 16384 AND objid >= 16384
+        AND NOT (refclassid = 'pg_transform'::regclass AND EXISTS
+            (SELECT FROM pg_proc p WHERE p.oid = objid AND p.protrftypes IS NULL))
     UNION SELECT d.classid, d.objid, d.refclassid, d.refobjid, d.deptype::text FROM pg_depend d
     WHERE d.deptype = 'n' AND d.refclassid = 'pg_extension'::regclass";
 
@@ -58,5 +62,6 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         node.needs.extend(namespace.filter(|namespace| *namespace != place));
         node.needs.remove(&place);
     }
+    part_from_shells(reader);
     Ok(())
 }

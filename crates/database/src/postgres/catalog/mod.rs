@@ -3,17 +3,26 @@
 //! One file for each kind of object, with its query beside it; each kind takes one query, however many
 //! objects there are. What no file knows, `unknown` finds and names.
 
+mod access_methods;
 mod aggregates;
+mod base_types;
+mod casts;
+mod collations;
 mod columns;
 mod comments;
 mod constraints;
+mod conversions;
 mod depends;
 mod domains;
 mod extensions;
+mod foreign;
 mod functions;
 mod indexes;
+mod languages;
 mod large_objects;
 mod namespaces;
+mod operator_classes;
+mod operators;
 mod order;
 mod policies;
 mod privileges;
@@ -24,6 +33,7 @@ mod sequences;
 mod sql;
 mod statistics;
 mod tables;
+mod text_search;
 mod triggers;
 mod types;
 mod unknown;
@@ -44,25 +54,45 @@ use crate::{Result, Schema};
 /// # Errors
 /// What the server says; [`crate::ErrorKind::Internal`] where the catalogs are not what their documentation says.
 pub async fn read(client: &Client) -> Result<Schema> {
+    read_with(client, false).await
+}
+
+/// As [`read`]; with `secrets` the passwords that are part of the database (of user mappings) are in the
+/// definitions, without them they are named in [`Schema::left_out`].
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_with(client: &Client, secrets: bool) -> Result<Schema> {
     let before = sql::settle(client).await?;
-    let schema = read_settled(client).await;
+    let schema = read_settled(client, secrets).await;
     let after = sql::unsettle(client, &before).await;
     let schema = schema?;
     after?;
     Ok(schema)
 }
 
-async fn read_settled(client: &Client) -> Result<Schema> {
-    let mut reader = Reader::new(client).await?;
+async fn read_settled(client: &Client, secrets: bool) -> Result<Schema> {
+    let mut reader = Reader::new(client, secrets).await?;
     namespaces::read(&mut reader).await?;
     extensions::read(&mut reader).await?;
+    languages::read(&mut reader).await?;
+    collations::read(&mut reader).await?;
     types::read(&mut reader).await?;
+    base_types::read(&mut reader).await?;
     let mut columns = columns::read(&reader).await?;
     let sequences = sequences::rows(&reader).await?;
     types::read_composite(&mut reader, &columns).await?;
     domains::read(&mut reader).await?;
     functions::read(&mut reader).await?;
     aggregates::read(&mut reader).await?;
+    casts::read(&mut reader).await?;
+    languages::read_transforms(&mut reader).await?;
+    access_methods::read(&mut reader).await?;
+    operators::read(&mut reader).await?;
+    operator_classes::read(&mut reader).await?;
+    conversions::read(&mut reader).await?;
+    text_search::read(&mut reader).await?;
+    foreign::read(&mut reader).await?;
     let checks = constraints::checks(&reader).await?;
     tables::read(&mut reader, &mut columns, &sequences, checks).await?;
     sequences::add(&mut reader, &columns, sequences);

@@ -29,6 +29,10 @@ const QUERY: &str = "
             'TYPE ' || format_type(oid, NULL) FROM pg_type WHERE typacl IS NOT NULL AND typnamespace NOT IN (TABLE passed_over)
         UNION ALL SELECT 'pg_language'::regclass, oid, 0, lanacl, acldefault('l', lanowner), lanowner,
             'LANGUAGE ' || quote_ident(lanname) FROM pg_language WHERE lanacl IS NOT NULL
+        UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, 0, fdwacl, acldefault('F', fdwowner), fdwowner,
+            'FOREIGN DATA WRAPPER ' || quote_ident(fdwname) FROM pg_foreign_data_wrapper WHERE fdwacl IS NOT NULL
+        UNION ALL SELECT 'pg_foreign_server'::regclass, oid, 0, srvacl, acldefault('S', srvowner), srvowner,
+            'FOREIGN SERVER ' || quote_ident(srvname) FROM pg_foreign_server WHERE srvacl IS NOT NULL
         UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, nspacl, acldefault('n', nspowner), nspowner,
             'SCHEMA ' || quote_ident(nspname) FROM pg_namespace WHERE nspacl IS NOT NULL AND nspname NOT IN ('public', 'information_schema')
             AND oid NOT IN (TABLE passed_over)

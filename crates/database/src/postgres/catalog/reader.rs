@@ -9,6 +9,22 @@ use crate::{Kind, NotCarried, Object, ObjectId, Result, Section};
 /// The numbers of the catalogs themselves, the same on every server.
 pub(super) mod class {
     pub(crate) const TYPE: u32 = 1247;
+    pub(crate) const SERVER: u32 = 1417;
+    pub(crate) const USER_MAPPING: u32 = 1418;
+    pub(crate) const WRAPPER: u32 = 2328;
+    pub(crate) const ACCESS_METHOD: u32 = 2601;
+    pub(crate) const CAST: u32 = 2605;
+    pub(crate) const CONVERSION: u32 = 2607;
+    pub(crate) const LANGUAGE: u32 = 2612;
+    pub(crate) const OPERATOR_CLASS: u32 = 2616;
+    pub(crate) const OPERATOR: u32 = 2617;
+    pub(crate) const OPERATOR_FAMILY: u32 = 2753;
+    pub(crate) const COLLATION: u32 = 3456;
+    pub(crate) const TRANSFORM: u32 = 3576;
+    pub(crate) const DICTIONARY: u32 = 3600;
+    pub(crate) const PARSER: u32 = 3601;
+    pub(crate) const CONFIGURATION: u32 = 3602;
+    pub(crate) const TEMPLATE: u32 = 3764;
     pub(crate) const PROC: u32 = 1255;
     pub(crate) const CLASS: u32 = 1259;
     pub(crate) const ATTRDEF: u32 = 2604;
@@ -79,6 +95,8 @@ pub(super) struct Reader<'c> {
     pub(super) client: &'c Client,
     /// As in 150018.
     pub(super) version: i32,
+    /// Whether passwords that are part of the database go into the definitions.
+    pub(super) secrets: bool,
     pub(super) nodes: Vec<Node>,
     pub(super) places: HashMap<Key, usize>,
     /// Rows that stand for another object: a row type for its table, an array for its element.
@@ -88,6 +106,8 @@ pub(super) struct Reader<'c> {
     pub(super) namespaces: HashMap<String, usize>,
     /// The attachments of partitions, and the parent's number.
     pub(super) attach: Vec<(usize, u32)>,
+    /// Types, and where their names are made before their functions.
+    pub(super) shells: Vec<(usize, usize)>,
     /// Triggers that a partition has from its parent, and their numbers.
     pub(super) clones: Vec<(usize, u32)>,
     pub(super) refused: Vec<NotCarried>,
@@ -95,16 +115,18 @@ pub(super) struct Reader<'c> {
 }
 
 impl<'c> Reader<'c> {
-    pub(super) async fn new(client: &'c Client) -> Result<Self> {
+    pub(super) async fn new(client: &'c Client, secrets: bool) -> Result<Self> {
         let mut reader = Self {
             client,
             version: 0,
+            secrets,
             nodes: Vec::new(),
             places: HashMap::new(),
             alias: HashMap::new(),
             members: HashMap::new(),
             namespaces: HashMap::new(),
             attach: Vec::new(),
+            shells: Vec::new(),
             clones: Vec::new(),
             refused: Vec::new(),
             left_out: Vec::new(),

@@ -4,6 +4,7 @@ use tokio_postgres::Row;
 
 use super::columns::{ColumnRow, Columns};
 use super::constraints::Check;
+use super::foreign;
 use super::reader::{Entry, Node, Pieces, Reader, Text, class, id};
 use super::sequences::SequenceRow;
 use super::sql::{OURS, get, ident, options, qual};
@@ -15,7 +16,8 @@ fn query() -> String {
             c.relpersistence::text AS persistence, pg_get_userbyid(c.relowner)::text AS owner,
             c.relispartition AS partition, c.relrowsecurity, c.relforcerowsecurity, c.relreplident::text AS identity,
             coalesce(c.reloptions, '{{}}') AS options, coalesce(t.reloptions, '{{}}') AS toast_options,
-            am.amname::text AS method, ts.spcname::text AS tablespace,
+            am.amname::text AS method, ts.spcname::text AS tablespace, fs.srvname::text AS server,
+            coalesce(ft.ftoptions, '{{}}') AS foreign_options,
             CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END AS of_type,
             CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_key,
             pg_get_expr(c.relpartbound, c.oid) AS bound,
@@ -25,14 +27,15 @@ fn query() -> String {
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             LEFT JOIN pg_class t ON t.oid = c.reltoastrelid LEFT JOIN pg_am am ON am.oid = c.relam
             LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
-         WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND {OURS}
+            LEFT JOIN pg_foreign_table ft ON ft.ftrelid = c.oid LEFT JOIN pg_foreign_server fs ON fs.oid = ft.ftserver
+         WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND {OURS}
          ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\""
     )
 }
 
 const PARENTS: &str = "
     SELECT i.inhrelid, i.inhparent FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE c.relkind IN ('r', 'p') ORDER BY i.inhrelid, i.inhseqno";
+    WHERE c.relkind IN ('r', 'p', 'f') ORDER BY i.inhrelid, i.inhseqno";
 
 /// The column options that the documentation of ALTER TABLE names.
 const COLUMN_OPTIONS: [&str; 2] = ["n_distinct=", "n_distinct_inherited="];
@@ -98,14 +101,20 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
     // Where INHERITS would give another order of the columns, the table is made alone and then inherits.
     let merged = !heir.is_empty() && merges(material.columns, oid, heir);
     let of_type: Option<String> = get(row, "of_type")?;
+    let server: Option<String> = get(row, "server")?;
+    let (kind, word) = match server {
+        Some(_) => (Kind::ForeignTable, "FOREIGN TABLE"),
+        None => (Kind::Table, "TABLE"),
+    };
 
     let node = Node::new(
-        id(Kind::Table, &namespace, "", &name),
+        id(kind, &namespace, "", &name),
         Section::PreData,
-        format!("TABLE {qualified}"),
+        format!("{word} {qualified}"),
         String::new(),
     );
-    let table = reader.add((class::CLASS, oid), node.owned(&get::<String>(row, "owner")?));
+    let node = node.owned(&get::<String>(row, "owner")?).granted_on("TABLE", &qualified);
+    let table = reader.add((class::CLASS, oid), node);
     reader.nodes[table].object.table = Some(Table {
         handle: u64::from(oid),
         columns: material.columns.of(oid),
@@ -164,7 +173,7 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
         ));
     }
 
-    let mut head = format!("CREATE {}TABLE {qualified}", if unlogged { "UNLOGGED " } else { "" });
+    let mut head = format!("CREATE {}{word} {qualified}", if unlogged { "UNLOGGED " } else { "" });
     if let Some(of_type) = &of_type {
         head.push_str(&format!(" OF {of_type}"));
     }
@@ -181,6 +190,11 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
     if let Some(key) = get::<Option<String>>(row, "partition_key")? {
         tail.push_str(&format!("\nPARTITION BY {key}"));
     }
+    if let Some(server) = server {
+        let what = format!("foreign table {namespace}.{name}");
+        let list = reader.without_secrets(&what, false, get(row, "foreign_options")?);
+        tail.push_str(&format!("\nSERVER {}{}", ident(&server), foreign::clause(&list)));
+    }
     if let Some(method) = get::<Option<String>>(row, "method")?.filter(|method| method != "heap") {
         tail.push_str(&format!("\nUSING {}", ident(&method)));
     }
@@ -194,6 +208,7 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
     }
     tail.push_str(";\n");
     match get::<String>(row, "identity")?.as_str() {
+        _ if kind == Kind::ForeignTable => {}
         "f" => after.push_str(&format!("ALTER TABLE ONLY {qualified} REPLICA IDENTITY FULL;\n")),
         "n" => after.push_str(&format!("ALTER TABLE ONLY {qualified} REPLICA IDENTITY NOTHING;\n")),
         _ => {}
@@ -368,6 +383,10 @@ fn details(text: &mut String, table: &str, column: &ColumnRow, inherited: &[&Col
     }
     if column.target >= 0 {
         text.push_str(&alter(table, column, &format!("SET STATISTICS {}", column.target)));
+    }
+    if !column.foreign_options.is_empty() {
+        let list = foreign::options(&column.foreign_options).join(", ");
+        text.push_str(&alter(table, column, &format!("OPTIONS ({list})")).replacen("ALTER TABLE", "ALTER FOREIGN TABLE", 1));
     }
     if !column.options.is_empty() {
         text.push_str(&alter(table, column, &format!("SET ({})", options("", &column.options).join(", "))));

@@ -1,3 +1,4 @@
+use super::base_types::shell;
 use super::columns::Columns;
 use super::reader::{Node, Reader, class, id};
 use super::sql::{OURS, get, ident, lit, qual};
@@ -28,7 +29,7 @@ fn enums() -> String {
 fn ranges(reader: &Reader<'_>) -> String {
     let multirange = reader.since(
         14,
-        "(SELECT quote_ident(m.typname) FROM pg_type m WHERE m.oid = r.rngmultitypid)",
+        "format_type(r.rngmultitypid, NULL)",
         "NULL::text",
     );
     format!(
@@ -94,17 +95,14 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             continue;
         }
         let (namespace, name): (String, String) = (get(&row, "namespace")?, get(&row, "name")?);
-        if get::<Option<String>>(&row, "canonical")?.is_some() {
-            reader.refuse(format!("range type {namespace}.{name}"), "it has a canonical function");
-            continue;
-        }
         let mut list = vec![format!("    SUBTYPE = {}", get::<String>(&row, "subtype")?)];
-        let multirange: Option<String> = get(&row, "multirange")?;
-        let multirange = multirange.map(|multirange| format!("{}.{multirange}", ident(&namespace)));
+        let canonical: Option<String> = get(&row, "canonical")?;
+        let circular = canonical.is_some();
         for (word, value) in [
-            ("MULTIRANGE_TYPE_NAME", multirange),
+            ("MULTIRANGE_TYPE_NAME", get(&row, "multirange")?),
             ("SUBTYPE_OPCLASS", get(&row, "class")?),
             ("COLLATION", get(&row, "collation")?),
+            ("CANONICAL", canonical),
             ("SUBTYPE_DIFF", get(&row, "difference")?),
         ] {
             list.extend(value.map(|value| format!("    {word} = {value}")));
@@ -112,7 +110,10 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         let definition =
             format!("CREATE TYPE {} AS RANGE (\n{}\n);\n", qual(&namespace, &name), list.join(",\n"));
         let owner: String = get(&row, "owner")?;
-        add(reader, (class::TYPE, oid), Kind::RangeType, (&namespace, &name), definition, &owner);
+        let place = add(reader, (class::TYPE, oid), Kind::RangeType, (&namespace, &name), definition, &owner);
+        if circular {
+            shell(reader, place);
+        }
     }
     Ok(())
 }

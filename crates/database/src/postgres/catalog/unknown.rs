@@ -4,38 +4,15 @@ use super::reader::Reader;
 use super::sql::get;
 use crate::Result;
 
-/// The catalogs whose objects are not carried yet, with a condition each.
-const CATALOGS: [(&str, &str); 20] = [
-    // A range type's cast to its multirange comes with it.
-    (
-        "pg_cast",
-        "NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass AND d.objid = o.oid AND d.deptype = 'i')",
-    ),
-    ("pg_language", "true"),
-    ("pg_collation", "true"),
-    ("pg_conversion", "true"),
-    ("pg_operator", "true"),
-    ("pg_opclass", "true"),
-    ("pg_opfamily", "true"),
-    ("pg_am", "true"),
-    ("pg_transform", "true"),
-    ("pg_ts_parser", "true"),
-    ("pg_ts_template", "true"),
-    ("pg_ts_dict", "true"),
-    ("pg_ts_config", "true"),
-    ("pg_foreign_data_wrapper", "true"),
-    ("pg_foreign_server", "true"),
+/// The catalogs that hold objects which are not carried, with a condition each.
+const CATALOGS: [(&str, &str); 5] = [
     ("pg_publication", "true"),
     ("pg_event_trigger", "true"),
     (
         "pg_class",
-        "o.relpersistence <> 't' AND o.relkind NOT IN ('r', 'p', 'v', 'm', 'S', 'i', 'I', 'c', 't')",
+        "o.relpersistence <> 't' AND o.relkind NOT IN ('r', 'p', 'v', 'm', 'S', 'i', 'I', 'c', 't', 'f')",
     ),
-    (
-        "pg_type",
-        "(o.typtype NOT IN ('c', 'd', 'e', 'm', 'r') OR NOT o.typisdefined) AND NOT EXISTS \
-         (SELECT FROM pg_type e WHERE e.oid = o.typelem AND e.typarray = o.oid)",
-    ),
+    ("pg_type", "o.typtype NOT IN ('b', 'c', 'd', 'e', 'm', 'p', 'r')"),
     // A temporary table's namespace is not an object of the database's.
     ("pg_constraint", "o.contype NOT IN ('c', 'f', 'n', 'p', 'u', 'x', 't')"),
 ];
@@ -48,9 +25,6 @@ const LABELS: &str = "
 const SUBSCRIPTIONS: &str = "
     SELECT s.subname::text AS identity FROM pg_subscription s
     WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) ORDER BY 1";
-
-const MAPPINGS: &str =
-    "SELECT srvname::text || ' for ' || usename::text AS identity FROM pg_user_mappings ORDER BY 1";
 
 /// `ALTER … DEPENDS ON EXTENSION`.
 const DEPENDING: &str = "
@@ -149,7 +123,6 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     let detaching = if reader.version >= 140_000 { DETACHING } else { "" };
     for (kind, query, why) in [
         ("subscription", SUBSCRIPTIONS, "dbm does not carry subscriptions yet"),
-        ("user mapping", MAPPINGS, "dbm does not carry user mappings yet"),
         ("partition", detaching, "it is being detached"),
     ] {
         if query.is_empty() {

@@ -164,7 +164,7 @@ fn jobs(jobs: usize) -> BackupOptions {
 async fn back_up_as(server: &Server, options: &BackupOptions) -> Result<Backup> {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::new(folder.path());
-    let prepared = super::prepare(server, &options.cancel).await?;
+    let prepared = super::prepare(server, options).await?;
     let name = BackupName::new(server.database(), Utc::now(), None, ArchiveKind::Script);
     let head = Head {
         engine: Engine::Postgres,

@@ -59,7 +59,7 @@ async fn the_sum_of_the_balances_is_that_of_one_moment() {
 async fn an_alter_table_that_waits_for_us_does_not_stop_us() {
     let fresh = Fresh::new();
     fresh.sql(ACCOUNTS);
-    let prepared = super::super::prepare(&fresh.server(), &BackupOptions::default().cancel).await.unwrap();
+    let prepared = super::super::prepare(&fresh.server(), &BackupOptions::default()).await.unwrap();
     // It queues behind the leader's lock, and every later lock on the table queues behind it.
     let other = fresh.connect().await;
     let altering =

@@ -9,6 +9,8 @@ use crate::restore::{self, RestoreOptions};
 /// The catalogs' reader has it too: one list of all kinds.
 const OBJECTS: &str = include_str!("../../../../../database/src/postgres/catalog/tests/objects.sql");
 
+const RARE: &str = include_str!("../../../../../database/src/postgres/catalog/tests/rare_objects.sql");
+
 /// Rows where the objects have none of their own.
 const ROWS: &str = "
 SET row_security = off; SET search_path = app, extras, public;
@@ -29,6 +31,9 @@ INSERT INTO app.refers VALUES (1, 'eu', 9), (NULL, NULL, NULL);
 INSERT INTO app.room VALUES (1, '[2020-01-01, 2020-01-02)'), (1, '[2020-01-02, 2020-01-03)'), (2, 'empty');
 INSERT INTO app.self VALUES (1, 3); INSERT INTO app.self (id) VALUES (2);
 REFRESH MATERIALIZED VIEW app.z_first; REFRESH MATERIALIZED VIEW app.a_second; REFRESH MATERIALIZED VIEW app.grouped_m;
+INSERT INTO rare.typed VALUES (DEFAULT, '7', '(1,2)', '[1,3]', '{[1,3],[5,6)}', '{a;b}', '[a,b)', '9', 'c'), ('\\.', NULL, NULL, 'empty', '{}', NULL, NULL, NULL, NULL);
+INSERT INTO rare.by_words VALUES ('a'); INSERT INTO rare.in_heaps VALUES ('(1,2),(3,4)'); INSERT INTO rare.searched VALUES ('it has words');
+REFRESH MATERIALIZED VIEW rare.seen_heaps; INSERT INTO rare.near_one VALUES (1, 'x');
 SELECT lo_put(4242, 0, '\\x00ff5c2e0a'), lo_put(77, 300000, 'end after a hole');
 SELECT setval('app.plain', 41, false), nextval('app.down'), nextval('app.down');
 ";
@@ -48,6 +53,7 @@ async fn every_kind_of_object_and_its_rows() {
     roles().await;
     let all = fresh("all kinds").await;
     psql(&all, OBJECTS);
+    psql(&all, RARE);
     psql(&all, ROWS);
     let (door, place) = (database(&all), Place::new());
     let (archive, written) = place.back_up(&door).await;
