@@ -1,6 +1,6 @@
 -- At least one object of every kind that the catalogs' reader carries, with names that hurt.
 -- It needs two roles, which the caller makes: dbm_test_app and "dbm_test \!role".
-CREATE EXTENSION IF NOT EXISTS "pgcrypto";
+CREATE EXTENSION IF NOT EXISTS "fuzzystrmatch";
 CREATE SCHEMA "select";
 CREATE SCHEMA "a ""b
 \! c";
@@ -207,7 +207,7 @@ ALTER TABLE app.other FORCE ROW LEVEL SECURITY;
 ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO dbm_test_app;
 ALTER DEFAULT PRIVILEGES FOR ROLE dbm_test_app REVOKE ALL ON FUNCTIONS FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_reset() TO dbm_test_app;
-REVOKE ALL ON FUNCTION public.gen_random_bytes(integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.soundex(text) FROM PUBLIC;
 SELECT lo_create(4242);
 SELECT lo_create(77);
 COMMENT ON LARGE OBJECT 4242 IS 'a large object';
