@@ -23,7 +23,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             }
         };
         let target = format!("ACCESS METHOD {}", ident(&name));
-        let definition = format!("CREATE {target} TYPE {kind} HANDLER {};\n", get::<String>(&row, "handler")?);
+        let definition =
+            format!("CREATE {target} TYPE {kind} HANDLER {};\n", get::<String>(&row, "handler")?);
         let node = Node::new(id(Kind::AccessMethod, "", "", &name), Section::PreData, target, definition);
         reader.add((class::ACCESS_METHOD, oid), node);
     }

@@ -57,8 +57,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             continue;
         }
         let definition = format!("CREATE {target} (\n    {}\n);\n", details(&row)?.join(",\n    "));
-        let node =
-            Node::new(id(Kind::BaseType, &namespace, "", &name), Section::PreData, target, definition);
+        let node = Node::new(id(Kind::BaseType, &namespace, "", &name), Section::PreData, target, definition);
         let place = reader.add((class::TYPE, oid), node.owned(&owner));
         shell(reader, place);
     }

@@ -30,12 +30,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             _ => "",
         };
         let definition = format!("CREATE CAST ({name}) {how}{context};\n");
-        let node = Node::new(
-            id(Kind::Cast, "", "", &name),
-            Section::PreData,
-            format!("CAST ({name})"),
-            definition,
-        );
+        let node =
+            Node::new(id(Kind::Cast, "", "", &name), Section::PreData, format!("CAST ({name})"), definition);
         reader.add((class::CAST, oid), node);
     }
     Ok(())

@@ -57,7 +57,11 @@ pub(super) fn options(options: &[String]) -> Vec<String> {
 
 /// The clause ` OPTIONS (…)`, or nothing.
 pub(super) fn clause(list: &[String]) -> String {
-    if list.is_empty() { String::new() } else { format!(" OPTIONS (\n    {}\n)", options(list).join(",\n    ")) }
+    if list.is_empty() {
+        String::new()
+    } else {
+        format!(" OPTIONS (\n    {}\n)", options(list).join(",\n    "))
+    }
 }
 
 impl Reader<'_> {
@@ -90,7 +94,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         }
         let name: String = get(&row, "name")?;
         let target = format!("FOREIGN DATA WRAPPER {}", ident(&name));
-        let list = reader.without_secrets(&format!("foreign-data wrapper {name}"), false, get(&row, "options")?);
+        let list =
+            reader.without_secrets(&format!("foreign-data wrapper {name}"), false, get(&row, "options")?);
         let mut definition = format!("CREATE {target}");
         for (word, column) in [("HANDLER", "handler"), ("VALIDATOR", "validator")] {
             if let Some(function) = get::<Option<String>>(&row, column)? {

@@ -386,7 +386,11 @@ fn details(text: &mut String, table: &str, column: &ColumnRow, inherited: &[&Col
     }
     if !column.foreign_options.is_empty() {
         let list = foreign::options(&column.foreign_options).join(", ");
-        text.push_str(&alter(table, column, &format!("OPTIONS ({list})")).replacen("ALTER TABLE", "ALTER FOREIGN TABLE", 1));
+        text.push_str(&alter(table, column, &format!("OPTIONS ({list})")).replacen(
+            "ALTER TABLE",
+            "ALTER FOREIGN TABLE",
+            1,
+        ));
     }
     if !column.options.is_empty() {
         text.push_str(&alter(table, column, &format!("SET ({})", options("", &column.options).join(", "))));

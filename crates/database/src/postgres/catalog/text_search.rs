@@ -105,8 +105,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             continue;
         }
         let (namespace, name): (String, String) = (get(&row, "namespace")?, get(&row, "name")?);
-        let template =
-            qual(&get::<String>(&row, "template_namespace")?, &get::<String>(&row, "template")?);
+        let template = qual(&get::<String>(&row, "template_namespace")?, &get::<String>(&row, "template")?);
         // The server keeps the options as the text of the list that made them.
         let options: Option<String> = get(&row, "options")?;
         let options = options.map_or_else(String::new, |options| format!(",\n    {options}"));

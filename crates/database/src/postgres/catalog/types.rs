@@ -27,11 +27,7 @@ fn enums() -> String {
 }
 
 fn ranges(reader: &Reader<'_>) -> String {
-    let multirange = reader.since(
-        14,
-        "format_type(r.rngmultitypid, NULL)",
-        "NULL::text",
-    );
+    let multirange = reader.since(14, "format_type(r.rngmultitypid, NULL)", "NULL::text");
     format!(
         "SELECT t.oid, n.nspname::text AS namespace, t.typname::text AS name,
             pg_get_userbyid(t.typowner)::text AS owner, format_type(r.rngsubtype, NULL) AS subtype,

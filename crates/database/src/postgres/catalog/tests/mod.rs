@@ -160,21 +160,10 @@ async fn what_is_not_carried_is_named_and_dbm_s_own_is_not_seen() {
     );
     let schema = schema(&one).await;
     let named: Vec<&str> = schema.refused.iter().map(|one| one.what.as_str()).collect();
-    assert_eq!(
-        named,
-        ["publication p"]
-    );
+    assert_eq!(named, ["publication p"]);
     assert!(schema.check_carried().unwrap_err().to_string().contains("publication p"));
     let ids: Vec<String> = schema.objects.iter().map(|object| object.id.to_string()).collect();
-    assert_eq!(
-        ids,
-        [
-            "namespace public",
-            "namespace s",
-            "extension citext",
-            "table s.t"
-        ]
-    );
+    assert_eq!(ids, ["namespace public", "namespace s", "extension citext", "table s.t"]);
 }
 
 /// What pg_dump does not carry, told apart by what the catalogs of both sides say.

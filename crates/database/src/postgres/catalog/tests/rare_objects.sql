@@ -29,7 +29,7 @@ CREATE FUNCTION rare.words_out(rare.words) RETURNS cstring LANGUAGE internal IMM
 CREATE FUNCTION rare.words_receive(internal) RETURNS rare.words LANGUAGE internal IMMUTABLE STRICT AS 'textrecv';
 CREATE FUNCTION rare.words_send(rare.words) RETURNS bytea LANGUAGE internal IMMUTABLE STRICT AS 'textsend';
 CREATE TYPE rare.words (INPUT = rare.words_in, OUTPUT = rare.words_out, RECEIVE = rare.words_receive, SEND = rare.words_send,
-    TYPMOD_IN = varchartypmodin, TYPMOD_OUT = varchartypmodout, ANALYZE = ts_typanalyze, INTERNALLENGTH = VARIABLE,
+    TYPMOD_IN = varchartypmodin, TYPMOD_OUT = varchartypmodout, INTERNALLENGTH = VARIABLE,
     STORAGE = extended, CATEGORY = 'w', PREFERRED = true, DEFAULT = 'it''s \ empty', DELIMITER = ';', COLLATABLE = true);
 ALTER TYPE rare.words OWNER TO dbm_test_app;
 COMMENT ON TYPE rare.words IS 'a base type';
@@ -50,7 +50,7 @@ COMMENT ON TYPE rare.only_a_name IS 'a shell';
 CREATE TYPE "select".a_first;
 CREATE FUNCTION rare.first_in(cstring) RETURNS "select".a_first LANGUAGE internal IMMUTABLE STRICT AS 'int8in';
 CREATE FUNCTION rare.first_out("select".a_first) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int8out';
-CREATE TYPE "select".a_first (INPUT = rare.first_in, OUTPUT = rare.first_out, LIKE = rare.stamp);
+CREATE TYPE "select".a_first (INPUT = rare.first_in, OUTPUT = rare.first_out, ANALYZE = ts_typanalyze, LIKE = rare.stamp);
 -- A range type with functions of its own, and its multirange in another namespace.
 CREATE TYPE rare.days;
 CREATE FUNCTION rare.days_canonical(rare.days) RETURNS rare.days LANGUAGE internal IMMUTABLE STRICT AS 'int4range_canonical';
