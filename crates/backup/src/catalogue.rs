@@ -37,6 +37,8 @@ pub enum State {
     Good,
     /// It was made while a run was open.
     Unfinished,
+    /// Something was left out of it on request: never `latest`, never counted as good.
+    Partial,
     /// Nobody knows what it is; the text says why. Never pruned, never counted as good.
     Unknown(String),
 }
@@ -103,7 +105,11 @@ async fn look(store: &dyn Store, listed: Listed) -> Result<Backup> {
         },
     };
     let unfinished = name.label.as_deref() == Some(UNFINISHED);
-    let state = if unfinished { State::Unfinished } else { State::Good };
+    let state = match (unfinished, sidecar.partial) {
+        (true, _) => State::Unfinished,
+        (false, true) => State::Partial,
+        (false, false) => State::Good,
+    };
     Ok(Backup { file, bytes, label: name.label, state, sidecar: Some(sidecar) })
 }
 

@@ -8,6 +8,7 @@ mod mysql;
 mod postgres;
 pub mod progress;
 pub mod restore;
+pub mod selection;
 mod sqlite;
 pub mod store;
 pub mod verify;

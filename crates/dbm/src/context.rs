@@ -37,6 +37,22 @@ impl Context {
         Ok(url)
     }
 
+    /// The same for sessions that act as a role: that of the flag, else the configured one.
+    pub(crate) fn url_as(&self, role: Option<&str>) -> Result<DatabaseUrl> {
+        let mut url = self.url()?;
+        let configured = self.configuration.given("role").map(|given| given.value.clone());
+        if let Some(role) = role.map(str::to_owned).or(configured) {
+            match &mut url {
+                DatabaseUrl::Postgres(settings) => settings.role = Some(role),
+                _ => {
+                    let what = format!("{} has no roles to act as (--role)", url.engine());
+                    return Err(CommandError::usage(what).hint("leave --role out, and `role` in dbm.toml"));
+                }
+            }
+        }
+        Ok(url)
+    }
+
     /// The audit log, which a changing command cannot do without.
     pub(crate) fn audit(&self, database: &DatabaseUrl) -> Result<Audit> {
         let folder = self.configuration.path("log_dir");

@@ -122,6 +122,22 @@ pub struct Index {
     pub tables: Vec<TableEntry>,
     /// The parts in the order of the file.
     pub parts: Vec<Part>,
+    /// What each object needs, and where its statements are, so that some of them can be restored alone; empty
+    /// where an engine's archives are whole or nothing.
+    pub outline: Vec<Outlined>,
+    /// Whether something was left out on request: it is then no backup of the database.
+    pub partial: bool,
+}
+
+/// One object in the outline of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlined {
+    /// Which one.
+    pub id: ObjectId,
+    /// The places in the outline of those that must be there before it.
+    pub needs: Vec<u32>,
+    /// The bytes of its statements within the one part of each aspect that holds them.
+    pub spans: BTreeMap<Aspect, u32>,
 }
 
 impl Index {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use zstd::stream::write::{Decoder, Encoder};
 
 use super::frame::{damaged, internal};
-use super::{Aspect, Grade, Hash, Index, Part, PartNumber, TableEntry};
+use super::{Aspect, Grade, Hash, Index, Outlined, Part, PartNumber, TableEntry};
 use crate::{Error, Result};
 
 /// No line of an index is longer, so that a forged one cannot take all memory.
@@ -26,6 +26,7 @@ enum Line {
     Object(ObjectId),
     Table(TableEntry),
     Part(PartLine),
+    Outline(OutlineLine),
     End { tables: u64, parts: u64 },
 }
 
@@ -39,6 +40,17 @@ struct First {
     left_out: Vec<String>,
     properties: Value,
     extras: Value,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutlineLine {
+    object: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    needs: Vec<u32>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    spans: BTreeMap<Aspect, u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,6 +91,7 @@ pub(super) fn write(index: &Index) -> Result<Vec<u8>> {
         left_out: index.left_out.clone(),
         properties: index.properties.clone(),
         extras: index.extras.clone(),
+        partial: index.partial,
     })))?;
     for table in &index.tables {
         line(&Line::Table(table.clone()))?;
@@ -106,6 +119,15 @@ pub(super) fn write(index: &Index) -> Result<Vec<u8>> {
             follows: part.follows.clone(),
         }))?;
     }
+    for outlined in &index.outline {
+        let next = u32::try_from(known.len()).map_err(internal)?;
+        let object = *known.entry(&outlined.id).or_insert(next);
+        if object == next {
+            line(&Line::Object(outlined.id.clone()))?;
+        }
+        let Outlined { needs, spans, .. } = outlined.clone();
+        line(&Line::Outline(OutlineLine { object, needs, spans }))?;
+    }
     line(&Line::End { tables: index.tables.len() as u64, parts: index.parts.len() as u64 })?;
     encoder.finish().map_err(internal)
 }
@@ -117,6 +139,7 @@ pub(super) struct Reader {
     objects: Vec<ObjectId>,
     tables: Vec<TableEntry>,
     parts: Vec<Part>,
+    outline: Vec<Outlined>,
     ended: bool,
 }
 
@@ -128,6 +151,7 @@ impl Reader {
             objects: Vec::new(),
             tables: Vec::new(),
             parts: Vec::new(),
+            outline: Vec::new(),
             ended: false,
         })
     }
@@ -184,6 +208,10 @@ impl Reader {
                     follows,
                 });
             }
+            Line::Outline(OutlineLine { object, needs, spans }) => {
+                let id = self.object(object)?.clone();
+                self.outline.push(Outlined { id, needs, spans });
+            }
             Line::End { tables, parts } => {
                 if (tables, parts) != (self.tables.len() as u64, self.parts.len() as u64) {
                     return Err(damaged("its index is not whole"));
@@ -194,13 +222,14 @@ impl Reader {
         Ok(())
     }
 
+    fn object(&self, place: u32) -> Result<&ObjectId> {
+        let found = self.objects.get(place as usize);
+        found.ok_or_else(|| damaged("its index names an object that is not there"))
+    }
+
     /// The objects at those places; equal ones of consecutive parts are shared.
     fn objects_of(&self, places: &[u32]) -> Result<Arc<[ObjectId]>> {
-        let object = |&place: &u32| {
-            self.objects
-                .get(place as usize)
-                .ok_or_else(|| damaged("its index names an object that is not there"))
-        };
+        let object = |&place: &u32| self.object(place);
         if let Some(last) = self.parts.last()
             && last.objects.len() == places.len()
             && places
@@ -220,9 +249,25 @@ impl Reader {
         let Some(first) = self.first.filter(|_| self.ended) else {
             return Err(damaged("its index is not whole"));
         };
-        let First { head_sha256, source, snapshot, grade, kinds, left_out, properties, extras } = *first;
-        let (tables, parts) = (self.tables, self.parts);
-        Ok(Index { head_sha256, source, snapshot, grade, kinds, left_out, properties, extras, tables, parts })
+        let First { head_sha256, source, snapshot, grade, kinds, left_out, properties, extras, partial } = *first;
+        let (tables, parts, outline) = (self.tables, self.parts, self.outline);
+        if outline.iter().flat_map(|one| &one.needs).any(|&need| need as usize >= outline.len()) {
+            return Err(damaged("its index lets an object need one that is not there"));
+        }
+        Ok(Index {
+            head_sha256,
+            source,
+            snapshot,
+            grade,
+            kinds,
+            left_out,
+            properties,
+            extras,
+            tables,
+            parts,
+            outline,
+            partial,
+        })
     }
 }
 

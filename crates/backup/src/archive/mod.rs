@@ -6,6 +6,7 @@ mod frame;
 mod hash;
 mod index;
 mod lines;
+mod narrow;
 mod part;
 mod read;
 #[cfg(test)]
@@ -15,7 +16,8 @@ mod write;
 pub use frame::FORMAT;
 pub use hash::Hash;
 pub(crate) use hash::Hasher;
-pub use index::{Aspect, Grade, Head, Index, Part, PartNumber, TableEntry, Tail};
+pub use index::{Aspect, Grade, Head, Index, Outlined, Part, PartNumber, TableEntry, Tail};
+pub(crate) use narrow::Wanted;
 pub use part::{PART_BYTES, PART_LIMIT, RawPart, StoredPart, compress};
 pub use read::Archive;
 pub use write::{ArchiveWriter, Finished};

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::frame::{self, FOOTER, FRAME_HEADER, Footer, HEAD_START, INDEX_START, SEEK_END, damaged};
 use super::hash::Hasher;
 use super::lines::Reader;
+use super::narrow::Cuts;
 use super::{Hash, Head, Index, Part, PartNumber};
 use crate::store::Source;
 use crate::{Error, ErrorKind, Result};
@@ -24,6 +25,7 @@ pub struct Archive {
     pub(super) head_length: u64,
     pub(super) footer: Footer,
     pub(super) index: Arc<Index>,
+    pub(super) cuts: Cuts,
 }
 
 impl Archive {
@@ -71,7 +73,7 @@ impl Archive {
         if frames != index.parts.len() as u64 + 3 {
             return Err(damaged("its seek table does not have an entry for each frame"));
         }
-        Ok(Self { source, bytes, head, head_length, footer, index: index.into() })
+        Ok(Self { source, bytes, head, head_length, footer, index: index.into(), cuts: Cuts::default() })
     }
 
     /// What its first frame says.
@@ -109,7 +111,8 @@ impl Archive {
         })
     }
 
-    /// Reads one part: its stored bytes are checked against their hash and decompressed.
+    /// Reads one part: its stored bytes are checked against their hash and decompressed. Of a narrowed archive it is
+    /// what is wanted of the part.
     ///
     /// # Errors
     /// [`ErrorKind::Damaged`] if the bytes have changed, or what the store says.
@@ -128,7 +131,8 @@ impl Archive {
                 },
             )
         };
-        result.await.map_err(|error| error.of(&format!("{}, part {number}", self.name())))
+        let cut = result.await.and_then(|bytes| self.cuts.of(number, part, bytes));
+        cut.map_err(|error| error.of(&format!("{}, part {number}", self.name())))
     }
 }
 

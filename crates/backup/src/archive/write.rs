@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::frame::{self, Footer};
-use super::{Hash, Head, Index, Part, PartNumber, StoredPart, Tail, lines};
+use super::{Hash, Head, Index, Outlined, Part, PartNumber, StoredPart, Tail, lines};
 use crate::store::{Stored, Upload};
 use crate::{Error, ErrorKind, Result};
 
@@ -14,6 +14,8 @@ pub struct ArchiveWriter {
     frames: Vec<(u32, u32)>,
     offset: u64,
     parts: Vec<Part>,
+    outline: Vec<Outlined>,
+    partial: bool,
 }
 
 /// An archive that is complete and published.
@@ -35,7 +37,15 @@ impl ArchiveWriter {
     pub async fn begin(upload: Box<dyn Upload>, head: &Head) -> Result<Self> {
         let frame = frame::head(head)?;
         let head_sha256 = Hash::of(&frame);
-        let mut writer = Self { upload, head_sha256, frames: Vec::new(), offset: 0, parts: Vec::new() };
+        let mut writer = Self {
+            upload,
+            head_sha256,
+            frames: Vec::new(),
+            offset: 0,
+            parts: Vec::new(),
+            outline: Vec::new(),
+            partial: false,
+        };
         writer.write(frame, 0).await?;
         Ok(writer)
     }
@@ -72,6 +82,16 @@ impl ArchiveWriter {
         Ok(number)
     }
 
+    /// Says what each object needs and where its statements are, so that some can be restored without the others.
+    pub fn outline(&mut self, outline: Vec<Outlined>) {
+        self.outline = outline;
+    }
+
+    /// Says that something was left out on request.
+    pub fn mark_partial(&mut self) {
+        self.partial = true;
+    }
+
     /// Writes index, footer and seek table and publishes the archive.
     ///
     /// # Errors
@@ -92,6 +112,8 @@ impl ArchiveWriter {
             extras,
             tables,
             parts,
+            outline: std::mem::take(&mut self.outline),
+            partial: self.partial,
         };
         let frame = frame::index(&lines::write(&index)?)?;
         drop(index);

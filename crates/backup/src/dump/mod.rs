@@ -9,7 +9,7 @@ mod tests;
 use std::time::Instant;
 
 use chrono::{TimeDelta, Utc};
-use database::{About, Database};
+use database::{About, Database, Engine};
 use helpers::naming::{ArchiveKind, BackupName};
 
 use crate::archive::{ArchiveWriter, FORMAT, Finished, Head, Tail};
@@ -35,6 +35,10 @@ pub async fn create(
 ) -> Result<Written> {
     let started = Instant::now();
     let label = label(options)?;
+    options.selection.check()?;
+    if database.engine() != Engine::Postgres && options.is_partial() {
+        return Err(whole_only(database.engine(), options));
+    }
     let swept = store.sweep().await?;
     if !swept.is_empty() {
         tracing::info!(?swept, store = store.describe(), "removed what killed backups had left");
@@ -84,6 +88,7 @@ pub async fn create(
         last_proven: None,
         last_verified: None,
         pin: options.pin.clone(),
+        partial: options.is_partial(),
     };
     if let Err(error) = store.write_sidecar(&name, &sidecar).await {
         // Without what lies beside it, it would be listed although this command failed.
@@ -102,9 +107,18 @@ pub async fn create(
         grade: tail.grade,
         unfinished,
         left_out: tail.left_out,
+        partial: options.is_partial(),
         source: tail.source,
         duration: started.elapsed(),
     })
+}
+
+/// Nothing can be left out of a database file.
+fn whole_only(engine: Engine, options: &BackupOptions) -> Error {
+    let flags: Vec<&str> = options.left_out().into_iter().map(|(_, flag)| flag).collect();
+    let what = format!("a backup of {engine} is always whole: {} cannot be had", flags.join(", "));
+    Error::new(ErrorKind::Usage, what)
+        .with_hint("back up all of it; `dbm restore NAME --table TABLE` takes one table out of it")
 }
 
 fn label(options: &BackupOptions) -> Result<Option<&str>> {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Grade, Hash};
+use crate::selection::Selection;
 
 /// How a backup is made.
 #[derive(Clone, Debug)]
@@ -28,8 +29,33 @@ pub struct BackupOptions {
     pub secrets: bool,
     /// Why the archive must not be pruned from the moment on when it is there.
     pub pin: Option<String>,
+    /// What goes into it; whatever is left out makes it partial.
+    pub selection: Selection,
+    /// Leaves out who owns what.
+    pub no_owner: bool,
+    /// Leaves out grants and default privileges.
+    pub no_privileges: bool,
     /// Stops the work; nothing of it is left.
     pub cancel: CancellationToken,
+}
+
+impl BackupOptions {
+    /// Whether something is left out on request: such an archive is no backup of the database.
+    pub fn is_partial(&self) -> bool {
+        self.no_owner || self.no_privileges || !self.selection.is_everything()
+    }
+
+    /// What is left out on request, and by which flag.
+    pub(crate) fn left_out(&self) -> Vec<(String, &'static str)> {
+        let mut words = self.selection.in_words();
+        if self.no_owner {
+            words.push(("who owns what".to_owned(), "--no-owner"));
+        }
+        if self.no_privileges {
+            words.push(("grants and default privileges".to_owned(), "--no-privileges"));
+        }
+        words
+    }
 }
 
 impl Default for BackupOptions {
@@ -43,6 +69,9 @@ impl Default for BackupOptions {
             is_open: None,
             secrets: false,
             pin: None,
+            selection: Selection::default(),
+            no_owner: false,
+            no_privileges: false,
             cancel: CancellationToken::new(),
         }
     }
@@ -67,6 +96,8 @@ pub struct Written {
     pub unfinished: bool,
     /// What was left out on request.
     pub left_out: Vec<String>,
+    /// Whether something was: then it is listed as partial, is never `latest`, and no run goes back to it.
+    pub partial: bool,
     /// Which database it is of.
     pub source: SourceId,
     /// How long it took.

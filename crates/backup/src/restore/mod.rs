@@ -2,6 +2,7 @@
 //!
 //! This is the one place of this crate's restores that chooses the engine.
 
+mod among;
 mod beside;
 pub(crate) mod names;
 mod options;
@@ -10,8 +11,9 @@ mod replaced;
 mod safeguard;
 
 use crate::{Error, ErrorKind, Result};
-use database::{Database, Entry};
+use database::{Database, Entry, Kind, ObjectId};
 
+pub use among::Among;
 pub use beside::Beside;
 pub use options::RestoreOptions;
 pub use preflight::{Finding, Preflight, TargetState, Way};
@@ -22,6 +24,7 @@ use crate::archive::Archive;
 use crate::mysql;
 use crate::postgres::restore as postgres;
 use crate::progress::Progress;
+use crate::selection::Selection;
 use crate::sqlite::restore as sqlite;
 
 /// Looks at archive, server and target before anything is touched, and changes nothing.
@@ -33,20 +36,37 @@ pub async fn preflight(
     database: &Database,
     options: &RestoreOptions,
 ) -> Result<Preflight> {
-    match database {
+    whole(options)?;
+    let mut preflight = match database {
         Database::Postgres(server) => {
             postgres::preflight(
-                archive,
+                &postgres::wanted(archive, options).await?,
                 server,
                 &database.about().await?,
                 postgres::Goes::IntoTarget,
                 options,
             )
-            .await
+            .await?
         }
-        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
-        Database::Sqlite(file) => sqlite::preflight(archive, file, options).await,
+        Database::Mysql(_) => return Err(mysql::not_yet("restoring")),
+        Database::Sqlite(file) => sqlite::preflight(archive, file, options).await?,
+    };
+    if archive.index().partial {
+        let error = partial(archive);
+        let hint = error.hint().map(str::to_owned);
+        preflight.problems.push(Finding { message: error.to_string(), hint });
     }
+    Ok(preflight)
+}
+
+/// Why a partial archive is not put in a database's place.
+fn partial(archive: &Archive) -> Error {
+    let left_out = archive.index().left_out.join("; ");
+    Error::new(
+        ErrorKind::Refused,
+        format!("the archive is partial, so it does not take the database's place; it is without {left_out}"),
+    )
+    .with_hint("restore it into a new database (--into NAME), or a full archive (`dbm backups`)")
 }
 
 /// A name for a database to restore into that is free now, for [`RestoreOptions::scratch`].
@@ -83,7 +103,10 @@ pub async fn beside(
     }
     match database {
         Database::Postgres(server) => {
-            postgres::beside(archive, server, &database.name(), options, progress).await.map(Beside::postgres)
+            let archive = postgres::wanted(archive, options).await?;
+            postgres::beside(&archive, server, &database.name(), options, progress)
+                .await
+                .map(Beside::postgres)
         }
         Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(file) => sqlite::beside(archive, file, options, progress).await.map(Beside::sqlite),
@@ -106,7 +129,8 @@ pub async fn in_place(
     preflight(archive, database, options).await?.check()?;
     match database {
         Database::Postgres(server) => {
-            postgres::in_place(archive, server, &database.name(), publish, options, progress).await
+            let archive = postgres::wanted(archive, options).await?;
+            postgres::in_place(&archive, server, &database.name(), publish, options, progress).await
         }
         Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(_) => Err(Error::new(
@@ -130,10 +154,58 @@ pub async fn into(
     progress: &dyn Progress,
 ) -> Result<()> {
     match database {
-        Database::Postgres(server) => postgres::into(archive, server, name, options, progress).await,
+        Database::Postgres(server) => {
+            let archive = postgres::wanted(archive, options).await?;
+            postgres::makes_its_tables(&archive)?;
+            postgres::into(&archive, server, name, options, progress).await
+        }
         Database::Mysql(_) => Err(mysql::not_yet("restoring")),
+        Database::Sqlite(_) if !options.selection.is_everything() => Err(sqlite_is_whole()),
         Database::Sqlite(file) => sqlite::into(archive, file, name, options, progress).await,
     }
+}
+
+/// Restores what the options select into the database itself, beside what is there: what is not there is made, the
+/// rows of a table that is there come into a new table beside it, and rows alone fill empty tables. All of it or nothing.
+///
+/// # Errors
+/// What collides or is missing, by name, or what failed; the database is as it was.
+pub async fn among(
+    archive: &Archive,
+    database: &Database,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<Among> {
+    match database {
+        Database::Postgres(server) => postgres::among(archive, server, options, progress).await,
+        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
+        Database::Sqlite(file) => {
+            let selection = &options.selection;
+            let [pattern] = selection.tables.as_slice() else { return Err(sqlite_is_whole()) };
+            let alone = Selection { tables: selection.tables.clone(), ..Selection::default() };
+            if *selection != alone || !pattern.is_plain() {
+                return Err(sqlite_is_whole());
+            }
+            let name = pattern.to_string();
+            let made = sqlite::table(archive, file, &name, options, progress).await?;
+            let id = ObjectId { kind: Kind::Table, namespace: String::new(), of: String::new(), name };
+            Ok(Among { beside: vec![(id, made)], ..Among::default() })
+        }
+    }
+}
+
+fn sqlite_is_whole() -> Error {
+    Error::new(ErrorKind::Usage, "of an archive of SQLite one table can be restored alone, or all of it")
+        .with_hint("dbm restore NAME --table TABLE, or dbm restore NAME --into FILE")
+}
+
+/// Passes if all of the archive is wanted: nothing less takes a database's place.
+fn whole(options: &RestoreOptions) -> Result<()> {
+    if options.selection.is_everything() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Usage, "a part of an archive does not take a database's place")
+        .with_hint("restore it into a new database: --into NAME"))
 }
 
 /// Restores into the database (or file) of the URL, which is not there, as [`into`] does.
@@ -146,9 +218,14 @@ pub async fn into_missing(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
+    whole(options)?;
+    if archive.index().partial {
+        return Err(partial(archive));
+    }
     match database {
         Database::Postgres(server) => {
-            postgres::into(archive, server, &database.name(), options, progress).await
+            let archive = postgres::wanted(archive, options).await?;
+            postgres::into(&archive, server, &database.name(), options, progress).await
         }
         // The database's name is that of the file without its ending.
         Database::Mysql(_) => Err(mysql::not_yet("restoring")),
@@ -174,6 +251,7 @@ pub async fn prove(
     };
     match database {
         Database::Postgres(server) => {
+            postgres::makes_its_tables(archive)?;
             postgres::into_scratch(archive, server, &scratch, options, progress).await?;
             postgres::discard_scratch(server, &scratch).await
         }

@@ -1,5 +1,9 @@
+use std::collections::BTreeMap;
+
 use database::SourceId;
 use tokio_util::sync::CancellationToken;
+
+use crate::selection::Selection;
 
 /// How an archive is restored.
 #[derive(Clone, Debug)]
@@ -10,6 +14,10 @@ pub struct RestoreOptions {
     pub no_owner: bool,
     /// Leaves out grants and default privileges.
     pub no_privileges: bool,
+    /// Roles by other names: what belongs to the one, or is granted to it, goes to the other.
+    pub roles: BTreeMap<String, String>,
+    /// What of the archive is wanted.
+    pub selection: Selection,
     /// Ends the sessions of others on the target when its place is taken.
     pub disconnect: bool,
     /// Goes on although logical slots or subscriptions hang on the target;
@@ -32,6 +40,8 @@ impl Default for RestoreOptions {
             jobs: 2,
             no_owner: false,
             no_privileges: false,
+            roles: BTreeMap::new(),
+            selection: Selection::default(),
             disconnect: false,
             detach_replication: false,
             from_source: None,

@@ -43,6 +43,9 @@ pub struct Sidecar {
     /// Why it must not be pruned; an open run's journal, or a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<String>,
+    /// Whether something was left out on request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 impl Sidecar {
@@ -66,6 +69,7 @@ impl Sidecar {
             last_proven: None,
             last_verified: None,
             pin: None,
+            partial: index.partial,
         }
     }
 }

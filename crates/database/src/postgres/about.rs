@@ -9,7 +9,7 @@ impl Server {
     /// As [`connect`](super::connect).
     pub async fn about(&self) -> Result<About> {
         let connection = self.connect(None).await?;
-        let sql = "SELECT current_database(), session_user, r.rolsuper, r.rolsuper OR r.rolcreatedb,
+        let sql = "SELECT current_database(), current_user, r.rolsuper, r.rolsuper OR r.rolcreatedb,
                           NOT pg_catalog.pg_is_in_recovery()
                             AND pg_catalog.current_setting('transaction_read_only') = 'off',
                           pg_catalog.pg_database_size(current_database()),
@@ -19,7 +19,7 @@ impl Server {
                                       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                                      WHERE n.nspname = 'dbm' AND c.relname = 'journal'),
                                    pg_catalog.has_database_privilege(current_database(), 'CREATE'))
-                     FROM pg_catalog.pg_roles r WHERE r.rolname = session_user";
+                     FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
         let rows = query(&connection, sql, "cannot ask the server what it is").await?;
         let Some([Some(database), Some(account), superuser, may_create, may_write, bytes, may_run]) =
             rows.first().map(Vec::as_slice)

@@ -183,6 +183,8 @@ pub struct Settings {
     pub options: Option<String>,
     /// The session's `search_path`.
     pub search_path: Option<String>,
+    /// The role that our sessions act as; the account itself if there is none.
+    pub role: Option<String>,
     /// What we call ourselves; `dbm` if not given.
     pub application_name: Option<String>,
     /// How long to wait for one server to let us in; zero is without end.
@@ -211,22 +213,21 @@ impl Settings {
 
     /// The options for the server, with the search path among them.
     pub(crate) fn startup_options(&self) -> Option<String> {
-        let search_path = self.search_path.as_deref().map(|path| {
+        let set = |name: &str, value: &Option<String>| {
             // The server splits options at blanks; a backslash keeps the next character.
-            let mut escaped = String::from("-c search_path=");
-            for character in path.chars() {
+            let mut escaped = format!("-c {name}=");
+            for character in value.as_deref()?.chars() {
                 if character.is_whitespace() || character == '\\' {
                     escaped.push('\\');
                 }
                 escaped.push(character);
             }
-            escaped
-        });
-        match (self.options.as_deref(), search_path) {
-            (None, search_path) => search_path,
-            (Some(options), None) => Some(options.to_owned()),
-            (Some(options), Some(search_path)) => Some(format!("{options} {search_path}")),
-        }
+            Some(escaped)
+        };
+        // A role that is set so is the one that RESET ROLE leads back to.
+        let all = [self.options.clone(), set("search_path", &self.search_path), set("role", &self.role)];
+        let all: Vec<String> = all.into_iter().flatten().collect();
+        if all.is_empty() { None } else { Some(all.join(" ")) }
     }
 }
 

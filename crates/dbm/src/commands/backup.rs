@@ -5,6 +5,7 @@ use database::{Database, DatabaseUrl};
 use migrate::journal::Told;
 use serde_json::json;
 
+use super::selection_flags::SelectionFlags;
 use crate::audit::Audit;
 use crate::configuration::Flags;
 use crate::context::Context;
@@ -22,6 +23,7 @@ zstd -dc ARCHIVE | psql -X -v ON_ERROR_STOP=1 NEW_DATABASE, or zstd -dc ARCHIVE 
 Examples:
   dbm backup
   dbm backup --label before-upgrade
+  dbm backup --exclude-table-data 'audit.*'      partial: never `latest`, never what a run goes back to
   dbm backup --quiet --store /var/backups/shop     for cron: silent unless something is wrong"
 )]
 pub(crate) struct Backup {
@@ -34,6 +36,17 @@ pub(crate) struct Backup {
     /// Archive passwords that are part of the database (user mappings, subscriptions)
     #[arg(long)]
     secrets: bool,
+    #[command(flatten)]
+    part: SelectionFlags,
+    /// Leave out who owns what
+    #[arg(long, short = 'O', help_heading = "Which part")]
+    no_owner: bool,
+    /// Leave out grants and default privileges
+    #[arg(long, short = 'x', help_heading = "Which part")]
+    no_privileges: bool,
+    /// Act as this role, of which the account is a member
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
 }
 
 impl Backup {
@@ -45,7 +58,7 @@ impl Backup {
     }
 
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
-        let url = context.url()?;
+        let url = context.url_as(self.role.as_deref())?;
         let audit = context.audit(&url)?;
         audit.start();
         let done = self.write(context, url, &audit).await;
@@ -67,6 +80,7 @@ impl Backup {
             "grade": written.grade,
             "unfinished": written.unfinished,
             "left_out": written.left_out,
+            "partial": written.partial,
             "source": written.source,
             "duration_ms": milliseconds,
         });
@@ -87,6 +101,11 @@ impl Backup {
         }
         if let backup::archive::Grade::Weakened(reasons) = &written.grade {
             text.push_str(&format!("  not all of one moment: {}\n", reasons.join("; ")));
+        }
+        if written.partial {
+            text.push_str(
+                "  partial: never `latest`, never what a run goes back to; restore it with --into NEW_DATABASE\n",
+            );
         }
         for left_out in &written.left_out {
             context.output.warn(&format!("no part of the backup: {left_out}"));
@@ -109,6 +128,9 @@ impl Backup {
             jobs: context.jobs()?,
             is_open: Some(Told::is_open),
             secrets: self.secrets,
+            selection: self.part.of_backup(context)?,
+            no_owner: self.no_owner,
+            no_privileges: self.no_privileges,
             cancel: context.cancel.clone(),
             ..BackupOptions::default()
         };

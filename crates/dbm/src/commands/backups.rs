@@ -37,6 +37,7 @@ impl Backups {
         for backup in &all {
             let state = match &backup.state {
                 State::Good => "good".to_owned(),
+                State::Partial => "partial: something was left out on request".to_owned(),
                 State::Unfinished => "unfinished: made while a run was open".to_owned(),
                 State::Unknown(why) => format!("unknown: {why}"),
             };

@@ -18,6 +18,7 @@ pub(crate) mod replaced;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 mod run_flags;
+mod selection_flags;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod verify;

@@ -1,15 +1,18 @@
+use std::collections::BTreeMap;
+
 use backup::archive::Archive;
-use backup::restore::{self, RestoreOptions};
+use backup::restore::{self, Among, RestoreOptions};
 use backup::store::Store;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use database::{Database, DatabaseUrl, SourceId};
+use database::{Database, DatabaseUrl, ObjectId, SourceId};
 use helpers::naming::BackupName;
 use migrate::Restoring;
 use serde_json::json;
 
 use super::named;
 use super::run_flags::{self, RunFlags};
+use super::selection_flags::SelectionFlags;
 use crate::audit::Audit;
 use crate::context::Context;
 use crate::error::Result;
@@ -22,22 +25,30 @@ use crate::{ask, report};
     after_help = "The archive is restored into a new database beside the target and proven; only then does it take the
 target's place. What was there is kept, and `dbm replaced` lists it.
 
+A part (--table, --schema, …) never takes the place of what is there. With --into it goes into a new database. Without,
+it goes beside what is there, in one transaction, proven before its end: what is missing is made, with the types,
+functions and namespaces that it needs; the rows of a table that is there come into a new table beside it; anything else
+that is there is an error by name. Only the parts of the archive that are needed are read.
+
 Examples:
   dbm restore latest                          the newest good archive of this very database
   dbm restore latest --disconnect --yes       end the sessions of others, ask nothing
   dbm restore shop_20261121T013400Z.sql.zst --into shop_copy
-  dbm restore latest --table orders           its columns and rows in orders_restored_…, to take rows from"
+  dbm restore latest --table orders           orders is there: its rows into a new table beside it; else all of it
+  dbm restore latest --table orders --into orders_copy
+  dbm restore latest --schema 'audit' --exclude-table-data '*.log_*' --into audit_copy
+  dbm restore latest --data-only --table orders      fills the table orders, which is there and empty
+  dbm restore latest --owner map=prod:staging        what belonged to prod belongs to staging"
 )]
 pub(crate) struct Restore {
     /// The archive: its name, a beginning that only it has, or latest
     #[arg(value_name = "NAME")]
     name: String,
     /// Restore into a new database (or file) of this name, and touch nothing else
-    #[arg(long, value_name = "DATABASE", conflicts_with = "table", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "DATABASE", value_parser = NonEmptyStringValueParser::new())]
     into: Option<String>,
-    /// Restore only this table's columns and rows, into a new table beside it: no keys, indexes, defaults or triggers
-    #[arg(long, value_name = "TABLE", value_parser = NonEmptyStringValueParser::new())]
-    table: Option<String>,
+    #[command(flatten)]
+    part: SelectionFlags,
     /// End the sessions of others on the target
     #[arg(long)]
     disconnect: bool,
@@ -47,20 +58,49 @@ pub(crate) struct Restore {
     /// Leave replication slots, subscriptions and prepared transactions with the replaced database
     #[arg(long)]
     detach_replication: bool,
-    /// Leave out who owns what
-    #[arg(long)]
+    /// Leave out who owns what: as --owner current
+    #[arg(long, short = 'O')]
     no_owner: bool,
-    /// Leave out grants
-    #[arg(long)]
+    /// Leave out grants and default privileges
+    #[arg(long, short = 'x')]
     no_privileges: bool,
+    /// Who owns what: keep (as in the archive), current (this account), or map=OLD:NEW,… (roles by other names)
+    #[arg(long, value_name = "WHO", conflicts_with = "no_owner", value_parser = owner)]
+    owner: Option<Owner>,
+    /// Act as this role, of which the account is a member
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+}
+
+/// Who owns what after a restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Owner {
+    Keep,
+    Current,
+    Map(BTreeMap<String, String>),
+}
+
+fn owner(text: &str) -> Result<Owner, String> {
+    let Some(pairs) = text.strip_prefix("map=") else {
+        return match text {
+            "keep" => Ok(Owner::Keep),
+            "current" => Ok(Owner::Current),
+            _ => Err("it is keep, current or map=OLD:NEW,OLD:NEW".to_owned()),
+        };
+    };
+    let pair = |pair: &str| match pair.split_once(':') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok((old.to_owned(), new.to_owned())),
+        _ => Err(format!("`{pair}` is not OLD:NEW")),
+    };
+    pairs.split(',').map(pair).collect::<Result<_, _>>().map(Owner::Map)
 }
 
 impl Restore {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
-        let url = context.url()?;
+        let url = context.url_as(self.role.as_deref())?;
         let store = context.store()?;
         let name = named::find(context, &*store, &self.name).await?.name()?;
-        if self.into.is_some() || self.table.is_some() {
+        if self.into.is_some() || !self.part.selection()?.is_everything() {
             return self.aside(context, url, &*store, &name).await;
         }
         let question = format!("Put {name} in the place of {url}? What is there now is kept.");
@@ -72,8 +112,9 @@ impl Restore {
         audit.start();
         let done = async {
             let restoring = Restoring {
-                no_owner: self.no_owner,
+                no_owner: self.no_owner(),
                 no_privileges: self.no_privileges,
+                roles: self.roles(),
                 disconnect: self.disconnect,
                 detach_replication: self.detach_replication,
                 from_source: self.from_source.clone().map(SourceId),
@@ -87,7 +128,18 @@ impl Restore {
         report::show(&done?, context.command, &context.output)
     }
 
-    /// Into a new database or a new table: nothing that is there is touched.
+    fn no_owner(&self) -> bool {
+        self.no_owner || self.owner == Some(Owner::Current)
+    }
+
+    fn roles(&self) -> BTreeMap<String, String> {
+        match &self.owner {
+            Some(Owner::Map(roles)) => roles.clone(),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    /// Into a new database, or a part beside what is there: nothing that is there is touched.
     async fn aside(
         &self,
         context: &Context,
@@ -99,22 +151,45 @@ impl Restore {
         audit.start();
         let done = self.write_aside(context, &Database::new(url)?, store, name, &audit).await;
         let fields =
-            done.as_ref().map_or(json!({}), |made| json!({ "archive": name.to_string(), "made": made }));
+            done.as_ref().map_or(json!({}), |(made, _)| json!({ "archive": name.to_string(), "made": made }));
         audit.finish(&done, fields);
-        let made = done?;
-        let what = if self.table.is_some() { "table" } else { "database" };
-        let document =
-            json!({ "command": "restore", "archive": name.to_string(), what: made, "outcome": "done" });
-        let text = match &self.table {
-            None => format!(
-                "restored {name} into the new {what} {made}: counts and digests equal the archive's\n"
-            ),
-            Some(table) => format!(
-                "restored {table} of {name} into the new table {made}: count and digest equal the archive's\n  \
-                 it has the columns and rows; keys, indexes, defaults and triggers are not part of it\n  \
-                 take what you need from it (INSERT INTO … SELECT … FROM …), then drop it\n"
-            ),
-        };
+        let (made, among) = done?;
+        let mut document = json!({ "command": "restore", "archive": name.to_string(), "outcome": "done" });
+        let mut text = String::new();
+        match (&self.into, document.as_object_mut()) {
+            (Some(_), Some(fields)) => {
+                fields.insert("database".to_owned(), made.clone().into());
+                text = format!("restored {name} into the new database {made}: counts and digests equal the archive's\n");
+            }
+            (None, Some(fields)) => {
+                let names = |ids: &[ObjectId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+                if let ([(_, table)], [], []) = (among.beside.as_slice(), among.made.as_slice(), among.filled.as_slice()) {
+                    fields.insert("table".to_owned(), table.clone().into());
+                }
+                let beside = among.beside.iter().map(|(table, made)| json!({ "table": table.to_string(), "made": made }));
+                fields.insert("beside".to_owned(), beside.collect());
+                fields.insert("made".to_owned(), names(&among.made).into());
+                fields.insert("filled".to_owned(), names(&among.filled).into());
+                fields.insert("left_out".to_owned(), among.cut.clone().into());
+                text.push_str(&format!("restored from {name}: counts and digests equal the archive's\n"));
+                for (table, made) in &among.beside {
+                    text.push_str(&format!("  {table} is there; its rows are in the new table {made}\n"));
+                }
+                if !among.beside.is_empty() {
+                    text.push_str(
+                        "  it has the columns and rows; keys, indexes, defaults and triggers are not part of it\n  \
+                         take what you need from it (INSERT INTO … SELECT … FROM …), then drop it\n",
+                    );
+                }
+                for (word, ids) in [("made", &among.made), ("filled", &among.filled)] {
+                    ids.iter().for_each(|id| text.push_str(&format!("  {word} {id}\n")));
+                }
+            }
+            (_, None) => {}
+        }
+        for cut in &among.cut {
+            context.output.warn(&format!("not restored: {cut}"));
+        }
         context.output.report(&document, &text);
         Ok(())
     }
@@ -126,12 +201,17 @@ impl Restore {
         store: &dyn Store,
         name: &BackupName,
         audit: &Audit,
-    ) -> Result<String> {
+    ) -> Result<(String, Among)> {
+        if self.into.is_none() {
+            refuse_open_run(context, database).await?;
+        }
         let archive = Archive::open(store.source(name).await?).await?;
         let options = RestoreOptions {
             jobs: context.jobs()?,
-            no_owner: self.no_owner,
+            no_owner: self.no_owner(),
             no_privileges: self.no_privileges,
+            roles: self.roles(),
+            selection: self.part.selection()?,
             cancel: context.cancel.clone(),
             ..RestoreOptions::default()
         };
@@ -141,15 +221,28 @@ impl Restore {
             "before",
             json!({ "archive": name.to_string(), "identity": archive.identity() }),
         );
-        let made = match (&self.table, &self.into) {
-            (Some(table), _) => restore::table(&archive, database, table, &options, &*progress).await?,
-            (None, Some(into)) => {
+        let (made, among) = match &self.into {
+            Some(into) => {
                 restore::into(&archive, database, into, &options, &*progress).await?;
-                into.clone()
+                (into.clone(), Among::default())
             }
-            (None, None) => String::new(),
+            None => {
+                let among = restore::among(&archive, database, &options, &*progress).await?;
+                let made = among.beside.iter().map(|(_, made)| made.clone());
+                let made = made.chain(among.made.iter().chain(&among.filled).map(ToString::to_string));
+                (made.collect::<Vec<_>>().join(", "), among)
+            }
         };
         audit.step("restore", "after", json!({ "archive": name.to_string(), "made": made }));
-        Ok(made)
+        Ok((made, among))
     }
+}
+
+/// What a run that is open would put back, or keep others from, is not restored into.
+async fn refuse_open_run(context: &Context, database: &Database) -> Result<()> {
+    let open = context.open_run(&mut *database.session().await?).await?;
+    let Some(told) = open else { return Ok(()) };
+    let text = format!("run {} ({}) is open in the database: what is restored into it now could be lost with it", told.run, told.begun.kind.word());
+    Err(crate::error::CommandError::failed(text)
+        .hint("wait for it, or end it with `dbm recover`; --into NAME restores into a new database meanwhile"))
 }

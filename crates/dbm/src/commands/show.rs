@@ -51,6 +51,7 @@ impl Show {
             "grade": index.grade,
             "kinds": index.kinds,
             "left_out": index.left_out,
+            "partial": index.partial,
             "tables": tables,
             "state": backup.state,
             "last_verified": sidecar.as_ref().and_then(|sidecar| sidecar.last_verified),
@@ -87,6 +88,9 @@ impl Show {
             vec!["verified".to_owned(), checked(sidecar.as_ref().and_then(|sidecar| sidecar.last_verified))],
             vec!["proven".to_owned(), checked(sidecar.as_ref().and_then(|sidecar| sidecar.last_proven))],
         ];
+        if index.partial {
+            rows.push(vec!["partial".to_owned(), "it takes no database's place; restore it with --into".to_owned()]);
+        }
         rows.extend(index.left_out.iter().map(|what| vec!["left out".to_owned(), what.clone()]));
         let mut text = output::columns(&rows);
         text.push('\n');

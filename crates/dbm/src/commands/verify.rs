@@ -30,6 +30,9 @@ pub(crate) struct Verify {
     /// Restore it on the side and compare every table
     #[arg(long)]
     deep: bool,
+    /// Act as this role, of which the account is a member
+    #[arg(long, value_name = "ROLE", requires = "deep")]
+    role: Option<String>,
 }
 
 impl Verify {
@@ -80,7 +83,7 @@ impl Verify {
     }
 
     async fn check(&self, context: &Context, store: &dyn Store, name: &BackupName) -> Result<Archive> {
-        let database = if self.deep { Some(Database::new(context.url()?)?) } else { None };
+        let database = if self.deep { Some(Database::new(context.url_as(self.role.as_deref())?)?) } else { None };
         let options = RestoreOptions {
             jobs: context.jobs()?,
             cancel: context.cancel.clone(),

@@ -53,6 +53,9 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<File> {
         };
         let text = match (key.shape, value) {
             (Shape::Text | Shape::Path | Shape::Duration, Value::String(text)) => text,
+            (Shape::Texts, Value::Array(all)) if all.iter().all(Value::is_str) => {
+                all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
+            }
             (Shape::Number, Value::Integer(number)) => number.to_string(),
             (Shape::Truth, Value::Boolean(truth)) => truth.to_string(),
             (shape, value) => {
@@ -69,6 +72,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<File> {
 fn wanted(shape: Shape) -> &'static str {
     match shape {
         Shape::Text | Shape::Path => "text in quotes",
+        Shape::Texts => "a list of texts in quotes",
         Shape::Number => "a whole number",
         Shape::Truth => "true or false",
         Shape::Duration => "a duration in quotes",

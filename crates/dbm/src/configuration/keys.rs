@@ -7,6 +7,8 @@ pub(crate) enum Shape {
     Text,
     /// A string that is a path, relative to where it was given.
     Path,
+    /// A list of strings; in the environment with commas between.
+    Texts,
     /// A whole number.
     Number,
     /// `true` or `false`.
@@ -37,6 +39,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("rollback", "DBM_ROLLBACK", Shape::Path, Some("rollback")),
     key("log_dir", "DBM_LOG_DIR", Shape::Path, Some("logs")),
     key("jobs", "DBM_JOBS", Shape::Number, Some("2")),
+    key("role", "DBM_ROLE", Shape::Text, None),
+    key("exclude_table", "DBM_EXCLUDE_TABLE", Shape::Texts, None),
+    key("exclude_table_data", "DBM_EXCLUDE_TABLE_DATA", Shape::Texts, None),
+    key("exclude_schema", "DBM_EXCLUDE_SCHEMA", Shape::Texts, None),
     key("level", "DBM_LEVEL", Shape::Number, Some("1")),
     key("lock_wait", "DBM_LOCK_WAIT", Shape::Duration, Some("0s")),
     key("reconnect", "DBM_RECONNECT", Shape::Duration, Some("60s")),

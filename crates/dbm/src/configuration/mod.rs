@@ -192,6 +192,14 @@ impl Configuration {
         }
     }
 
+    /// A list of texts; empty where none is set.
+    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
+        let Some(given) = self.given(name) else { return Vec::new() };
+        let between = if matches!(given.origin, Origin::File(_)) { '\n' } else { ',' };
+        let texts = given.value.split(between).map(str::trim).filter(|text| !text.is_empty());
+        texts.map(str::to_owned).collect()
+    }
+
     pub(crate) fn number(&self, name: &str) -> Result<u64> {
         let given = self.required(name)?;
         given.value.parse().map_err(|_| self.wrong(name, given, "a whole number"))
@@ -242,7 +250,7 @@ impl Configuration {
     fn check_shapes(&self) -> Result<()> {
         for key in KEYS.iter().filter(|key| self.values.contains_key(key.name)) {
             match key.shape {
-                Shape::Text => {}
+                Shape::Text | Shape::Texts => {}
                 Shape::Path => {
                     // An empty one would be the current folder, which nobody means.
                     if let Some(given) = self.given(key.name).filter(|given| given.value.trim().is_empty()) {

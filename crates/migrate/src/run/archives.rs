@@ -36,6 +36,8 @@ impl Runner {
             secrets: true,
             pin: Some(format!("run {}", open.run)),
             cancel: self.cancel.clone(),
+            // All of it: nothing less is a way back.
+            ..BackupOptions::default()
         };
         let written = backup::dump::create(&self.database, &*self.store, &options, &*self.progress).await;
         open.after(taking, written.as_ref().err());

@@ -19,6 +19,8 @@ pub struct Restoring {
     pub no_owner: bool,
     /// Leaves out grants.
     pub no_privileges: bool,
+    /// Roles by other names.
+    pub roles: std::collections::BTreeMap<String, String>,
     /// Ends the sessions of others.
     pub disconnect: bool,
     /// Leaves replication with the database that is replaced.
@@ -37,6 +39,7 @@ impl Runner {
         let mut options = self.restore_options();
         options.no_owner = restoring.no_owner;
         options.no_privileges = restoring.no_privileges;
+        options.roles.clone_from(&restoring.roles);
         options.disconnect = restoring.disconnect;
         options.detach_replication = restoring.detach_replication;
         options.from_source.clone_from(&restoring.from_source);

@@ -18,6 +18,8 @@ const OBJECTS_PER_PART: usize = 100;
 pub(super) struct Planned {
     pub(super) part: RawPart,
     pub(super) follows: BTreeSet<usize>,
+    /// The bytes of each object's statements, in the order of the part's objects.
+    pub(super) spans: Vec<usize>,
 }
 
 /// All parts of one section but the rows, in order: definitions, comments, owners; in the last one privileges first.
@@ -63,6 +65,7 @@ struct List {
 #[derive(Default)]
 struct Run {
     objects: Vec<ObjectId>,
+    spans: Vec<usize>,
     text: String,
     follows: BTreeSet<usize>,
     weight: u64,
@@ -199,7 +202,7 @@ impl List {
             bytes: run.text.into_bytes(),
             follows: Vec::new(),
         };
-        self.planned.push(Planned { part, follows: run.follows });
+        self.planned.push(Planned { part, follows: run.follows, spans: run.spans });
     }
 }
 
@@ -220,6 +223,7 @@ impl Run {
             }
         })?;
         self.text.push_str(&text);
+        self.spans.push(text.len());
         self.objects.push(object.id.clone());
         Ok(())
     }

@@ -4,12 +4,14 @@ pub(crate) mod large_objects;
 pub(crate) mod sequences;
 
 mod definitions;
+mod outline;
 mod plan;
 mod prepare;
 mod psql;
 mod relations;
 mod rows;
 mod script;
+mod select;
 mod snapshot;
 mod target;
 #[cfg(test)]

@@ -8,8 +8,8 @@ use super::definitions::{self, Planned};
 use super::script::Envelope;
 use super::snapshot::{self, Leader};
 use super::target::Target;
-use super::{large_objects, relations, sequences};
-use crate::archive::RawPart;
+use super::{large_objects, outline, relations, select, sequences};
+use crate::archive::{Outlined, RawPart};
 use crate::dump::BackupOptions;
 use crate::postgres::roles::{self, Roles};
 use crate::{Error, ErrorKind, Result};
@@ -40,6 +40,7 @@ pub(crate) struct Prepared {
     pub(super) targets: Vec<Target>,
     pub(super) values: Vec<RawPart>,
     pub(super) envelope: Envelope,
+    pub(super) outline: Vec<Outlined>,
     pub(super) properties: serde_json::Value,
     pub(super) extras: Extras,
 }
@@ -57,23 +58,27 @@ impl Prepared {
 /// [`ErrorKind::Permission`] and [`ErrorKind::Refused`] with the names of what cannot be read or carried,
 /// [`ErrorKind::LockTimeout`], and what the server says.
 pub(crate) async fn prepare(server: &Server, options: &BackupOptions) -> Result<Prepared> {
-    let cancel = &options.cancel;
     tokio::select! {
-        () = cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled")),
+        () = options.cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled")),
         prepared = look(server, options) => prepared,
     }
 }
 
 async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
-    let leader = snapshot::lead(server, &options.cancel).await?;
+    let selection = &options.selection;
+    let leader = snapshot::lead(server, selection, &options.cancel).await?;
     let client = &leader.connection;
     refuse_enum_hash(client).await?;
-    let schema = catalog::read_with(client, options.secrets).await?;
+    let mut schema = catalog::read_with(client, options.secrets).await?;
     refuse(&schema)?;
-    let sections = [Section::PreData, Section::Data, Section::PostData, Section::Final]
+    let rows = select::apply(&mut schema, options)?;
+    let mut sections = [Section::PreData, Section::Data, Section::PostData, Section::Final]
         .into_iter()
         .map(|section| Ok((section, definitions::parts(&schema, section)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
+    if !selection.has_definitions() {
+        sections.values_mut().for_each(Vec::clear);
+    }
     let targets: Vec<Target> =
         schema.tables_with_rows().map(|(id, table)| Target::new(id, table, &leader.encoding)).collect();
     let locked: std::collections::HashSet<(&str, &str)> =
@@ -84,10 +89,15 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         let what = format!("{} is to be read and was not locked", target.id);
         return Err(Error::new(ErrorKind::Internal, what));
     }
-    let values = sequences::values(client, &sequences::list(client).await?).await?;
-    let large_objects = large_objects::count(client).await?;
+    let sequences = sequences::list(client, |id| rows.as_ref().is_none_or(|rows| rows.contains(id))).await?;
+    let values = sequences::values(client, &sequences).await?;
+    let large_objects =
+        if selection.has_large_objects() { large_objects::count(client).await? } else { 0 };
+    let outline = outline::outline(&schema, &sections, &values)?;
     let envelope = Envelope::for_relations(relations_to_lock(client).await?.saturating_add(large_objects));
-    let properties = properties::read(client, server.database()).await?;
+    let properties = properties::read(client, server.database())
+        .await?
+        .without(options.no_owner, options.no_privileges);
     let properties = serde_json::to_value(properties).map_err(|error| {
         Error::new(ErrorKind::Internal, "the database's properties have no JSON").with_source(error)
     })?;
@@ -107,6 +117,7 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         targets,
         values,
         envelope,
+        outline,
         properties,
         extras,
     })

@@ -5,12 +5,16 @@ use std::collections::HashSet;
 use database::{Error, ErrorKind, Kind, ObjectId, Result, postgres};
 use tokio_postgres::Client;
 
+use crate::selection::Selection;
+
 /// A table that has to be locked, since its rows or its definition go into the archive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Relation {
     pub(super) oid: u32,
     pub(super) namespace: String,
     pub(super) name: String,
+    /// The tables whose partition it is, the nearest first: namespace and name.
+    pub(super) within: Vec<(String, String)>,
     /// Why its rows cannot be read, if so.
     pub(super) obstacle: Option<Obstacle>,
 }
@@ -24,6 +28,12 @@ pub(super) enum Obstacle {
 }
 
 impl Relation {
+    /// Its names as a selection asks for them.
+    fn names(&self) -> Vec<(&str, &str)> {
+        let within = self.within.iter().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+        std::iter::once((self.namespace.as_str(), self.name.as_str())).chain(within).collect()
+    }
+
     fn id(&self) -> ObjectId {
         ObjectId {
             kind: Kind::Table,
@@ -42,7 +52,12 @@ SELECT c.oid, n.nspname::text, c.relname::text,
               THEN 'privilege'
             WHEN c.relkind = 'r' AND pg_catalog.row_security_active(c.oid) THEN 'row security'
             WHEN c.relkind = 'r' AND c.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery() THEN 'unlogged'
-       END
+       END,
+       CASE WHEN c.relispartition THEN
+       ARRAY(SELECT v.name FROM pg_catalog.pg_partition_ancestors(c.oid) WITH ORDINALITY f (relid, depth)
+             JOIN pg_catalog.pg_class a ON a.oid = f.relid JOIN pg_catalog.pg_namespace an ON an.oid = a.relnamespace,
+             LATERAL (VALUES (1, an.nspname::text), (2, a.relname::text)) v (place, name)
+             WHERE a.oid <> c.oid ORDER BY f.depth, v.place) ELSE '{}' END
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
   AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'dbm')
@@ -52,8 +67,9 @@ WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
                     AND NOT (c.oid = ANY (COALESCE(e.extconfig, '{}'))))
 ORDER BY n.nspname, c.relname";
 
-/// The tables as the current transaction, or else this moment, has them.
-pub(super) async fn read(client: &Client) -> Result<Vec<Relation>> {
+/// The tables that a selection takes, as the current transaction, or else this moment, has them. Of those whose
+/// rows are not wanted nothing stands in the way but that they cannot be locked.
+pub(super) async fn read(client: &Client, selection: &Selection) -> Result<Vec<Relation>> {
     let rows = client
         .query(RELATIONS, &[])
         .await
@@ -62,6 +78,11 @@ pub(super) async fn read(client: &Client) -> Result<Vec<Relation>> {
         oid: row.get(0),
         namespace: row.get(1),
         name: row.get(2),
+        within: row
+            .get::<_, Vec<String>>(4)
+            .chunks_exact(2)
+            .map(|names| (names[0].clone(), names[1].clone()))
+            .collect(),
         obstacle: match row.get::<_, Option<&str>>(3) {
             Some("privilege") => Some(Obstacle::Privilege),
             Some("row security") => Some(Obstacle::RowSecurity),
@@ -69,7 +90,15 @@ pub(super) async fn read(client: &Client) -> Result<Vec<Relation>> {
             None => None,
         },
     });
-    Ok(relations.collect())
+    let wanted = relations.filter_map(|mut relation| {
+        let names = relation.names();
+        let (taken, rows) = (selection.takes(&names), selection.takes_rows(&names));
+        if !rows && relation.obstacle != Some(Obstacle::Privilege) {
+            relation.obstacle = None;
+        }
+        taken.then_some(relation)
+    });
+    Ok(wanted.collect())
 }
 
 /// Passes if the rows of all of them can be read, and all of them can be locked at once.
@@ -138,7 +167,7 @@ mod tests {
     use super::*;
 
     fn relation(oid: u32, name: &str, obstacle: Option<Obstacle>) -> Relation {
-        Relation { oid, namespace: "public".into(), name: name.into(), obstacle }
+        Relation { oid, namespace: "public".into(), name: name.into(), within: Vec::new(), obstacle }
     }
 
     #[test]

@@ -24,11 +24,11 @@ WHERE c.relkind = 'S' AND c.relpersistence <> 't'
                     AND NOT (c.oid = ANY (COALESCE(e.extconfig, '{}'))))
 ORDER BY n.nspname, c.relname";
 
-/// The sequences of the database.
+/// The sequences of the database, of those that are wanted.
 ///
 /// # Errors
 /// [`ErrorKind::Permission`] with the names of those that cannot be read.
-pub(crate) async fn list(client: &Client) -> Result<Vec<ObjectId>> {
+pub(crate) async fn list(client: &Client, wanted: impl Fn(&ObjectId) -> bool) -> Result<Vec<ObjectId>> {
     let rows = client
         .query(SEQUENCES, &[])
         .await
@@ -38,6 +38,9 @@ pub(crate) async fn list(client: &Client) -> Result<Vec<ObjectId>> {
     for row in &rows {
         let id =
             ObjectId { kind: Kind::Sequence, namespace: row.get(0), of: String::new(), name: row.get(1) };
+        if !wanted(&id) {
+            continue;
+        }
         if row.get(2) { sequences.push(id) } else { unreadable.push(id) }
     }
     if unreadable.is_empty() {

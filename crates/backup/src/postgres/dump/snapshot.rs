@@ -11,6 +11,7 @@ use database::{Engine, Error, ErrorKind, Result, quote};
 use tokio_util::sync::CancellationToken;
 
 use super::relations::{self, Relation};
+use crate::selection::Selection;
 
 /// A wait for a lock makes everybody wait who comes after us, so it is short, and tried again.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -62,7 +63,11 @@ pub(super) struct Leader {
 ///
 /// # Errors
 /// What [`relations::check`] refuses; [`ErrorKind::LockTimeout`] where others hold a lock for longer than our patience.
-pub(super) async fn lead(server: &Server, cancel: &CancellationToken) -> Result<Leader> {
+pub(super) async fn lead(
+    server: &Server,
+    selection: &Selection,
+    cancel: &CancellationToken,
+) -> Result<Leader> {
     let connection = server.connect(None).await?;
     let client = &*connection;
     let row = client
@@ -83,11 +88,11 @@ pub(super) async fn lead(server: &Server, cancel: &CancellationToken) -> Result<
     let started = Instant::now();
     let mut pause = Duration::from_millis(50);
     let relations = loop {
-        let before = relations::read(client).await?;
+        let before = relations::read(client, selection).await?;
         relations::check(&before, &account, locks)?;
         let failure = match lock(client, &before).await {
             Ok(()) => {
-                let now = relations::read(client).await?;
+                let now = relations::read(client, selection).await?;
                 relations::check(&now, &account, locks)?;
                 if relations::unlocked(&before, &now) == 0 {
                     break now;

@@ -32,8 +32,22 @@ impl Prepared {
         progress: &dyn Progress,
     ) -> Result<Tail> {
         let (jobs, level) = (options.jobs.max(1), options.level);
-        let Self { server, leader, schema, mut sections, targets, values, envelope, properties, mut extras } =
-            self;
+        let Self {
+            server,
+            leader,
+            schema,
+            mut sections,
+            targets,
+            values,
+            envelope,
+            outline,
+            properties,
+            mut extras,
+        } = self;
+        writer.outline(outline);
+        if options.is_partial() {
+            writer.mark_partial();
+        }
         let mut script = Script { writer, level };
         script.guard(Section::PreData, envelope.opening()).await?;
         script.section(sections.remove(&Section::PreData)).await?;
@@ -117,7 +131,7 @@ impl Script<'_> {
     async fn section(&mut self, planned: Option<Vec<Planned>>) -> Result<Vec<PartNumber>> {
         let mut numbers = Vec::new();
         let mut definitions = Vec::new();
-        for Planned { mut part, follows } in planned.unwrap_or_default() {
+        for Planned { mut part, follows, .. } in planned.unwrap_or_default() {
             part.follows = follows.into_iter().map(|place| numbers[place]).collect();
             let aspect = part.aspect;
             let number = self.append(part).await?;

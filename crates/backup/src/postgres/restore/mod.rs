@@ -1,11 +1,14 @@
 //! Restoring an archive into PostgreSQL.
 
+mod among;
 mod clear;
 mod load;
 mod order;
+mod part_of;
 mod place;
 mod preflight;
 mod prove;
+mod renamed;
 mod rows;
 mod run;
 mod scratch;
@@ -23,13 +26,14 @@ use database::postgres::{self, Server, Settings};
 use database::{Engine, Entry, TableDigest, quote};
 use serde::Deserialize;
 
+pub(crate) use among::among;
 pub(crate) use place::in_place;
 pub(crate) use preflight::{Goes, preflight};
 pub(crate) use swap::settle;
 pub(crate) use table::table;
 
 use super::roles::Roles;
-use crate::archive::Archive;
+use crate::archive::{Archive, Aspect};
 use crate::progress::Progress;
 use crate::restore::names::{self, Made};
 use crate::restore::{Replaced, RestoreOptions};
@@ -125,6 +129,31 @@ pub(crate) async fn into(
     let made = scratch_name(server, name).await?;
     into_scratch(archive, server, &made, options, progress).await?;
     scratch::take_name(server, &made, name).await
+}
+
+/// The archive as the options want it: what they select of it, for a place where nothing is, and roles by their other names.
+///
+/// # Errors
+/// What a selection names and the archive does not have, or what it misses.
+pub(crate) async fn wanted(archive: &Archive, options: &RestoreOptions) -> Result<Archive> {
+    if options.selection.is_everything() {
+        return Ok(renamed::renamed(archive, &options.roles));
+    }
+    let part = part_of::part_of(archive, &options.selection, &|_| false).await?;
+    for cut in &part.cut {
+        tracing::warn!("not restored: {cut}");
+    }
+    Ok(renamed::renamed(&part.archive, &options.roles))
+}
+
+/// Passes if the archive makes the tables whose rows it holds.
+pub(crate) fn makes_its_tables(archive: &Archive) -> Result<()> {
+    let index = archive.index();
+    if index.tables.is_empty() || index.parts.iter().any(|part| part.aspect == Aspect::Definition) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Refused, "rows alone cannot fill a new database: the tables would be missing")
+        .with_hint("restore them with --data-only and without --into into a database that has the tables, empty"))
 }
 
 /// Restores into a database of a name that nobody takes for a whole one.

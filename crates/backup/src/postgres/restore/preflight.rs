@@ -6,10 +6,10 @@ use std::path::Path;
 use crate::Result;
 use crate::postgres::failed;
 use database::postgres::{Connection, Server, properties};
-use database::{About, Engine, Kind};
+use database::{About, Engine, Kind, quote};
 
 use super::sessions::named;
-use crate::archive::Archive;
+use crate::archive::{Archive, Aspect};
 use crate::postgres::roles::Roles;
 use crate::restore::{Finding, Preflight, RestoreOptions, TargetState, Way};
 
@@ -20,6 +20,8 @@ pub(crate) enum Goes {
     IntoTarget,
     /// Into a new database on the same server.
     IntoNew,
+    /// Into the URL's database, beside what is there.
+    Among,
 }
 
 /// Looks at archive, server and target, and changes nothing.
@@ -31,15 +33,16 @@ pub(crate) async fn preflight(
     options: &RestoreOptions,
 ) -> Result<Preflight> {
     let client = match goes {
-        Goes::IntoTarget => server.connect(None).await?,
+        Goes::IntoTarget | Goes::Among => server.connect(None).await?,
         Goes::IntoNew => server.maintenance_database().await?,
     };
+    let roles = roles(archive, goes).await?;
     let mut preflight = Preflight {
         archive_source: archive.index().source.clone(),
         target_source: about.source.clone(),
         target: TargetState::Empty,
         way: Way::Beside,
-        missing_roles: missing_roles(&client, &roles(archive)?, options).await?,
+        missing_roles: missing_roles(&client, &roles, options).await?,
         missing_extensions: Vec::new(),
         others: Vec::new(),
         attached: Vec::new(),
@@ -61,6 +64,7 @@ pub(crate) async fn preflight(
             preflight.attached = attached(&client).await?;
             preflight.prepared = prepared(&client).await?;
         }
+        Goes::Among => preflight.way = Way::InPlace,
         Goes::IntoNew if about.may_create_databases => {}
         Goes::IntoNew => preflight.problems.push(finding(
             format!("`{}` may not create databases", about.account),
@@ -71,7 +75,7 @@ pub(crate) async fn preflight(
     made_like(&client, archive, about, &mut preflight).await?;
     extensions(&client, about, archive, &mut preflight).await?;
     if !options.no_owner {
-        strangers(&client, about, &roles(archive)?, &mut preflight).await?;
+        strangers(&client, about, &roles, &mut preflight).await?;
     }
     judge(about, options, &mut preflight);
     Ok(preflight)
@@ -160,12 +164,31 @@ fn judge(about: &About, options: &RestoreOptions, preflight: &mut Preflight) {
     preflight.problems.append(&mut problems);
 }
 
-/// The roles that the archive names.
-fn roles(archive: &Archive) -> Result<Roles> {
+/// The roles that the archive names; of a partial one, those that its statements name.
+async fn roles(archive: &Archive, goes: Goes) -> Result<Roles> {
     let mut roles = super::extras(archive)?.roles;
-    let properties = super::properties(archive, &RestoreOptions::default())?;
-    roles.owners.extend(properties.owner.clone());
-    roles.grantees.extend(properties.without(true, false).roles().into_iter().map(str::to_owned));
+    if archive.index().partial {
+        let (mut owners, mut others) = (String::new(), String::new());
+        for (number, part) in (0..).zip(&archive.index().parts) {
+            let text = match part.aspect {
+                Aspect::Owner => &mut owners,
+                Aspect::Privileges => &mut others,
+                _ if part.objects.iter().any(|id| id.kind == Kind::Policy) => &mut others,
+                _ => continue,
+            };
+            text.push_str(&String::from_utf8_lossy(&archive.part(number).await?));
+        }
+        let named = |text: &str, name: &String| text.contains(&quote::identifier(Engine::Postgres, name));
+        roles.owners.retain(|name| named(&owners, name));
+        roles.given.retain(|name| named(&owners, name));
+        roles.grantees.retain(|name| named(&others, name));
+        roles.others.retain(|name| named(&others, name));
+    }
+    if goes != Goes::Among {
+        let properties = super::properties(archive, &RestoreOptions::default())?;
+        roles.owners.extend(properties.owner.clone());
+        roles.grantees.extend(properties.without(true, false).roles().into_iter().map(str::to_owned));
+    }
     Ok(roles)
 }
 

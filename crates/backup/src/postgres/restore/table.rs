@@ -52,7 +52,7 @@ fn find<'a>(archive: &'a Archive, name: &str) -> Result<&'a TableEntry> {
 }
 
 /// Makes the new table, loads it, proves it; all in the open transaction.
-async fn fill(
+pub(super) async fn fill(
     archive: &Archive,
     client: &Connection,
     entry: &TableEntry,

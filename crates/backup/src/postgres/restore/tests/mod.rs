@@ -4,6 +4,7 @@ mod archives;
 mod by_hand;
 mod kinds;
 mod names;
+mod parts;
 mod proof;
 mod properties;
 mod round;

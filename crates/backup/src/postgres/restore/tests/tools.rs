@@ -48,7 +48,7 @@ pub(super) fn psql(database: &str, sql: &str) -> String {
 }
 
 /// What `pg_dump` says without its random key and without dbm's own namespace.
-fn pg_dump(database: &str, arguments: &[&str]) -> String {
+pub(super) fn pg_dump(database: &str, arguments: &[&str]) -> String {
     let text = said(
         tool("pg_dump", "postgres").args(["-N", "dbm"]).args(arguments).env("PGDATABASE", database),
         b"",

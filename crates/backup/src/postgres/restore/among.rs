@@ -1,0 +1,317 @@
+//! Part of an archive into a database that is in use: beside what is there, in one transaction, proven before its end.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use database::postgres::{self, Connection, Server};
+use database::{About, Engine, Kind, ObjectId, Schema, TableDigest, quote};
+
+use super::load::{Load, worker};
+use super::part_of::{PartOf, part_of};
+use super::renamed::renamed;
+use super::{order, prove, table};
+use crate::archive::{Archive, Aspect, Part};
+use crate::postgres::failed;
+use crate::progress::Progress;
+use crate::restore::{Among, RestoreOptions};
+use crate::selection::{Content, Pattern, Selection};
+use crate::{Error, ErrorKind, Result};
+
+/// How many names a message lists.
+const SHOWN: usize = 10;
+
+/// Restores what the options select into the database itself. What is not there is made; of a table that is there,
+/// the rows come into a new table beside it; rows alone fill tables that are there and empty.
+///
+/// # Errors
+/// What collides or is missing, by name, and what failed; the database is then as it was.
+pub(crate) async fn among(
+    archive: &Archive,
+    server: &Server,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<Among> {
+    let about = server.about().await?;
+    let client = worker(server, server.database()).await?;
+    execute(&client, "BEGIN; SET LOCAL lock_timeout = '30s'; SET LOCAL synchronous_commit = on").await?;
+    let done = tokio::select! {
+        done = fill(archive, (server, &about), &client, options, progress) => done,
+        () = options.cancel.cancelled() => {
+            Err(Error::new(ErrorKind::Cancelled, "the restore was stopped on request; nothing of it is left"))
+        }
+    };
+    match done {
+        Ok(among) => {
+            client.batch_execute("COMMIT").await.map_err(|error| {
+                let unknown = error.code().is_none();
+                let error = failed(error, "cannot commit what was restored");
+                if unknown { error.with_hint("look whether it is there; if not, restore again") } else { error }
+            })?;
+            Ok(among)
+        }
+        Err(error) => {
+            // A broken connection has rolled back by itself.
+            if let Err(cause) = client.batch_execute("ROLLBACK").await {
+                tracing::debug!(%cause, "the connection of a failed restore is gone");
+            }
+            client.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn fill(
+    archive: &Archive,
+    (server, about): (&Server, &About),
+    client: &Connection,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<Among> {
+    let selection = &options.selection;
+    let before = prove::schema(client).await?;
+    let there: HashSet<&ObjectId> = before.objects.iter().map(|object| &object.id).collect();
+    if selection.content == Content::DataOnly {
+        let rows = part_of(archive, selection, &|id| there.contains(id)).await?.archive;
+        check(&rows, server, about, options).await?;
+        let rows = after_referenced(&rows, archive);
+        return rows_only(&rows, client, &there, options, progress).await;
+    }
+    let is_there = |id: &ObjectId| there.contains(id);
+    let first = part_of(archive, selection, &is_there).await?;
+    // Whose rows come beside it.
+    let (twins, rest): (Vec<&ObjectId>, Vec<&ObjectId>) = first
+        .asked
+        .iter()
+        .filter(|id| is_there(id) && is_whole(id.kind))
+        .partition(|id| {
+            id.kind == Kind::Table
+                && !selection.tables.is_empty()
+                && selection.content == Content::All
+                && first.archive.index().table(id).is_some()
+        });
+    // A table's sequence is there with it.
+    let own = |id: &ObjectId| id.kind == Kind::Sequence && !asked_by_name(selection, id);
+    let taken: Vec<&ObjectId> = rest.into_iter().filter(|id| !own(id)).collect();
+    if !taken.is_empty() {
+        return Err(collision(&taken));
+    }
+    let mut among = Among::default();
+    for twin in &twins {
+        let entry = first.archive.index().table(twin).ok_or_else(|| missing(&[twin]))?;
+        let new = table::fill(&first.archive, client, entry, progress).await?;
+        among.beside.push(((*twin).clone(), quote::qualified(Engine::Postgres, &[&twin.namespace, &new])));
+    }
+    let mut selection = selection.clone();
+    selection.exclude_tables.extend(twins.iter().map(|twin| Pattern::exactly(&twin.namespace, &twin.name)));
+    let PartOf { archive, cut, .. } = part_of(archive, &selection, &is_there).await?;
+    collides(&archive, &there)?;
+    among.cut = cut;
+    let archive = renamed(&archive, &options.roles);
+    check(&archive, server, about, options).await?;
+    let unmade: Vec<&ObjectId> = match super::makes_its_tables(&archive) {
+        Ok(()) => Vec::new(),
+        Err(_) => archive.index().tables.iter().map(|entry| &entry.id).collect(),
+    };
+    if !unmade.is_empty() {
+        return Err(missing(&unmade));
+    }
+    let order = order::order(&archive.index().parts, options);
+    Load { archive: &archive, progress }.serially(client, order).await?;
+    execute(client, "SET CONSTRAINTS ALL IMMEDIATE").await?;
+    progress.phase("proof", None);
+    let after = prove::schema(client).await?;
+    among.made = proven(client, &archive, &after, options).await?;
+    Ok(among)
+}
+
+/// What is made by a statement of its own and stands for itself, so that it can collide.
+fn is_whole(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::Namespace
+            | Kind::Attach
+            | Kind::OwnedBy
+            | Kind::ViewBody
+            | Kind::RowSecurity
+            | Kind::Refresh
+            | Kind::Default
+            | Kind::Constraint
+            | Kind::Index
+            | Kind::ForeignKey
+            | Kind::Rule
+            | Kind::Trigger
+            | Kind::Policy
+            | Kind::Statistics
+            | Kind::DefaultPrivileges
+    )
+}
+
+fn asked_by_name(selection: &Selection, id: &ObjectId) -> bool {
+    selection.tables.iter().any(|pattern| pattern.matches(&id.namespace, &id.name))
+}
+
+/// Passes if nothing that would be made is there.
+fn collides(archive: &Archive, there: &HashSet<&ObjectId>) -> Result<()> {
+    let named: Vec<&ObjectId> = archive
+        .index()
+        .parts
+        .iter()
+        .flat_map(|part| part.objects.iter())
+        .filter(|id| there.contains(id))
+        .collect();
+    if named.is_empty() { Ok(()) } else { Err(collision(&named)) }
+}
+
+/// What of the server stands in the way.
+async fn check(archive: &Archive, server: &Server, about: &About, options: &RestoreOptions) -> Result<()> {
+    super::preflight(archive, server, about, super::Goes::Among, options).await?.check()
+}
+
+/// The rows of a table after those of the tables that its foreign keys refer to, as far as that is possible.
+fn after_referenced(rows: &Archive, whole: &Archive) -> Archive {
+    type Name<'a> = (&'a str, &'a str);
+    fn visit<'a>(name: Name<'a>, keys: &HashMap<Name<'a>, BTreeSet<Name<'a>>>, seen: &mut HashSet<Name<'a>>, order: &mut Vec<Name<'a>>) {
+        if !seen.insert(name) {
+            return;
+        }
+        for &other in keys.get(&name).into_iter().flatten() {
+            visit(other, keys, seen, order);
+        }
+        order.push(name);
+    }
+    let outline = &whole.index().outline;
+    let mut keys: HashMap<Name<'_>, BTreeSet<Name<'_>>> = HashMap::new();
+    for one in outline.iter().filter(|one| one.id.kind == Kind::ForeignKey) {
+        let needs = one.needs.iter().filter_map(|&need| outline.get(usize::try_from(need).ok()?));
+        let tables = needs.filter(|need| need.id.kind == Kind::Table).map(|need| &need.id);
+        let others = keys.entry((&one.id.namespace, &one.id.of)).or_default();
+        others.extend(tables.map(|id| (id.namespace.as_str(), id.name.as_str())));
+    }
+    let (mut seen, mut order) = (HashSet::new(), Vec::new());
+    for entry in &rows.index().tables {
+        visit((&entry.id.namespace, &entry.id.name), &keys, &mut seen, &mut order);
+    }
+    let place: HashMap<Name<'_>, usize> = order.iter().enumerate().map(|(place, name)| (*name, place)).collect();
+    let at = |part: &Part| {
+        let first = part.objects.first().filter(|_| part.aspect == Aspect::Rows)?;
+        place.get(&(first.namespace.as_str(), first.name.as_str())).copied()
+    };
+    let places: Vec<Option<usize>> = rows.index().parts.iter().map(at).collect();
+    rows.rewritten(std::sync::Arc::new(|_, bytes| bytes), |index| {
+        for (part, own) in index.parts.iter_mut().zip(&places) {
+            let Some(own) = own else { continue };
+            let before = (0..).zip(&places).filter(|(_, other)| other.is_some_and(|other| other < *own));
+            part.follows = before.map(|(number, _)| number).collect();
+        }
+    })
+}
+
+/// Reads back what was made and compares it with the index.
+async fn proven(
+    client: &Connection,
+    archive: &Archive,
+    schema: &Schema,
+    options: &RestoreOptions,
+) -> Result<Vec<ObjectId>> {
+    let index = archive.index();
+    let there: HashMap<&ObjectId, &database::Object> =
+        schema.objects.iter().map(|object| (&object.id, object)).collect();
+    let mut made = BTreeSet::new();
+    for part in index.parts.iter().filter(|part| part.aspect == Aspect::Definition) {
+        for id in part.objects.iter() {
+            let left_out = options.no_privileges && id.kind == Kind::DefaultPrivileges;
+            if !there.contains_key(id) && id.kind != Kind::Refresh && !left_out {
+                return Err(unproven(format!("{id} is missing")));
+            }
+            if is_whole(id.kind) {
+                made.insert(id.clone());
+            }
+        }
+    }
+    for id in made.iter().filter(|id| id.kind == Kind::Table) {
+        let Some(table) = there.get(id).and_then(|object| object.table.as_ref()) else { continue };
+        if !table.holds_rows {
+            continue;
+        }
+        let expected = index.table(id).map_or_else(TableDigest::default, |entry| entry.digest);
+        let found = postgres::digest::table(client, id, table).await?;
+        if found != expected {
+            return Err(unproven(format!("the {} rows of {id} are not the {} of the archive", found.rows, expected.rows)));
+        }
+    }
+    prove::values(client, archive).await?;
+    Ok(made.into_iter().collect())
+}
+
+/// Rows into tables that are there and empty.
+async fn rows_only(
+    archive: &Archive,
+    client: &Connection,
+    there: &HashSet<&ObjectId>,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<Among> {
+    let index = archive.index();
+    let away: Vec<&ObjectId> =
+        index.tables.iter().map(|entry| &entry.id).filter(|id| !there.contains(id)).collect();
+    if !away.is_empty() {
+        return Err(missing(&away));
+    }
+    let mut filled = Vec::new();
+    for entry in &index.tables {
+        let name = quote::qualified(Engine::Postgres, &[&entry.id.namespace, &entry.id.name]);
+        execute(client, &format!("LOCK TABLE ONLY {name} IN SHARE ROW EXCLUSIVE MODE")).await?;
+        let row = client
+            .query_one(&format!("SELECT EXISTS (SELECT FROM ONLY {name})"), &[])
+            .await
+            .map_err(|error| failed(error, format!("cannot look whether {} is empty", entry.id)))?;
+        if row.get(0) {
+            filled.push(&entry.id);
+        }
+    }
+    if !filled.is_empty() {
+        return Err(Error::new(ErrorKind::Refused, format!("rows are in {} already", list(&filled))).with_hint(
+            "rows alone fill empty tables only; without --data-only they come into a new table beside each",
+        ));
+    }
+    Load { archive, progress }.serially(client, order::order(&index.parts, options)).await?;
+    execute(client, "SET CONSTRAINTS ALL IMMEDIATE").await?;
+    progress.phase("proof", None);
+    let after = prove::schema(client).await?;
+    for entry in &index.tables {
+        let Some(table) = after.get(&entry.id).and_then(|object| object.table.as_ref()) else {
+            return Err(unproven(format!("{} is missing", entry.id)));
+        };
+        if postgres::digest::table(client, &entry.id, table).await? != entry.digest {
+            return Err(unproven(format!("the rows of {} are not those of the archive; a trigger may have changed them", entry.id)));
+        }
+    }
+    prove::values(client, archive).await?;
+    Ok(Among { filled: index.tables.iter().map(|entry| entry.id.clone()).collect(), ..Among::default() })
+}
+
+fn list(ids: &[&ObjectId]) -> String {
+    let shown: Vec<String> = ids.iter().take(SHOWN).map(ToString::to_string).collect();
+    match ids.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn collision(ids: &[&ObjectId]) -> Error {
+    Error::new(ErrorKind::Refused, format!("the database has {} already, and nothing is restored over it", list(ids)))
+        .with_hint("restore into a new database with --into NAME; or name single tables with --table, whose rows then come into new tables beside them")
+}
+
+fn missing(ids: &[&ObjectId]) -> Error {
+    Error::new(ErrorKind::NotFound, format!("the database has no {}", list(ids)))
+        .with_hint("without --data-only the tables are made; with --table only those that are there are filled")
+}
+
+fn unproven(what: String) -> Error {
+    Error::new(ErrorKind::Unproven, format!("what was restored is not what the archive's index says: {what}"))
+        .with_hint("nothing of it was kept; restore into a new database with --into NAME")
+}
+
+async fn execute(client: &Connection, sql: &str) -> Result<()> {
+    client.batch_execute(sql).await.map_err(|error| failed(error, format!("cannot run `{sql}`")))
+}
