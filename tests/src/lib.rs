@@ -7,6 +7,8 @@ mod binary;
 mod folder;
 mod judge;
 mod postgres;
+mod proxy;
+mod server;
 mod sqlite;
 mod writer;
 
@@ -14,6 +16,8 @@ pub use binary::{Dbm, Ended, signal, target_folder};
 pub use folder::Folder;
 pub use judge::Judge;
 pub use postgres::Postgres;
+pub use proxy::Proxy;
+pub use server::{OwnServer, server_user};
 pub use sqlite::Sqlite;
 pub use writer::{LEDGER, Writer};
 
