@@ -73,3 +73,90 @@ fn an_answer_that_does_not_arrive_is_no_success() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("standard output"), "{said}");
 }
+
+/// A managed server: LOGIN and one database of its own, no CREATEDB, `public` not its own. Everything goes, in place.
+#[test]
+fn an_account_that_owns_one_database_and_nothing_else() {
+    let database = Postgres::new("managed");
+    let account = format!("account_{}", database.name());
+    let name = database.name();
+    // As a provider makes it: the maintenance databases are not for the account.
+    database.run(&format!("CREATE ROLE {account} LOGIN; ALTER DATABASE {name} OWNER TO {account};"));
+    let url = database.url().replace("//postgres@", &format!("//{account}@"));
+    let own = |script: &str| {
+        tests::tool("psql", &["-qX", "-v", "ON_ERROR_STOP=1", &url], script);
+    };
+    own("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE item (id serial PRIMARY KEY, mood mood, body text);
+         INSERT INTO item (mood, body) SELECT 'ok', md5(i::text) FROM generate_series(1, 2000) i;
+         CREATE SCHEMA other; CREATE TABLE other.log AS SELECT * FROM item; CREATE VIEW v AS SELECT count(*) FROM item;
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+         CREATE TRIGGER t BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION f(); SELECT lo_from_bytea(0, 'x');");
+    let folder = Folder::new(&url);
+    let before = database.everything();
+    folder.dbm(&url, &["doctor"]).run();
+    folder.dbm(&url, &["backup"]).run().expect(0);
+    own("DROP TABLE item CASCADE; CREATE TABLE added (a integer)");
+    folder.dbm(&url, &["restore", "latest", "--yes"]).run().expect(0);
+    assert_eq!(database.everything(), before);
+    // One transaction needs no restore.
+    folder.migration("001_fails", "UPDATE item SET body = 'x';\nSELECT 1 / 0;", "SELECT 1;");
+    folder.dbm(&url, &["migrate", "--safe"]).run().expect(1);
+    assert_eq!(database.everything(), before);
+    // More than one goes back by a restore in place.
+    folder.migration("001_fails", "-- dbm: no-transaction\nDELETE FROM item;\nSELECT 1 / 0;", "SELECT 1;");
+    folder.dbm(&url, &["migrate", "--safe", "--accept-lost-writes"]).run().expect(3);
+    assert_eq!(database.everything(), before);
+    // One table of the archive, beside what is there.
+    own("DROP TABLE other.log");
+    folder.dbm(&url, &["restore", "latest", "--table", "other.log"]).run().expect(0);
+    assert_eq!(database.everything(), before);
+    // What it may not is told.
+    for arguments in [&["restore", "latest", "--into", "elsewhere"][..], &["verify", "latest", "--deep"]] {
+        let ended = folder.dbm(&url, arguments).run().expect(1);
+        assert!(ended.stderr.contains("may not create databases") && ended.stderr.contains("hint:"), "{}", ended.stderr);
+    }
+    assert_eq!(database.everything(), before);
+    drop_account(database, &url);
+}
+
+/// An account with the right to read backs up what is another's, and restores it as the owner of a database of its own.
+#[test]
+fn an_account_that_may_only_read() {
+    let database = Postgres::new("readable");
+    let (reader, name) = (format!("account_{}", database.name()), database.name());
+    let copy = Postgres::new("readable_copy");
+    database.run(&format!(
+        "CREATE ROLE {reader} LOGIN; CREATE TABLE item AS SELECT i AS id, md5(i::text) AS body FROM generate_series(1, 500) i;
+         GRANT SELECT ON item TO {reader}; CREATE TABLE hidden (id integer, whose text); INSERT INTO hidden VALUES (1, 'others');"
+    ));
+    let own = database.url().replace("//postgres@", &format!("//{reader}@"));
+    let folder = Folder::new(&own);
+    let ended = folder.dbm(&own, &["backup"]).run().expect(1);
+    assert!(ended.stderr.contains("may not read table public.hidden"), "{}", ended.stderr);
+    // Rows that it would not see stop it, and are told by the table's name.
+    database.run(&format!(
+        "GRANT SELECT ON hidden TO {reader}; ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON hidden USING (whose = current_user);"
+    ));
+    let ended = folder.dbm(&own, &["backup"]).run().expect(1);
+    assert!(ended.stderr.contains("row-level security hides rows") && ended.stderr.contains("public.hidden"), "{}", ended.stderr);
+    assert!(std::fs::read_dir(folder.path().join("backups")).expect("the store").flatten().all(|entry| {
+        !entry.file_name().to_string_lossy().ends_with(".zst")
+    }));
+    // Without those rows it goes.
+    folder.dbm(&own, &["backup", "--exclude-table-data", "hidden"]).run().expect(0);
+    database.run(&format!("ALTER ROLE {reader} BYPASSRLS"));
+    folder.dbm(&own, &["backup"]).run().expect(0);
+    copy.run(&format!("ALTER DATABASE {} OWNER TO {reader}", copy.name()));
+    let target = copy.url().replace("//postgres@", &format!("//{reader}@"));
+    let archive = folder.dbm(&own, &["show", "latest", "--json"]).run().expect(0);
+    let told: serde_json::Value = serde_json::from_str(&archive.stdout).expect("JSON");
+    let archive = told["archive"].as_str().expect("a name");
+    let ended = folder.dbm(&target, &["restore", archive, "--yes"]).run().expect(1);
+    assert!(ended.stderr.contains("--no-owner"), "{}", ended.stderr);
+    folder.dbm(&target, &["restore", archive, "--yes", "--no-owner", "--no-privileges"]).run().expect(0);
+    assert_eq!(copy.ask("SELECT count(*) FROM item UNION ALL SELECT count(*) FROM hidden"), "500\n1");
+    assert_eq!(copy.ask("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"), reader);
+    copy.run(&format!("ALTER DATABASE {} OWNER TO postgres; DROP OWNED BY {reader};", copy.name()));
+    database.run(&format!("ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {reader}; DROP ROLE {reader};"));
+}

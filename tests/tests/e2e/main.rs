@@ -9,5 +9,6 @@ mod faults;
 mod kills;
 mod lines;
 mod memory;
+mod parts;
 mod roles;
 mod signals;

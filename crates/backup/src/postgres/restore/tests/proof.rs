@@ -61,7 +61,7 @@ async fn large_objects_and_values_of_sequences_are_proven() {
     assert!(verified.last_proven.is_some());
 
     type Forge = fn(&mut String);
-    let forgeries: [(&str, Aspect, Forge, &str); 5] = [
+    let forgeries: [(&str, Aspect, Forge, &str); 11] = [
         (
             "another byte",
             Aspect::LargeObjects,
@@ -80,6 +80,42 @@ async fn large_objects_and_values_of_sequences_are_proven() {
             Aspect::Comment,
             |text| text.push_str("SELECT pg_catalog.nextval('public.t_id_seq');\n"),
             "a sequence has another value",
+        ),
+        (
+            "a row changed later",
+            Aspect::Comment,
+            |text| text.push_str("UPDATE public.t SET n = n + 1 WHERE id = 7;\n"),
+            "the 50 rows of table public.t are not those",
+        ),
+        (
+            "a row lost later",
+            Aspect::Comment,
+            |text| text.push_str("DELETE FROM public.t WHERE id = 7;\n"),
+            "table public.t has 49 rows instead of 50",
+        ),
+        (
+            "a row doubled later",
+            Aspect::Comment,
+            |text| text.push_str("INSERT INTO public.t SELECT * FROM public.t WHERE id = 7;\n"),
+            "table public.t has 51 rows instead of 50",
+        ),
+        (
+            "one row in the place of another",
+            Aspect::Comment,
+            |text| text.push_str("UPDATE public.t SET id = 8, n = 8 WHERE id = 7;\n"),
+            "the 50 rows of table public.t are not those",
+        ),
+        (
+            "an index dropped later",
+            Aspect::Comment,
+            |text| text.push_str("DROP INDEX public.i;\n"),
+            "index public.t.i is missing",
+        ),
+        (
+            "a table made later",
+            Aspect::Comment,
+            |text| text.push_str("CREATE TABLE public.more (a integer);\n"),
+            "2 of the kind Table instead of 1",
         ),
         (
             "a value less",
