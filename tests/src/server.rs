@@ -69,7 +69,8 @@ impl OwnServer {
             command.args(["-c", setting]);
         }
         let output = fs::File::create(&log).expect("a log");
-        let server = command.current_dir(&own).stdout(Stdio::null()).stderr(output).spawn().expect("a server");
+        let server =
+            command.current_dir(&own).stdout(Stdio::null()).stderr(output).spawn().expect("a server");
         let mut started = Self { server, port, _folder: folder };
         let up = started.is_up();
         assert!(up, "the server does not start: {}", fs::read_to_string(&log).unwrap_or_default());

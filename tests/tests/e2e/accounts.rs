@@ -113,7 +113,11 @@ fn an_account_that_owns_one_database_and_nothing_else() {
     // What it may not is told.
     for arguments in [&["restore", "latest", "--into", "elsewhere"][..], &["verify", "latest", "--deep"]] {
         let ended = folder.dbm(&url, arguments).run().expect(1);
-        assert!(ended.stderr.contains("may not create databases") && ended.stderr.contains("hint:"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("may not create databases") && ended.stderr.contains("hint:"),
+            "{}",
+            ended.stderr
+        );
     }
     assert_eq!(database.everything(), before);
     drop_account(database, &url);
@@ -139,10 +143,17 @@ fn an_account_that_may_only_read() {
          CREATE POLICY own ON hidden USING (whose = current_user);"
     ));
     let ended = folder.dbm(&own, &["backup"]).run().expect(1);
-    assert!(ended.stderr.contains("row-level security hides rows") && ended.stderr.contains("public.hidden"), "{}", ended.stderr);
-    assert!(std::fs::read_dir(folder.path().join("backups")).expect("the store").flatten().all(|entry| {
-        !entry.file_name().to_string_lossy().ends_with(".zst")
-    }));
+    assert!(
+        ended.stderr.contains("row-level security hides rows") && ended.stderr.contains("public.hidden"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        std::fs::read_dir(folder.path().join("backups"))
+            .expect("the store")
+            .flatten()
+            .all(|entry| { !entry.file_name().to_string_lossy().ends_with(".zst") })
+    );
     // Without those rows it goes.
     folder.dbm(&own, &["backup", "--exclude-table-data", "hidden"]).run().expect(0);
     database.run(&format!("ALTER ROLE {reader} BYPASSRLS"));
@@ -158,5 +169,7 @@ fn an_account_that_may_only_read() {
     assert_eq!(copy.ask("SELECT count(*) FROM item UNION ALL SELECT count(*) FROM hidden"), "500\n1");
     assert_eq!(copy.ask("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"), reader);
     copy.run(&format!("ALTER DATABASE {} OWNER TO postgres; DROP OWNED BY {reader};", copy.name()));
-    database.run(&format!("ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {reader}; DROP ROLE {reader};"));
+    database.run(&format!(
+        "ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {reader}; DROP ROLE {reader};"
+    ));
 }

@@ -36,14 +36,23 @@ fn timeouts_of_the_role() {
     database.run("DELETE FROM item WHERE id > 5");
     folder.dbm(&url, &["restore", "latest", "--yes"]).run().expect(0);
     assert_eq!(database.ask(rows), before);
-    folder.migration("001_slow", "SELECT pg_sleep(0.2); CREATE TABLE added (a integer);", "DROP TABLE added;");
+    folder.migration(
+        "001_slow",
+        "SELECT pg_sleep(0.2); CREATE TABLE added (a integer);",
+        "DROP TABLE added;",
+    );
     folder.migration("002_wrong", "-- dbm: no-transaction\nDELETE FROM item;\nSELECT 1 / 0;", "SELECT 1;");
     folder.dbm(&url, &["migrate", "--safe", "--accept-lost-writes"]).run().expect(3);
     assert_eq!(database.ask(rows), before);
     for name in database.kin() {
-        tool("psql", &["-qX", &database.url_of("postgres"), "-c", &format!("DROP DATABASE \"{name}\" WITH (FORCE)")], "");
+        tool(
+            "psql",
+            &["-qX", &database.url_of("postgres"), "-c", &format!("DROP DATABASE \"{name}\" WITH (FORCE)")],
+            "",
+        );
     }
-    database.run(&format!("ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {role}; DROP ROLE {role};"));
+    database
+        .run(&format!("ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {role}; DROP ROLE {role};"));
 }
 
 /// More tables than the server can lock at once are named before anything is written; a restore that runs out of locks
@@ -55,7 +64,9 @@ fn too_few_locks() {
     tool("psql", &["-qX", &server.url("postgres"), "-c", "CREATE DATABASE crowded"], "");
     let folder = Folder::new(&url);
     let make = |from: u32, to: u32| -> String {
-        (from..to).map(|n| format!("CREATE TABLE t{n} (id serial PRIMARY KEY, a text UNIQUE, b text);\n")).collect()
+        (from..to)
+            .map(|n| format!("CREATE TABLE t{n} (id serial PRIMARY KEY, a text UNIQUE, b text);\n"))
+            .collect()
     };
     let run = |script: &str| tool("psql", &["-qX", "-v", "ON_ERROR_STOP=1", &url], script);
     run(&make(0, 60));
@@ -63,17 +74,26 @@ fn too_few_locks() {
     run("INSERT INTO t7 (a) VALUES ('later')");
     let restored = folder.dbm(&url, &["restore", "latest", "--yes"]).run();
     let rows = tool("psql", &["-qXAt", &url, "-c", "SELECT count(*) FROM t7"], "");
-    let databases = tool("psql", &["-qXAt", &server.url("postgres"), "-c", "SELECT datname FROM pg_database"], "");
+    let databases =
+        tool("psql", &["-qXAt", &server.url("postgres"), "-c", "SELECT datname FROM pg_database"], "");
     if restored.code == 0 {
         assert_eq!(rows.trim(), "0", "{}", restored.stderr);
     } else {
         assert_eq!((restored.code, rows.trim()), (1, "1"), "{}", restored.stderr);
-        assert!(restored.stderr.contains("max_locks_per_transaction") && restored.stderr.contains("hint:"), "{}", restored.stderr);
+        assert!(
+            restored.stderr.contains("max_locks_per_transaction") && restored.stderr.contains("hint:"),
+            "{}",
+            restored.stderr
+        );
         assert!(!databases.contains("_restoring_"), "{databases}");
     }
     run(&make(60, 400));
     let ended = folder.dbm(&url, &["backup"]).run().expect(1);
-    assert!(ended.stderr.contains("400 tables") && ended.stderr.contains("max_locks_per_transaction"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("400 tables") && ended.stderr.contains("max_locks_per_transaction"),
+        "{}",
+        ended.stderr
+    );
     // Some of them are few enough.
     folder.dbm(&url, &["backup", "--table", "t1*"]).run().expect(0);
 }
@@ -93,7 +113,9 @@ impl Small {
     }
 
     fn with_rights(program: &str, arguments: &[&str], path: &Path) -> bool {
-        let done = |command: &mut Command| command.args(arguments).arg(path).status().is_ok_and(|status| status.success());
+        let done = |command: &mut Command| {
+            command.args(arguments).arg(path).status().is_ok_and(|status| status.success())
+        };
         done(&mut Command::new(program)) || done(Command::new("sudo").arg(program))
     }
 }
@@ -181,7 +203,11 @@ fn a_restored_copy_that_is_changed_before_its_proof() {
         assert!(ended.stderr.contains("is not what the archive's index says"), "{change}: {}", ended.stderr);
         assert_eq!(database.kin(), [""; 0], "{change}");
         let listed = folder.dbm(&url, &["show", "latest"]).run().expect(0);
-        assert!(listed.stdout.lines().any(|line| line.starts_with("proven") && line.contains("never")), "{}", listed.stdout);
+        assert!(
+            listed.stdout.lines().any(|line| line.starts_with("proven") && line.contains("never")),
+            "{}",
+            listed.stdout
+        );
     }
     folder.dbm(&url, &["verify", "latest", "--deep"]).run().expect(0);
 }

@@ -170,8 +170,12 @@ fn a_database_that_wants_to_run_commands() {
     ));
     let (url, before) = (database.url(), database.everything());
     folder.dbm(&url, &["backup"]).run().expect(0);
-    let archive = files(&folder.path().join("backups")).into_iter().find(|name| name.ends_with(".zst")).expect("an archive");
-    let script = tool("zstd", &["-dc", folder.path().join("backups").join(archive).to_str().expect("UTF-8")], "");
+    let archive = files(&folder.path().join("backups"))
+        .into_iter()
+        .find(|name| name.ends_with(".zst"))
+        .expect("an archive");
+    let script =
+        tool("zstd", &["-dc", folder.path().join("backups").join(archive).to_str().expect("UTF-8")], "");
     let copy = Postgres::new("hostile_copy");
     copy.run(&script);
     assert_eq!(copy.everything(), before);

@@ -4,7 +4,8 @@ use std::fs;
 
 use tests::{Folder, Judge as _, Postgres, Sqlite, tool};
 
-const SHOP: &str = "CREATE TABLE customer (id integer PRIMARY KEY, name text); INSERT INTO customer VALUES (1, 'one');
+const SHOP: &str =
+    "CREATE TABLE customer (id integer PRIMARY KEY, name text); INSERT INTO customer VALUES (1, 'one');
     CREATE TABLE orders (id serial PRIMARY KEY, customer integer REFERENCES customer);
     INSERT INTO orders (customer) SELECT 1 FROM generate_series(1, 20);
     CREATE SCHEMA audit; CREATE TABLE audit.log AS SELECT i, md5(i::text) FROM generate_series(1, 500) i;";
@@ -25,7 +26,8 @@ fn a_partial_backup_says_so_and_is_never_the_latest() {
     assert_eq!(told["partial"], true);
     assert!(told["left_out"].to_string().contains("audit.*"), "{told}");
     let name = told["archive"].as_str().expect("a name").to_owned();
-    let beside = fs::read_to_string(folder.path().join("backups").join(format!("{name}.json"))).expect("the file beside it");
+    let beside = fs::read_to_string(folder.path().join("backups").join(format!("{name}.json")))
+        .expect("the file beside it");
     assert!(beside.contains("\"partial\":true") || beside.contains("\"partial\": true"), "{beside}");
     let listed = folder.dbm(&url, &["backups"]).run().expect(0);
     assert!(listed.stdout.contains("partial"), "{}", listed.stdout);
@@ -40,15 +42,27 @@ fn a_partial_backup_says_so_and_is_never_the_latest() {
     folder.dbm(&url, &["verify", &name, "--deep"]).run().expect(0);
     let copy = format!("{}_copy", database.name());
     folder.dbm(&url, &["restore", &name, "--into", &copy]).run().expect(0);
-    assert_eq!(ask(&database, &copy, "SELECT count(*) FROM orders UNION ALL SELECT count(*) FROM audit.log"), "20\n0");
+    assert_eq!(
+        ask(&database, &copy, "SELECT count(*) FROM orders UNION ALL SELECT count(*) FROM audit.log"),
+        "20\n0"
+    );
     // A run has a whole backup of its own, whatever the nightly one leaves out.
     let config = fs::read_to_string(folder.path().join("dbm.toml")).expect("dbm.toml");
-    fs::write(folder.path().join("dbm.toml"), format!("{config}exclude_table = [\"audit.*\"]\n")).expect("written");
-    folder.migration("001_wrong", "-- dbm: no-transaction\nDROP TABLE audit.log;\nSELECT 1 / 0;", "SELECT 1;");
+    fs::write(folder.path().join("dbm.toml"), format!("{config}exclude_table = [\"audit.*\"]\n"))
+        .expect("written");
+    folder.migration(
+        "001_wrong",
+        "-- dbm: no-transaction\nDROP TABLE audit.log;\nSELECT 1 / 0;",
+        "SELECT 1;",
+    );
     folder.dbm(&url, &["migrate", "--safe", "--accept-lost-writes"]).run().expect(3);
     assert_eq!(database.everything(), before);
     let ended = folder.dbm(&url, &["backup", "--json"]).run().expect(0);
-    assert!(ended.stdout.contains("\"partial\": true") || ended.stdout.contains("\"partial\":true"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("\"partial\": true") || ended.stdout.contains("\"partial\":true"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
@@ -69,14 +83,19 @@ fn a_table_comes_back_beside_what_is_there() {
     folder.dbm(&url, &["restore", "latest", "--data-only", "-t", "orders"]).run().expect(0);
     assert_eq!(database.ask("SELECT count(*) FROM orders"), "20");
     let ended = folder.dbm(&url, &["restore", "latest", "--schema", "audit"]).run().expect(1);
-    assert!(ended.stderr.contains("table audit.log already") && ended.stderr.contains("--into"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("table audit.log already") && ended.stderr.contains("--into"),
+        "{}",
+        ended.stderr
+    );
     let ended = folder.dbm(&url, &["restore", "latest", "-t", "ordres"]).run().expect(1);
     assert!(ended.stderr.contains("no table `ordres`"), "{}", ended.stderr);
     let ended = folder.dbm(&url, &["restore", "latest", "-t", "a", "-n", "b"]).run().expect(2);
     assert!(ended.stderr.contains("--schema"), "{}", ended.stderr);
     // While a run is open, what it may put back is no place to restore into.
     folder.migration("001_a", "-- dbm: no-transaction\nCREATE TABLE a (x integer);", "DROP TABLE a;");
-    let migrate = folder.dbm(&url, &["migrate", "--accept-lost-writes"]).env("DBM_TEST_STOP_AT", "apply-1:after");
+    let migrate =
+        folder.dbm(&url, &["migrate", "--accept-lost-writes"]).env("DBM_TEST_STOP_AT", "apply-1:after");
     assert_eq!(migrate.run().code, -1);
     let ended = folder.dbm(&url, &["restore", "latest", "-t", "orders"]).run().expect(1);
     assert!(ended.stderr.contains("dbm recover"), "{}", ended.stderr);
@@ -107,8 +126,16 @@ fn owners_by_other_names_and_a_role_to_act_as() {
     let copy = format!("{}_copy", database.name());
     folder.dbm(&url, &["restore", "latest", "--into", &copy, "--owner", &map]).run().expect(0);
     assert_eq!(ask(&database, &copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), new);
-    assert_eq!(ask(&database, &copy, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"), new);
-    let named = "SELECT count(*) FROM pg_class WHERE relacl::text LIKE '%' || $$OLD$$ || '%'".replace("OLD", &old);
+    assert_eq!(
+        ask(
+            &database,
+            &copy,
+            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
+        ),
+        new
+    );
+    let named =
+        "SELECT count(*) FROM pg_class WHERE relacl::text LIKE '%' || $$OLD$$ || '%'".replace("OLD", &old);
     assert_eq!(ask(&database, &copy, &named), "0");
     assert_eq!(ask(&database, &copy, "SELECT pg_get_userbyid(defaclrole) FROM pg_default_acl"), new);
     folder.dbm(&url, &["restore", "latest", "--yes", "--owner", &map]).run().expect(0);
@@ -129,9 +156,18 @@ fn owners_by_other_names_and_a_role_to_act_as() {
 #[test]
 fn of_a_sqlite_file_one_table_or_all() {
     let folder = Folder::new("sqlite://unset.db");
-    let database = Sqlite::new(folder.path().join("app.db"), "CREATE TABLE item (id INTEGER); INSERT INTO item VALUES (1), (2);");
+    let database = Sqlite::new(
+        folder.path().join("app.db"),
+        "CREATE TABLE item (id INTEGER); INSERT INTO item VALUES (1), (2);",
+    );
     let url = database.url();
-    for flags in [&["--table", "item"][..], &["--schema-only"], &["--exclude-table-data", "item"], &["--no-owner"], &["--role", "x"]] {
+    for flags in [
+        &["--table", "item"][..],
+        &["--schema-only"],
+        &["--exclude-table-data", "item"],
+        &["--no-owner"],
+        &["--role", "x"],
+    ] {
         let arguments: Vec<&str> = ["backup"].iter().chain(flags).copied().collect();
         let ended = folder.dbm(&url, &arguments).run().expect(2);
         assert!(ended.stderr.contains(flags[0]) && ended.stderr.contains("hint:"), "{}", ended.stderr);
@@ -141,7 +177,12 @@ fn of_a_sqlite_file_one_table_or_all() {
     let told: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
     let table = told["table"].as_str().expect("a name");
     assert_eq!(database.ask(&format!("SELECT count(*) FROM \"{}\"", table.trim_matches('"'))), "2");
-    for flags in [&["--schema-only"][..], &["--table", "*"], &["--table", "item", "--into", "copy.db"], &["--schema", "main"]] {
+    for flags in [
+        &["--schema-only"][..],
+        &["--table", "*"],
+        &["--table", "item", "--into", "copy.db"],
+        &["--schema", "main"],
+    ] {
         let arguments: Vec<&str> = ["restore", "latest"].iter().chain(flags).copied().collect();
         let ended = folder.dbm(&url, &arguments).run().expect(2);
         assert!(ended.stderr.contains("hint:"), "{}", ended.stderr);

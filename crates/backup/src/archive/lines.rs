@@ -249,7 +249,8 @@ impl Reader {
         let Some(first) = self.first.filter(|_| self.ended) else {
             return Err(damaged("its index is not whole"));
         };
-        let First { head_sha256, source, snapshot, grade, kinds, left_out, properties, extras, partial } = *first;
+        let First { head_sha256, source, snapshot, grade, kinds, left_out, properties, extras, partial } =
+            *first;
         let (tables, parts, outline) = (self.tables, self.parts, self.outline);
         if outline.iter().flat_map(|one| &one.needs).any(|&need| need as usize >= outline.len()) {
             return Err(damaged("its index lets an object need one that is not there"));

@@ -82,7 +82,9 @@ impl Selection {
     pub(crate) fn takes(&self, names: &[(&str, &str)]) -> bool {
         let Some(&(namespace, _)) = names.first() else { return false };
         let any = |patterns: &[Pattern]| {
-            patterns.iter().any(|pattern| names.iter().any(|(namespace, name)| pattern.matches(namespace, name)))
+            patterns
+                .iter()
+                .any(|pattern| names.iter().any(|(namespace, name)| pattern.matches(namespace, name)))
         };
         let within = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches("", namespace));
         let wanted = match (self.tables.as_slice(), self.schemas.as_slice()) {
@@ -95,7 +97,8 @@ impl Selection {
 
     /// Whether the rows of a table that is wanted are.
     pub(crate) fn takes_rows(&self, names: &[(&str, &str)]) -> bool {
-        let excluded = |pattern: &Pattern| names.iter().any(|(namespace, name)| pattern.matches(namespace, name));
+        let excluded =
+            |pattern: &Pattern| names.iter().any(|(namespace, name)| pattern.matches(namespace, name));
         self.has_rows() && !self.exclude_table_data.iter().any(excluded)
     }
 

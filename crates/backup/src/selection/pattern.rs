@@ -67,9 +67,7 @@ impl Pattern {
 
     /// Whether it names one thing and leaves no choice but that of the namespace.
     pub fn is_plain(&self) -> bool {
-        let plain = |glob: &Glob| {
-            matches!(glob.0.as_slice(), [one] if one.iter().all(|token| matches!(token, Token::Letter(_))))
-        };
+        let plain = |glob: &Glob| matches!(glob.0.as_slice(), [one] if one.iter().all(|token| matches!(token, Token::Letter(_))));
         plain(&self.name) && self.namespace.as_ref().is_none_or(plain)
     }
 }

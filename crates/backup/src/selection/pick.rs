@@ -49,7 +49,9 @@ pub(crate) fn pick(
     let count = nodes.len();
     let names: Vec<Vec<(&str, &str)>> = (0..count).map(|place| map.names(nodes, place)).collect();
     let mut picked = Picked {
-        kept: (0..count).map(|place| map.homes[place].is_none() && wanted(nodes, selection, &names, place)).collect(),
+        kept: (0..count)
+            .map(|place| map.homes[place].is_none() && wanted(nodes, selection, &names, place))
+            .collect(),
         brought: vec![false; count],
         rows: vec![false; count],
         cut: Vec::new(),
@@ -64,8 +66,11 @@ pub(crate) fn pick(
             }
             // A sequence goes where the column goes that it serves.
             if nodes[place].id.kind == Kind::OwnedBy {
-                let serves = nodes[place].needs.iter().any(|&need| is_relation(nodes[need].id.kind) && need_is_table(nodes, need) && picked.kept[need]);
-                let sequence = nodes[place].needs.iter().copied().find(|&need| nodes[need].id.kind == Kind::Sequence);
+                let serves = nodes[place].needs.iter().any(|&need| {
+                    is_relation(nodes[need].id.kind) && need_is_table(nodes, need) && picked.kept[need]
+                });
+                let sequence =
+                    nodes[place].needs.iter().copied().find(|&need| nodes[need].id.kind == Kind::Sequence);
                 if let (true, Some(sequence)) = (serves, sequence)
                     && !picked.kept[sequence]
                     && !there(nodes[sequence].id)
@@ -107,7 +112,8 @@ pub(crate) fn pick(
             && home.is_some_and(|home| picked.kept[home])
         {
             let other = nodes[place].needs.iter().find(|&&need| !picked.kept[need]);
-            let other = other.map_or_else(String::new, |&need| format!(": {} is not", nodes[map.anchor(need)].id));
+            let other =
+                other.map_or_else(String::new, |&need| format!(": {} is not", nodes[map.anchor(need)].id));
             picked.cut.push(format!("{id}{other}"));
         }
         picked.rows[place] = match id.kind {
@@ -145,7 +151,9 @@ impl Map {
             let table = || node.needs.iter().copied().find(|&need| need_is_table(nodes, need));
             homes[place] = match node.id.kind {
                 Kind::DefaultPrivileges => None,
-                Kind::ViewBody | Kind::Refresh | Kind::RowSecurity | Kind::OwnedBy if node.id.of.is_empty() => {
+                Kind::ViewBody | Kind::Refresh | Kind::RowSecurity | Kind::OwnedBy
+                    if node.id.of.is_empty() =>
+                {
                     at(&node.id.name)
                 }
                 // Its own table, or the table of its index.
@@ -164,7 +172,8 @@ impl Map {
             if node.id.kind == Kind::Attach
                 && let Some(child) = at(&node.id.name).filter(|&child| need_is_table(nodes, child))
             {
-                let parent = node.needs.iter().copied().find(|&need| need != child && need_is_table(nodes, need));
+                let parent =
+                    node.needs.iter().copied().find(|&need| need != child && need_is_table(nodes, need));
                 parents.extend(parent.map(|parent| (child, parent)));
             }
         }
@@ -215,7 +224,9 @@ impl Map {
         there: &dyn Fn(&ObjectId) -> bool,
         need: usize,
     ) -> bool {
-        nodes[need].id.kind == Kind::ForeignKey && !there(nodes[need].id) && self.is_cut(nodes, kept, there, need)
+        nodes[need].id.kind == Kind::ForeignKey
+            && !there(nodes[need].id)
+            && self.is_cut(nodes, kept, there, need)
     }
 
     /// Whether something comes along with what needs it: it has no rows of its own and belongs to nothing that has.
@@ -271,7 +282,8 @@ fn found(nodes: &[Node<'_>], selection: &Selection) -> Result<()> {
             .with_hint("names are as in psql: lower case unless in double quotes, * for any letters; `dbm show` lists an archive's tables")
     };
     for pattern in &selection.tables {
-        let named = |node: &Node<'_>| is_relation(node.id.kind) && pattern.matches(&node.id.namespace, &node.id.name);
+        let named =
+            |node: &Node<'_>| is_relation(node.id.kind) && pattern.matches(&node.id.namespace, &node.id.name);
         if !nodes.iter().any(named) {
             return Err(none("table", pattern));
         }
@@ -286,8 +298,10 @@ fn found(nodes: &[Node<'_>], selection: &Selection) -> Result<()> {
 }
 
 fn incomplete(nodes: &[Node<'_>], missing: &[(usize, usize)]) -> Error {
-    let mut texts: Vec<String> =
-        missing.iter().map(|&(place, need)| format!("{} needs {}", nodes[place].id, nodes[need].id)).collect();
+    let mut texts: Vec<String> = missing
+        .iter()
+        .map(|&(place, need)| format!("{} needs {}", nodes[place].id, nodes[need].id))
+        .collect();
     texts.dedup();
     let more = texts.len().saturating_sub(SHOWN);
     texts.truncate(SHOWN);

@@ -47,16 +47,20 @@ fn shop() -> Draft {
 }
 
 impl Draft {
-    fn pick(&self, selection: &Selection, there: &[&str]) -> crate::Result<(Vec<String>, Vec<String>, Vec<String>)> {
+    fn pick(
+        &self,
+        selection: &Selection,
+        there: &[&str],
+    ) -> crate::Result<(Vec<String>, Vec<String>, Vec<String>)> {
         let place = |id: &ObjectId| self.0.iter().position(|(own, _)| own == id).unwrap();
-        let nodes: Vec<Node<'_>> = self
-            .0
-            .iter()
-            .map(|(id, needs)| Node { id, needs: needs.iter().map(place).collect() })
-            .collect();
+        let nodes: Vec<Node<'_>> =
+            self.0.iter().map(|(id, needs)| Node { id, needs: needs.iter().map(place).collect() }).collect();
         let picked = pick(&nodes, selection, &|id| there.contains(&id.to_string().as_str()))?;
         let named = |flags: &[bool]| {
-            (0..nodes.len()).filter(|&place| flags[place]).map(|place| nodes[place].id.to_string()).collect::<Vec<_>>()
+            (0..nodes.len())
+                .filter(|&place| flags[place])
+                .map(|place| nodes[place].id.to_string())
+                .collect::<Vec<_>>()
         };
         let kept = named(&picked.kept).into_iter().filter(|name| name != "namespace public").collect();
         let tables = |name: &String| name.starts_with("table ");
@@ -116,12 +120,21 @@ fn a_view_without_its_table_is_refused_by_name() {
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.to_string().contains("view public.open needs table public.orders"), "{error}");
     let selection = Selection { exclude_tables: tables(&["orders"]), ..Selection::default() };
-    assert!(shop().pick(&selection, &[]).unwrap_err().to_string().contains("view public.open needs table public.orders"));
+    assert!(
+        shop()
+            .pick(&selection, &[])
+            .unwrap_err()
+            .to_string()
+            .contains("view public.open needs table public.orders")
+    );
     let selection = Selection { exclude_tables: tables(&["orders", "open"]), ..Selection::default() };
     let (kept, ..) = shop().pick(&selection, &[]).unwrap();
     assert!(!kept.iter().any(|name| name.contains(".orders.")), "{kept:?}");
     // The sequence was nobody's wish to leave out.
-    assert!(kept.contains(&"sequence public.orders_id_seq".to_owned()) && !kept.contains(&"owned by public.orders_id_seq".to_owned()));
+    assert!(
+        kept.contains(&"sequence public.orders_id_seq".to_owned())
+            && !kept.contains(&"owned by public.orders_id_seq".to_owned())
+    );
 }
 
 #[test]
@@ -133,7 +146,14 @@ fn partitions_go_with_their_table() {
         assert_eq!(cut.len(), if patterns == ["events"] { 0 } else { 2 }, "{cut:?}");
     }
     let selection = Selection { exclude_tables: tables(&["events"]), ..Selection::default() };
-    assert!(!shop().pick(&selection, &[]).unwrap().0.iter().any(|name| name.contains("event") || name.contains("e_1")));
+    assert!(
+        !shop()
+            .pick(&selection, &[])
+            .unwrap()
+            .0
+            .iter()
+            .any(|name| name.contains("event") || name.contains("e_1"))
+    );
     let selection = Selection { exclude_table_data: tables(&["events"]), ..Selection::default() };
     let (kept, rows, _) = shop().pick(&selection, &[]).unwrap();
     assert!(kept.contains(&"table public.events_1".to_owned()));
@@ -147,7 +167,9 @@ fn namespaces() {
     assert_eq!(kept, ["namespace audit", "table audit.log", "default privileges audit.me.tables"]);
     let selection = Selection { exclude_schemas: schemas(&["audit"]), ..Selection::default() };
     let (kept, ..) = shop().pick(&selection, &[]).unwrap();
-    assert!(!kept.iter().any(|name| name.contains("audit")) && kept.contains(&"large object 4711".to_owned()));
+    assert!(
+        !kept.iter().any(|name| name.contains("audit")) && kept.contains(&"large object 4711".to_owned())
+    );
 }
 
 #[test]

@@ -159,14 +159,21 @@ impl Restore {
         match (&self.into, document.as_object_mut()) {
             (Some(_), Some(fields)) => {
                 fields.insert("database".to_owned(), made.clone().into());
-                text = format!("restored {name} into the new database {made}: counts and digests equal the archive's\n");
+                text = format!(
+                    "restored {name} into the new database {made}: counts and digests equal the archive's\n"
+                );
             }
             (None, Some(fields)) => {
                 let names = |ids: &[ObjectId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
-                if let ([(_, table)], [], []) = (among.beside.as_slice(), among.made.as_slice(), among.filled.as_slice()) {
+                if let ([(_, table)], [], []) =
+                    (among.beside.as_slice(), among.made.as_slice(), among.filled.as_slice())
+                {
                     fields.insert("table".to_owned(), table.clone().into());
                 }
-                let beside = among.beside.iter().map(|(table, made)| json!({ "table": table.to_string(), "made": made }));
+                let beside = among
+                    .beside
+                    .iter()
+                    .map(|(table, made)| json!({ "table": table.to_string(), "made": made }));
                 fields.insert("beside".to_owned(), beside.collect());
                 fields.insert("made".to_owned(), names(&among.made).into());
                 fields.insert("filled".to_owned(), names(&among.filled).into());
@@ -242,7 +249,12 @@ impl Restore {
 async fn refuse_open_run(context: &Context, database: &Database) -> Result<()> {
     let open = context.open_run(&mut *database.session().await?).await?;
     let Some(told) = open else { return Ok(()) };
-    let text = format!("run {} ({}) is open in the database: what is restored into it now could be lost with it", told.run, told.begun.kind.word());
-    Err(crate::error::CommandError::failed(text)
-        .hint("wait for it, or end it with `dbm recover`; --into NAME restores into a new database meanwhile"))
+    let text = format!(
+        "run {} ({}) is open in the database: what is restored into it now could be lost with it",
+        told.run,
+        told.begun.kind.word()
+    );
+    Err(crate::error::CommandError::failed(text).hint(
+        "wait for it, or end it with `dbm recover`; --into NAME restores into a new database meanwhile",
+    ))
 }

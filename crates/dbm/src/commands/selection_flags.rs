@@ -49,8 +49,10 @@ impl SelectionFlags {
 
     /// What they select.
     pub(crate) fn selection(&self) -> Result<Selection> {
-        let tables = |texts: &[String]| texts.iter().map(|text| Pattern::table(text)).collect::<backup::Result<_>>();
-        let schemas = |texts: &[String]| texts.iter().map(|text| Pattern::schema(text)).collect::<backup::Result<_>>();
+        let tables =
+            |texts: &[String]| texts.iter().map(|text| Pattern::table(text)).collect::<backup::Result<_>>();
+        let schemas =
+            |texts: &[String]| texts.iter().map(|text| Pattern::schema(text)).collect::<backup::Result<_>>();
         Ok(Selection {
             tables: tables(&self.table)?,
             exclude_tables: tables(&self.exclude_table)?,

@@ -89,7 +89,10 @@ impl Show {
             vec!["proven".to_owned(), checked(sidecar.as_ref().and_then(|sidecar| sidecar.last_proven))],
         ];
         if index.partial {
-            rows.push(vec!["partial".to_owned(), "it takes no database's place; restore it with --into".to_owned()]);
+            rows.push(vec![
+                "partial".to_owned(),
+                "it takes no database's place; restore it with --into".to_owned(),
+            ]);
         }
         rows.extend(index.left_out.iter().map(|what| vec!["left out".to_owned(), what.clone()]));
         let mut text = output::columns(&rows);

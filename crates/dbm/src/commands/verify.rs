@@ -83,7 +83,8 @@ impl Verify {
     }
 
     async fn check(&self, context: &Context, store: &dyn Store, name: &BackupName) -> Result<Archive> {
-        let database = if self.deep { Some(Database::new(context.url_as(self.role.as_deref())?)?) } else { None };
+        let database =
+            if self.deep { Some(Database::new(context.url_as(self.role.as_deref())?)?) } else { None };
         let options = RestoreOptions {
             jobs: context.jobs()?,
             cancel: context.cancel.clone(),

@@ -49,7 +49,10 @@ pub(super) fn outline(
         })?;
         let statements = script::split(Engine::Postgres, text)?;
         if statements.len() != part.objects.len() {
-            return Err(Error::new(ErrorKind::Internal, "not every sequence has one statement for its value"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "not every sequence has one statement for its value",
+            ));
         }
         for (id, statement) in part.objects.iter().zip(&statements) {
             // With its semicolon and line end.

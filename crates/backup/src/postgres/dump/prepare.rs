@@ -72,13 +72,12 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     let mut schema = catalog::read_with(client, options.secrets).await?;
     refuse(&schema)?;
     let rows = select::apply(&mut schema, options)?;
-    let mut sections = [Section::PreData, Section::Data, Section::PostData, Section::Final]
+    let bare = (!selection.has_definitions()).then(|| select::rows_only(&schema));
+    let written = bare.as_ref().unwrap_or(&schema);
+    let sections = [Section::PreData, Section::Data, Section::PostData, Section::Final]
         .into_iter()
-        .map(|section| Ok((section, definitions::parts(&schema, section)?)))
+        .map(|section| Ok((section, definitions::parts(written, section)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
-    if !selection.has_definitions() {
-        sections.values_mut().for_each(Vec::clear);
-    }
     let targets: Vec<Target> =
         schema.tables_with_rows().map(|(id, table)| Target::new(id, table, &leader.encoding)).collect();
     let locked: std::collections::HashSet<(&str, &str)> =
@@ -91,13 +90,11 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     }
     let sequences = sequences::list(client, |id| rows.as_ref().is_none_or(|rows| rows.contains(id))).await?;
     let values = sequences::values(client, &sequences).await?;
-    let large_objects =
-        if selection.has_large_objects() { large_objects::count(client).await? } else { 0 };
+    let large_objects = if selection.has_large_objects() { large_objects::count(client).await? } else { 0 };
     let outline = outline::outline(&schema, &sections, &values)?;
     let envelope = Envelope::for_relations(relations_to_lock(client).await?.saturating_add(large_objects));
-    let properties = properties::read(client, server.database())
-        .await?
-        .without(options.no_owner, options.no_privileges);
+    let properties =
+        properties::read(client, server.database()).await?.without(options.no_owner, options.no_privileges);
     let properties = serde_json::to_value(properties).map_err(|error| {
         Error::new(ErrorKind::Internal, "the database's properties have no JSON").with_source(error)
     })?;

@@ -8,6 +8,20 @@ use crate::Result;
 use crate::dump::BackupOptions;
 use crate::selection::{self, Node};
 
+/// The same schema with no statement but those that rows are made by: large objects, and the filling of materialized views.
+pub(super) fn rows_only(schema: &Schema) -> Schema {
+    let mut bare = schema.clone();
+    for object in &mut bare.objects {
+        if !matches!(object.id.kind, Kind::LargeObject | Kind::Refresh) {
+            object.definition.clear();
+        }
+        object.owner = None;
+        object.comments.clear();
+        object.privileges.clear();
+    }
+    bare
+}
+
 /// Takes out of the schema what the options leave out, and notes it there. Returns the sequences whose values are
 /// wanted; `None` for all.
 ///

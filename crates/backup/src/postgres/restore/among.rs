@@ -44,7 +44,11 @@ pub(crate) async fn among(
             client.batch_execute("COMMIT").await.map_err(|error| {
                 let unknown = error.code().is_none();
                 let error = failed(error, "cannot commit what was restored");
-                if unknown { error.with_hint("look whether it is there; if not, restore again") } else { error }
+                if unknown {
+                    error.with_hint("look whether it is there; if not, restore again")
+                } else {
+                    error
+                }
             })?;
             Ok(among)
         }
@@ -78,11 +82,8 @@ async fn fill(
     let is_there = |id: &ObjectId| there.contains(id);
     let first = part_of(archive, selection, &is_there).await?;
     // Whose rows come beside it.
-    let (twins, rest): (Vec<&ObjectId>, Vec<&ObjectId>) = first
-        .asked
-        .iter()
-        .filter(|id| is_there(id) && is_whole(id.kind))
-        .partition(|id| {
+    let (twins, rest): (Vec<&ObjectId>, Vec<&ObjectId>) =
+        first.asked.iter().filter(|id| is_there(id) && is_whole(id.kind)).partition(|id| {
             id.kind == Kind::Table
                 && !selection.tables.is_empty()
                 && selection.content == Content::All
@@ -169,7 +170,12 @@ async fn check(archive: &Archive, server: &Server, about: &About, options: &Rest
 /// The rows of a table after those of the tables that its foreign keys refer to, as far as that is possible.
 fn after_referenced(rows: &Archive, whole: &Archive) -> Archive {
     type Name<'a> = (&'a str, &'a str);
-    fn visit<'a>(name: Name<'a>, keys: &HashMap<Name<'a>, BTreeSet<Name<'a>>>, seen: &mut HashSet<Name<'a>>, order: &mut Vec<Name<'a>>) {
+    fn visit<'a>(
+        name: Name<'a>,
+        keys: &HashMap<Name<'a>, BTreeSet<Name<'a>>>,
+        seen: &mut HashSet<Name<'a>>,
+        order: &mut Vec<Name<'a>>,
+    ) {
         if !seen.insert(name) {
             return;
         }
@@ -190,7 +196,8 @@ fn after_referenced(rows: &Archive, whole: &Archive) -> Archive {
     for entry in &rows.index().tables {
         visit((&entry.id.namespace, &entry.id.name), &keys, &mut seen, &mut order);
     }
-    let place: HashMap<Name<'_>, usize> = order.iter().enumerate().map(|(place, name)| (*name, place)).collect();
+    let place: HashMap<Name<'_>, usize> =
+        order.iter().enumerate().map(|(place, name)| (*name, place)).collect();
     let at = |part: &Part| {
         let first = part.objects.first().filter(|_| part.aspect == Aspect::Rows)?;
         place.get(&(first.namespace.as_str(), first.name.as_str())).copied()
@@ -235,7 +242,10 @@ async fn proven(
         let expected = index.table(id).map_or_else(TableDigest::default, |entry| entry.digest);
         let found = postgres::digest::table(client, id, table).await?;
         if found != expected {
-            return Err(unproven(format!("the {} rows of {id} are not the {} of the archive", found.rows, expected.rows)));
+            return Err(unproven(format!(
+                "the {} rows of {id} are not the {} of the archive",
+                found.rows, expected.rows
+            )));
         }
     }
     prove::values(client, archive).await?;
@@ -282,7 +292,10 @@ async fn rows_only(
             return Err(unproven(format!("{} is missing", entry.id)));
         };
         if postgres::digest::table(client, &entry.id, table).await? != entry.digest {
-            return Err(unproven(format!("the rows of {} are not those of the archive; a trigger may have changed them", entry.id)));
+            return Err(unproven(format!(
+                "the rows of {} are not those of the archive; a trigger may have changed them",
+                entry.id
+            )));
         }
     }
     prove::values(client, archive).await?;
@@ -303,8 +316,9 @@ fn collision(ids: &[&ObjectId]) -> Error {
 }
 
 fn missing(ids: &[&ObjectId]) -> Error {
-    Error::new(ErrorKind::NotFound, format!("the database has no {}", list(ids)))
-        .with_hint("without --data-only the tables are made; with --table only those that are there are filled")
+    Error::new(ErrorKind::NotFound, format!("the database has no {}", list(ids))).with_hint(
+        "without --data-only the tables are made; with --table only those that are there are filled",
+    )
 }
 
 fn unproven(what: String) -> Error {

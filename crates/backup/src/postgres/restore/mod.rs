@@ -23,7 +23,7 @@ use crate::{Error, ErrorKind, Result};
 use chrono::Utc;
 use database::postgres::properties::Properties;
 use database::postgres::{self, Server, Settings};
-use database::{Engine, Entry, TableDigest, quote};
+use database::{Engine, Entry, Kind, ObjectId, TableDigest, quote};
 use serde::Deserialize;
 
 pub(crate) use among::among;
@@ -33,7 +33,7 @@ pub(crate) use swap::settle;
 pub(crate) use table::table;
 
 use super::roles::Roles;
-use crate::archive::{Archive, Aspect};
+use crate::archive::{Archive, Aspect, Part};
 use crate::progress::Progress;
 use crate::restore::names::{self, Made};
 use crate::restore::{Replaced, RestoreOptions};
@@ -149,11 +149,17 @@ pub(crate) async fn wanted(archive: &Archive, options: &RestoreOptions) -> Resul
 /// Passes if the archive makes the tables whose rows it holds.
 pub(crate) fn makes_its_tables(archive: &Archive) -> Result<()> {
     let index = archive.index();
-    if index.tables.is_empty() || index.parts.iter().any(|part| part.aspect == Aspect::Definition) {
+    let defines = |part: &Part| {
+        let rows = |id: &ObjectId| matches!(id.kind, Kind::LargeObject | Kind::Refresh);
+        part.aspect == Aspect::Definition && !part.objects.iter().all(rows)
+    };
+    if index.tables.is_empty() || index.parts.iter().any(defines) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Refused, "rows alone cannot fill a new database: the tables would be missing")
-        .with_hint("restore them with --data-only and without --into into a database that has the tables, empty"))
+        .with_hint(
+            "restore them with --data-only and without --into into a database that has the tables, empty",
+        ))
 }
 
 /// Restores into a database of a name that nobody takes for a whole one.

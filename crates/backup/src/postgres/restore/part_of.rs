@@ -35,7 +35,10 @@ pub(crate) async fn part_of(
     if index.outline.is_empty() {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("{} does not say which object needs which, so only all of it can be restored", archive.name()),
+            format!(
+                "{} does not say which object needs which, so only all of it can be restored",
+                archive.name()
+            ),
         )
         .with_hint("restore all of it into a new database: --into NAME"));
     }

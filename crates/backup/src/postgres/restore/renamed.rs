@@ -75,7 +75,8 @@ pub(super) fn statements(text: &str, roles: &BTreeMap<String, String>) -> String
         renamed.push_str(before);
         let length = quoted_length(quoted, mark);
         let (word, after) = quoted.split_at(length);
-        let is_role = mark == '"' && [" TO ", " FROM ", " FOR ROLE ", "SET ROLE "].iter().any(|w| before.ends_with(w));
+        let is_role =
+            mark == '"' && [" TO ", " FROM ", " FOR ROLE ", "SET ROLE "].iter().any(|w| before.ends_with(w));
         let new = if is_role { roles.get(&name(word)) } else { None };
         match new {
             Some(new) => renamed.push_str(&quote::identifier(Engine::Postgres, new)),
@@ -114,8 +115,14 @@ mod tests {
         let roles = BTreeMap::from([("a".to_owned(), "b\"c".to_owned())]);
         for (text, expected) in [
             ("ALTER TABLE \"a\".\"a\" OWNER TO \"a\";\n", "ALTER TABLE \"a\".\"a\" OWNER TO \"b\"\"c\";\n"),
-            ("GRANT SELECT ON TABLE \"a\".\" TO \" TO \"a\";\n", "GRANT SELECT ON TABLE \"a\".\" TO \" TO \"b\"\"c\";\n"),
-            ("REVOKE ALL ON TABLE \"x\"\" FROM \" FROM PUBLIC;\n", "REVOKE ALL ON TABLE \"x\"\" FROM \" FROM PUBLIC;\n"),
+            (
+                "GRANT SELECT ON TABLE \"a\".\" TO \" TO \"a\";\n",
+                "GRANT SELECT ON TABLE \"a\".\" TO \" TO \"b\"\"c\";\n",
+            ),
+            (
+                "REVOKE ALL ON TABLE \"x\"\" FROM \" FROM PUBLIC;\n",
+                "REVOKE ALL ON TABLE \"x\"\" FROM \" FROM PUBLIC;\n",
+            ),
             (
                 "SET ROLE \"a\";\nGRANT ALL ON SCHEMA \"a\" TO \"x\";\nRESET ROLE;\n",
                 "SET ROLE \"b\"\"c\";\nGRANT ALL ON SCHEMA \"a\" TO \"x\";\nRESET ROLE;\n",

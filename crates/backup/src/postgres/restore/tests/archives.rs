@@ -64,9 +64,11 @@ impl Place {
             tables: index.tables,
         };
         change(&mut head, &mut parts, &mut tail);
-        let label = format!("forged{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let name =
-            BackupName::new(&head.database, head.time, Some(&label), helpers::naming::ArchiveKind::Script);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let label = format!("forged{number}");
+        // No two of one database bear one second.
+        let time = head.time + chrono::TimeDelta::seconds(1 + i64::from(number));
+        let name = BackupName::new(&head.database, time, Some(&label), helpers::naming::ArchiveKind::Script);
         let mut writer = ArchiveWriter::begin(self.store.create(&name).await.unwrap(), &head).await.unwrap();
         for part in parts {
             writer.append(compress(part, 1).unwrap()).await.unwrap();

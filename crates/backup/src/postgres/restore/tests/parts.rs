@@ -79,7 +79,8 @@ fn rows(of: &[(&str, u64)]) -> Vec<(String, u64)> {
 /// What pg_dump says of some tables of a database.
 fn of_pg_dump(database: &str, tables: &[&str]) -> String {
     let tables: Vec<String> = tables.iter().map(|table| format!("--table={table}")).collect();
-    let arguments: Vec<&str> = ["--schema-only"].into_iter().chain(tables.iter().map(String::as_str)).collect();
+    let arguments: Vec<&str> =
+        ["--schema-only"].into_iter().chain(tables.iter().map(String::as_str)).collect();
     pg_dump(database, &arguments)
 }
 
@@ -158,7 +159,8 @@ async fn a_part_beside_what_is_there() {
     let door = database(&shop);
     let place = Place::new();
     let (archive, _) = place.back_up(&door).await;
-    let among = async |selection: Selection| restore::among(&archive, &door, &options(selection), &Silent).await;
+    let among =
+        async |selection: Selection| restore::among(&archive, &door, &options(selection), &Silent).await;
     let before = schema_only(&shop);
 
     // Gone, and back with its key, index, trigger and sequence; what was there beside it is untouched.
@@ -183,10 +185,18 @@ async fn a_part_beside_what_is_there() {
 
     // Rows alone, in the order of the foreign keys.
     run(&shop, "TRUNCATE orders, customer, item").await;
-    let mut rows_only = Selection { content: Content::DataOnly, ..of_tables(&["item", "orders", "customer"]) };
+    let mut rows_only =
+        Selection { content: Content::DataOnly, ..of_tables(&["item", "orders", "customer"]) };
     let done = among(rows_only.clone()).await.unwrap();
     assert_eq!(done.filled.len(), 3);
-    assert_eq!(ask(&shop, "SELECT count(*) FROM item JOIN orders ON orders.id = orders JOIN customer c ON c.id = customer").await, "2000");
+    assert_eq!(
+        ask(
+            &shop,
+            "SELECT count(*) FROM item JOIN orders ON orders.id = orders JOIN customer c ON c.id = customer"
+        )
+        .await,
+        "2000"
+    );
     let error = among(rows_only.clone()).await.unwrap_err();
     assert!(error.to_string().contains("rows are in") && error.hint().is_some(), "{error}");
     run(&shop, "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.n := 0; RETURN NEW; END $$;
@@ -231,7 +241,10 @@ async fn a_partial_backup_is_no_backup_of_the_database() {
             ..BackupOptions::default()
         },
         BackupOptions {
-            selection: Selection { exclude_table_data: tables(&["audit.*", "event"]), ..Selection::default() },
+            selection: Selection {
+                exclude_table_data: tables(&["audit.*", "event"]),
+                ..Selection::default()
+            },
             ..BackupOptions::default()
         },
         BackupOptions {
@@ -251,7 +264,10 @@ async fn a_partial_backup_is_no_backup_of_the_database() {
         let listed = catalogue::list(&store).await.unwrap();
         let one = listed.iter().find(|backup| backup.file == written.name.to_string()).unwrap();
         assert_eq!((&one.state, one.is_good()), (&catalogue::State::Partial, false));
-        assert_eq!(catalogue::latest(&store, &[written.source.clone()]).await.unwrap().file, whole.name.to_string());
+        assert_eq!(
+            catalogue::latest(&store, &[written.source.clone()]).await.unwrap().file,
+            whole.name.to_string()
+        );
         let archive = Archive::open(store.source(&written.name).await.unwrap()).await.unwrap();
         archive.verify_all(&Silent, &Default::default()).await.unwrap();
         let error = restore::beside(&archive, &door, &RestoreOptions::default(), &Silent).await.unwrap_err();
@@ -272,7 +288,8 @@ async fn a_partial_backup_is_no_backup_of_the_database() {
         proven.unwrap();
         // Stock tools restore it, too.
         let copy = fresh("by psql").await;
-        let script = said(Command::new("zstd").arg("-dc").arg(folder.path().join(written.name.to_string())), b"");
+        let script =
+            said(Command::new("zstd").arg("-dc").arg(folder.path().join(written.name.to_string())), b"");
         said(tool("psql", &copy).arg("-Xq"), script.as_bytes());
         let restored = into(&archive, &shop, Selection::default()).await.unwrap();
         assert_eq!(digests(&copy).await, digests(&restored).await);
@@ -316,7 +333,9 @@ async fn one_table_reads_only_its_parts() {
     for place in ["beside", "into"] {
         let before = source.1.load(Ordering::Relaxed);
         match place {
-            "beside" => drop(restore::among(&archive, &door, &options(of_tables(&["small"])), &Silent).await.unwrap()),
+            "beside" => {
+                drop(restore::among(&archive, &door, &options(of_tables(&["small"])), &Silent).await.unwrap())
+            }
             _ => drop(into(&archive, &shop, of_tables(&["small"])).await.unwrap()),
         }
         let read = source.1.load(Ordering::Relaxed) - before;
