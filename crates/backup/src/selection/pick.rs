@@ -165,7 +165,18 @@ impl Map {
                 Kind::Statistics => table(),
                 // That of an identity column.
                 Kind::Sequence => table(),
-                _ if !node.id.of.is_empty() => at(&node.id.of),
+                Kind::Default
+                | Kind::Constraint
+                | Kind::Index
+                | Kind::ForeignKey
+                | Kind::Rule
+                | Kind::Trigger
+                | Kind::RowSecurity
+                | Kind::Policy
+                | Kind::ViewBody
+                | Kind::Attach
+                | Kind::OwnedBy
+                | Kind::Refresh => at(&node.id.of),
                 _ => None,
             }
             .filter(|home| *home != place);
@@ -237,11 +248,22 @@ impl Map {
 }
 
 fn is_relation(kind: Kind) -> bool {
-    matches!(kind, Kind::Table | Kind::View | Kind::MaterializedView | Kind::VirtualTable | Kind::Sequence)
+    matches!(
+        kind,
+        Kind::Table
+            | Kind::ForeignTable
+            | Kind::View
+            | Kind::MaterializedView
+            | Kind::VirtualTable
+            | Kind::Sequence
+    )
 }
 
 fn is_type(kind: Kind) -> bool {
-    matches!(kind, Kind::Enum | Kind::Domain | Kind::CompositeType | Kind::RangeType)
+    matches!(
+        kind,
+        Kind::Enum | Kind::Domain | Kind::CompositeType | Kind::RangeType | Kind::BaseType | Kind::ShellType
+    )
 }
 
 fn need_is_table(nodes: &[Node<'_>], need: usize) -> bool {

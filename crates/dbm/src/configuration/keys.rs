@@ -60,6 +60,7 @@ pub(crate) fn example(key: &Key) -> String {
     let value = key.default.unwrap_or("…");
     match key.shape {
         Shape::Text | Shape::Path | Shape::Duration => format!("{} = \"{value}\"", key.name),
+        Shape::Texts => format!("{} = [\"{value}\"]", key.name),
         Shape::Number | Shape::Truth => format!("{} = {value}", key.name),
     }
 }
