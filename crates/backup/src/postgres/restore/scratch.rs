@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::Utc;
 use database::postgres::properties::{self, Properties};
 use database::postgres::{Connection, Server};
-use database::{Engine, quote};
+use database::{Engine, Kind, quote};
 use tokio_postgres::error::SqlState;
 
 use super::load::{Load, worker};
@@ -89,11 +89,32 @@ async fn fill(
     )?;
     if options.analyze {
         progress.phase("statistics", None);
-        first.batch_execute("ANALYZE").await.map_err(|error| failed(error, "cannot collect statistics"))?;
+        analyze(&first, index.kinds.contains_key(&Kind::ForeignTable)).await?;
     }
     // Last, so that neither a limit nor a setting of the database's own gets in the way of our sessions.
     run_all(maintenance, &wanted.apply_sql(name)).await?;
     compare(maintenance, name, &wanted).await
+}
+
+/// Collects statistics of what is here: not of foreign tables, whose servers are not to be asked.
+async fn analyze(client: &Connection, foreign: bool) -> Result<()> {
+    const NEAR: &str = "
+        WITH RECURSIVE far AS (
+            SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'f'
+            UNION SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN far ON far.oid = i.inhrelid)
+        SELECT 'ANALYZE ' || pg_catalog.string_agg(c.oid::pg_catalog.regclass::text, ', ')
+        FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'm') AND c.oid >= 16384 AND c.relpersistence <> 't'
+            AND c.oid NOT IN (SELECT oid FROM far)";
+    let what = "cannot collect statistics";
+    let sql = if foreign {
+        client.query_one(NEAR, &[]).await.map_err(|error| failed(error, what))?.get(0)
+    } else {
+        Some("ANALYZE".to_owned())
+    };
+    match sql {
+        Some(sql) => client.batch_execute(&sql).await.map_err(|error| failed(error, what)),
+        None => Ok(()),
+    }
 }
 
 /// Compares what belongs to the database itself.

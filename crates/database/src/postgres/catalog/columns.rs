@@ -1,11 +1,21 @@
 use std::collections::HashMap;
 
 use super::reader::Reader;
-use super::sql::{OURS, get};
+use super::sql::{OURS, get, ident};
 use crate::{Column, Generated, Result};
 
 fn query(reader: &Reader<'_>) -> String {
     let compression = reader.since(14, "a.attcompression::text", "''");
+    // Until 18 a column that refuses NULL had no constraint with a name.
+    let (named, join) = if reader.version >= 180_000 {
+        (
+            "k.oid AS refusal, k.conname::text AS refusal_name, k.convalidated AS refusal_valid,
+            k.connoinherit AS refusal_alone, k.conislocal AS refusal_local",
+            "LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum]",
+        )
+    } else {
+        ("NULL::oid AS refusal", "")
+    };
     format!(
         "SELECT a.attrelid, a.attnum::int4 AS number, a.attname::text AS name,
             format_type(a.atttypid, a.atttypmod) AS data_type, a.attnotnull, a.atttypid,
@@ -16,12 +26,13 @@ fn query(reader: &Reader<'_>) -> String {
             a.attstorage::text AS storage, t.typstorage::text AS type_storage, {compression} AS compression,
             coalesce(a.attstattarget, -1)::int4 AS target, coalesce(a.attoptions, '{{}}') AS options,
             coalesce(a.attfdwoptions, '{{}}') AS foreign_options,
-            a.attislocal
+            a.attislocal, {named}
          FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
             JOIN pg_type t ON t.oid = a.atttypid
             LEFT JOIN pg_collation co ON co.oid = a.attcollation
             LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
             LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            {join}
          WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'c', 'f') AND {OURS}
          ORDER BY a.attrelid, a.attnum"
     )
@@ -47,6 +58,27 @@ pub(super) struct ColumnRow {
     pub(super) options: Vec<String>,
     pub(super) foreign_options: Vec<String>,
     pub(super) local: bool,
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// The constraint by which a column refuses NULL.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) oid: u32,
+    pub(super) name: String,
+    pub(super) valid: bool,
+    /// Whether heirs do not get it.
+    pub(super) alone: bool,
+    pub(super) local: bool,
+}
+
+impl Refusal {
+    /// What stands for it in the definition of a table's column. The name always does: the one that the server gives
+    /// is another where a constraint of another table, such as a partition, has it already.
+    pub(super) fn text(&self) -> String {
+        let alone = if self.alone { " NO INHERIT" } else { "" };
+        format!(" CONSTRAINT {} NOT NULL{alone}", ident(&self.name))
+    }
 }
 
 impl ColumnRow {
@@ -98,6 +130,16 @@ impl Columns {
 pub(super) async fn read(reader: &Reader<'_>) -> Result<Columns> {
     let mut columns = Columns::default();
     for row in reader.rows("columns", &query(reader)).await? {
+        let refusal = match get::<Option<u32>>(&row, "refusal")? {
+            Some(oid) => Some(Refusal {
+                oid,
+                name: get(&row, "refusal_name")?,
+                valid: get(&row, "refusal_valid")?,
+                alone: get(&row, "refusal_alone")?,
+                local: get(&row, "refusal_local")?,
+            }),
+            None => None,
+        };
         let column = ColumnRow {
             number: get(&row, "number")?,
             name: get(&row, "name")?,
@@ -116,6 +158,7 @@ pub(super) async fn read(reader: &Reader<'_>) -> Result<Columns> {
             options: get(&row, "options")?,
             foreign_options: get(&row, "foreign_options")?,
             local: get(&row, "attislocal")?,
+            refusal,
         };
         columns.0.entry(get(&row, "attrelid")?).or_default().push(column);
     }

@@ -18,6 +18,11 @@ fn domains() -> String {
     )
 }
 
+/// Since 17 they have names.
+const REFUSALS: &str = "
+    SELECT k.oid, k.contypid, k.conname::text AS name FROM pg_constraint k
+    WHERE k.contypid <> 0 AND k.contype = 'n'";
+
 const CHECKS: &str = "
     SELECT k.oid, k.contypid, k.conname::text AS name, pg_get_constraintdef(k.oid) AS definition, k.convalidated
     FROM pg_constraint k WHERE k.contypid <> 0 AND k.contype = 'c' ORDER BY k.conname COLLATE \"C\"";
@@ -28,6 +33,10 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         let check =
             (get(&row, "oid")?, get(&row, "name")?, get(&row, "definition")?, get(&row, "convalidated")?);
         checks.entry(get(&row, "contypid")?).or_default().push(check);
+    }
+    let mut refusals: HashMap<u32, (u32, String)> = HashMap::new();
+    for row in reader.rows("constraints of domains", REFUSALS).await? {
+        refusals.insert(get(&row, "contypid")?, (get(&row, "oid")?, get(&row, "name")?));
     }
     for row in reader.rows("domains", &domains()).await? {
         let oid = get(&row, "oid")?;
@@ -43,7 +52,11 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         if let Some(expression) = get::<Option<String>>(&row, "expression")? {
             head.push_str(&format!(" DEFAULT {expression}"));
         }
+        let refusal = refusals.remove(&oid);
         if get(&row, "typnotnull")? {
+            if let Some((_, refusal)) = &refusal {
+                head.push_str(&format!(" CONSTRAINT {}", ident(refusal)));
+            }
             head.push_str(" NOT NULL");
         }
         let target = format!("DOMAIN {qualified}");
@@ -52,6 +65,13 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
                 .owned(&get::<String>(&row, "owner")?)
                 .granted_on("TYPE", &qualified);
         let domain = reader.add((class::TYPE, oid), node);
+        if let Some((oid, refusal)) = refusal {
+            let own = id(Kind::Constraint, &namespace, &name, &refusal);
+            let target = format!("CONSTRAINT {} ON DOMAIN {qualified}", ident(&refusal));
+            let mut node = Node::new(own, Section::PreData, target, String::new());
+            node.part_of = Some(domain);
+            reader.add((class::CONSTRAINT, oid), node);
+        }
         let mut entries = Vec::new();
         for (check, constraint, definition, validated) in checks.remove(&oid).unwrap_or_default() {
             let section = if validated { Section::PreData } else { Section::PostData };

@@ -129,8 +129,9 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
     let mut after = String::new();
     for column in material.columns.rows(oid) {
         let written = column.local || !merged;
+        let made = written && (of_type.is_none() || column.default_oid.is_some() || column.not_null);
         let inherited = if written { Vec::new() } else { of_parents(material.columns, heir, &column.name) };
-        if written && (of_type.is_none() || column.default_oid.is_some() || column.not_null) {
+        if made {
             entries.push(entry(reader, table, &qualified, column, of_type.is_some()));
         } else if let (false, Some(default)) = (written, column.default_oid) {
             let same = inherited.iter().any(|parent| parent.expression == column.expression);
@@ -142,21 +143,25 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
         } else if !written && inherited.iter().any(|parent| parent.default_oid.is_some()) {
             after.push_str(&alter(&qualified, column, "DROP DEFAULT"));
         }
-        if !written && column.not_null && !inherited.iter().any(|parent| parent.not_null) {
+        if column.refusal.is_some() {
+            let given = of_parents(material.columns, if merged { heir } else { &[] }, &column.name);
+            let own = refusal(reader, table, (&namespace, &name), column, made, &given, &mut entries);
+            entries.extend(own);
+        } else if !written && column.not_null && !inherited.iter().any(|parent| parent.not_null) {
             after.push_str(&alter(&qualified, column, "SET NOT NULL"));
         }
         details(&mut after, &qualified, column, &inherited);
         if let Some(sequence) = material.identities.get(&(oid, column.number)) {
             let always = if column.identity == "a" { "ALWAYS" } else { "BY DEFAULT" };
             let sequence_name = qual(&sequence.namespace, &sequence.name);
-            after.push_str(&alter(
-                &qualified,
-                column,
-                &format!(
-                    "ADD GENERATED {always} AS IDENTITY (SEQUENCE NAME {sequence_name} {})",
-                    sequence.options
-                ),
-            ));
+            let how = format!(
+                "ADD GENERATED {always} AS IDENTITY (SEQUENCE NAME {sequence_name} {})",
+                sequence.options
+            );
+            // Partitions have their parent's identity, and none are attached yet.
+            let only = if get::<String>(row, "kind")? == "p" { "" } else { "ONLY " };
+            let column = ident(&column.name);
+            after.push_str(&format!("ALTER TABLE {only}{qualified} ALTER COLUMN {column} {how};\n"));
             if sequence.unlogged != unlogged {
                 let how = if sequence.unlogged { "UNLOGGED" } else { "LOGGED" };
                 after.push_str(&format!("ALTER SEQUENCE {sequence_name} SET {how};\n"));
@@ -329,8 +334,53 @@ fn entry(reader: &mut Reader<'_>, table: usize, qualified: &str, column: &Column
             }
         }
     }
-    let after = if column.not_null { " NOT NULL".to_owned() } else { String::new() };
+    let after =
+        if column.not_null && column.refusal.is_none() { " NOT NULL".to_owned() } else { String::new() };
     Entry { before, part, after }
+}
+
+/// How a column refuses NULL by a constraint with a name: with its column, by itself, or after the rows.
+fn refusal(
+    reader: &mut Reader<'_>,
+    table: usize,
+    (namespace, name): (&str, &str),
+    column: &ColumnRow,
+    written: bool,
+    inherited: &[&ColumnRow],
+    entries: &mut [Entry],
+) -> Option<Entry> {
+    let refusal = column.refusal.as_ref()?;
+    let (qualified, quoted) = (qual(namespace, name), ident(&refusal.name));
+    let mut node = Node::new(
+        id(Kind::Constraint, namespace, name, &refusal.name),
+        if refusal.valid { Section::PreData } else { Section::PostData },
+        format!("CONSTRAINT {quoted} ON {qualified}"),
+        format!(
+            "ALTER TABLE {qualified}\n    ADD CONSTRAINT {quoted} NOT NULL {}{} NOT VALID;\n",
+            ident(&column.name),
+            if refusal.alone { " NO INHERIT" } else { "" }
+        ),
+    )
+    .needing([table]);
+    let given = |one: &&&ColumnRow| one.refusal.as_ref().is_some_and(|one| one.valid && !one.alone);
+    // An invalid one that is not its own comes with its parent's.
+    let comes = !refusal.local
+        && (inherited.iter().any(|one| given(&one)) || !refusal.valid && !inherited.is_empty());
+    if refusal.valid || comes {
+        node.part_of = Some(table);
+    }
+    reader.add((class::CONSTRAINT, refusal.oid), node);
+    if !refusal.valid || comes {
+        return None;
+    }
+    if written {
+        let entry = entries.last_mut()?;
+        entry.after.push_str(&refusal.text());
+        return None;
+    }
+    let alone = if refusal.alone { " NO INHERIT" } else { "" };
+    let text = format!("CONSTRAINT {quoted} NOT NULL {}{alone}", ident(&column.name));
+    Some(Entry { before: text, ..Entry::default() })
 }
 
 /// A check constraint, in the table's definition where the table is made with it.

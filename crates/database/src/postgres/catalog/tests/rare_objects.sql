@@ -1,7 +1,9 @@
 -- The kinds that most databases have none of; what is made here needs a superuser and the objects of objects.sql.
 SELECT current_setting('server_version_num')::int >= 160000 AS has_rules,
     current_setting('server_version_num')::int >= 170000 AS has_builtin,
+    current_setting('server_version_num')::int >= 180000 AS is_18,
     EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu') AS has_icu \gset
+SET search_path = public, extras;
 CREATE SCHEMA rare AUTHORIZATION "dbm_test \!role";
 
 CREATE COLLATION rare.plain (LOCALE = 'C');
@@ -228,3 +230,35 @@ CREATE FOREIGN TABLE rare.spread_far PARTITION OF rare.spread FOR VALUES IN (1, 
 CREATE FOREIGN TABLE rare.no_columns () SERVER near;
 CREATE STATISTICS rare.foreign_stats ON id, t FROM rare.foreign_one;
 CREATE VIEW rare.sees_foreign AS SELECT id FROM rare.foreign_one;
+
+\if :is_18
+-- Columns that refuse NULL by a constraint with a name, that heirs do not get, that holds for new rows only.
+CREATE TABLE rare.refusing (a int CONSTRAINT "no \! null" NOT NULL, b int NOT NULL NO INHERIT, c int, d int NOT NULL, e int);
+ALTER TABLE rare.refusing ADD CONSTRAINT later NOT NULL c NOT VALID, ADD CONSTRAINT "last" NOT NULL e NO INHERIT NOT VALID;
+COMMENT ON CONSTRAINT "no \! null" ON rare.refusing IS 'refuses';
+COMMENT ON CONSTRAINT later ON rare.refusing IS 'refuses later';
+CREATE TABLE rare.refusing_heir (f int NOT NULL) INHERITS (rare.refusing);
+CREATE TABLE rare.refusing_too (a int CONSTRAINT mine NOT NULL) INHERITS (rare.refusing);
+COMMENT ON CONSTRAINT "no \! null" ON rare.refusing_heir IS 'inherited';
+ALTER TABLE rare.refusing_heir ADD CONSTRAINT d_of_its_own NOT NULL b;
+CREATE TABLE rare.refusing_parted (id int CONSTRAINT idnn NOT NULL GENERATED ALWAYS AS IDENTITY, x int PRIMARY KEY, y int CHECK (y > 0) NOT ENFORCED)
+    PARTITION BY RANGE (x);
+CREATE TABLE rare.refusing_part PARTITION OF rare.refusing_parted FOR VALUES FROM (0) TO (9);
+CREATE TABLE rare.refusing_other (x int NOT NULL, y int, id int CONSTRAINT own NOT NULL);
+ALTER TABLE rare.refusing_other ADD CONSTRAINT refusing_parted_y_check CHECK (y > 0) NOT ENFORCED;
+ALTER TABLE rare.refusing_parted ATTACH PARTITION rare.refusing_other FOR VALUES FROM (9) TO (20);
+CREATE TABLE rare."Refusing \! of a very long name that ends nowhere near here" (a_column_of_a_long_name int NOT NULL);
+CREATE DOMAIN rare.refusing_domain AS int CONSTRAINT "not \! null" NOT NULL;
+COMMENT ON CONSTRAINT "not \! null" ON DOMAIN rare.refusing_domain IS 'of a domain';
+CREATE TYPE rare.for_typed AS (a int, b int);
+CREATE TABLE rare.refusing_typed OF rare.for_typed (a WITH OPTIONS CONSTRAINT typed_a NOT NULL);
+CREATE FOREIGN TABLE rare.refusing_far (a int CONSTRAINT far NOT NULL, b int GENERATED ALWAYS AS (a + 1) VIRTUAL) SERVER near;
+-- Columns that are computed when they are read; keys over time.
+CREATE TABLE rare.computed (a int, b int GENERATED ALWAYS AS (a * 2) VIRTUAL, c int GENERATED ALWAYS AS (a * 3) STORED,
+    CHECK (a > 0) NOT ENFORCED);
+CREATE TABLE rare.over_time (id int, during daterange, also tstzmultirange,
+    CONSTRAINT "key \!" PRIMARY KEY (id, during WITHOUT OVERLAPS), UNIQUE (id, also WITHOUT OVERLAPS));
+CREATE TABLE rare.refers_over_time (id int, during daterange, FOREIGN KEY (id, PERIOD during) REFERENCES rare.over_time (id, PERIOD during));
+CREATE TABLE rare.not_enforced (id int, during daterange,
+    FOREIGN KEY (id, PERIOD during) REFERENCES rare.over_time (id, PERIOD during) NOT ENFORCED);
+\endif
