@@ -6,18 +6,22 @@
 mod binary;
 mod folder;
 mod judge;
+mod pooler;
 mod postgres;
 mod proxy;
 mod server;
+mod silence;
 mod sqlite;
 mod writer;
 
 pub use binary::{Dbm, Ended, signal, target_folder};
 pub use folder::Folder;
 pub use judge::Judge;
+pub use pooler::Pooler;
 pub use postgres::Postgres;
 pub use proxy::Proxy;
 pub use server::{OwnServer, server_user};
+pub use silence::Silence;
 pub use sqlite::Sqlite;
 pub use writer::{LEDGER, Writer};
 

@@ -1,6 +1,6 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,8 @@ use crate::try_tool;
 pub struct OwnServer {
     server: Child,
     port: u16,
-    _folder: TempDir,
+    settings: Vec<String>,
+    folder: TempDir,
 }
 
 /// The number of the user that servers run as, where it is not ourselves: they refuse to be root.
@@ -40,6 +41,17 @@ fn as_server(program: &str) -> Command {
     command
 }
 
+fn spawn(folder: &Path, port: u16, settings: &[String]) -> Child {
+    let own = folder.join("server");
+    let mut command = as_server("postgres");
+    command.arg("-D").arg(own.join("data")).args(["-p", &port.to_string()]);
+    for setting in settings {
+        command.args(["-c", setting]);
+    }
+    let log = fs::File::create(folder.join("log")).expect("a log");
+    command.current_dir(&own).stdout(Stdio::null()).stderr(log).spawn().expect("a server")
+}
+
 impl OwnServer {
     /// Starts one with these settings (`max_connections=10`).
     ///
@@ -51,30 +63,39 @@ impl OwnServer {
         let own = folder.path().join("server");
         fs::create_dir(&own).expect("a folder");
         chown(&own, server_user(), None).expect("its owner");
-        let data: PathBuf = own.join("data");
+        let data = own.join("data");
         let mut initdb = as_server("initdb");
         initdb.arg("-D").arg(&data);
         initdb.args(["-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8", "--no-sync"]);
         let made = initdb.current_dir(&own).output().expect("initdb: run scripts/test");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let log = folder.path().join("log");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
-        let mut command = as_server("postgres");
-        command.arg("-D").arg(&data).args(["-p", &port.to_string()]);
         let socket = format!("unix_socket_directories={}", own.display());
         let own_settings = ["listen_addresses=127.0.0.1", "fsync=off", "shared_buffers=16MB", &socket];
-        for setting in own_settings.iter().chain(settings) {
-            command.args(["-c", setting]);
-        }
-        let output = fs::File::create(&log).expect("a log");
-        let server =
-            command.current_dir(&own).stdout(Stdio::null()).stderr(output).spawn().expect("a server");
-        let mut started = Self { server, port, _folder: folder };
-        let up = started.is_up();
-        assert!(up, "the server does not start: {}", fs::read_to_string(&log).unwrap_or_default());
+        let settings: Vec<String> = own_settings.iter().chain(settings).map(ToString::to_string).collect();
+        let server = spawn(folder.path(), port, &settings);
+        let mut started = Self { server, port, settings, folder };
+        started.comes_up();
         started
+    }
+
+    /// Stops it by a signal and starts it again: `INT` ends the sessions and then itself, `QUIT` is as a crash.
+    ///
+    /// # Panics
+    /// If it does not start again.
+    pub fn restart(&mut self, signal: Signal) {
+        kill_process(Pid::from_child(&self.server), signal).expect("the signal");
+        self.server.wait().expect("its end");
+        self.server = spawn(self.folder.path(), self.port, &self.settings);
+        self.comes_up();
+    }
+
+    fn comes_up(&mut self) {
+        let up = self.is_up();
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        assert!(up, "the server does not start: {log}");
     }
 
     fn is_up(&mut self) -> bool {
@@ -86,6 +107,11 @@ impl OwnServer {
             std::thread::sleep(Duration::from_millis(50));
         }
         false
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The URL of one of its databases, as its superuser.

@@ -13,6 +13,9 @@ pub(super) const KEY: i64 = i64::from_be_bytes(*b"dbm lock");
 /// How long a session that was told to end may take for it.
 const END: Duration = Duration::from_secs(60);
 
+/// How long a pool may take to give a second session.
+const SECOND: Duration = Duration::from_secs(10);
+
 /// A server session behind a pooler is another one in the next transaction.
 pub(super) fn pooler() -> Error {
     Error::new(
@@ -35,7 +38,7 @@ impl Lock for Session {
         }
         // Before the lock, which a pooler would keep when we have gone.
         if !self.direct {
-            self.behind_no_pooler().await?;
+            refuse_pooler(&self.server, &self.connection).await?;
             self.direct = true;
         }
         // The lock is taken only by the session that we know, so that no other is left with it.
@@ -172,20 +175,30 @@ impl Session {
         let now = first(self.rows("SELECT pg_catalog.pg_backend_pid()", "cannot take the lock").await?);
         if now == Some(self.id.id.to_string()) { Ok(()) } else { Err(pooler()) }
     }
+}
 
-    /// A pooler gives the server session that we have just used to the next one who asks. So we ask.
-    async fn behind_no_pooler(&self) -> Result<()> {
-        // Where no second connection is to be had, there is no room for a pooler's tricks either.
-        let Ok(second) = self.server.connect(None).await else { return Ok(()) };
-        let pid = "SELECT pg_catalog.pg_backend_pid()";
-        query(&second, "BEGIN", "cannot look for a pooler").await?;
-        let theirs = first(query(&second, pid, "cannot look for a pooler").await?);
-        let ours = self.same_session().await;
-        query(&second, "ROLLBACK", "cannot look for a pooler").await?;
-        second.close().await;
-        ours?;
-        if theirs == Some(self.id.id.to_string()) { Err(pooler()) } else { Ok(()) }
-    }
+/// Refuses a connection through a pooler that gives each transaction another server session: no lock holds there, and
+/// no setting of a session, which would go on to whoever comes next.
+///
+/// A pooler gives the server session that we have just used to the next one who asks. So we ask.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] if one is in between, and what asking gave.
+pub async fn refuse_pooler(server: &Server, connection: &Connection) -> Result<()> {
+    let what = "cannot look for a pooler";
+    let pid = "SELECT pg_catalog.pg_backend_pid()";
+    let ours = first(query(connection, pid, what).await?);
+    // Where no second connection is to be had, there is no room for a pooler's tricks either.
+    let Ok(second) = server.connect(None).await else { return Ok(()) };
+    // A pool that has no other session to give lets the second one wait, and ours is not shared then.
+    let Ok(begun) = tokio::time::timeout(SECOND, query(&second, "BEGIN", what)).await else { return Ok(()) };
+    begun?;
+    let theirs = first(query(&second, pid, what).await?);
+    // Ours is asked only where it need not wait for the other.
+    let shared = theirs == ours || first(query(connection, pid, what).await?) != ours;
+    query(&second, "ROLLBACK", what).await?;
+    second.close().await;
+    if shared { Err(pooler()) } else { Ok(()) }
 }
 
 /// The lock that keeps two swaps of one database apart, in the database from which the swap is made.

@@ -30,7 +30,7 @@ pub use connect::connect;
 pub use connection::Connection;
 pub use error::error;
 pub use journal::{NAMESPACE, entries, insert_sql, journal_sql};
-pub use lock::{SwapLock, swap_lock};
+pub use lock::{SwapLock, refuse_pooler, swap_lock};
 pub use server::Server;
 pub use session::Session;
 pub use settings::{

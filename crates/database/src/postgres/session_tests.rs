@@ -6,9 +6,9 @@ use chrono::Utc;
 use serde_json::json;
 
 use super::testing::{administer, fresh, role};
-use super::{Server, Session, swap_lock};
+use super::{Server, Session, Settings, swap_lock};
 use crate::script::{self, Statement};
-use crate::{Engine, Entry, ErrorKind, Fence as _, Journal as _, Lock as _, Statements as _};
+use crate::{Engine, Entry, ErrorKind, SessionId, Fence as _, Journal as _, Lock as _, Statements as _};
 
 fn statement(text: &str) -> Statement<'_> {
     Statement { text, line: 1, offset: 0, copy_rows: None }
@@ -373,6 +373,39 @@ async fn the_swap_has_a_lock_of_its_own() {
     }
 }
 
+/// A client whose host is gone says no goodbye; what it holds is not held for ever.
+#[tokio::test]
+async fn the_swap_lock_of_one_who_fell_silent_is_free_again() {
+    let server = fresh().await;
+    if server.session().await.unwrap().connection.major_version() < 14 {
+        // Those have only their keepalives.
+        return;
+    }
+    let silent = swap_lock(&server).await.unwrap().expect("it is free");
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while swap_lock(&server).await.unwrap().is_none() {
+        assert!(std::time::Instant::now() < deadline, "it is free again");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    drop(silent);
+}
+
+/// What a killed process has left in other databases, under no number that a journal knows, goes with its session.
+#[tokio::test]
+async fn all_that_a_killed_client_left_behind_is_ended() {
+    let server = fresh().await;
+    let mut ours = server.session().await.unwrap();
+    let mut gone = std::process::Command::new("true").spawn().unwrap();
+    let dead = SessionId { id: 0, client_process: gone.id(), ..ours.id().clone() };
+    gone.wait().unwrap();
+    let settings = Settings { application_name: Some(dead.name(63)), ..server.settings().clone() };
+    let left = Server::new(settings).connect(Some("postgres")).await.unwrap();
+    let alive = server.connect(Some("postgres")).await.unwrap();
+    ours.end_session(&dead).await.unwrap();
+    assert!(left.batch_execute("SELECT 1").await.is_err());
+    alive.batch_execute("SELECT 1").await.unwrap();
+}
+
 const ACL: &str = "SELECT coalesce(d.datacl, acldefault('d', d.datdba))::text FROM pg_database d WHERE datname = current_database()";
 
 #[tokio::test]
@@ -402,6 +435,8 @@ async fn the_fence_keeps_others_out_and_leaves_the_privileges_as_they_were() {
         ours.execute(&grants).await.unwrap();
         let before = one(&mut ours, ACL).await;
         let mut theirs = plain.session().await.unwrap();
+        let unwritten = "SELECT datacl IS NULL FROM pg_database WHERE datname = current_database()";
+        let was_unwritten = one(&mut ours, unwritten).await;
 
         let state = ours.fence_state().await.unwrap();
         let properties = super::properties::read(&ours.connection, server.database()).await.unwrap();
@@ -419,6 +454,7 @@ async fn the_fence_keeps_others_out_and_leaves_the_privileges_as_they_were() {
         assert_eq!(one(&mut later, ACL).await, before, "case {case}");
         later.lift_fence(&state).await.unwrap();
         assert_eq!(one(&mut later, ACL).await, before, "case {case}");
+        assert_eq!(one(&mut later, unwritten).await, was_unwritten, "case {case}");
         plain.session().await.unwrap();
     }
 }

@@ -69,6 +69,7 @@ pub(super) async fn lead(
     cancel: &CancellationToken,
 ) -> Result<Leader> {
     let connection = server.connect(None).await?;
+    postgres::refuse_pooler(server, &connection).await?;
     let client = &*connection;
     let row = client
         .query_one(

@@ -104,6 +104,58 @@ async fn an_explicit_restore_closes_what_was_left_open() {
     }
 }
 
+/// Somebody has removed rows of the journal: what run that was cannot be told, and a restore by name still helps.
+#[tokio::test]
+async fn a_restore_supersedes_a_journal_without_a_beginning() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        let (name, before) = (backed_up(&sandbox).await, sandbox.everything());
+        two_groups(&sandbox);
+        assert!(sandbox.crash("commit:before").await);
+        match sandbox.database.url() {
+            database::DatabaseUrl::Sqlite(file) => {
+                let journal = std::path::PathBuf::from(format!("{}-dbm", file.path.display()));
+                let text = std::fs::read_to_string(&journal).unwrap();
+                let kept = text.lines().filter(|line| !line.contains("\"begin\"")).map(|line| format!("{line}\n"));
+                std::fs::write(&journal, kept.collect::<String>()).unwrap();
+            }
+            _ => sandbox.execute("DELETE FROM dbm.journal WHERE number = 0").await,
+        }
+        let error = sandbox.runner().recover().await.unwrap_err();
+        assert!(error.to_string().contains("has no beginning"), "{error}");
+        assert!(error.hint().unwrap().contains("dbm restore NAME"), "{error:?}");
+        let report = sandbox.runner().restore(&name, &Restoring::default()).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+        assert_eq!(sandbox.everything(), before);
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+    }
+}
+
+/// The journal at the archive's own moment decides, not the one at the command's start.
+#[tokio::test]
+async fn a_backup_in_the_middle_of_a_run_is_no_good_one() {
+    for engine in ENGINES {
+        let mut sandbox = sandbox(engine).await;
+        let store = LocalStore::new(sandbox.path().join("backups"));
+        let options = BackupOptions { is_open: Some(crate::journal::Told::is_open), ..BackupOptions::default() };
+        let back_up = async || {
+            let written = backup::dump::create(&sandbox.database, &store, &options, &Silent).await.unwrap();
+            assert_eq!(written.unfinished, written.name.to_string().contains("_unfinished."));
+            written.unfinished
+        };
+        assert!(!back_up().await, "no run ever was");
+        two_groups(&sandbox);
+        assert!(sandbox.crash("commit:before").await);
+        assert!(back_up().await, "one is open");
+        sandbox.settings.yes = true;
+        sandbox.runner().recover().await.unwrap();
+        let back_up = async || {
+            backup::dump::create(&sandbox.database, &store, &options, &Silent).await.unwrap().unfinished
+        };
+        assert!(!back_up().await, "it has ended");
+    }
+}
+
 #[tokio::test]
 async fn an_archive_that_is_out_of_reach_needs_a_person() {
     for engine in ENGINES {

@@ -73,6 +73,23 @@ async fn a_failure_in_a_later_group_puts_the_database_back() {
     }
 }
 
+/// An update leaves the number of rows as it is; it is said all the same that what was replaced holds other ones.
+#[tokio::test]
+async fn what_differs_in_the_replaced_database_is_told() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine, false).await;
+        let last = "UPDATE note SET body = 'changed';\nSELECT 1;";
+        sandbox.file("001_note", &format!("-- dbm: no-transaction\n{last}"), "SELECT 1;");
+        sandbox.file("002_alone", alone(engine), "SELECT 1;");
+        sandbox.file("003_last", BROKEN, "SELECT 1;");
+        let report = sandbox.migrate().await;
+        assert_eq!(report.outcome, Outcome::PutBack, "{engine} {report:?}");
+        let told = report.restored.unwrap().unarchived;
+        let told: Vec<_> = told.iter().map(|one| (one.table.name.as_str(), one.archived, one.replaced)).collect();
+        assert_eq!(told, [("note", 1, 1)], "{engine}");
+    }
+}
+
 async fn crashes(engine: Engine, fence: bool, last: &str) {
     let mut before = String::new();
     let mut after = String::new();
