@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tests::{Dbm, Ended, Folder, Proxy, Server, tool};
+use rustix::process::Signal;
+use tests::{Dbm, Ended, Folder, OwnServer, Silence, tool};
 
 const BASE: &str = "CREATE TABLE item (id int PRIMARY KEY, name text);
     INSERT INTO item SELECT i, 'item ' || i FROM generate_series(1, 2000) i;";
@@ -16,9 +17,13 @@ const STATE: &str = "SELECT (SELECT count(*) FROM item), to_regclass('late') IS 
     (SELECT count(*) FROM pg_attribute WHERE attrelid = 'item'::regclass AND attname = 'weight'),
     to_regclass('item_name_idx') IS NOT NULL";
 
-fn project(server: &Server, number: usize, last: &str) -> (Folder, String) {
+fn project(server: &OwnServer, number: usize, last: &str) -> (Folder, String) {
     let url = server.url(&format!("shop{number}"));
-    tool("psql", &["-qX", &server.url("postgres"), "-c", &format!("CREATE DATABASE shop{number} TEMPLATE base")], "");
+    tool(
+        "psql",
+        &["-qX", &server.url("postgres"), "-c", &format!("CREATE DATABASE shop{number} TEMPLATE base")],
+        "",
+    );
     let folder = Folder::new(&url);
     folder.migration("001_weight", "ALTER TABLE item ADD weight int;", "ALTER TABLE item DROP weight;");
     folder.migration(
@@ -34,7 +39,7 @@ fn project(server: &Server, number: usize, last: &str) -> (Folder, String) {
 #[test]
 fn a_restart_of_the_server_is_waited_out() {
     const RESTARTS: u32 = 8;
-    let server = Server::start();
+    let mut server = OwnServer::start(&[]);
     tool("psql", &["-qX", &server.url("postgres"), "-c", "CREATE DATABASE base TEMPLATE template0"], "");
     tool("psql", &["-qX", &server.url("base")], BASE);
     let good = "CREATE TABLE late AS SELECT * FROM item;";
@@ -52,7 +57,7 @@ fn a_restart_of_the_server_is_waited_out() {
             let before = ask(&url, STATE);
             let child = folder.dbm(&url, arguments).spawn();
             std::thread::sleep(length.mul_f64((f64::from(restart) + 0.5) / f64::from(RESTARTS)));
-            server.restart(if restart % 2 == 0 { "immediate" } else { "fast" });
+            server.restart(if restart % 2 == 0 { Signal::QUIT } else { Signal::INT });
             let ended = Ended::of(child);
             let after = ask(&url, STATE);
             let said = format!("restart {restart}: {}\n{}\n{}", ended.code, ended.stdout, ended.stderr);
@@ -74,7 +79,7 @@ fn a_restart_of_the_server_is_waited_out() {
 /// with the run's lock, and the one with the swap's.
 #[test]
 fn what_a_client_behind_a_dead_network_holds_is_taken_from_it() {
-    let server = Server::start();
+    let server = OwnServer::start(&[]);
     let admin = server.url("postgres");
     tool("psql", &["-qX", &admin], "CREATE ROLE owner LOGIN CREATEDB; CREATE DATABASE shop OWNER owner;");
     tool("psql", &["-qX", &server.url("shop")], &format!("SET ROLE owner; {BASE}"));
@@ -91,7 +96,7 @@ fn what_a_client_behind_a_dead_network_holds_is_taken_from_it() {
         .expect("psql");
     let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
     until("the guest is there", || ask(&admin, sleeping) == "1");
-    let proxy = Proxy::to(server.port());
+    let proxy = Silence::to(server.port());
     let restore: Dbm = folder.dbm(&owned(proxy.port()), &["restore", "latest", "--disconnect", "--yes"]);
     let mut child = restore.spawn();
     let locks = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -103,10 +108,19 @@ fn what_a_client_behind_a_dead_network_holds_is_taken_from_it() {
     let left = "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name LIKE 'dbm %'";
     assert_eq!(ask(&admin, left), "t", "the server has not heard of it");
 
-    let recovered = folder.dbm(&url, &["recover", "--yes"]).run().expect(0);
+    let recovered = folder.dbm(&url, &["recover"]).run().expect(0);
     assert!(recovered.stdout.contains("what it was"), "{}", recovered.stdout);
     assert_eq!(ask(&url, "SELECT count(*) FROM item"), "10");
-    tool("psql", &["-qX", &admin, "-c", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"], "");
+    tool(
+        "psql",
+        &[
+            "-qX",
+            &admin,
+            "-c",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+        ],
+        "",
+    );
     guest.wait().expect("the guest's end");
     folder.dbm(&url, &["restore", "latest", "--disconnect", "--yes"]).run().expect(0);
     assert_eq!(ask(&url, "SELECT count(*) FROM item"), "2000");

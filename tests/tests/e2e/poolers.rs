@@ -32,7 +32,11 @@ fn in_transaction_mode_it_is_refused_with_the_reason() {
         &["restore", "latest", "--yes", "--disconnect"],
     ] {
         let ended = folder.dbm(&url, arguments).run();
-        assert!(ended.code == 1 || arguments[0] == "restore" && ended.code != 0, "{arguments:?}: {}", ended.stderr);
+        assert!(
+            ended.code == 1 || arguments[0] == "restore" && ended.code != 0,
+            "{arguments:?}: {}",
+            ended.stderr
+        );
         let refused = ended.stderr.contains("a connection pooler is in between");
         assert!(refused || arguments[0] == "restore", "{arguments:?}: {}", ended.stderr);
         assert!(ended.stderr.contains("hint: "), "{}", ended.stderr);

@@ -133,6 +133,31 @@ fn an_owner_who_may_only_log_in() {
     assert!(owned.database.kin().is_empty());
 }
 
+/// A restore in place finds `public` as the migration left it, and has to give back what every new database has.
+#[test]
+fn an_owner_who_may_only_log_in_gets_public_back_as_it_was() {
+    let spoil = [
+        ("DROP SCHEMA public CASCADE;", "dropped"),
+        ("DROP SCHEMA public CASCADE;\nCREATE SCHEMA public;", "made anew"),
+        (
+            "GRANT CREATE ON SCHEMA public TO PUBLIC;\nCOMMENT ON SCHEMA public IS 'mine';\nREVOKE USAGE ON SCHEMA public FROM PUBLIC;",
+            "changed",
+        ),
+    ];
+    for (sql, what) in spoil {
+        let owned = Owned::new("role_public", "");
+        let before = (owned.state(), owned.database.ask(PUBLIC));
+        owned.folder.migration("001_public", &format!("-- dbm: no-transaction\n{sql}"), "SELECT 1;");
+        owned.folder.migration("002_wrong", "SELECT 1 / 0;", "SELECT 1;");
+        let ended = owned.dbm(&["migrate", "--safe", "--accept-lost-writes"]).run().expect(3);
+        let now = (owned.state(), owned.database.ask(PUBLIC));
+        assert_eq!(now, before, "{what}: {}\n{}", ended.stdout, ended.stderr);
+    }
+}
+
+const PUBLIC: &str = "SELECT pg_get_userbyid(nspowner), nspacl, obj_description(oid, 'pg_namespace')
+    FROM pg_namespace WHERE nspname = 'public'";
+
 /// No restore could give the database back to its owner: that is said before the first statement.
 #[test]
 fn one_who_may_create_databases_but_owns_only_the_tables() {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::testing::{administer, fresh, role};
 use super::{Server, Session, Settings, swap_lock};
 use crate::script::{self, Statement};
-use crate::{Engine, Entry, ErrorKind, SessionId, Fence as _, Journal as _, Lock as _, Statements as _};
+use crate::{Engine, Entry, ErrorKind, Fence as _, Journal as _, Lock as _, SessionId, Statements as _};
 
 fn statement(text: &str) -> Statement<'_> {
     Statement { text, line: 1, offset: 0, copy_rows: None }

@@ -80,6 +80,9 @@ impl Runner {
             // A broken connection has rolled back too; what came of it is judged afterwards.
             let rolled_back = open.session()?.rollback().await;
             attempt += 1;
+            if failed.failure.code.as_deref() == Some(LOCK_TABLE_FULL) {
+                return Err(fewer(failed, context));
+            }
             if !failed.lock || attempt > self.settings.lock_retries || rolled_back.is_err() {
                 return Err(failed);
             }
@@ -385,6 +388,24 @@ impl Runner {
         };
         Ok(history::insert(session, &row).await?)
     }
+}
+
+/// Each relation that a transaction makes or drops is a lock until its end, and the server has room for so many:
+/// <https://www.postgresql.org/docs/current/runtime-config-locks.html>.
+const LOCK_TABLE_FULL: &str = "53200";
+
+/// Says how to go with fewer locks.
+fn fewer(mut failed: Failed, context: &Context<'_>) -> Failed {
+    let fewer = match context.plan.direction {
+        Direction::Migrate => "`dbm migrate --to NUMBER`",
+        Direction::Rollback => "`dbm rollback COUNT`",
+    };
+    failed.failure.hint = Some(format!(
+        "the server cannot lock all that {} files change in one transaction: take fewer at a time ({fewer}), or raise \
+         max_locks_per_transaction",
+        context.group.items.len()
+    ));
+    failed
 }
 
 /// Whether a check's value says yes: Postgres writes `t`, SQLite and MySQL a number.

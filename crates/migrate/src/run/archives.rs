@@ -180,7 +180,8 @@ impl Runner {
                 ErrorKind::Busy | ErrorKind::LockTimeout | ErrorKind::Cancelled | ErrorKind::NoSpace
             )
         {
-            // It was not let in: there was no exchange.
+            // It was not let in: there was no exchange. Our own session may have been ended to make room for it.
+            self.sound_again(open).await?;
             open.note(&Step::GaveUp).await?;
         }
         let replaced = swapped?;

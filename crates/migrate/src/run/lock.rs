@@ -17,13 +17,16 @@ impl Runner {
     async fn locked_within(&self, wait: Duration) -> Result<Box<dyn Session>> {
         let mut session = self.database.session().await?;
         let deadline = Instant::now() + wait;
-        let mut said = false;
+        let (mut said, mut lost) = (false, false);
         loop {
             let holder = match look(&mut *session).await {
                 Ok(None) => return Ok(session),
                 Ok(Some(holder)) => holder,
                 // A restore that has just taken the database's place has ended all sessions of the old one.
-                Err(error) if error.kind() == ErrorKind::Connection && Instant::now() < deadline => {
+                Err(error)
+                    if error.kind() == ErrorKind::Connection && (!lost || Instant::now() < deadline) =>
+                {
+                    lost = true;
                     session = self.database.session().await?;
                     None
                 }

@@ -157,7 +157,10 @@ impl Runner {
             return Ok(());
         }
         report.state = format!("The restore failed and changed nothing; run {} is still open.", open.run);
-        open.note(&Step::GaveUp).await
+        if open.told()?.steps.last() != Some(&Step::GaveUp) {
+            open.note(&Step::GaveUp).await?;
+        }
+        Ok(())
     }
 }
 

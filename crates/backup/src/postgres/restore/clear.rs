@@ -109,6 +109,55 @@ pub(crate) async fn clear(client: &Connection) -> Result<()> {
             .await
             .map_err(|error| failed(error, format!("cannot drop the {kind} {identity}")))?;
     }
+    public_as_born(client).await
+}
+
+/// Gives the namespace `public` what every new database has, which is what an archive's statements start from: a
+/// migration may have dropped it, given it away, or changed who may use it.
+///
+/// <https://www.postgresql.org/docs/current/ddl-schemas.html#DDL-SCHEMAS-PATTERNS>: since 15 only the owner creates in it.
+async fn public_as_born(client: &Connection) -> Result<()> {
+    let what = |error| failed(error, "cannot give the schema `public` back what a new database has");
+    let (owner, rights) = if client.major_version() >= 15 {
+        ("'pg_database_owner'", "USAGE")
+    } else {
+        ("(SELECT rolname FROM pg_catalog.pg_roles WHERE oid = 10)", "CREATE, USAGE")
+    };
+    let to_say = format!(
+        "SELECT pg_catalog.format('ALTER SCHEMA public OWNER TO %I', {owner}::text), 1
+           FROM pg_catalog.pg_namespace WHERE nspname = 'public' AND pg_catalog.pg_get_userbyid(nspowner) <> {owner}::text
+         UNION ALL
+         SELECT DISTINCT 'REVOKE ALL ON SCHEMA public FROM '
+                || CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END
+                || ' CASCADE', 2
+           FROM pg_catalog.pg_namespace, pg_catalog.aclexplode(nspacl) WHERE nspname = 'public' AND grantee <> nspowner
+         UNION ALL SELECT pg_catalog.format('GRANT ALL ON SCHEMA public TO %I', {owner}::text), 3
+         UNION ALL SELECT 'GRANT {rights} ON SCHEMA public TO PUBLIC', 4
+         UNION ALL SELECT 'COMMENT ON SCHEMA public IS ''standard public schema''', 5
+         ORDER BY 2"
+    );
+    let there = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public')";
+    let there: bool = client.query_one(there, &[]).await.map_err(what)?.get(0);
+    if !there {
+        client.batch_execute("CREATE SCHEMA public").await.map_err(what)?;
+    }
+    let ours = "SELECT pg_catalog.pg_has_role(nspowner, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = 'public'";
+    // Who may not change it cannot have changed it.
+    if !client.query_one(ours, &[]).await.map_err(what)?.get::<_, bool>(0) {
+        return Ok(());
+    }
+    client.batch_execute("SAVEPOINT public_as_born").await.map_err(what)?;
+    for row in client.query(&to_say, &[]).await.map_err(what)? {
+        let sql: &str = row.get(0);
+        let said = client.batch_execute(sql).await;
+        // Before 15 it was a superuser's, to whom its later owner cannot give it: then the archive knows that owner too.
+        let end = if said.is_ok() { "RELEASE" } else { "ROLLBACK TO" };
+        if said.as_ref().is_err_and(|error| error.code().is_none()) {
+            said.map_err(what)?;
+        }
+        let next = format!("{end} SAVEPOINT public_as_born; SAVEPOINT public_as_born");
+        client.batch_execute(&next).await.map_err(what)?;
+    }
     Ok(())
 }
 

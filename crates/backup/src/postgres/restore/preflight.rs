@@ -227,6 +227,15 @@ async fn made_like(
 ) -> Result<()> {
     let wanted = super::properties(archive, &RestoreOptions::default())?;
     if preflight.way == Way::InPlace {
+        if let Some((needed, room)) = too_many_locks(client, archive).await? {
+            preflight.problems.push(finding(
+                format!(
+                    "a restore in place is one transaction, which would lock about {needed} relations, and the server \
+                     has room for {room} locks"
+                ),
+                "raise max_locks_per_transaction on the server, or restore as a role that may create databases",
+            ));
+        }
         let found = properties::read(client, &about.database).await?;
         if (&wanted.encoding, &wanted.collate, &wanted.ctype)
             != (&found.encoding, &found.collate, &found.ctype)
@@ -275,6 +284,27 @@ async fn made_like(
         ));
     }
     Ok(())
+}
+
+/// About how many relations a restore in place drops and makes, and how many locks the server has, if that is less.
+async fn too_many_locks(client: &Connection, archive: &Archive) -> Result<Option<(u64, u64)>> {
+    let row = client
+        .query_one(
+            "SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class WHERE oid >= 16384 AND relpersistence <> 't'),
+                    pg_catalog.current_setting('max_locks_per_transaction')::bigint *
+                    (pg_catalog.current_setting('max_connections')::bigint +
+                     pg_catalog.current_setting('max_prepared_transactions')::bigint)",
+            &[],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot count the relations"))?;
+    let [dropped, room]: [u64; 2] =
+        [row.get::<_, i64>(0), row.get(1)].map(|n| u64::try_from(n).unwrap_or_default());
+    let kinds = [Kind::Table, Kind::Index, Kind::Sequence, Kind::View, Kind::MaterializedView];
+    let made: u64 = kinds.iter().filter_map(|kind| archive.index().kinds.get(kind)).sum();
+    let needed = dropped.saturating_add(made);
+    // Its tables have more room than they promise, which they share with others.
+    Ok((needed > room + room / 10).then_some((needed, room)))
 }
 
 fn major(version: &str) -> u32 {

@@ -116,7 +116,8 @@ async fn a_restore_supersedes_a_journal_without_a_beginning() {
             database::DatabaseUrl::Sqlite(file) => {
                 let journal = std::path::PathBuf::from(format!("{}-dbm", file.path.display()));
                 let text = std::fs::read_to_string(&journal).unwrap();
-                let kept = text.lines().filter(|line| !line.contains("\"begin\"")).map(|line| format!("{line}\n"));
+                let kept =
+                    text.lines().filter(|line| !line.contains("\"begin\"")).map(|line| format!("{line}\n"));
                 std::fs::write(&journal, kept.collect::<String>()).unwrap();
             }
             _ => sandbox.execute("DELETE FROM dbm.journal WHERE number = 0").await,
@@ -137,7 +138,8 @@ async fn a_backup_in_the_middle_of_a_run_is_no_good_one() {
     for engine in ENGINES {
         let mut sandbox = sandbox(engine).await;
         let store = LocalStore::new(sandbox.path().join("backups"));
-        let options = BackupOptions { is_open: Some(crate::journal::Told::is_open), ..BackupOptions::default() };
+        let options =
+            BackupOptions { is_open: Some(crate::journal::Told::is_open), ..BackupOptions::default() };
         let back_up = async || {
             let written = backup::dump::create(&sandbox.database, &store, &options, &Silent).await.unwrap();
             assert_eq!(written.unfinished, written.name.to_string().contains("_unfinished."));

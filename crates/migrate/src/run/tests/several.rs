@@ -85,7 +85,8 @@ async fn what_differs_in_the_replaced_database_is_told() {
         let report = sandbox.migrate().await;
         assert_eq!(report.outcome, Outcome::PutBack, "{engine} {report:?}");
         let told = report.restored.unwrap().unarchived;
-        let told: Vec<_> = told.iter().map(|one| (one.table.name.as_str(), one.archived, one.replaced)).collect();
+        let told: Vec<_> =
+            told.iter().map(|one| (one.table.name.as_str(), one.archived, one.replaced)).collect();
         assert_eq!(told, [("note", 1, 1)], "{engine}");
     }
 }
