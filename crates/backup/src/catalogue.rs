@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use database::SourceId;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use helpers::naming::BackupName;
 use serde::Serialize;
 
@@ -11,6 +12,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// The label of a backup that was made while a run was open: never `latest`, never good.
 pub const UNFINISHED: &str = "unfinished";
+
+/// How many small files are read at once.
+const LOOKS: usize = 16;
 
 /// One file of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -73,11 +77,8 @@ impl Backup {
 /// # Errors
 /// What the store says. A damaged archive is no error: it is listed as unknown.
 pub async fn list(store: &dyn Store) -> Result<Vec<Backup>> {
-    let mut backups = Vec::new();
-    for listed in store.list().await? {
-        backups.push(look(store, listed).await?);
-    }
-    Ok(backups)
+    let looks = store.list().await?.into_iter().map(|listed| look(store, listed));
+    futures_util::stream::iter(looks).buffered(LOOKS).try_collect().await
 }
 
 async fn look(store: &dyn Store, listed: Listed) -> Result<Backup> {

@@ -78,7 +78,7 @@ impl Context {
 
     /// Where archives live.
     pub(crate) fn store(&self) -> Result<Box<dyn Store>> {
-        Ok(backup::store::choose(&self.configuration.store())?)
+        Ok(backup::store::choose(&self.configuration.store(), &self.configuration.stores())?)
     }
 
     /// zstd's level.

@@ -33,6 +33,20 @@ pub async fn create(
     options: &BackupOptions,
     progress: &dyn Progress,
 ) -> Result<Written> {
+    let written = write(database, store, options, progress).await;
+    if written.is_err() {
+        // What was begun in the store is gone when the failure is told.
+        store.settle().await;
+    }
+    written
+}
+
+async fn write(
+    database: &Database,
+    store: &dyn Store,
+    options: &BackupOptions,
+    progress: &dyn Progress,
+) -> Result<Written> {
     let started = Instant::now();
     let label = label(options)?;
     options.selection.check()?;
@@ -135,7 +149,8 @@ fn label(options: &BackupOptions) -> Result<Option<&str>> {
 }
 
 /// Begins the archive that bears the name.
-async fn begin(upload: Box<dyn Upload>, about: &About, name: &BackupName) -> Result<ArchiveWriter> {
+async fn begin(mut upload: Box<dyn Upload>, about: &About, name: &BackupName) -> Result<ArchiveWriter> {
+    upload.expect(about.bytes)?;
     let head = Head {
         engine: about.engine,
         server_version: about.server_version.clone(),

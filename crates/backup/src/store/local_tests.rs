@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{TimeZone as _, Utc};
 use helpers::naming::{ArchiveKind, BackupName};
 
-use super::{LocalStore, Store, choose, conformance};
+use super::{LocalStore, Store, StoreSettings, conformance};
 use crate::ErrorKind;
 
 fn name() -> BackupName {
@@ -125,8 +125,10 @@ async fn a_full_disk_is_named_and_nothing_is_left() {
 
 #[test]
 fn stores_are_chosen_by_their_names() {
+    let choose = |text| super::choose(text, &StoreSettings::default());
     assert_eq!(choose("backups").unwrap().describe(), "backups");
     assert_eq!(choose("file:///var/backups").unwrap().describe(), "/var/backups");
+    assert_eq!(choose("s3://bucket/a/?region=eu-1").unwrap().describe(), "s3://bucket/a");
     assert_eq!(choose("").unwrap_err().kind(), ErrorKind::Usage);
-    assert_eq!(choose("s3://bucket/x").unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(choose("ftp://host/x").unwrap_err().kind(), ErrorKind::Usage);
 }

@@ -5,6 +5,9 @@ pub(crate) mod conformance;
 mod local;
 #[cfg(test)]
 mod local_tests;
+#[cfg(test)]
+pub(crate) mod memory;
+mod s3;
 mod sidecar;
 
 use std::fmt;
@@ -20,6 +23,7 @@ use crate::archive::Hash;
 use crate::{Error, ErrorKind, Result};
 
 pub use local::LocalStore;
+pub use s3::{S3_OPTIONS, S3Credentials, S3Store, StoreSettings};
 pub use sidecar::Sidecar;
 
 /// A place for archives, and for the small file beside each of them.
@@ -63,6 +67,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Removes what killed backups have left behind, and never what a running one is writing; returns what it removed.
     async fn sweep(&self) -> Result<Vec<String>>;
+
+    /// Waits until nothing is left of uploads that were dropped, where that takes longer than dropping them.
+    async fn settle(&self) {}
 }
 
 /// A file of a store, as its listing shows it.
@@ -81,6 +88,14 @@ pub struct Listed {
 /// An archive that is being written. Dropping it leaves nothing behind.
 #[async_trait]
 pub trait Upload: fmt::Debug + Send {
+    /// Says before the first byte about how many will come, for stores that have to plan for them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSpace`] if what the store needs on this machine is not there.
+    fn expect(&mut self, _bytes: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// Adds bytes at the end.
     async fn write(&mut self, bytes: Bytes) -> Result<()>;
 
@@ -116,11 +131,11 @@ pub trait Source: fmt::Debug + Send + Sync {
     async fn read_at(&self, offset: u64, length: usize) -> Result<Bytes>;
 }
 
-/// The store that a text names: a folder, with or without `file://`.
+/// The store that a text names: a folder, with or without `file://`, or `s3://bucket/prefix`.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] for stores that this version does not have.
-pub fn choose(text: &str) -> Result<Box<dyn Store>> {
+/// [`ErrorKind::Usage`] for a text or an option that cannot be used.
+pub fn choose(text: &str, settings: &StoreSettings) -> Result<Box<dyn Store>> {
     if text.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "the store has no name")
             .with_hint("name a folder: `--store backups`"));
@@ -128,12 +143,14 @@ pub fn choose(text: &str) -> Result<Box<dyn Store>> {
     if let Some(folder) = text.strip_prefix("file://") {
         return Ok(Box::new(LocalStore::new(Path::new(folder))));
     }
+    if text.starts_with("s3://") {
+        return Ok(Box::new(S3Store::new(text, settings)?));
+    }
     if let Some((scheme, _)) = text.split_once("://") {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!("this version of dbm has no stores of kind `{scheme}://`"),
-        )
-        .with_hint("name a folder: `--store /var/backups/dbm`"));
+        return Err(Error::new(ErrorKind::Usage, format!("dbm has no stores of kind `{scheme}://`"))
+            .with_hint(
+                "name a folder, `--store /var/backups/dbm`, or a bucket, `--store s3://bucket/prefix`",
+            ));
     }
     Ok(Box::new(LocalStore::new(Path::new(text))))
 }

@@ -1,0 +1,192 @@
+//! A bucket of S3, or of a store that speaks its language, and a prefix as a store.
+//!
+//! An archive is a multipart upload: nothing of it is visible before it is complete. While it is written, a lease
+//! `.NAME.part` says who writes it (`lease.rs`).
+
+mod client;
+mod failure;
+mod lease;
+mod options;
+mod plan;
+mod shared;
+mod source;
+mod spool;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::types::ServerSideEncryption;
+use chrono::DateTime;
+use helpers::naming::BackupName;
+
+use self::failure::failure;
+use self::options::{S3Options, ServerEncryption};
+use self::shared::Shared;
+use self::source::S3Source;
+use self::upload::S3Upload;
+use super::{Listed, Sidecar, Source, Store, Upload};
+use crate::{Error, ErrorKind, Result};
+
+pub use options::{S3_OPTIONS, S3Credentials, StoreSettings};
+
+/// A bucket and a prefix as a store. The bucket must be there.
+#[derive(Clone, Debug)]
+pub struct S3Store {
+    shared: Arc<Shared>,
+}
+
+impl S3Store {
+    /// The store of that URL, `s3://bucket/prefix?option=value`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] naming what of it cannot be used.
+    pub fn new(url: &str, settings: &StoreSettings) -> Result<Self> {
+        Ok(Self { shared: Arc::new(Shared::new(S3Options::parse(url, settings)?)) })
+    }
+
+    /// All objects directly under the prefix whose names begin so.
+    async fn objects(&self, beginning: &str) -> Result<Vec<Listed>> {
+        let prefix = self.shared.key(beginning);
+        let request = self.shared.client().await.list_objects_v2().bucket(self.shared.bucket());
+        let mut pages = request.prefix(prefix).delimiter("/").into_paginator().send();
+        let mut listed = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failure(format!("cannot list {}", self.describe()), error))?;
+            for object in page.contents() {
+                let Some(file) = object.key().and_then(|key| key.strip_prefix(&self.shared.options.prefix))
+                else {
+                    continue;
+                };
+                // What some tools make for an empty folder.
+                if file.is_empty() {
+                    continue;
+                }
+                listed.push(Listed {
+                    file: file.to_owned(),
+                    name: file.parse().ok(),
+                    bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                    modified: object
+                        .last_modified()
+                        .and_then(|time| DateTime::from_timestamp(time.secs(), time.subsec_nanos())),
+                });
+            }
+        }
+        listed.sort_unstable_by(|one, other| one.file.cmp(&other.file));
+        Ok(listed)
+    }
+
+    /// Aborts uploads of ours whose lease was lost, when nothing has come for a day.
+    async fn sweep_uploads(&self, leased: &[BackupName]) -> Result<Vec<String>> {
+        let shared = &self.shared;
+        let Some(uploads) = shared.unfinished(&shared.options.prefix).await? else {
+            tracing::warn!(store = self.describe(), "the account may not list uploads: abandoned ones stay");
+            return Ok(Vec::new());
+        };
+        let mut swept = Vec::new();
+        for upload in uploads {
+            let file = upload.key.strip_prefix(&shared.options.prefix).unwrap_or_default();
+            let Ok(name) = file.parse::<BackupName>() else { continue };
+            if !leased.contains(&name) && shared.is_quiet(&upload).await? {
+                shared.abort(&upload.key, &upload.id).await?;
+                swept.push(file.to_owned());
+            }
+        }
+        Ok(swept)
+    }
+}
+
+#[async_trait]
+impl Store for S3Store {
+    fn describe(&self) -> String {
+        self.shared.options.url()
+    }
+
+    async fn create(&self, name: &BackupName) -> Result<Box<dyn Upload>> {
+        Ok(Box::new(Box::pin(S3Upload::begin(self.shared.clone(), name)).await?))
+    }
+
+    async fn source(&self, name: &BackupName) -> Result<Arc<dyn Source>> {
+        Ok(Arc::new(S3Source::open(self.shared.clone(), name.to_string()).await?))
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>> {
+        self.shared.settle().await;
+        let mut listed = self.objects("").await?;
+        listed.retain(|listed| !listed.file.starts_with('.') && !listed.file.ends_with(".json"));
+        Ok(listed)
+    }
+
+    async fn read_sidecar(&self, name: &BackupName) -> Result<Option<Sidecar>> {
+        let text = self.shared.read(&format!("{name}.json")).await?;
+        Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
+    }
+
+    async fn write_sidecar(&self, name: &BackupName, sidecar: &Sidecar) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(sidecar)
+            .map_err(|cause| Error::new(ErrorKind::Internal, "cannot write a sidecar").with_source(cause))?;
+        text.push(b'\n');
+        self.shared.put(&format!("{name}.json"), text, false).await.map(drop)
+    }
+
+    async fn remove(&self, name: &BackupName) -> Result<()> {
+        let file = name.to_string();
+        if self.shared.head(&file).await?.is_none() {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("{} has no archive {name}", self.describe()),
+            ));
+        }
+        self.shared.delete(&file).await?;
+        self.shared.delete(&format!("{name}.json")).await
+    }
+
+    async fn sweep(&self) -> Result<Vec<String>> {
+        self.shared.settle().await;
+        let (mut swept, mut leased) = (Vec::new(), Vec::new());
+        for Listed { file, .. } in self.objects(".").await? {
+            let name = file.strip_prefix('.').and_then(|file| file.strip_suffix(".part"));
+            let Some(Ok(name)) = name.map(str::parse::<BackupName>) else { continue };
+            let Some(lease) = self.shared.lease(&name).await? else { continue };
+            if self.shared.is_stale(&name, &lease).await? {
+                self.shared.clear(&name).await?;
+                swept.push(file);
+            } else {
+                leased.push(name);
+            }
+        }
+        swept.extend(self.sweep_uploads(&leased).await?);
+        Ok(swept)
+    }
+
+    async fn settle(&self) {
+        self.shared.settle().await;
+    }
+}
+
+impl S3Options {
+    fn encryption(&self) -> (Option<ServerSideEncryption>, Option<String>) {
+        match &self.encryption {
+            None => (None, None),
+            Some(ServerEncryption::Aes256) => (Some(ServerSideEncryption::Aes256), None),
+            Some(ServerEncryption::Kms { key }) => (Some(ServerSideEncryption::AwsKms), key.clone()),
+        }
+    }
+
+    fn encrypted_put(&self, request: PutObjectFluentBuilder) -> PutObjectFluentBuilder {
+        let (mode, key) = self.encryption();
+        request.set_server_side_encryption(mode).set_ssekms_key_id(key)
+    }
+
+    fn encrypted_upload(
+        &self,
+        request: CreateMultipartUploadFluentBuilder,
+    ) -> CreateMultipartUploadFluentBuilder {
+        let (mode, key) = self.encryption();
+        request.set_server_side_encryption(mode).set_ssekms_key_id(key)
+    }
+}
