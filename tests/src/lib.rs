@@ -4,6 +4,7 @@
 //! `scripts/test` sets. Nothing here skips: what is missing is a panic that says so.
 
 mod binary;
+mod bucket;
 mod folder;
 mod judge;
 mod pooler;
@@ -15,6 +16,7 @@ mod sqlite;
 mod writer;
 
 pub use binary::{Dbm, Ended, signal, target_folder};
+pub use bucket::Bucket;
 pub use folder::Folder;
 pub use judge::Judge;
 pub use pooler::Pooler;

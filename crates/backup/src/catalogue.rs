@@ -1,6 +1,6 @@
 //! Which archives a store has, which of them are good, and which one a name means.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use database::SourceId;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use helpers::naming::BackupName;
@@ -98,6 +98,9 @@ async fn look(store: &dyn Store, listed: Listed) -> Result<Backup> {
             let why = format!("it has {bytes} bytes, and had {} when it was written", sidecar.bytes);
             return Ok(Backup { label: name.label, ..unknown(file, why) });
         }
+        Some(Sidecar { damaged: Some(why), .. }) => {
+            return Ok(Backup { label: name.label, ..unknown(file, format!("damaged: {why}")) });
+        }
         Some(sidecar) => sidecar,
         None => match tail(store, &name).await {
             Ok(sidecar) => sidecar,
@@ -123,40 +126,96 @@ async fn tail(store: &dyn Store, name: &BackupName) -> Result<Sidecar> {
 /// # Errors
 /// [`ErrorKind::NotFound`] if there is none.
 pub async fn latest(store: &dyn Store, sources: &[SourceId]) -> Result<Backup> {
-    let all = list(store).await?;
-    newest(&all, sources).cloned().ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotFound,
-            format!("{} has no good backup of this database ({})", store.describe(), one_of(sources)),
-        )
-        .with_hint(
-            "`dbm backups` lists what is there; name an archive in full to take one of another database",
-        )
-    })
+    resolve(store, "latest", sources).await
 }
 
 fn one_of(sources: &[SourceId]) -> String {
     sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }
 
-/// The newest good one of a database among those, by any of its source ids ([`database::Database::sources`]).
-pub fn newest<'a>(backups: &'a [Backup], sources: &[SourceId]) -> Option<&'a Backup> {
+/// The good ones of a database among those, newest first, by any of its source ids ([`database::Database::sources`]).
+fn good_ones<'a>(backups: &'a [Backup], sources: &[SourceId]) -> Vec<&'a Backup> {
     let ours = |backup: &&Backup| backup.source().is_some_and(|source| sources.contains(source));
-    let good = backups.iter().filter(|backup| backup.is_good()).filter(ours);
-    good.max_by(|a, b| (a.time(), &a.file).cmp(&(b.time(), &b.file)))
+    let mut good: Vec<_> = backups.iter().filter(|backup| backup.is_good()).filter(ours).collect();
+    good.sort_by(|one, other| (other.time(), &other.file).cmp(&(one.time(), &one.file)));
+    good
 }
 
-/// The archive that a text means: its full name, a beginning that only it has, or `latest` of a database.
+/// The newest good one of a database among those, by any of its source ids ([`database::Database::sources`]).
+pub fn newest<'a>(backups: &'a [Backup], sources: &[SourceId]) -> Option<&'a Backup> {
+    good_ones(backups, sources).into_iter().next()
+}
+
+/// What a text means that names no archive by its own name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relative {
+    /// `latest`, `latest~2`: so many before the newest good one.
+    Latest(usize),
+    /// `before:2026-11-01`: the newest good one that was begun before.
+    Before(DateTime<Utc>),
+}
+
+/// Whether a text means an archive by its place in time, so that it takes a database to tell which.
+pub fn is_relative(text: &str) -> bool {
+    text == "latest" || text.starts_with("latest~") || text.starts_with("before:")
+}
+
+impl Relative {
+    fn parse(text: &str) -> Result<Option<Self>> {
+        if !is_relative(text) {
+            return Ok(None);
+        }
+        let wrong = || {
+            Error::new(ErrorKind::Usage, format!("`{text}` names no archive"))
+                .with_hint("write latest, latest~1, before:2026-11-01 or before:2026-11-01T12:00:00Z")
+        };
+        if let Some(count) = text.strip_prefix("latest~") {
+            return Ok(Some(Self::Latest(count.parse().map_err(|_| wrong())?)));
+        }
+        let Some(time) = text.strip_prefix("before:") else { return Ok(Some(Self::Latest(0))) };
+        let day = || time.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0));
+        let moment = || NaiveDateTime::parse_from_str(time, "%Y-%m-%dT%H:%M:%S").ok();
+        let time = match DateTime::parse_from_rfc3339(time) {
+            Ok(time) => time.to_utc(),
+            Err(_) => day().or_else(moment).ok_or_else(wrong)?.and_utc(),
+        };
+        Ok(Some(Self::Before(time)))
+    }
+
+    fn find<'a>(self, good: &[&'a Backup]) -> Option<&'a Backup> {
+        match self {
+            Self::Latest(back) => good.get(back).copied(),
+            Self::Before(moment) => {
+                good.iter().find(|backup| backup.time().is_some_and(|time| time < moment)).copied()
+            }
+        }
+    }
+}
+
+/// The archive that a text means: its full name, a beginning that only it has, or, of a database, `latest`,
+/// `latest~1`, `before:2026-11-01` (UTC).
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], or [`ErrorKind::Usage`] for a beginning of several.
 pub async fn resolve(store: &dyn Store, text: &str, sources: &[SourceId]) -> Result<Backup> {
-    if text == "latest" {
+    if let Some(relative) = Relative::parse(text)? {
         if sources.is_empty() {
-            return Err(Error::new(ErrorKind::Usage, "`latest` needs a database to be the latest of")
+            return Err(Error::new(ErrorKind::Usage, format!("`{text}` needs a database to be of"))
                 .with_hint("give its URL (`--url`), or name the archive"));
         }
-        return latest(store, sources).await;
+        let all = list(store).await?;
+        let good = good_ones(&all, sources);
+        return relative.find(&good).cloned().ok_or_else(|| {
+            let (store, of) = (store.describe(), one_of(sources));
+            let message = match good.len() {
+                0 => format!("{store} has no good backup of this database ({of})"),
+                1 => format!("{store} has one good backup of this database, and none is `{text}`"),
+                count => format!("{store} has {count} good backups of this database, and none is `{text}`"),
+            };
+            Error::new(ErrorKind::NotFound, message).with_hint(
+                "`dbm backups` lists what is there; name an archive in full to take one of another database",
+            )
+        });
     }
     let all = list(store).await?;
     if let Some(exact) = all.iter().find(|backup| backup.file == text) {
@@ -218,4 +277,53 @@ pub(crate) fn parse(file: &str) -> Result<BackupName> {
     file.parse::<BackupName>().map_err(|cause| {
         Error::new(ErrorKind::Usage, cause.to_string()).with_hint("`dbm backups` lists what is there")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Stored;
+    use crate::store::conformance;
+    use crate::store::memory::MemoryStore;
+
+    #[tokio::test]
+    async fn names_mean_places_in_time() {
+        let store = MemoryStore::default();
+        let ours = SourceId("ours".to_owned());
+        for (day, source) in [(1, "ours"), (2, "ours"), (3, "theirs"), (4, "ours")] {
+            let time = format!("2026-11-0{day}T01:00:00Z").parse().unwrap();
+            let name = BackupName::new(source, time, None, helpers::naming::ArchiveKind::Script);
+            let stored = Stored { bytes: 1, sha256: crate::archive::Hash([0; 32]) };
+            let sidecar =
+                Sidecar { source: SourceId(source.to_owned()), time, ..conformance::sidecar(stored) };
+            store.insert(&name.to_string(), vec![0]);
+            store.write_sidecar(&name, &sidecar).await.unwrap();
+        }
+        for (text, day) in [
+            ("latest", 4),
+            ("latest~0", 4),
+            ("latest~1", 2),
+            ("latest~2", 1),
+            ("before:2026-11-04", 2),
+            ("before:2026-11-04T01:00:00Z", 2),
+            ("before:2026-11-04T01:00:01", 4),
+            ("before:2026-11-02T03:00:00+02:00", 1),
+            ("ours_20261102", 2),
+        ] {
+            let found = resolve(&store, text, std::slice::from_ref(&ours)).await.unwrap();
+            assert!(found.file.starts_with(&format!("ours_2026110{day}")), "{text}: {}", found.file);
+        }
+        for (text, kind) in [
+            ("latest~3", ErrorKind::NotFound),
+            ("before:2026-11-01", ErrorKind::NotFound),
+            ("latest~x", ErrorKind::Usage),
+            ("before:yesterday", ErrorKind::Usage),
+            ("ours_", ErrorKind::Usage),
+        ] {
+            let error = resolve(&store, text, std::slice::from_ref(&ours)).await.unwrap_err();
+            assert!(error.kind() == kind && error.hint().is_some(), "{text}: {error}");
+        }
+        let error = resolve(&store, "before:2026-11-04", &[]).await.unwrap_err();
+        assert!(error.to_string().contains("needs a database"), "{error}");
+    }
 }

@@ -2,12 +2,14 @@
 
 pub mod archive;
 pub mod catalogue;
+pub mod copy;
 pub mod dump;
 mod error;
 mod mysql;
 mod postgres;
 pub mod progress;
 pub mod restore;
+pub mod retention;
 pub mod selection;
 mod sqlite;
 pub mod store;

@@ -50,15 +50,37 @@ pub async fn verify(
             "if you put it there, remove {name}.json; otherwise take another backup (`dbm backups`)"
         )));
     }
-    archive.verify_all(progress, &options.cancel).await?;
     let mut sidecar = beside.unwrap_or_else(|| Sidecar::of(&archive));
-    sidecar.last_verified = Some(Utc::now());
-    if let Some(database) = deep {
-        restore::prove(&archive, database, options, progress).await?;
-        sidecar.last_proven = Some(Utc::now());
+    let checked = check(&archive, deep, &mut sidecar, options, progress).await;
+    if let Err(error) = checked {
+        if error.kind() == ErrorKind::Damaged {
+            // It is never `latest` again, and never the reason why another goes.
+            sidecar.damaged = Some(error.to_string());
+            if let Err(cause) = store.write_sidecar(name, &sidecar).await {
+                tracing::warn!(%cause, %name, "that it is damaged could not be noted beside it");
+            }
+        }
+        return Err(error);
     }
+    sidecar.damaged = None;
     let not_noted = store.write_sidecar(name, &sidecar).await.err();
     Ok(Verified { identity: archive.identity(), archive, last_proven: sidecar.last_proven, not_noted })
+}
+
+async fn check(
+    archive: &Archive,
+    deep: Option<&Database>,
+    sidecar: &mut Sidecar,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    archive.verify_all(progress, &options.cancel).await?;
+    sidecar.last_verified = Some(Utc::now());
+    if let Some(database) = deep {
+        restore::prove(archive, database, options, progress).await?;
+        sidecar.last_proven = Some(Utc::now());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

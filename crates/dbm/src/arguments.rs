@@ -43,9 +43,12 @@ pub(crate) struct Global {
     /// A file that holds the URL, so that no process list shows it
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "url")]
     url_file: Option<String>,
-    /// Where archives live: a folder
-    #[arg(long, global = true, value_name = "FOLDER")]
+    /// Where archives live: a folder, or s3://bucket/prefix
+    #[arg(long, global = true, value_name = "STORE")]
     store: Option<String>,
+    /// Where parts of an upload too large for memory wait until they are sent
+    #[arg(long, global = true, value_name = "FOLDER")]
+    spool: Option<String>,
     /// The folder of migrations
     #[arg(long, global = true, value_name = "FOLDER")]
     migrations: Option<String>,
@@ -83,6 +86,7 @@ impl Global {
             ("url", &self.url),
             ("url_file", &self.url_file),
             ("store", &self.store),
+            ("spool", &self.spool),
             ("migrations", &self.migrations),
             ("rollback", &self.rollbacks),
             ("log_dir", &self.log_dir),
@@ -115,6 +119,14 @@ pub(crate) enum Command {
     Show(commands::show::Show),
     /// Check every byte of an archive, or restore it on the side and compare (--deep)
     Verify(commands::verify::Verify),
+    /// Remove the archives that no rule keeps
+    Prune(commands::prune::Prune),
+    /// Keep an archive from being pruned
+    Pin(commands::pin::Pin),
+    /// Let an archive be pruned again
+    Unpin(commands::pin::Unpin),
+    /// Copy an archive into another store
+    Copy(commands::copy::Copy),
     /// Put an archive in the database's place, beside it first, proven, then exchanged
     Restore(commands::restore::Restore),
     /// Apply the pending migrations: backed up, verified, put back on failure
@@ -157,6 +169,10 @@ impl Command {
             Self::Backups(_) => "backups",
             Self::Show(_) => "show",
             Self::Verify(_) => "verify",
+            Self::Prune(_) => "prune",
+            Self::Pin(_) => "pin",
+            Self::Unpin(_) => "unpin",
+            Self::Copy(_) => "copy",
             Self::Restore(_) => "restore",
             Self::Migrate(_) | Self::Upgrade(_) => "migrate",
             Self::Rollback(_) | Self::Downgrade(_) => "rollback",
@@ -177,6 +193,7 @@ impl Command {
     pub(crate) fn add_flags(&self, flags: &mut Flags) {
         match self {
             Self::Backup(verb) => verb.add_flags(flags),
+            Self::Prune(verb) => verb.rules.add_flags(flags),
             Self::Migrate(verb) => verb.run.add_flags(flags),
             Self::Upgrade(verb) => verb.run.add_flags(flags),
             Self::Rollback(verb) => verb.run.add_flags(flags),

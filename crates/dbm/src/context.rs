@@ -81,6 +81,16 @@ impl Context {
         Ok(backup::store::choose(&self.configuration.store(), &self.configuration.stores())?)
     }
 
+    /// Another store than the configured one, written in the same way.
+    pub(crate) fn store_named(&self, text: &str) -> Result<Box<dyn Store>> {
+        Ok(backup::store::choose(text, &self.configuration.stores())?)
+    }
+
+    /// The audit log of a command that changes a store and no database.
+    pub(crate) fn audit_of(&self, store: &str) -> Result<Audit> {
+        Audit::open(&self.configuration.path("log_dir"), self.command, store, &self.output)
+    }
+
     /// zstd's level.
     pub(crate) fn level(&self) -> Result<i32> {
         let level = self.configuration.number("level")?;

@@ -4,6 +4,7 @@
 //!
 //! The shape of `--json` and of the log, and the exit codes, are in this crate's README.md.
 
+mod alone;
 mod arguments;
 mod ask;
 mod audit;

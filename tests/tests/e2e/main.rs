@@ -14,3 +14,4 @@ mod parts;
 mod poolers;
 mod roles;
 mod signals;
+mod stores;

@@ -1,6 +1,6 @@
 //! Memory is bounded, whatever the size of the database.
 
-use tests::{Folder, Postgres, Sqlite};
+use tests::{Bucket, Folder, Postgres, Sqlite};
 
 /// The bound for two jobs and rows up to 4 MiB, in KiB.
 const BOUND: u64 = 128 * 1024;
@@ -29,6 +29,16 @@ fn postgres_stays_under_the_bound() {
     ended.expect(0);
     println!("its restore: peak {} MiB", peak / 1024);
     assert!(peak < BOUND, "restore took {peak} KiB");
+    let bucket = Bucket::new("memory");
+    let (ended, peak) = bucket.dbm(&folder, &url, &["backup", "--jobs", "2"]).run_measured();
+    ended.expect(0);
+    println!("backup to S3: peak {} MiB", peak / 1024);
+    assert!(peak < BOUND, "backup to S3 took {peak} KiB");
+    let arguments = ["restore", "latest", "--yes", "--disconnect", "--jobs", "2"];
+    let (ended, peak) = bucket.dbm(&folder, &url, &arguments).run_measured();
+    ended.expect(0);
+    println!("its restore: peak {} MiB", peak / 1024);
+    assert!(peak < BOUND, "restore from S3 took {peak} KiB");
 }
 
 #[test]

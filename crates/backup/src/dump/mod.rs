@@ -101,6 +101,7 @@ async fn write(
         tables: tail.tables.len() as u64,
         last_proven: None,
         last_verified: None,
+        damaged: None,
         pin: options.pin.clone(),
         partial: options.is_partial(),
     };

@@ -31,6 +31,7 @@ pub(crate) fn sidecar(stored: Stored) -> Sidecar {
         tables: 1,
         last_proven: None,
         last_verified: None,
+        damaged: None,
         pin: None,
         partial: false,
     }

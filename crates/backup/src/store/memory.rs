@@ -41,10 +41,14 @@ impl Store for MemoryStore {
 
     async fn create(&self, name: &BackupName) -> Result<Box<dyn Upload>> {
         let mut contents = self.0.lock().unwrap();
-        let name = name.to_string();
-        if contents.files.contains_key(&name) || !contents.uploads.insert(name.clone()) {
-            return Err(Error::new(ErrorKind::Exists, format!("memory has {name} already")));
+        if contents.files.keys().chain(&contents.uploads).any(|file| name.shares_second(file)) {
+            return Err(Error::new(
+                ErrorKind::Exists,
+                format!("memory has a backup {} already", name.second()),
+            ));
         }
+        let name = name.to_string();
+        contents.uploads.insert(name.clone());
         Ok(Box::new(MemoryUpload { store: self.clone(), name, bytes: Vec::new() }))
     }
 

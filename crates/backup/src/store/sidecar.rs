@@ -40,6 +40,9 @@ pub struct Sidecar {
     /// When all of its hashes were last checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified: Option<DateTime<Utc>>,
+    /// What a check has found to be wrong with it; such an archive never counts as good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<String>,
     /// Why it must not be pruned; an open run's journal, or a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<String>,
@@ -68,6 +71,7 @@ impl Sidecar {
             tables: index.tables.len() as u64,
             last_proven: None,
             last_verified: None,
+            damaged: None,
             pin: None,
             partial: index.partial,
         }

@@ -1,11 +1,16 @@
 use backup::dump::{self, BackupOptions};
+use backup::restore::RestoreOptions;
+use backup::retention::{self, Policy, Pruned};
+use backup::verify;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use database::{Database, DatabaseUrl};
 use migrate::journal::Told;
 use serde_json::json;
 
+use super::prune::{self, Rules};
 use super::selection_flags::SelectionFlags;
+use crate::alone::Alone;
 use crate::audit::Audit;
 use crate::configuration::Flags;
 use crate::context::Context;
@@ -24,7 +29,8 @@ Examples:
   dbm backup
   dbm backup --label before-upgrade
   dbm backup --exclude-table-data 'audit.*'      partial: never `latest`, never what a run goes back to
-  dbm backup --quiet --store /var/backups/shop     for cron: silent unless something is wrong"
+  dbm backup --quiet --store /var/backups/shop     for cron: silent unless something is wrong
+  dbm backup --verify --prune                      read back and checked, then the rules of dbm.toml"
 )]
 pub(crate) struct Backup {
     /// A word for the archive's name
@@ -47,11 +53,20 @@ pub(crate) struct Backup {
     /// Act as this role, of which the account is a member
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
+    /// Read it back from the store and check every byte
+    #[arg(long)]
+    verify: bool,
+    /// Afterwards remove the archives of this database that no rule keeps
+    #[arg(long)]
+    prune: bool,
+    #[command(flatten)]
+    rules: Rules,
 }
 
 impl Backup {
     /// What of it belongs to the configuration.
     pub(crate) fn add_flags(&self, flags: &mut Flags) {
+        self.rules.add_flags(flags);
         if let Some(level) = self.level {
             flags.insert("level", level.to_string());
         }
@@ -59,17 +74,25 @@ impl Backup {
 
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let url = context.url_as(self.role.as_deref())?;
+        // A policy that cannot be used is said before the work.
+        let policy = if self.prune { Some(prune::policy(&context.configuration)?) } else { None };
+        let _alone = Alone::take(&context.configuration.path("log_dir"), &url)?;
         let audit = context.audit(&url)?;
         audit.start();
-        let done = self.write(context, url, &audit).await;
+        let done = async {
+            let written = self.write(context, url, &audit).await?;
+            let pruned = self.after(context, &written, policy, &audit).await?;
+            Ok((written, pruned))
+        };
+        let done: Result<(dump::Written, Option<Pruned>)> = done.await;
         let fields = done.as_ref().map_or_else(
             |_| json!({}),
-            |written| json!({ "archive": written.name.to_string(), "identity": written.identity, "bytes": written.bytes }),
+            |(written, _)| json!({ "archive": written.name.to_string(), "identity": written.identity, "bytes": written.bytes }),
         );
         audit.finish(&done, fields);
-        let written = done?;
+        let (written, pruned) = done?;
         let milliseconds = u64::try_from(written.duration.as_millis()).unwrap_or(u64::MAX);
-        let document = json!({
+        let mut document = json!({
             "command": "backup",
             "archive": written.name.to_string(),
             "store": context.store()?.describe(),
@@ -82,6 +105,7 @@ impl Backup {
             "left_out": written.left_out,
             "partial": written.partial,
             "source": written.source,
+            "verified": self.verify,
             "duration_ms": milliseconds,
         });
         let mut text = format!(
@@ -110,8 +134,50 @@ impl Backup {
         for left_out in &written.left_out {
             context.output.warn(&format!("no part of the backup: {left_out}"));
         }
+        if self.verify {
+            text.push_str("  read back: every byte is as it was written\n");
+        }
+        if let Some(pruned) = &pruned {
+            document["pruned"] = prune::document(pruned);
+            text.push_str(&prune::text(pruned, &*context.store()?));
+        }
         context.output.report(&document, &text);
-        Ok(())
+        pruned.as_ref().map_or(Ok(()), prune::failed)
+    }
+
+    /// Reads the backup back and prunes, each where it is wanted. A backup that failed its check prunes nothing.
+    async fn after(
+        &self,
+        context: &Context,
+        written: &dump::Written,
+        policy: Option<Policy>,
+        audit: &Audit,
+    ) -> Result<Option<Pruned>> {
+        let store = context.store()?;
+        if self.verify {
+            let options = RestoreOptions { cancel: context.cancel.clone(), ..RestoreOptions::default() };
+            audit.step("verify", "before", json!({}));
+            let progress = Shown::new(&context.output);
+            let verified = verify::verify(&*store, &written.name, None, &options, &*progress).await?;
+            audit.step("verify", "after", json!({ "identity": verified.identity }));
+            if let Some(error) = verified.not_noted {
+                context.output.warn(&format!("that it was checked could not be noted beside it: {error}"));
+            }
+        }
+        let Some(policy) = policy else { return Ok(None) };
+        if written.unfinished || written.partial {
+            context.output.warn("nothing was pruned: this backup does not count as a good one");
+            return Ok(None);
+        }
+        let plan = prune::plan(&*store, &policy, Some(std::slice::from_ref(&written.source))).await?;
+        audit.step(
+            "prune",
+            "before",
+            json!({ "going": plan.going().map(|gone| &gone.file).collect::<Vec<_>>() }),
+        );
+        let pruned = retention::prune(&*store, &plan, &context.cancel).await?;
+        audit.step("prune", "after", json!({ "removed": pruned.removed }));
+        Ok(Some(pruned))
     }
 
     async fn write(&self, context: &Context, url: DatabaseUrl, audit: &Audit) -> Result<dump::Written> {

@@ -198,7 +198,14 @@ async fn store(context: &Context, findings: &mut Findings, bytes: u64) {
     }
     let store = context.configuration.store();
     if store.contains("://") {
-        findings.add(Health::Well, "store", opened.describe());
+        match opened.list().await {
+            Ok(files) => findings.add(
+                Health::Well,
+                "store",
+                format!("{} answers, and has {}", opened.describe(), output::plural(files.len() as u64, "file")),
+            ),
+            Err(error) => findings.failed("store", &error.into()),
+        }
         return;
     }
     let folder = nearest_existing(Path::new(&store));

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod backups;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod copy;
 pub(crate) mod current;
 pub(crate) mod doctor;
 pub(crate) mod history;
@@ -13,6 +14,8 @@ pub(crate) mod migrate;
 mod named;
 pub(crate) mod new;
 pub(crate) mod password;
+pub(crate) mod pin;
+pub(crate) mod prune;
 pub(crate) mod recover;
 pub(crate) mod replaced;
 pub(crate) mod restore;
@@ -36,6 +39,10 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Backups(verb) => verb.run(context).await,
         Command::Show(verb) => verb.run(context).await,
         Command::Verify(verb) => verb.run(context).await,
+        Command::Prune(verb) => verb.run(context).await,
+        Command::Pin(verb) => verb.run(context).await,
+        Command::Unpin(verb) => verb.run(context).await,
+        Command::Copy(verb) => verb.run(context).await,
         Command::Restore(verb) => verb.run(context).await,
         Command::Migrate(verb) => verb.run(context).await,
         Command::Upgrade(verb) => verb.run(context).await,

@@ -7,11 +7,11 @@ use database::Database;
 use crate::context::Context;
 use crate::error::Result;
 
-/// The archive of that name; the database is asked only for `latest`.
+/// The archive of that name; the database is asked only for `latest` and its like.
 pub(crate) async fn find(context: &Context, store: &dyn Store, name: &str) -> Result<Backup> {
-    let sources = match name {
-        "latest" => Database::new(context.url()?)?.sources().await?,
-        _ => Vec::new(),
+    let sources = match catalogue::is_relative(name) {
+        true => Database::new(context.url()?)?.sources().await?,
+        false => Vec::new(),
     };
     Ok(catalogue::resolve(store, name, &sources).await?)
 }

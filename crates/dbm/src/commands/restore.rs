@@ -41,7 +41,7 @@ Examples:
   dbm restore latest --owner map=prod:staging        what belonged to prod belongs to staging"
 )]
 pub(crate) struct Restore {
-    /// The archive: its name, a beginning that only it has, or latest
+    /// The archive: its name, a beginning that only it has, latest, latest~1, before:2026-11-01
     #[arg(value_name = "NAME")]
     name: String,
     /// Restore into a new database (or file) of this name, and touch nothing else

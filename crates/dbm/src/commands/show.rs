@@ -10,12 +10,14 @@ use crate::output;
 
 /// `dbm show`
 #[derive(Debug, Args)]
-#[command(after_help = "It reads the archive's tail, and needs no database unless the name is `latest`.
+#[command(
+    after_help = "It reads the archive's tail, and needs no database unless the name is `latest` or its like.
 
 Example:
-  dbm show shop_20261121T013400Z.sql.zst --json")]
+  dbm show shop_20261121T013400Z.sql.zst --json"
+)]
 pub(crate) struct Show {
-    /// The archive: its name, a beginning that only it has, or latest
+    /// The archive: its name, a beginning that only it has, latest, latest~1, before:2026-11-01
     #[arg(value_name = "NAME")]
     name: String,
 }

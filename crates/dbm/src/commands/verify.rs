@@ -24,7 +24,7 @@ Examples:
   dbm verify shop_20261121T013400Z.sql.zst --deep"
 )]
 pub(crate) struct Verify {
-    /// The archive: its name, a beginning that only it has, or latest
+    /// The archive: its name, a beginning that only it has, latest, latest~1, before:2026-11-01
     #[arg(value_name = "NAME")]
     name: String,
     /// Restore it on the side and compare every table

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use backup::store::S3_OPTIONS;
 use toml::{Table, Value};
 
 use super::keys::{self, Shape};
@@ -18,6 +19,8 @@ pub(crate) struct File {
     /// By key, as text.
     pub(crate) values: BTreeMap<&'static str, String>,
     pub(crate) placeholders: Placeholders,
+    /// The options of stores on S3.
+    pub(crate) s3: BTreeMap<String, String>,
 }
 
 /// The nearest `dbm.toml` in `folder` or above it.
@@ -43,8 +46,12 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<File> {
             file.placeholders = Placeholders::parse(value).map_err(wrong)?;
             continue;
         }
+        if name == "s3" {
+            file.s3 = s3(value).map_err(wrong)?;
+            continue;
+        }
         let Some(key) = keys::find(&name) else {
-            let known = keys::KEYS.iter().map(|key| key.name).chain(["placeholders"]);
+            let known = keys::KEYS.iter().map(|key| key.name).chain(["placeholders", "s3"]);
             let error = wrong(format!("unknown key `{name}`"));
             return Err(match keys::nearest(&name, known.clone()) {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
@@ -67,6 +74,28 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<File> {
         file.values.insert(key.name, text);
     }
     Ok(file)
+}
+
+/// `[s3]`: the options that a store's URL may have as well.
+fn s3(value: Value) -> std::result::Result<BTreeMap<String, String>, String> {
+    let Value::Table(table) = value else { return Err(format!("`s3` is {}, not a table", kind(&value))) };
+    let mut options = BTreeMap::new();
+    for (name, value) in table {
+        if !S3_OPTIONS.contains(&name.as_str()) {
+            return Err(match keys::nearest(&name, S3_OPTIONS.iter().copied()) {
+                Some(near) => format!("unknown key `{name}` (did you mean `{near}`?) under [s3]"),
+                None => format!("unknown key `{name}` under [s3]"),
+            });
+        }
+        let text = match value {
+            Value::String(text) => text,
+            Value::Integer(number) => number.to_string(),
+            Value::Boolean(truth) => truth.to_string(),
+            value => return Err(format!("`{name}` under [s3] is {}, not text in quotes", kind(&value))),
+        };
+        options.insert(name, text);
+    }
+    Ok(options)
 }
 
 fn wanted(shape: Shape) -> &'static str {

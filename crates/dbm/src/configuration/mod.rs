@@ -10,6 +10,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use backup::store::{S3Credentials, StoreSettings};
+
 pub(crate) use file::NAME as FILE_NAME;
 pub(crate) use placeholders::Placeholders;
 
@@ -85,6 +87,8 @@ pub(crate) struct Configuration {
     pub(crate) warnings: Vec<String>,
     current: PathBuf,
     values: BTreeMap<&'static str, Given>,
+    /// `[s3]` of the file.
+    s3: BTreeMap<String, String>,
 }
 
 impl Configuration {
@@ -137,8 +141,16 @@ impl Configuration {
             }
         }
         let current = current.to_owned();
-        let configuration =
-            Self { file, root, placeholders: read.placeholders, environment, warnings, current, values };
+        let configuration = Self {
+            file,
+            root,
+            placeholders: read.placeholders,
+            environment,
+            warnings,
+            current,
+            values,
+            s3: read.s3,
+        };
         configuration.check_shapes()?;
         Ok(configuration)
     }
@@ -153,6 +165,7 @@ impl Configuration {
             warnings: Vec::new(),
             current: current.to_owned(),
             values: BTreeMap::new(),
+            s3: BTreeMap::new(),
         };
         for key in KEYS {
             if let Some(value) = key.default {
@@ -198,6 +211,33 @@ impl Configuration {
         let between = if matches!(given.origin, Origin::File(_)) { '\n' } else { ',' };
         let texts = given.value.split(between).map(str::trim).filter(|text| !text.is_empty());
         texts.map(str::to_owned).collect()
+    }
+
+    /// What is set for stores besides their names.
+    ///
+    /// The SDK reads the process's variables itself; those of a `.env` file it does not know.
+    pub(crate) fn stores(&self) -> StoreSettings {
+        let text = |name| self.environment.get(name).map(str::to_owned);
+        let s3_credentials = match (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY")) {
+            (Some(key), Some(secret)) => {
+                Some(S3Credentials { key, secret, token: text("AWS_SESSION_TOKEN") })
+            }
+            _ => None,
+        };
+        let mut s3 = self.s3.clone();
+        for (option, variables) in [
+            ("endpoint", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]),
+            ("profile", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]),
+            ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"]),
+        ] {
+            if !s3.contains_key(option)
+                && let Some(value) = variables.into_iter().find_map(text)
+            {
+                s3.insert(option.to_owned(), value);
+            }
+        }
+        // Keys that stand in variables win over a profile, as with Amazon's own tools.
+        StoreSettings { s3, s3_credentials, spool: Some(self.path("spool")), ..StoreSettings::default() }
     }
 
     pub(crate) fn number(&self, name: &str) -> Result<u64> {
@@ -321,7 +361,7 @@ impl fmt::Debug for Given {
     }
 }
 
-/// Reads `500ms`, `5s`, `2min`, `1h`; a bare number is seconds.
+/// Reads `500ms`, `5s`, `2min`, `1h`, `7d`, `4w`, `1y`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
@@ -330,6 +370,9 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         "" | "s" => Some(Duration::from_secs(number)),
         "m" | "min" => number.checked_mul(60).map(Duration::from_secs),
         "h" => number.checked_mul(3600).map(Duration::from_secs),
+        "d" => number.checked_mul(86_400).map(Duration::from_secs),
+        "w" => number.checked_mul(7 * 86_400).map(Duration::from_secs),
+        "y" => number.checked_mul(365 * 86_400).map(Duration::from_secs),
         _ => None,
     }
 }

@@ -36,7 +36,7 @@ fn a_store_without_archives() {
     says!(place, ["backups"]);
     says!(place, ["restore", "latest"]);
     says!(place, ["show", "nothing"]);
-    says!(place, ["backups", "--store", "s3://bucket/shop"]);
+    says!(place, ["backups", "--store", "ftp://host/shop"]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Who is writing an archive: a small object `.NAME.part` beside the unfinished upload, which reserves the name.
+//! Who is writing an archive: a small object `.DATABASE_TIME.part` beside the unfinished upload, which reserves the
+//! second that its name has.
 //!
 //! S3 has no locks. A lease of a process of this machine that has ended is stale at once; one of another machine
 //! when nothing has been uploaded for a day.

@@ -1,7 +1,7 @@
 //! A bucket of S3, or of a store that speaks its language, and a prefix as a store.
 //!
 //! An archive is a multipart upload: nothing of it is visible before it is complete. While it is written, a lease
-//! `.NAME.part` says who writes it (`lease.rs`).
+//! `.DATABASE_TIME.part` says who writes it (`lease.rs`).
 
 mod client;
 mod failure;
@@ -21,10 +21,8 @@ use async_trait::async_trait;
 use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::types::ServerSideEncryption;
-use chrono::DateTime;
 use helpers::naming::BackupName;
 
-use self::failure::failure;
 use self::options::{S3Options, ServerEncryption};
 use self::shared::Shared;
 use self::source::S3Source;
@@ -49,39 +47,8 @@ impl S3Store {
         Ok(Self { shared: Arc::new(Shared::new(S3Options::parse(url, settings)?)) })
     }
 
-    /// All objects directly under the prefix whose names begin so.
-    async fn objects(&self, beginning: &str) -> Result<Vec<Listed>> {
-        let prefix = self.shared.key(beginning);
-        let request = self.shared.client().await.list_objects_v2().bucket(self.shared.bucket());
-        let mut pages = request.prefix(prefix).delimiter("/").into_paginator().send();
-        let mut listed = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failure(format!("cannot list {}", self.describe()), error))?;
-            for object in page.contents() {
-                let Some(file) = object.key().and_then(|key| key.strip_prefix(&self.shared.options.prefix))
-                else {
-                    continue;
-                };
-                // What some tools make for an empty folder.
-                if file.is_empty() {
-                    continue;
-                }
-                listed.push(Listed {
-                    file: file.to_owned(),
-                    name: file.parse().ok(),
-                    bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
-                    modified: object
-                        .last_modified()
-                        .and_then(|time| DateTime::from_timestamp(time.secs(), time.subsec_nanos())),
-                });
-            }
-        }
-        listed.sort_unstable_by(|one, other| one.file.cmp(&other.file));
-        Ok(listed)
-    }
-
     /// Aborts uploads of ours whose lease was lost, when nothing has come for a day.
-    async fn sweep_uploads(&self, leased: &[BackupName]) -> Result<Vec<String>> {
+    async fn sweep_uploads(&self, leased: &[String]) -> Result<Vec<String>> {
         let shared = &self.shared;
         let Some(uploads) = shared.unfinished(&shared.options.prefix).await? else {
             tracing::warn!(store = self.describe(), "the account may not list uploads: abandoned ones stay");
@@ -91,7 +58,7 @@ impl S3Store {
         for upload in uploads {
             let file = upload.key.strip_prefix(&shared.options.prefix).unwrap_or_default();
             let Ok(name) = file.parse::<BackupName>() else { continue };
-            if !leased.contains(&name) && shared.is_quiet(&upload).await? {
+            if !leased.contains(&name.second()) && shared.is_quiet(&upload).await? {
                 shared.abort(&upload.key, &upload.id).await?;
                 swept.push(file.to_owned());
             }
@@ -116,7 +83,7 @@ impl Store for S3Store {
 
     async fn list(&self) -> Result<Vec<Listed>> {
         self.shared.settle().await;
-        let mut listed = self.objects("").await?;
+        let mut listed = self.shared.objects("").await?;
         listed.retain(|listed| !listed.file.starts_with('.') && !listed.file.ends_with(".json"));
         Ok(listed)
     }
@@ -148,15 +115,16 @@ impl Store for S3Store {
     async fn sweep(&self) -> Result<Vec<String>> {
         self.shared.settle().await;
         let (mut swept, mut leased) = (Vec::new(), Vec::new());
-        for Listed { file, .. } in self.objects(".").await? {
-            let name = file.strip_prefix('.').and_then(|file| file.strip_suffix(".part"));
-            let Some(Ok(name)) = name.map(str::parse::<BackupName>) else { continue };
-            let Some(lease) = self.shared.lease(&name).await? else { continue };
-            if self.shared.is_stale(&name, &lease).await? {
-                self.shared.clear(&name).await?;
+        for Listed { file, .. } in self.shared.objects(".").await? {
+            let Some(second) = file.strip_prefix('.').and_then(|file| file.strip_suffix(".part")) else {
+                continue;
+            };
+            let Some(lease) = self.shared.lease(second).await? else { continue };
+            if self.shared.is_stale(second, &lease).await? {
+                self.shared.clear(second).await?;
                 swept.push(file);
             } else {
-                leased.push(name);
+                leased.push(second.to_owned());
             }
         }
         swept.extend(self.sweep_uploads(&leased).await?);

@@ -5,7 +5,6 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use chrono::{DateTime, Utc};
-use helpers::naming::BackupName;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
@@ -13,6 +12,7 @@ use super::client::{self, Connected};
 use super::failure::{failure, is_denied, is_missing, is_taken, is_unknown};
 use super::lease::{Lease, QUIET};
 use super::options::S3Options;
+use crate::store::Listed;
 use crate::{Error, ErrorKind, Result};
 
 /// No small object of ours is longer.
@@ -55,8 +55,9 @@ impl Shared {
         format!("{}{file}", self.options.prefix)
     }
 
-    pub(super) fn lease_file(name: &BackupName) -> String {
-        format!(".{name}.part")
+    /// The lease's file on a second (`BackupName::second`): there is one backup of a database in each.
+    pub(super) fn lease_file(second: &str) -> String {
+        format!(".{second}.part")
     }
 
     /// Where a file lies, for messages.
@@ -78,6 +79,36 @@ impl Shared {
         for abort in leaving {
             let _ = abort.await;
         }
+    }
+
+    /// All objects directly under the prefix whose names begin so.
+    pub(super) async fn objects(&self, beginning: &str) -> Result<Vec<Listed>> {
+        let prefix = self.key(beginning);
+        let request = self.client().await.list_objects_v2().bucket(self.bucket());
+        let mut pages = request.prefix(prefix).delimiter("/").into_paginator().send();
+        let mut listed = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failure(format!("cannot list {}", self.options.url()), error))?;
+            for object in page.contents() {
+                let Some(file) = object.key().and_then(|key| key.strip_prefix(&self.options.prefix)) else {
+                    continue;
+                };
+                // What some tools make for an empty folder.
+                if file.is_empty() {
+                    continue;
+                }
+                listed.push(Listed {
+                    file: file.to_owned(),
+                    name: file.parse().ok(),
+                    bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                    modified: object
+                        .last_modified()
+                        .and_then(|time| DateTime::from_timestamp(time.secs(), time.subsec_nanos())),
+                });
+            }
+        }
+        listed.sort_unstable_by(|one, other| one.file.cmp(&other.file));
+        Ok(listed)
     }
 
     /// What the store says of an object, if it is there.
@@ -226,9 +257,9 @@ impl Shared {
         Ok(true)
     }
 
-    /// The lease on a name. One that cannot be read is of nobody, and old.
-    pub(super) async fn lease(&self, name: &BackupName) -> Result<Option<Lease>> {
-        let Some(text) = self.read(&Self::lease_file(name)).await? else { return Ok(None) };
+    /// The lease on a second. One that cannot be read is of nobody, and old.
+    pub(super) async fn lease(&self, second: &str) -> Result<Option<Lease>> {
+        let Some(text) = self.read(&Self::lease_file(second)).await? else { return Ok(None) };
         Ok(Some(serde_json::from_slice(&text).unwrap_or_else(|_| Lease {
             host: String::new(),
             machine: String::new(),
@@ -239,33 +270,37 @@ impl Shared {
         })))
     }
 
+    /// Uploads of a second's archives.
+    async fn uploads_of(&self, second: &str) -> Result<Vec<Unfinished>> {
+        let key = self.key(second);
+        let mut uploads = self.unfinished(&key).await?.unwrap_or_default();
+        uploads
+            .retain(|upload| upload.key.strip_prefix(&key).is_some_and(|rest| rest.starts_with(['.', '_'])));
+        Ok(uploads)
+    }
+
     /// Whether nobody is writing under that lease any more.
-    pub(super) async fn is_stale(&self, name: &BackupName, lease: &Lease) -> Result<bool> {
+    pub(super) async fn is_stale(&self, second: &str, lease: &Lease) -> Result<bool> {
         if lease.is_over() {
             return Ok(true);
         }
         if lease.time > Utc::now() - QUIET {
             return Ok(false);
         }
-        let key = self.key(&name.to_string());
-        let uploads = self.unfinished(&key).await?.unwrap_or_default();
-        for upload in uploads.iter().filter(|upload| upload.key == key) {
-            if !self.is_quiet(upload).await? {
+        for upload in self.uploads_of(second).await? {
+            if !self.is_quiet(&upload).await? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Aborts what was begun under a name and lets the name go.
-    pub(super) async fn clear(&self, name: &BackupName) -> Result<()> {
-        let key = self.key(&name.to_string());
-        for upload in self.unfinished(&key).await?.unwrap_or_default() {
-            if upload.key == key {
-                self.abort(&key, &upload.id).await?;
-            }
+    /// Aborts what was begun in a second and lets the second go.
+    pub(super) async fn clear(&self, second: &str) -> Result<()> {
+        for upload in self.uploads_of(second).await? {
+            self.abort(&upload.key, &upload.id).await?;
         }
-        self.delete(&Self::lease_file(name)).await
+        self.delete(&Self::lease_file(second)).await
     }
 
     /// A word that nobody else has.

@@ -84,7 +84,7 @@ impl S3Source {
             Ok(answer) => answer,
             Err(error) if is_taken(&error) || is_missing(&error) => {
                 let text = format!("{} was removed or replaced while it was read", self.name);
-                return Err(Attempted::Failed(Error::new(ErrorKind::Damaged, text)));
+                return Err(Attempted::Failed(Error::new(ErrorKind::Store, text)));
             }
             // The SDK has tried as often as is sensible.
             Err(error) => return Err(Attempted::Failed(failure(what(), error))),

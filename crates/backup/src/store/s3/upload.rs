@@ -54,7 +54,7 @@ impl S3Upload {
         let id = match start(&shared, &key, &nonce).await {
             Ok(id) => id,
             Err(error) => {
-                if let Err(cause) = shared.delete(&Shared::lease_file(name)).await {
+                if let Err(cause) = shared.delete(&Shared::lease_file(&name.second())).await {
                     tracing::warn!(%cause, %name, "the name of a failed upload stays reserved");
                 }
                 return Err(error);
@@ -179,7 +179,7 @@ impl S3Upload {
             CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.sent))).build();
         self.complete_parts(parts).await?;
         self.over = true;
-        if let Err(cause) = self.shared.delete(&Shared::lease_file(&self.name)).await {
+        if let Err(cause) = self.shared.delete(&Shared::lease_file(&self.name.second())).await {
             tracing::warn!(%cause, name = %self.name, "the lease of a complete upload stays; the next backup sweeps it");
         }
         Ok(Stored { bytes: self.bytes, sha256: std::mem::take(&mut self.hasher).finish() })
@@ -242,7 +242,7 @@ impl S3Upload {
 /// Aborts an upload and deletes its lease; where that fails, the next backup sweeps them.
 async fn give_up(shared: &Shared, name: &BackupName, key: &str, id: &str) {
     let aborted = match shared.abort(key, id).await {
-        Ok(()) => shared.delete(&Shared::lease_file(name)).await,
+        Ok(()) => shared.delete(&Shared::lease_file(&name.second())).await,
         Err(error) => Err(error),
     };
     if let Err(cause) = aborted {
@@ -250,19 +250,20 @@ async fn give_up(shared: &Shared, name: &BackupName, key: &str, id: &str) {
     }
 }
 
-/// Takes the lease on a name; `false` if another has it.
+/// Takes the lease on a name's second; `false` if another has it.
 async fn reserve(shared: &Shared, name: &BackupName, nonce: &str) -> Result<bool> {
+    let second = name.second();
     let lease = Lease::new(nonce.to_owned());
     let text = serde_json::to_vec(&lease)
         .map_err(|cause| Error::new(ErrorKind::Internal, "cannot write a lease").with_source(cause))?;
     for _ in 0..3 {
-        match shared.lease(name).await? {
+        match shared.lease(&second).await? {
             Some(lease) if lease.nonce == nonce => return Ok(true),
-            Some(lease) if shared.is_stale(name, &lease).await? => shared.clear(name).await?,
+            Some(lease) if shared.is_stale(&second, &lease).await? => shared.clear(&second).await?,
             Some(_) => return Ok(false),
             None => {}
         }
-        if shared.put(&Shared::lease_file(name), text.clone(), true).await? {
+        if shared.put(&Shared::lease_file(&second), text.clone(), true).await? {
             return Ok(true);
         }
     }

@@ -18,7 +18,7 @@ async fn comes_through(words: &[&'static str], times: u32, fault: Fault) {
     assert_eq!(proxy.left(), 0, "{words:?} {fault:?}");
     let source = direct.source(&name(0)).await.unwrap();
     assert!(source.read_at(0, bytes.len()).await.unwrap() == bytes, "{words:?} {fault:?}");
-    assert_eq!(direct.objects("").await.unwrap().len(), 1);
+    assert_eq!(direct.shared.objects("").await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ async fn put(store: &S3Store, name: &BackupName, bytes: &Bytes) -> Result<Stored
 /// Nothing is listed, nothing is being uploaded, no name is reserved.
 async fn is_empty(store: &S3Store) -> bool {
     let uploads = store.shared.unfinished(&store.shared.options.prefix).await.unwrap().unwrap();
-    store.objects("").await.unwrap().is_empty() && uploads.is_empty()
+    store.shared.objects("").await.unwrap().is_empty() && uploads.is_empty()
 }
 
 #[tokio::test]

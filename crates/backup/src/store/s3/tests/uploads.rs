@@ -21,7 +21,8 @@ async fn many_parts_are_one_archive() {
     let stored = put(&store, &name(0), &bytes).await.unwrap();
     assert_eq!(stored, Stored { bytes: bytes.len() as u64, sha256: Hash::of(&bytes) });
     is_there(&store, &name(0), &bytes).await;
-    let files: Vec<_> = store.objects("").await.unwrap().into_iter().map(|listed| listed.file).collect();
+    let files: Vec<_> =
+        store.shared.objects("").await.unwrap().into_iter().map(|listed| listed.file).collect();
     assert_eq!(files, [name(0).to_string()], "no lease stays");
 }
 
@@ -86,10 +87,10 @@ async fn killed(store: &S3Store, lease: impl FnOnce(&mut Lease)) {
     let mut upload = Box::pin(S3Upload::begin(store.shared.clone(), &name(0))).await.unwrap();
     upload.write(noise(6 << 20)).await.unwrap();
     upload.forget();
-    let mut left = store.shared.lease(&name(0)).await.unwrap().unwrap();
+    let mut left = store.shared.lease(&name(0).second()).await.unwrap().unwrap();
     lease(&mut left);
     let text = serde_json::to_vec(&left).unwrap();
-    store.shared.put(&Shared::lease_file(&name(0)), text, false).await.unwrap();
+    store.shared.put(&Shared::lease_file(&name(0).second()), text, false).await.unwrap();
 }
 
 #[tokio::test]
@@ -97,11 +98,11 @@ async fn what_a_killed_backup_left_is_swept_and_its_name_is_free() {
     let store = store(&prefix(), "&part_size=5MiB");
     killed(&store, |lease| lease.began += 1).await;
     assert!(store.list().await.unwrap().is_empty());
-    assert_eq!(store.sweep().await.unwrap(), [format!(".{}.part", name(0))]);
+    assert_eq!(store.sweep().await.unwrap(), [format!(".{}.part", name(0).second())]);
     assert!(is_empty(&store).await);
     killed(&store, |lease| lease.began += 1).await;
     put(&store, &name(0), &noise(10)).await.unwrap();
-    assert_eq!(store.objects("").await.unwrap().len(), 1);
+    assert_eq!(store.shared.objects("").await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -111,14 +112,14 @@ async fn another_machines_upload_is_left_alone_for_a_day() {
     assert!(store.sweep().await.unwrap().is_empty());
     assert_eq!(store.create(&name(0)).await.unwrap_err().kind(), ErrorKind::Exists);
     // Its lease is old, but the upload is of today: somebody may be at work.
-    let mut lease = store.shared.lease(&name(0)).await.unwrap().unwrap();
+    let mut lease = store.shared.lease(&name(0).second()).await.unwrap().unwrap();
     lease.time -= chrono::TimeDelta::days(3);
     let text = serde_json::to_vec(&lease).unwrap();
-    store.shared.put(&Shared::lease_file(&name(0)), text.clone(), false).await.unwrap();
+    store.shared.put(&Shared::lease_file(&name(0).second()), text.clone(), false).await.unwrap();
     assert!(store.sweep().await.unwrap().is_empty());
     // Without an upload nobody is.
-    store.shared.clear(&name(0)).await.unwrap();
-    store.shared.put(&Shared::lease_file(&name(0)), text, false).await.unwrap();
+    store.shared.clear(&name(0).second()).await.unwrap();
+    store.shared.put(&Shared::lease_file(&name(0).second()), text, false).await.unwrap();
     assert_eq!(store.sweep().await.unwrap().len(), 1);
     assert!(is_empty(&store).await);
 }
@@ -142,6 +143,6 @@ async fn an_archive_that_is_replaced_while_it_is_read_is_noticed() {
     let source = store.source(&name(0)).await.unwrap();
     store.shared.put(&name(0).to_string(), vec![7; 200 << 10], false).await.unwrap();
     let error = source.read_at(0, 10).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert_eq!(error.kind(), ErrorKind::Store);
     assert!(error.to_string().contains("replaced while it was read"), "{error}");
 }

@@ -1,0 +1,252 @@
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _, Utc};
+use database::SourceId;
+use serde::Serialize;
+
+use crate::catalogue::{Backup, State};
+
+/// Archives of later than now by more than this were made by a clock that was wrong.
+const SKEW: TimeDelta = TimeDelta::hours(1);
+
+/// What is kept of each database. An archive stays if any rule wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The newest so many.
+    pub last: u32,
+    /// The newest of each of the last so many hours that have one.
+    pub hourly: u32,
+    /// The same of days (UTC).
+    pub daily: u32,
+    /// The same of weeks (ISO 8601).
+    pub weekly: u32,
+    /// The same of months.
+    pub monthly: u32,
+    /// The same of years.
+    pub yearly: u32,
+    /// Everything younger than this, counted from the newest verified archive.
+    pub within: Option<TimeDelta>,
+    /// Everything with one of these labels.
+    pub tags: Vec<String>,
+    /// Never fewer good ones than this; at least 1.
+    pub min_keep: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            last: 0,
+            hourly: 0,
+            daily: 0,
+            weekly: 0,
+            monthly: 0,
+            yearly: 0,
+            within: None,
+            tags: Vec::new(),
+            min_keep: 3,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether it has no rule at all: whoever wrote it did not say what to keep.
+    pub fn is_empty(&self) -> bool {
+        let counts = [self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly];
+        counts.iter().all(|count| *count == 0) && self.within.is_none() && self.tags.is_empty()
+    }
+}
+
+/// What is to become of one archive, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// The file's name.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Which database it is of, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceId>,
+    /// Whether it stays.
+    pub keep: bool,
+    /// Why; at least one reason.
+    pub reasons: Vec<String>,
+}
+
+/// What is to become of every archive of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PrunePlan {
+    /// In the order of the files' names.
+    pub decisions: Vec<Decision>,
+}
+
+impl PrunePlan {
+    /// Those that go.
+    pub fn going(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions.iter().filter(|decision| !decision.keep)
+    }
+}
+
+/// Decides about every archive. `of`: only archives of these sources may go, or of any.
+///
+/// Each database is looked at by itself, by its source id. Only good archives count: for the newest, for each rule, and
+/// for `min_keep`. What nobody knows, what is pinned and what a wrong clock dated into the future stays, and is no
+/// reason for anything else to go.
+pub fn plan(backups: &[Backup], policy: &Policy, of: Option<&[SourceId]>, now: DateTime<Utc>) -> PrunePlan {
+    let mut reasons: Vec<Vec<String>> = backups.iter().map(|backup| always(backup, now)).collect();
+    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (place, backup) in backups.iter().enumerate() {
+        match backup.source() {
+            Some(source) if of.is_none_or(|of| of.contains(source)) => {
+                groups.entry(&source.0).or_default().push(place);
+            }
+            Some(_) => reasons[place].push("of another database".to_owned()),
+            None => {}
+        }
+    }
+    for group in groups.values() {
+        decide(backups, group, policy, now, &mut reasons);
+    }
+    let decisions = backups.iter().zip(reasons).map(|(backup, reasons)| {
+        let keep = !reasons.is_empty();
+        let reasons = if keep { reasons } else { vec!["no rule keeps it".to_owned()] };
+        Decision {
+            file: backup.file.clone(),
+            bytes: backup.bytes,
+            source: backup.source().cloned(),
+            keep,
+            reasons,
+        }
+    });
+    PrunePlan { decisions: decisions.collect() }
+}
+
+/// Why an archive stays whatever the policy says.
+fn always(backup: &Backup, now: DateTime<Utc>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let State::Unknown(why) = &backup.state {
+        reasons.push(format!("not known to be dbm's: {why}"));
+    }
+    match backup.sidecar.as_ref() {
+        None => reasons.push("nothing is known of it".to_owned()),
+        Some(sidecar) => {
+            if let Some(pin) = &sidecar.pin {
+                reasons.push(format!("pinned: {pin}"));
+            }
+            if sidecar.time > now + SKEW {
+                reasons.push("its time has not come: a clock was wrong".to_owned());
+            }
+        }
+    }
+    reasons
+}
+
+/// Adds the policy's reasons to the archives of one database.
+fn decide(
+    backups: &[Backup],
+    group: &[usize],
+    policy: &Policy,
+    now: DateTime<Utc>,
+    reasons: &mut [Vec<String>],
+) {
+    let time = |place: usize| backups[place].time().unwrap_or(DateTime::UNIX_EPOCH);
+    let mut good: Vec<usize> = group
+        .iter()
+        .copied()
+        .filter(|place| backups[*place].is_good() && time(*place) <= now + SKEW)
+        .collect();
+    good.sort_by(|one, other| (time(*other), &backups[*other].file).cmp(&(time(*one), &backups[*one].file)));
+    let Some(&newest) = good.first() else {
+        // Without a good one, the others are all there is.
+        for place in group {
+            reasons[*place].push("this database has no good backup".to_owned());
+        }
+        return;
+    };
+    reasons[newest].push("the newest good one".to_owned());
+    for place in good.iter().take(policy.last as usize) {
+        reasons[*place].push(format!("among the last {}", policy.last));
+    }
+    for (count, word, period) in periods(policy) {
+        let mut seen = HashSet::new();
+        for place in &good {
+            if seen.len() >= count as usize {
+                break;
+            }
+            if seen.insert(period(time(*place))) {
+                reasons[*place].push(format!("{word} {}", seen.len()));
+            }
+        }
+    }
+    if let Some(within) = policy.within {
+        for (place, age) in ages(backups, &good, within) {
+            if age < within {
+                reasons[place].push("younger than keep-within".to_owned());
+            }
+        }
+    }
+    for place in group {
+        let label = backups[*place].label.as_ref();
+        if let Some(label) = label.filter(|label| policy.tags.contains(label)) {
+            reasons[*place].push(format!("labelled {label}"));
+        }
+    }
+    // The floor: what would go is kept from the newest on until there are enough good ones.
+    let floor = policy.min_keep.max(1) as usize;
+    let mut staying = good.iter().filter(|place| !reasons[**place].is_empty()).count();
+    for place in &good {
+        if staying >= floor {
+            break;
+        }
+        if reasons[*place].is_empty() {
+            reasons[*place].push(format!("min_keep is {floor}"));
+            staying += 1;
+        }
+    }
+    // One that is not good counts for nothing, and goes only when enough good ones are newer.
+    for place in group.iter().filter(|place| !backups[**place].is_good()) {
+        let newer = good.iter().filter(|other| time(**other) > time(*place)).count();
+        if reasons[*place].is_empty() && newer < floor {
+            reasons[*place].push("too few good ones are newer".to_owned());
+        }
+    }
+}
+
+type Period = fn(DateTime<Utc>) -> (i32, u32, u32);
+
+fn periods(policy: &Policy) -> [(u32, &'static str, Period); 5] {
+    [
+        (policy.hourly, "hourly", |time| (time.year(), time.ordinal(), time.hour())),
+        (policy.daily, "daily", |time| (time.year(), time.ordinal(), 0)),
+        (policy.weekly, "weekly", |time| (time.iso_week().year(), time.iso_week().week(), 0)),
+        (policy.monthly, "monthly", |time| (time.year(), time.month(), 0)),
+        (policy.yearly, "yearly", |time| (time.year(), 0, 0)),
+    ]
+}
+
+/// How old the good ones are, newest first.
+///
+/// Age counts from the newest verified one, so that nothing goes because of an archive that nobody has read back; those
+/// after it have none. A gap between two counts for a quarter of the period at most: neither a clock that jumped nor a
+/// summer in which nobody made backups ages all the others at once.
+fn ages(backups: &[Backup], good: &[usize], within: TimeDelta) -> Vec<(usize, TimeDelta)> {
+    let sidecar = |place: usize| backups[place].sidecar.as_ref();
+    let verified = |place: &&usize| {
+        sidecar(**place)
+            .is_some_and(|sidecar| sidecar.last_verified.is_some() || sidecar.last_proven.is_some())
+    };
+    let Some(&from) = good.iter().find(verified) else {
+        return good.iter().map(|place| (*place, TimeDelta::zero())).collect();
+    };
+    let time = |place: usize| backups[place].time().unwrap_or(DateTime::UNIX_EPOCH);
+    let (mut age, mut last, mut aged) = (TimeDelta::zero(), None::<DateTime<Utc>>, false);
+    let mut ages = Vec::new();
+    for place in good {
+        if aged && let Some(last) = last {
+            age += (last - time(*place)).min(within / 4);
+        }
+        aged |= *place == from;
+        last = Some(time(*place));
+        ages.push((*place, age));
+    }
+    ages
+}

@@ -1,0 +1,58 @@
+use backup::catalogue;
+use clap::Args;
+use serde_json::json;
+
+use super::named;
+use crate::context::Context;
+use crate::error::Result;
+
+/// `dbm pin`
+#[derive(Debug, Args)]
+#[command(after_help = "A pinned archive is never pruned. Runs pin their own backups until they are over.
+
+Examples:
+  dbm pin latest --reason \"before the merger\"
+  dbm pin shop_20261121T013400Z.sql.zst")]
+pub(crate) struct Pin {
+    /// The archive: its name, a beginning that only it has, latest, latest~1, before:2026-11-01
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Why it must stay
+    #[arg(long, value_name = "TEXT", default_value = "by hand")]
+    reason: String,
+}
+
+/// `dbm unpin`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  dbm unpin shop_20261121T013400Z.sql.zst")]
+pub(crate) struct Unpin {
+    /// The archive: its name, a beginning that only it has, latest, latest~1, before:2026-11-01
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+impl Pin {
+    pub(crate) async fn run(&self, context: &Context) -> Result<()> {
+        set(context, &self.name, Some(&self.reason)).await
+    }
+}
+
+impl Unpin {
+    pub(crate) async fn run(&self, context: &Context) -> Result<()> {
+        set(context, &self.name, None).await
+    }
+}
+
+async fn set(context: &Context, name: &str, reason: Option<&str>) -> Result<()> {
+    let store = context.store()?;
+    let name = named::find(context, &*store, name).await?.name()?;
+    catalogue::pin(&*store, &name, reason).await?;
+    let document = json!({ "command": context.command, "archive": name.to_string(), "store": store.describe(), "pin": reason });
+    let text = match reason {
+        Some(reason) => format!("{name} stays until `dbm unpin {name}`: {reason}\n"),
+        None => format!("{name} goes when its time has come\n"),
+    };
+    context.output.report(&document, &text);
+    Ok(())
+}

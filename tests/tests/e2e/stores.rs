@@ -1,0 +1,127 @@
+//! Backups on S3: the whole way through the binary, and what is left when it is killed.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tests::{Bucket, Folder, Judge as _, Postgres, Sqlite};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The names that `dbm backups` lists as good.
+fn listed(bucket: &Bucket, folder: &Folder, url: &str) -> Vec<String> {
+    let answer = json(&bucket.dbm(folder, url, &["backups", "--json"]).run().expect(0).stdout);
+    let good =
+        answer["backups"].as_array().expect("a list").iter().filter(|backup| backup["state"] == "good");
+    good.map(|backup| backup["file"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn postgres_there_and_back() {
+    let database = Postgres::new("bucket");
+    database.run(
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, body TEXT);
+         INSERT INTO item SELECT i, md5(i::text) FROM generate_series(1, 100000) i;
+         CREATE TABLE other (id INTEGER); INSERT INTO other VALUES (1);",
+    );
+    let (url, bucket) = (database.url(), Bucket::new("postgres"));
+    let folder = Folder::new(&url);
+    let dbm = |arguments: &[&str]| bucket.dbm(&folder, &url, arguments).run();
+    let made = json(&dbm(&["backup", "--verify", "--json"]).expect(0).stdout);
+    assert_eq!(made["verified"], true);
+    assert_eq!(listed(&bucket, &folder, &url), [made["archive"].as_str().expect("a name")]);
+    assert_eq!(json(&dbm(&["show", "latest", "--json"]).expect(0).stdout)["identity"], made["identity"]);
+    let before = database.everything();
+    dbm(&["verify", "latest", "--deep"]).expect(0);
+    database.run("DROP TABLE other; DELETE FROM item WHERE id % 2 = 0; CREATE TABLE more (x INTEGER)");
+    dbm(&["restore", "latest", "--table", "other"]).expect(0);
+    dbm(&["restore", "latest", "--yes", "--disconnect", "--jobs", "4"]).expect(0);
+    assert_eq!(database.everything(), before);
+    // A run whose way back is a restore goes back from the bucket.
+    folder.migration(
+        "001_first",
+        "-- dbm: no-transaction\nCREATE TABLE first (x INTEGER);",
+        "DROP TABLE first;",
+    );
+    folder.migration("002_broken", "DELETE FROM item; SELECT 1 / 0;", "SELECT 1;");
+    dbm(&["migrate", "--safe", "--fence"]).expect(3);
+    assert_eq!(database.ask("SELECT count(*) FROM item"), "100000");
+    assert_eq!(database.ask("SELECT to_regclass('first') IS NULL"), "t");
+}
+
+#[test]
+fn sqlite_there_and_back_with_a_copy_and_a_policy() {
+    let folder = Folder::new("sqlite://unset.db");
+    let database = Sqlite::new(
+        folder.path().join("shop.db"),
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, body BLOB);
+         INSERT INTO item WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+             SELECT i, randomblob(1000) FROM n;",
+    );
+    let (url, bucket) = (database.url(), Bucket::new("sqlite"));
+    let dbm = |arguments: &[&str]| bucket.dbm(&folder, &url, arguments).run();
+    for _ in 0..3 {
+        dbm(&["backup"]).expect(0);
+    }
+    let names = listed(&bucket, &folder, &url);
+    assert_eq!(names.len(), 3);
+    dbm(&["pin", &names[0], "--reason", "the first"]).expect(0);
+    let shown = dbm(&["prune", "--keep-last", "1", "--min-keep", "1", "--dry-run"]).expect(0).stdout;
+    assert!(shown.contains("pinned: the first") && shown.contains("the newest good one"), "{shown}");
+    assert_eq!(listed(&bucket, &folder, &url), names);
+    let pruned = json(&dbm(&["prune", "--keep-last", "1", "--min-keep", "1", "--json"]).expect(0).stdout);
+    assert_eq!(pruned["removed"], serde_json::json!([names[1]]));
+    assert_eq!(listed(&bucket, &folder, &url), [names[0].clone(), names[2].clone()]);
+    dbm(&["prune"]).expect(2);
+    dbm(&["unpin", "latest~1"]).expect(0);
+    let pruned =
+        json(&dbm(&["backup", "--prune", "--keep-last", "2", "--min-keep", "1", "--json"]).expect(0).stdout);
+    assert_eq!(pruned["pruned"]["removed"], serde_json::json!([names[0]]));
+    // Into a folder, and from there.
+    let dump = database.dump();
+    let backups = folder.path().join("backups");
+    dbm(&["copy", "latest", "--to", backups.to_str().expect("UTF-8")]).expect(0);
+    database.run("DELETE FROM item");
+    folder.dbm(&url, &["restore", "latest", "--yes"]).run().expect(0);
+    assert_eq!(database.dump(), dump);
+    database.run("DELETE FROM item");
+    dbm(&["restore", "latest", "--yes"]).expect(0);
+    assert_eq!(database.dump(), dump);
+}
+
+#[test]
+fn a_killed_backup_is_not_listed_and_the_next_prune_sweeps_it() {
+    let database = Postgres::new("killed");
+    database.run("CREATE TABLE item AS SELECT 1 AS id");
+    let (url, bucket) = (database.url(), Bucket::new("killed"));
+    let folder = Folder::new(&url);
+    bucket.dbm(&folder, &url, &["backup"]).run().expect(0);
+    let good = listed(&bucket, &folder, &url);
+    // The dump waits for this lock, its upload being open.
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let connected = runtime.block_on(tokio_postgres::connect(&url, tokio_postgres::NoTls));
+    let (client, connection) = connected.expect("connected");
+    runtime.spawn(connection);
+    runtime.block_on(client.batch_execute("BEGIN; LOCK TABLE item")).expect("locked");
+    let mut child = bucket.dbm(&folder, &url, &["backup"]).spawn();
+    let start = Instant::now();
+    // It waits for the table only after its name was taken.
+    while database.ask("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0" {
+        assert!(start.elapsed() < Duration::from_secs(60) && child.try_wait().expect("its state").is_none());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let overlapping = bucket.dbm(&folder, &url, &["backup"]).run().expect(75);
+    assert!(overlapping.stderr.contains("another backup of this database"), "{}", overlapping.stderr);
+    child.kill().expect("SIGKILL");
+    child.wait().expect("its end");
+    drop(client);
+    assert_eq!(listed(&bucket, &folder, &url), good);
+    let pruned =
+        json(&bucket.dbm(&folder, &url, &["prune", "--keep-last", "5", "--json"]).run().expect(0).stdout);
+    assert_eq!(pruned["swept"].as_array().map(Vec::len), Some(1), "{pruned}");
+    assert_eq!(listed(&bucket, &folder, &url), good);
+    let pruned =
+        json(&bucket.dbm(&folder, &url, &["prune", "--keep-last", "5", "--json"]).run().expect(0).stdout);
+    assert_eq!(pruned["swept"], serde_json::json!([]), "{pruned}");
+}
