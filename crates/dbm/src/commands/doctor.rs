@@ -202,7 +202,11 @@ async fn store(context: &Context, findings: &mut Findings, bytes: u64) {
             Ok(files) => findings.add(
                 Health::Well,
                 "store",
-                format!("{} answers, and has {}", opened.describe(), output::plural(files.len() as u64, "file")),
+                format!(
+                    "{} answers, and has {}",
+                    opened.describe(),
+                    output::plural(files.len() as u64, "file")
+                ),
             ),
             Err(error) => findings.failed("store", &error.into()),
         }

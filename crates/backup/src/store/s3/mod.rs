@@ -24,7 +24,7 @@ use aws_sdk_s3::types::ServerSideEncryption;
 use helpers::naming::BackupName;
 
 use self::options::{S3Options, ServerEncryption};
-use self::shared::Shared;
+use self::shared::{Shared, Unfinished};
 use self::source::S3Source;
 use self::upload::S3Upload;
 use super::{Listed, Sidecar, Source, Store, Upload};
@@ -47,23 +47,33 @@ impl S3Store {
         Ok(Self { shared: Arc::new(Shared::new(S3Options::parse(url, settings)?)) })
     }
 
-    /// Aborts uploads of ours whose lease was lost, when nothing has come for a day.
-    async fn sweep_uploads(&self, leased: &[String]) -> Result<Vec<String>> {
+    /// What killed backups have left: seconds whose lease is stale, and uploads whose lease was lost.
+    async fn stale(&self) -> Result<(Vec<String>, Vec<Unfinished>)> {
         let shared = &self.shared;
+        let (mut stale, mut leased) = (Vec::new(), Vec::new());
+        for Listed { file, .. } in shared.objects(".").await? {
+            let Some(second) = file.strip_prefix('.').and_then(|file| file.strip_suffix(".part")) else {
+                continue;
+            };
+            let Some(lease) = shared.lease(second).await? else { continue };
+            let of_which = if shared.is_stale(second, &lease).await? { &mut stale } else { &mut leased };
+            of_which.push(second.to_owned());
+        }
         let Some(uploads) = shared.unfinished(&shared.options.prefix).await? else {
             tracing::warn!(store = self.describe(), "the account may not list uploads: abandoned ones stay");
-            return Ok(Vec::new());
+            return Ok((stale, Vec::new()));
         };
-        let mut swept = Vec::new();
+        let mut lost = Vec::new();
         for upload in uploads {
             let file = upload.key.strip_prefix(&shared.options.prefix).unwrap_or_default();
             let Ok(name) = file.parse::<BackupName>() else { continue };
-            if !leased.contains(&name.second()) && shared.is_quiet(&upload).await? {
-                shared.abort(&upload.key, &upload.id).await?;
-                swept.push(file.to_owned());
+            let second = name.second();
+            // Others may have begun it, with tools of theirs: it is ours to abort when nothing has come for a day.
+            if !leased.contains(&second) && !stale.contains(&second) && shared.is_quiet(&upload).await? {
+                lost.push(upload);
             }
         }
-        Ok(swept)
+        Ok((stale, lost))
     }
 }
 
@@ -112,22 +122,24 @@ impl Store for S3Store {
         self.shared.delete(&format!("{name}.json")).await
     }
 
+    async fn leftovers(&self) -> Result<Vec<String>> {
+        let (stale, lost) = self.stale().await?;
+        let lost = lost.into_iter().map(|upload| upload.key);
+        Ok(stale.iter().map(|second| Shared::lease_file(second)).chain(lost).collect())
+    }
+
     async fn sweep(&self) -> Result<Vec<String>> {
         self.shared.settle().await;
-        let (mut swept, mut leased) = (Vec::new(), Vec::new());
-        for Listed { file, .. } in self.shared.objects(".").await? {
-            let Some(second) = file.strip_prefix('.').and_then(|file| file.strip_suffix(".part")) else {
-                continue;
-            };
-            let Some(lease) = self.shared.lease(second).await? else { continue };
-            if self.shared.is_stale(second, &lease).await? {
-                self.shared.clear(second).await?;
-                swept.push(file);
-            } else {
-                leased.push(second.to_owned());
-            }
+        let (stale, lost) = self.stale().await?;
+        let mut swept = Vec::new();
+        for second in stale {
+            self.shared.clear(&second).await?;
+            swept.push(Shared::lease_file(&second));
         }
-        swept.extend(self.sweep_uploads(&leased).await?);
+        for upload in lost {
+            self.shared.abort(&upload.key, &upload.id).await?;
+            swept.push(upload.key);
+        }
         Ok(swept)
     }
 

@@ -98,6 +98,7 @@ async fn what_a_killed_backup_left_is_swept_and_its_name_is_free() {
     let store = store(&prefix(), "&part_size=5MiB");
     killed(&store, |lease| lease.began += 1).await;
     assert!(store.list().await.unwrap().is_empty());
+    assert_eq!(store.leftovers().await.unwrap().len(), 1);
     assert_eq!(store.sweep().await.unwrap(), [format!(".{}.part", name(0).second())]);
     assert!(is_empty(&store).await);
     killed(&store, |lease| lease.began += 1).await;
