@@ -44,8 +44,12 @@ impl S3Upload {
     pub(super) async fn begin(shared: Arc<Shared>, name: &BackupName) -> Result<Self> {
         shared.settle().await;
         let file = name.to_string();
-        let taken = || Error::new(ErrorKind::Exists, format!("{} has {name} already", shared.options.url()));
-        if shared.head(&file).await?.is_some() {
+        let taken = || {
+            let what = format!("{} has a backup {} already", shared.options.url(), name.second());
+            Error::new(ErrorKind::Exists, what)
+        };
+        let there = shared.objects(&name.second()).await?;
+        if there.iter().any(|listed| name.shares_second(&listed.file)) {
             return Err(taken());
         }
         let nonce = Shared::nonce();
