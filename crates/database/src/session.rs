@@ -101,7 +101,7 @@ pub trait Lock: Send {
     async fn unlock(&mut self) -> Result<()>;
 
     /// Ends a session that its client has left behind and waits until it is gone; `false` if it was gone already.
-    /// Where the client is known to be gone, all else that it has left on the server is ended with it.
+    /// With it goes all else that clients who are known to be gone have left on the server.
     async fn end_session(&mut self, orphan: &SessionId) -> Result<bool>;
 }
 

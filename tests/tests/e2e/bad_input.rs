@@ -427,3 +427,22 @@ fn archives_and_logs_are_private() {
         assert_eq!(mode & 0o777, 0o600, "{}", file.display());
     }
 }
+
+/// A journal that cannot be read may be of a run that is open: nothing is begun, a backup is made and is no good one.
+#[test]
+fn a_journal_of_a_newer_dbm_needs_that_dbm() {
+    let folder = Folder::new("sqlite://unset.db");
+    let database = Sqlite::new(folder.path().join("app.db"), "CREATE TABLE item (id INTEGER);");
+    folder.migration("001_a", "CREATE TABLE a (x INTEGER);", "DROP TABLE a;");
+    folder.dbm(&database.url(), &["migrate", "--safe"]).run().expect(0);
+    let journal = folder.path().join("app.db-dbm");
+    let text = std::fs::read_to_string(&journal).expect("the journal");
+    std::fs::write(&journal, text.replace("\"step\":\"end\"", "\"step\":\"end-in-style\"")).expect("written");
+    for arguments in [&["migrate", "--safe"][..], &["recover", "--yes"], &["restore", "latest", "--yes"]] {
+        let ended = folder.dbm(&database.url(), arguments).run().expect(4);
+        let version = concat!("the dbm that began it (", env!("CARGO_PKG_VERSION"), ")");
+        assert!(ended.stderr.contains(version), "{}", ended.stderr);
+    }
+    let backed_up = folder.dbm(&database.url(), &["backup"]).run().expect(0);
+    assert!(backed_up.stdout.contains("_unfinished."), "{}\n{}", backed_up.stdout, backed_up.stderr);
+}

@@ -68,6 +68,9 @@ fn a_restart_of_the_server_is_waited_out() {
             }
             let open = folder.dbm(&url, &["recover"]).run().expect(0);
             assert!(open.stdout.contains("No run is open"), "{said}\n{}", open.stdout);
+            let left =
+                format!("SELECT count(*) FROM pg_database WHERE datname LIKE 'shop{number}\\_restoring%'");
+            assert_eq!(ask(&url, &left), "0", "{said}");
             let acl = "SELECT datacl IS NULL FROM pg_database WHERE datname = current_database()";
             assert_eq!(ask(&url, acl), "t", "{said}");
         }

@@ -72,9 +72,7 @@ impl Lock for Session {
 
     async fn end_session(&mut self, orphan: &SessionId) -> Result<bool> {
         let there = orphan.id != self.id.id && end(&self.connection, orphan).await?;
-        if orphan.client_is_gone() {
-            end_client(&self.connection, orphan).await?;
-        }
+        end_left_behind(&self.connection).await?;
         Ok(there)
     }
 }
@@ -107,10 +105,18 @@ async fn end(connection: &Connection, orphan: &SessionId) -> Result<bool> {
     end_all(connection, &it).await
 }
 
-/// Ends whatever else a client that is gone has left on the server: what it was making, loading, committing.
-async fn end_client(connection: &Connection, client: &SessionId) -> Result<bool> {
-    let name = quote::literal(Engine::Postgres, &client.name(NAME_BYTES));
-    end_all(connection, &format!("application_name = {name} AND pid <> pg_catalog.pg_backend_pid()")).await
+/// Ends whatever clients of this machine that are gone have left on the server: what they were making, loading,
+/// committing. Be it the run's own or one who was killed while he recovered it.
+async fn end_left_behind(connection: &Connection) -> Result<()> {
+    let sql = "SELECT DISTINCT application_name FROM pg_catalog.pg_stat_activity WHERE application_name LIKE 'dbm %'";
+    let names = as_login(connection, sql, "cannot look for sessions of an earlier run").await?;
+    for name in names.into_iter().flatten().flatten() {
+        if SessionId::named(0, String::new(), &name, "").client_is_gone() {
+            let name = quote::literal(Engine::Postgres, &name);
+            end_all(connection, &format!("application_name = {name}")).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Ends the sessions of which a condition holds; `false` if there was none.

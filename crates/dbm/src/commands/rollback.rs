@@ -82,7 +82,7 @@ async fn go(context: &Context, flags: &RunFlags, options: &RollbackOptions) -> R
     let url = context.url()?;
     if flags.dry_run {
         let runner = run_flags::runner(context, flags, Database::new(url)?, None)?;
-        let plan = runner.plan_rollback(&files::read(&context.folder())?, options).await?;
+        let plan = runner.plan_rollback(&files::read_for_rollback(&context.folder())?, options).await?;
         let text = screen::plan_lines(&plan).join("\n") + "\n";
         context.output.answer(&json!({ "command": context.command, "plan": plan }), &text);
         return Ok(());
@@ -91,7 +91,7 @@ async fn go(context: &Context, flags: &RunFlags, options: &RollbackOptions) -> R
     audit.start();
     let done = async {
         let runner = run_flags::runner(context, flags, Database::new(url)?, Some(&audit))?;
-        let migrations = files::read(&context.folder())?;
+        let migrations = files::read_for_rollback(&context.folder())?;
         let done = runner.rollback(&migrations, options).await;
         run_flags::judged(&runner, done).await
     };

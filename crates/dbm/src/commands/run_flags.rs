@@ -103,17 +103,24 @@ pub(crate) async fn judged(runner: &Runner, result: backup::Result<Report>) -> R
         Ok(report) => return Ok(report),
         Err(error) => CommandError::from(error),
     };
-    if error.meaning == Meaning::Failed
-        && let Ok(Some(told)) = runner.open_run().await
-    {
-        error.meaning = Meaning::NeedsPerson;
-        error.hints.push(format!(
-            "run {} ({}, begun by {} on {}) is still open: mend what the error says, then `dbm recover`; `dbm restore NAME` supersedes it",
-            told.run,
-            told.begun.kind.word(),
-            told.begun.by,
-            told.begun.host,
-        ));
+    if error.meaning == Meaning::Failed {
+        match runner.open_run().await {
+            Ok(Some(told)) => {
+                error.meaning = Meaning::NeedsPerson;
+                error.hints.push(format!(
+                    "run {} ({}, begun by {} on {}) is still open: mend what the error says, then `dbm recover`; `dbm restore NAME` supersedes it",
+                    told.run,
+                    told.begun.kind.word(),
+                    told.begun.by,
+                    told.begun.host,
+                ));
+            }
+            // A journal that cannot be read may be of a run that is open.
+            Err(journal) if journal.kind() == backup::ErrorKind::Refused => {
+                error.meaning = Meaning::NeedsPerson
+            }
+            _ => {}
+        }
     }
     Err(error)
 }

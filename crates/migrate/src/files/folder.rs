@@ -72,7 +72,20 @@ impl From<Finding> for Error {
 /// # Errors
 /// The folder cannot be read, or the first of the findings of [`survey`], with the count of the others.
 pub fn read(folder: &Folder) -> Result<Vec<Migration>> {
-    let (migrations, findings) = survey(folder)?;
+    whole(survey(folder)?)
+}
+
+/// As [`read`], for a rollback: what is applied stands in the history, and a number that is missing here is not in its way.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_for_rollback(folder: &Folder) -> Result<Vec<Migration>> {
+    let (migrations, mut findings) = survey(folder)?;
+    findings.retain(|finding| finding.rule != Rule::Gap);
+    whole((migrations, findings))
+}
+
+fn whole((migrations, findings): (Vec<Migration>, Vec<Finding>)) -> Result<Vec<Migration>> {
     let others = findings.len().saturating_sub(1);
     let Some(first) = findings.into_iter().next() else { return Ok(migrations) };
     let hint = match others {
@@ -354,6 +367,8 @@ mod tests {
         let error = read(&folder).unwrap_err();
         assert!(error.to_string().contains("two migrations have the number 002"), "{error}");
         assert!(error.hint().unwrap().contains("3 more"), "{:?}", error.hint());
+        let error = read_for_rollback(&folder).unwrap_err();
+        assert!(error.hint().unwrap().contains("1 more"), "{:?}", error.hint());
         let gap = survey(&folder).unwrap().1.remove(2);
         assert!(gap.message.starts_with("numbers 003 to 004 are missing before "), "{}", gap.message);
     }

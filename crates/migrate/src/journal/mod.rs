@@ -164,7 +164,14 @@ impl Told {
                     ErrorKind::Refused,
                     format!("the journal of run {} has an entry that this dbm cannot read", entry.run),
                 )
-                .with_hint("finish that run with the dbm that began it")
+                .with_hint(format!(
+                    "finish that run with the dbm that began it{}: `dbm recover`",
+                    first
+                        .step
+                        .get("dbm")
+                        .and_then(serde_json::Value::as_str)
+                        .map_or_else(String::new, |dbm| format!(" ({dbm})"))
+                ))
                 .with_source(error)
             })?;
             steps.push(step);

@@ -113,6 +113,11 @@ pub(super) struct Away {
 }
 
 impl Away {
+    /// Whether nobody has waited for it yet.
+    pub(super) fn is_news(&self) -> bool {
+        self.attempts == 0
+    }
+
     /// It was there again in between.
     pub(super) fn was_back(&mut self) {
         *self = Self { losses: self.losses + 1, ..Self::default() };

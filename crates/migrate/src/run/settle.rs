@@ -23,8 +23,10 @@ impl Runner {
             if open.session.is_some() {
                 away.was_back();
             }
-            self.watch
-                .note(&format!("{error}; asking again for up to {} s", self.settings.reconnect.as_secs()));
+            if away.is_news() {
+                let seconds = self.settings.reconnect.as_secs();
+                self.watch.note(&format!("{error}; asking again for up to {seconds} s"));
+            }
             if !self.wait_for_server(&mut away).await {
                 break error;
             }
@@ -276,6 +278,8 @@ impl Runner {
         }
         backup::restore::settle(&self.database).await?;
         self.same_database(told).await?;
+        // Something of it may have been committed while it was being ended. A session that a swap has ended is made anew.
+        let entries = session.entries().await.unwrap_or(entries);
         let mut report = Report::new(told.begun.kind, self.database.name());
         report.run = Some(told.run.clone());
         let open = Open::resume(self, session, told.run.clone(), entries);
