@@ -90,6 +90,15 @@ pub enum Kind {
     PackageBody,
     /// Switching an event on, which is made switched off.
     EventState,
+    SecurityLabel,
+    Publication,
+    /// A table's place in a publication.
+    PublicationTable,
+    /// All tables of a namespace in a publication.
+    PublicationNamespace,
+    Subscription,
+    // Last, since it fires at statements that make the others.
+    EventTrigger,
 }
 
 /// Which object it is. Sorting by it is the natural order that makes dumps of equal databases equal.

@@ -1,13 +1,15 @@
 use std::collections::HashMap;
 
 use super::columns::Columns;
+use super::labels::named;
 use super::reader::{Reader, class};
 use super::sql::{get, ident, lit, qual};
 use crate::{Kind, Result};
 
 const QUERY: &str = "
     SELECT d.classoid, d.objoid, d.objsubid, d.description FROM pg_description d
-    WHERE d.objoid >= 16384 OR d.classoid IN ('pg_namespace'::regclass, 'pg_largeobject'::regclass)
+    WHERE d.objoid >= 16384
+        OR d.classoid IN ('pg_namespace'::regclass, 'pg_largeobject'::regclass, 'pg_extension'::regclass)
     ORDER BY d.classoid, d.objoid, d.objsubid";
 
 /// What an extension's own file says of it.
@@ -21,6 +23,37 @@ const INDEXES: &str = "
 
 /// What namespace `public` is born with.
 const PUBLIC: &str = "standard public schema";
+
+/// Comments on what comes with the server that are younger than the cluster: initdb writes that on `template0` last.
+const BUILT_IN: &str = "
+    SELECT d.classoid, d.objoid, i.type, i.identity, d.description FROM pg_description d
+        JOIN pg_shdescription born ON born.classoid = 'pg_database'::regclass
+            AND born.objoid = (SELECT oid FROM pg_database WHERE datname = 'template0'),
+        LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) AS i
+    WHERE d.objoid < 16384 AND age(d.xmin) < age(born.xmin)
+        AND d.classoid NOT IN ('pg_largeobject'::regclass, 'pg_extension'::regclass)
+        AND (d.classoid <> 'pg_namespace'::regclass OR i.identity <> 'public')
+    ORDER BY i.type, i.identity COLLATE \"C\"";
+
+/// Comments that were changed on what an extension made.
+///
+/// The transaction has to tell, as in the module `unknown`; where it tells nothing, nothing is changed.
+const MEMBERS: &str = "
+    WITH members AS (
+        SELECT d.classid, d.objid, d.refobjid, d.xmin AS made FROM pg_depend d
+        WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND d.objid >= 16384
+    ), told AS (
+        SELECT refobjid FROM members GROUP BY refobjid
+        HAVING count(*) = 1 OR count(DISTINCT made::text) < count(*)
+    ), scripts AS (
+        SELECT refobjid, made FROM members UNION ALL SELECT oid, xmin FROM pg_extension
+    )
+    SELECT d.classoid, d.objoid, i.type, i.identity, d.description FROM members m JOIN told USING (refobjid)
+        JOIN pg_description d ON d.classoid = m.classid AND d.objoid = m.objid,
+        LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) AS i
+    WHERE NOT EXISTS (SELECT FROM scripts s WHERE s.refobjid = m.refobjid AND s.made = d.xmin)
+        AND m.classid <> 'pg_namespace'::regclass
+    ORDER BY i.type, i.identity COLLATE \"C\"";
 
 pub(super) async fn read(reader: &mut Reader<'_>, columns: &Columns) -> Result<()> {
     let mut born: HashMap<u32, Option<String>> = HashMap::new();
@@ -74,6 +107,20 @@ pub(super) async fn read(reader: &mut Reader<'_>, columns: &Columns) -> Result<(
     }
     if let (Some(place), None) = (public, of_public) {
         reader.nodes[place].object.comments.push("COMMENT ON SCHEMA \"public\" IS NULL;\n".to_owned());
+    }
+    for (query, kind) in [(BUILT_IN, "comments on what comes with the server"), (MEMBERS, "comments on members")] {
+        for row in reader.rows(kind, query).await? {
+            let text = format!(
+                "COMMENT ON {} IS {};\n",
+                named(&get::<String>(&row, "type")?, &get::<String>(&row, "identity")?),
+                lit(&get::<String>(&row, "description")?)
+            );
+            let place = match reader.find((get(&row, "classoid")?, get(&row, "objoid")?)) {
+                Some(place) => place,
+                None => reader.pg_catalog(),
+            };
+            reader.nodes[place].object.comments.push(text);
+        }
     }
     Ok(())
 }

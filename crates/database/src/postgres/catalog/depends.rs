@@ -1,9 +1,9 @@
 use super::base_types::part_from_shells;
 use super::reader::{Reader, class};
-use super::sql::get;
+use super::sql::{get, ident, qual};
 use crate::{Kind, Result};
 
-/// `P` and `S` tie partitions to their parents, which attaching does again; `x` is refused elsewhere.
+/// `P` and `S` tie partitions to their parents, which attaching does again; `x` is what [`read_extensions`] reads.
 /// A function is tied to whatever transforms of its types there were when it was made; it needs those that it names.
 const QUERY: &str = "
     SELECT classid, objid, refclassid, refobjid, deptype::text AS type FROM pg_depend
@@ -63,5 +63,32 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         node.needs.remove(&place);
     }
     part_from_shells(reader);
+    Ok(())
+}
+
+/// `ALTER … DEPENDS ON EXTENSION`.
+const ON_EXTENSIONS: &str = "
+    SELECT d.classid, d.objid, e.oid AS extension, e.extname::text AS name FROM pg_depend d
+        JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.deptype = 'x' AND d.refclassid = 'pg_extension'::regclass AND d.objsubid = 0
+    ORDER BY d.classid, d.objid, e.extname COLLATE \"C\"";
+
+/// Says of each object with which extensions it goes, after its definition.
+pub(super) async fn read_extensions(reader: &mut Reader<'_>) -> Result<()> {
+    for row in reader.rows("dependencies on extensions", ON_EXTENSIONS).await? {
+        let key: (u32, u32) = (get(&row, "classid")?, get(&row, "objid")?);
+        let Some(place) = reader.find(key) else { continue };
+        let extension = reader.find((class::EXTENSION, get(&row, "extension")?));
+        let node = &mut reader.nodes[place];
+        // A key's index has the key's name.
+        let target = if node.object.id.kind == Kind::Constraint {
+            format!("INDEX {}", qual(&node.object.id.namespace, &node.object.id.name))
+        } else {
+            node.target.clone()
+        };
+        let text = format!("ALTER {target} DEPENDS ON EXTENSION {};\n", ident(&get::<String>(&row, "name")?));
+        node.object.definition.push_str(&text);
+        node.needs.extend(extension);
+    }
     Ok(())
 }

@@ -40,21 +40,28 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         reader.nodes[*place].object.definition.clear();
         reader.nodes[*place].object.owner = None;
     }
+    let mut with_plpgsql = false;
     for row in reader.rows("extensions", EXTENSIONS).await? {
         let oid: u32 = get(&row, "oid")?;
         let (name, namespace): (String, String) = (get(&row, "name")?, get(&row, "namespace")?);
+        with_plpgsql |= name == "plpgsql";
         // Every new database has it, and one that was dropped and made again is the same.
-        if oid < FIRST_OID || name == "plpgsql" {
-            continue;
-        }
-        let definition =
-            format!("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {};\n", ident(&name), ident(&namespace));
+        let definition = if oid < FIRST_OID || name == "plpgsql" {
+            String::new()
+        } else {
+            format!("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {};\n", ident(&name), ident(&namespace))
+        };
         let target = format!("EXTENSION {}", ident(&name));
         let mut node = Node::new(id(Kind::Extension, "", "", &name), Section::PreData, target, definition);
         if !own.contains_key(&get::<u32>(&row, "namespace_oid")?) {
             node.needs.extend(reader.namespaces.get(&namespace));
         }
         reader.add((class::EXTENSION, oid), node);
+    }
+    if !with_plpgsql {
+        let definition = "DROP EXTENSION IF EXISTS \"plpgsql\";\n".to_owned();
+        let gone = id(Kind::Extension, "", "", "plpgsql");
+        reader.add((class::NONE, 0), Node::new(gone, Section::PreData, String::new(), definition));
     }
     // What an extension made stands after it.
     for (namespace, place) in own {

@@ -14,10 +14,12 @@ mod constraints;
 mod conversions;
 mod depends;
 mod domains;
+mod event_triggers;
 mod extensions;
 mod foreign;
 mod functions;
 mod indexes;
+mod labels;
 mod languages;
 mod large_objects;
 mod namespaces;
@@ -26,12 +28,14 @@ mod operators;
 mod order;
 mod policies;
 mod privileges;
+mod publications;
 mod reader;
 mod repair;
 mod rules;
 mod sequences;
 mod sql;
 mod statistics;
+mod subscriptions;
 mod tables;
 mod text_search;
 mod triggers;
@@ -57,7 +61,7 @@ pub async fn read(client: &Client) -> Result<Schema> {
     read_with(client, false).await
 }
 
-/// As [`read`]; with `secrets` the passwords that are part of the database (of user mappings) are in the
+/// As [`read`]; with `secrets` the passwords that are part of the database (of user mappings and subscriptions) are in the
 /// definitions, without them they are named in [`Schema::left_out`].
 ///
 /// # Errors
@@ -105,9 +109,14 @@ async fn read_settled(client: &Client, secrets: bool) -> Result<Schema> {
     policies::read(&mut reader).await?;
     statistics::read(&mut reader).await?;
     large_objects::read(&mut reader).await?;
+    publications::read(&mut reader).await?;
+    subscriptions::read(&mut reader).await?;
+    event_triggers::read(&mut reader).await?;
     depends::read(&mut reader).await?;
+    depends::read_extensions(&mut reader).await?;
     comments::read(&mut reader, &columns).await?;
     privileges::read(&mut reader, &columns).await?;
+    labels::read(&mut reader).await?;
     unknown::read(&mut reader).await?;
     Ok(order::finish(reader))
 }

@@ -2,13 +2,13 @@ use super::reader::{Node, Reader, class, id};
 use super::sql::{OURS, get, ident, qual};
 use crate::{Kind, Result, Section};
 
-/// The roles stay in the order in which they were given.
+/// The order in which the roles were given says nothing.
 fn query() -> String {
     format!(
         "SELECT p.oid, p.polrelid, n.nspname::text AS namespace, c.relname::text AS relation, p.polname::text AS name,
             p.polpermissive, p.polcmd::text AS command,
             ARRAY(SELECT CASE WHEN o.role = 0 THEN NULL ELSE pg_get_userbyid(o.role)::text END
-                FROM unnest(p.polroles) WITH ORDINALITY AS o(role, place) ORDER BY o.place) AS roles,
+                FROM unnest(p.polroles) AS o(role) ORDER BY 1) AS roles,
             pg_get_expr(p.polqual, p.polrelid) AS visible, pg_get_expr(p.polwithcheck, p.polrelid) AS allowed
          FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE {OURS} ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\", p.polname COLLATE \"C\""

@@ -6,16 +6,21 @@ use super::sql::{get, ident};
 use crate::{Kind, Result, Section};
 
 /// Each privilege that an object has (`here`) or would have if nobody had granted or revoked any.
-/// Of namespace information_schema the server does not remember what it was born with.
+/// Of namespace information_schema the server does not remember what it was born with: all may read its views
+/// but those for its own use, and that is since long before 13.
+/// <https://github.com/postgres/postgres/blob/master/src/backend/catalog/information_schema.sql>
 ///
-/// Of what comes with the server only `pg_catalog`, as pg_dump has it, and nothing of dbm's own namespace.
+/// Of what comes with the server only `pg_catalog` and `information_schema`, and nothing of dbm's own namespace.
 const QUERY: &str = "
     WITH passed_over AS (
-        SELECT oid FROM pg_namespace WHERE nspname IN ('information_schema', 'dbm')
+        SELECT oid FROM pg_namespace WHERE nspname = 'dbm'
             OR (nspname ~ '^pg_' AND nspname <> 'pg_catalog')
     ), holders AS (
         SELECT 'pg_class'::regclass::oid AS class, oid, 0 AS number, relacl AS acl,
-            acldefault(CASE relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r'::\"char\" END, relowner) AS born,
+            acldefault(CASE relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r'::\"char\" END, relowner)
+                || CASE WHEN relnamespace = 'information_schema'::regnamespace AND relname !~ '^_pg_'
+                    AND relname NOT IN ('sql_parts', 'transforms')
+                    THEN ARRAY[makeaclitem(0, relowner, 'SELECT', false)] ELSE '{}' END AS born,
             relowner AS owner,
             CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || oid::regclass AS target
         FROM pg_class WHERE relacl IS NOT NULL AND relnamespace NOT IN (TABLE passed_over)
@@ -33,8 +38,9 @@ const QUERY: &str = "
             'FOREIGN DATA WRAPPER ' || quote_ident(fdwname) FROM pg_foreign_data_wrapper WHERE fdwacl IS NOT NULL
         UNION ALL SELECT 'pg_foreign_server'::regclass, oid, 0, srvacl, acldefault('S', srvowner), srvowner,
             'FOREIGN SERVER ' || quote_ident(srvname) FROM pg_foreign_server WHERE srvacl IS NOT NULL
-        UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, nspacl, acldefault('n', nspowner), nspowner,
-            'SCHEMA ' || quote_ident(nspname) FROM pg_namespace WHERE nspacl IS NOT NULL AND nspname NOT IN ('public', 'information_schema')
+        UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, nspacl, acldefault('n', nspowner)
+            || CASE WHEN nspname = 'information_schema' THEN ARRAY[makeaclitem(0, nspowner, 'USAGE', false)] ELSE '{}' END,
+            nspowner, 'SCHEMA ' || quote_ident(nspname) FROM pg_namespace WHERE nspacl IS NOT NULL AND nspname <> 'public'
             AND oid NOT IN (TABLE passed_over)
         UNION ALL SELECT 'pg_largeobject'::regclass, oid, 0, lomacl, acldefault('L', lomowner), lomowner,
             'LARGE OBJECT ' || oid FROM pg_largeobject_metadata WHERE lomacl IS NOT NULL
@@ -52,9 +58,7 @@ const QUERY: &str = "
     SELECT class, oid, number::int4, owner = grantor AS by_owner, target, here, privilege_type AS privilege,
         is_grantable AS grantable, pg_get_userbyid(grantor)::text AS grantor,
         CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee)::text END AS grantee
-    FROM every
-    -- Made by initdb after it has noted what comes with the server: each server has them by itself.
-    WHERE target !~ '^(TABLE|SEQUENCE|FUNCTION|TYPE) information_schema[.]' AND target <> 'SCHEMA information_schema'";
+    FROM every";
 
 const DEFAULTS: &str = "
     WITH holders AS (
@@ -136,15 +140,7 @@ fn system(reader: &mut Reader<'_>, all: &BTreeMap<(u32, u32, i32), Privileges>) 
             && reader.find((*class, *oid)).is_none()
             && *oid < super::sql::FIRST_OID
     });
-    changed.then(|| {
-        let node = Node::new(
-            id(Kind::Namespace, "", "", "pg_catalog"),
-            Section::PreData,
-            String::new(),
-            String::new(),
-        );
-        reader.add((class::NONE, 0), node)
-    })
+    changed.then(|| reader.pg_catalog())
 }
 
 /// `public` of a server before 15, which a newer one makes with fewer privileges.

@@ -34,8 +34,13 @@ pub(super) mod class {
     pub(crate) const REWRITE: u32 = 2618;
     pub(crate) const TRIGGER: u32 = 2620;
     pub(crate) const EXTENSION: u32 = 3079;
+    pub(crate) const EVENT_TRIGGER: u32 = 3466;
     pub(crate) const POLICY: u32 = 3256;
     pub(crate) const STATISTICS: u32 = 3381;
+    pub(crate) const SUBSCRIPTION: u32 = 6100;
+    pub(crate) const PUBLICATION: u32 = 6104;
+    pub(crate) const PUBLICATION_TABLE: u32 = 6106;
+    pub(crate) const PUBLICATION_NAMESPACE: u32 = 6237;
     /// No catalog: statements of their own about an object of another.
     pub(crate) const NONE: u32 = 0;
 }
@@ -179,6 +184,16 @@ impl<'c> Reader<'c> {
             key = *self.alias.get(&key)?;
         }
         None
+    }
+
+    /// Where changes of what comes with the server stand: at namespace `pg_catalog`, which nothing makes.
+    pub(super) fn pg_catalog(&mut self) -> usize {
+        let own = id(Kind::Namespace, "", "", "pg_catalog");
+        let there = self.nodes.iter().position(|node| node.object.id == own);
+        there.unwrap_or_else(|| {
+            let node = Node::new(own, Section::PreData, String::new(), String::new());
+            self.add((class::NONE, 0), node)
+        })
     }
 
     pub(super) fn refuse(&mut self, what: impl Into<String>, why: &str) {

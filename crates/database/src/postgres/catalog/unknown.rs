@@ -5,9 +5,7 @@ use super::sql::get;
 use crate::Result;
 
 /// The catalogs that hold objects which are not carried, with a condition each.
-const CATALOGS: [(&str, &str); 5] = [
-    ("pg_publication", "true"),
-    ("pg_event_trigger", "true"),
+const CATALOGS: [(&str, &str); 3] = [
     (
         "pg_class",
         "o.relpersistence <> 't' AND o.relkind NOT IN ('r', 'p', 'v', 'm', 'S', 'i', 'I', 'c', 't', 'f')",
@@ -16,21 +14,6 @@ const CATALOGS: [(&str, &str); 5] = [
     // A temporary table's namespace is not an object of the database's.
     ("pg_constraint", "o.contype NOT IN ('c', 'f', 'n', 'p', 'u', 'x', 't')"),
 ];
-
-/// Labels of security modules on anything in this database.
-const LABELS: &str = "
-    SELECT DISTINCT i.type, i.identity FROM pg_seclabel s,
-        LATERAL pg_identify_object(s.classoid, s.objoid, s.objsubid) AS i ORDER BY 1, 2";
-
-const SUBSCRIPTIONS: &str = "
-    SELECT s.subname::text AS identity FROM pg_subscription s
-    WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) ORDER BY 1";
-
-/// `ALTER … DEPENDS ON EXTENSION`.
-const DEPENDING: &str = "
-    SELECT i.type, i.identity, d.classid, d.objid FROM pg_depend d,
-        LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) AS i
-    WHERE d.deptype = 'x' ORDER BY 1, 2";
 
 /// What was made on a table of an extension after it: `CREATE EXTENSION` does not make it again.
 ///
@@ -59,24 +42,6 @@ const ON_MEMBERS: &str = "
         AND NOT EXISTS (SELECT FROM members own WHERE own.classid = d.classid AND own.objid = d.objid)
     ORDER BY 1, 2";
 
-/// Comments that were changed on what an extension made.
-const COMMENTS: &str = "
-    WITH members AS (
-        SELECT d.classid, d.objid, d.refobjid, d.xmin AS made FROM pg_depend d
-        WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-    ), told AS (
-        SELECT refobjid FROM members GROUP BY refobjid
-        HAVING count(*) = 1 OR count(DISTINCT made::text) < count(*)
-    ), scripts AS (
-        SELECT refobjid, made FROM members UNION ALL SELECT oid, xmin FROM pg_extension
-    )
-    SELECT i.type, i.identity FROM members m JOIN told USING (refobjid)
-        JOIN pg_description d ON d.classoid = m.classid AND d.objoid = m.objid,
-        LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) AS i
-    WHERE NOT EXISTS (SELECT FROM scripts s WHERE s.refobjid = m.refobjid AND s.made = d.xmin)
-        AND m.classid <> 'pg_namespace'::regclass
-    ORDER BY 1, 2";
-
 const DETACHING: &str = "
     SELECT i.inhrelid::regclass::text AS identity FROM pg_inherits i WHERE i.inhdetachpending ORDER BY 1";
 
@@ -97,41 +62,16 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         let what = format!("{} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
         reader.refuse(what, "dbm does not carry objects of this kind yet");
     }
-    for row in reader.rows("security labels", LABELS).await? {
-        let what = format!(
-            "security label on {} {}",
-            get::<String>(&row, "type")?,
-            get::<String>(&row, "identity")?
-        );
-        reader.refuse(what, "dbm does not carry security labels yet");
-    }
-    for row in reader.rows("dependencies on extensions", DEPENDING).await? {
-        if reader.find((get(&row, "classid")?, get(&row, "objid")?)).is_some() {
-            let what = format!("{} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
-            reader.refuse(what, "dbm does not carry DEPENDS ON EXTENSION yet");
-        }
-    }
     for row in reader.rows("what was made on tables of extensions", ON_MEMBERS).await? {
         let what = format!("{} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
         reader.refuse(what, "it was made on a table of an extension, which does not make it again");
     }
-    for row in reader.rows("comments on members of extensions", COMMENTS).await? {
-        let what =
-            format!("comment on {} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
-        reader.leave_out(what, "its extension has one of its own, or none, and brings that");
+    if reader.version < 140_000 {
+        return Ok(());
     }
-    let detaching = if reader.version >= 140_000 { DETACHING } else { "" };
-    for (kind, query, why) in [
-        ("subscription", SUBSCRIPTIONS, "dbm does not carry subscriptions yet"),
-        ("partition", detaching, "it is being detached"),
-    ] {
-        if query.is_empty() {
-            continue;
-        }
-        for row in reader.rows(kind, query).await? {
-            let what = format!("{kind} {}", get::<String>(&row, "identity")?);
-            reader.refuse(what, why);
-        }
+    for row in reader.rows("partitions that are being detached", DETACHING).await? {
+        let what = format!("partition {}", get::<String>(&row, "identity")?);
+        reader.refuse(what, "it is being detached");
     }
     Ok(())
 }

@@ -1,5 +1,8 @@
 -- At least one object of every kind that the catalogs' reader carries, with names that hurt.
+-- For psql, which leaves out what the server is too old for.
 -- It needs two roles, which the caller makes: dbm_test_app and "dbm_test \!role".
+SELECT current_setting('server_version_num')::int >= 140000 AS since_14,
+    current_setting('server_version_num')::int >= 150000 AS since_15 \gset
 CREATE EXTENSION IF NOT EXISTS "fuzzystrmatch";
 CREATE SCHEMA "select";
 CREATE SCHEMA "a ""b
@@ -18,7 +21,11 @@ CREATE TYPE app.mood AS ENUM ('sad', 'it''s', 'a\b');
 ALTER TYPE app.mood ADD VALUE 'first' BEFORE 'sad';
 COMMENT ON TYPE app.mood IS 'mood';
 CREATE TYPE app.empty AS ENUM ();
-CREATE TYPE app.span AS RANGE (subtype = float8, subtype_diff = float8mi, multirange_type_name = app.spans);
+CREATE TYPE app.span AS RANGE (subtype = float8, subtype_diff = float8mi
+\if :since_14
+    , multirange_type_name = app.spans
+\endif
+);
 CREATE TYPE app.pair AS (a integer, "B b" text COLLATE "C", c app.mood[]);
 COMMENT ON COLUMN app.pair."B b" IS 'column of a type';
 GRANT USAGE ON TYPE app.pair TO dbm_test_app;
@@ -40,7 +47,9 @@ ALTER DOMAIN app.looped ADD CONSTRAINT fine CHECK (app.looped_fine(VALUE));
 
 CREATE SEQUENCE app.plain AS smallint START 5 INCREMENT 2 MINVALUE 3 MAXVALUE 99 CACHE 7 CYCLE;
 CREATE SEQUENCE app.down INCREMENT -1;
+\if :since_15
 CREATE UNLOGGED SEQUENCE app.unlogged_sequence;
+\endif
 ALTER SEQUENCE app.plain OWNER TO dbm_test_app;
 GRANT USAGE ON SEQUENCE app.plain TO PUBLIC;
 COMMENT ON SEQUENCE app.plain IS 'a sequence';
@@ -58,7 +67,11 @@ CREATE TABLE app.parent (
     bits bit varying(5)[],
     tags app.tags,
     s app.short,
-    UNIQUE NULLS NOT DISTINCT (price) WITH (fillfactor = 70) DEFERRABLE INITIALLY DEFERRED,
+    UNIQUE
+\if :since_15
+    NULLS NOT DISTINCT
+\endif
+    (price) WITH (fillfactor = 70) DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT "check \! it" CHECK (price > 0) NO INHERIT,
     CHECK (length("na""me
 ") < 15)
@@ -66,7 +79,9 @@ CREATE TABLE app.parent (
 ALTER TABLE app.parent DROP COLUMN dropped;
 ALTER TABLE app.parent ADD CONSTRAINT not_valid CHECK (price < 1000) NOT VALID;
 ALTER TABLE app.parent ALTER bits SET STORAGE EXTERNAL;
+\if :since_14
 ALTER TABLE app.parent ALTER tags SET COMPRESSION pglz;
+\endif
 ALTER TABLE app.parent ALTER price SET STATISTICS 500;
 ALTER TABLE app.parent ALTER price SET (n_distinct = -0.5, n_distinct_inherited = 100);
 COMMENT ON TABLE app.parent IS 'a table';
@@ -142,7 +157,9 @@ COMMENT ON FUNCTION app.many(int, text, int[]) IS 'many';
 REVOKE ALL ON FUNCTION app.many(int, text, int[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.many(int, text, int[]) TO dbm_test_app;
 ALTER FUNCTION app.many(int, text, int[]) OWNER TO dbm_test_app;
+\if :since_14
 CREATE FUNCTION app.atomic(x int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT x + 1; SELECT CASE WHEN x > 1 THEN 2 END; END;
+\endif
 CREATE PROCEDURE app.work(INOUT a int) LANGUAGE plpgsql AS 'BEGIN a := 1; END';
 COMMENT ON PROCEDURE app.work(int) IS 'work';
 CREATE FUNCTION app.row_of(app.parent) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
@@ -156,7 +173,12 @@ CREATE FUNCTION app.nth() RETURNS bigint LANGUAGE internal WINDOW AS 'window_row
 
 -- A default and a check whose functions need the table's own row type.
 CREATE TABLE app.self (id int, a int);
-CREATE FUNCTION app.next_of() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT coalesce(max(a), 0) FROM app.self; END;
+CREATE FUNCTION app.next_of() RETURNS int LANGUAGE sql
+\if :since_14
+    BEGIN ATOMIC SELECT coalesce(max(a), 0) FROM app.self; END;
+\else
+    AS 'SELECT coalesce(max(a), 0) FROM app.self';
+\endif
 CREATE FUNCTION app.check_of(app.self) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
 ALTER TABLE app.self ALTER a SET DEFAULT app.next_of();
 ALTER TABLE app.self ADD CONSTRAINT self_check CHECK (app.check_of(self.*));
