@@ -1,6 +1,7 @@
 use super::base_types::part_from_shells;
 use super::reader::{Reader, class};
 use super::sql::{get, ident, qual};
+use super::triggers::internal;
 use crate::{Kind, Result};
 
 /// `P` and `S` tie partitions to their parents, which attaching does again; `x` is what [`read_extensions`] reads.
@@ -13,9 +14,12 @@ const QUERY: &str = "
     UNION SELECT d.classid, d.objid, d.refclassid, d.refobjid, d.deptype::text FROM pg_depend d
     WHERE d.deptype = 'n' AND d.refclassid = 'pg_extension'::regclass";
 
-const CLONES: &str = "
-    SELECT t.oid, p.oid AS parent FROM pg_trigger t JOIN pg_trigger p ON p.oid = t.tgparentid
-    WHERE NOT t.tgisinternal";
+fn inherited(reader: &Reader<'_>) -> String {
+    format!(
+        "SELECT t.oid, p.oid AS parent FROM pg_trigger t JOIN pg_trigger p ON p.oid = t.tgparentid WHERE NOT {}",
+        internal(reader)
+    )
+}
 
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     for row in reader.rows("dependencies", QUERY).await? {
@@ -42,7 +46,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     // A trigger's state on a partition is set after the parent's has made it there, and after partitions are attached.
     let clones = std::mem::take(&mut reader.clones);
     if !clones.is_empty() {
-        let rows = reader.rows("triggers of partitions", CLONES).await?;
+        let rows = reader.rows("triggers of partitions", &inherited(reader)).await?;
         let mut parents = std::collections::HashMap::new();
         for row in &rows {
             parents.insert(get::<u32>(row, "oid")?, get::<u32>(row, "parent")?);

@@ -115,7 +115,7 @@ async fn read_settled(client: &Client, secrets: bool) -> Result<Schema> {
     depends::read(&mut reader).await?;
     depends::read_extensions(&mut reader).await?;
     comments::read(&mut reader, &columns).await?;
-    privileges::read(&mut reader, &columns).await?;
+    privileges::read(&mut reader).await?;
     labels::read(&mut reader).await?;
     unknown::read(&mut reader).await?;
     Ok(order::finish(reader))

@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::columns::Columns;
 use super::reader::{Node, Reader, class, id};
 use super::sql::{get, ident};
 use crate::{Kind, Result, Section};
@@ -55,7 +54,9 @@ const QUERY: &str = "
             AND i.objsubid = h.number AND h.target <> 'SCHEMA public',
             aclexplode(coalesce(i.initprivs, h.born)) g
     )
-    SELECT class, oid, number::int4, owner = grantor AS by_owner, target, here, privilege_type AS privilege,
+    SELECT class, oid, number::int4,
+        CASE WHEN number <> 0 THEN (SELECT a.attname::text FROM pg_attribute a
+            WHERE a.attrelid = every.oid AND a.attnum = every.number) END AS column, owner = grantor AS by_owner, target, here, privilege_type AS privilege,
         is_grantable AS grantable, pg_get_userbyid(grantor)::text AS grantor,
         CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee)::text END AS grantee
     FROM every";
@@ -81,6 +82,7 @@ const DEFAULTS: &str = "
 #[derive(Default)]
 struct Privileges {
     target: String,
+    column: Option<String>,
     here: BTreeSet<Grant>,
     born: BTreeSet<Grant>,
 }
@@ -96,12 +98,13 @@ struct Grant {
     grantable: bool,
 }
 
-pub(super) async fn read(reader: &mut Reader<'_>, columns: &Columns) -> Result<()> {
+pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     let mut all: BTreeMap<(u32, u32, i32), Privileges> = BTreeMap::new();
     for row in reader.rows("privileges", QUERY).await? {
         let key = (get(&row, "class")?, get(&row, "oid")?, get(&row, "number")?);
         let entry = all.entry(key).or_default();
         entry.target = get(&row, "target")?;
+        entry.column = get(&row, "column")?;
         let by_owner: bool = get(&row, "by_owner")?;
         let grant = Grant {
             grantor: Some(get::<String>(&row, "grantor")?).filter(|_| !by_owner),
@@ -112,7 +115,7 @@ pub(super) async fn read(reader: &mut Reader<'_>, columns: &Columns) -> Result<(
         if get(&row, "here")? { &mut entry.here } else { &mut entry.born }.insert(grant);
     }
     let built_in = system(reader, &all);
-    for ((class, oid, number), privileges) in all {
+    for ((class, oid, _), privileges) in all {
         let own = reader.places.get(&(class, oid)).copied();
         // What somebody made and no reader carries, such as schema `dbm`, is no part of the server either.
         let built_in = built_in.filter(|_| oid < super::sql::FIRST_OID);
@@ -120,10 +123,7 @@ pub(super) async fn read(reader: &mut Reader<'_>, columns: &Columns) -> Result<(
         let Some(place) = place else { continue };
         let target =
             if own.is_some() { reader.nodes[place].grant_on.clone() } else { privileges.target.clone() };
-        let column = if number == 0 { None } else { columns.name(oid, number).map(ident) };
-        if number != 0 && column.is_none() {
-            continue;
-        }
+        let column = privileges.column.as_deref().map(ident);
         let mut list = statements("", &format!("ON {target}"), column.as_deref(), &privileges);
         if class == class::NAMESPACE && privileges.target == "SCHEMA public" && reader.version < 150_000 {
             list = always(&privileges);
@@ -149,7 +149,7 @@ fn always(privileges: &Privileges) -> Vec<String> {
     let here = privileges.here.clone();
     let mut born = privileges.born.clone();
     born.retain(|grant| grant.grantee.is_some());
-    let rest = Privileges { target: String::new(), here, born };
+    let rest = Privileges { here, born, ..Privileges::default() };
     list.extend(statements("", "ON SCHEMA \"public\"", None, &rest));
     list
 }

@@ -15,14 +15,28 @@ CREATE TABLE marks.published (id int PRIMARY KEY, "a ""b" text, c numeric, t tex
 CREATE TABLE marks.parts (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 CREATE TABLE marks.parts_1 PARTITION OF marks.parts FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
 CREATE TABLE "marks \!2".more (id int PRIMARY KEY, hidden text);
-CREATE FUNCTION marks.is_public(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+\if :since_18
+CREATE TABLE marks.named (a int CONSTRAINT "a \!" NOT NULL, b int NOT NULL NO INHERIT, c int, d int NOT NULL, e int CONSTRAINT told NOT NULL);
+ALTER TABLE marks.named ADD CONSTRAINT later NOT NULL c NOT VALID;
+COMMENT ON CONSTRAINT told ON marks.named IS 'a comment';
+COMMENT ON CONSTRAINT named_d_not_null ON marks.named IS 'another';
+COMMENT ON CONSTRAINT later ON marks.named IS 'a third';
+CREATE TABLE marks.heir (b int CONSTRAINT own NOT NULL, CONSTRAINT also_d NOT NULL f, f int) INHERITS (marks.named);
+\endif
+CREATE DOMAIN marks.named_domain AS int
+\if :since_17
+    CONSTRAINT refuses
+\endif
+    NOT NULL;
+CREATE TABLE marks.counted (id int GENERATED ALWAYS AS IDENTITY, k int NOT NULL) PARTITION BY LIST (k);
+CREATE TABLE marks.counted_1 PARTITION OF marks.counted FOR VALUES IN (1);
 CREATE PUBLICATION empty;
 CREATE PUBLICATION everything FOR ALL TABLES WITH (publish = 'insert, truncate');
 CREATE PUBLICATION "some \!" FOR TABLE marks.published, "marks \!2".more, marks.parts WITH (publish_via_partition_root = true, publish = 'insert, update');
 ALTER PUBLICATION "some \!" OWNER TO dbm_test_app;
 COMMENT ON PUBLICATION "some \!" IS 'some \ tables';
 \if :since_15
-CREATE PUBLICATION filtered FOR TABLE marks.published (id, "a ""b") WHERE (id > 5 AND "a ""b" <> 'it''s \'), marks.parts WHERE (id > 7);
+CREATE PUBLICATION filtered FOR TABLE marks.published (id, "a ""b") WHERE (id > 5 AND "a ""b" <> 'it''s \'), "marks \!2".more (id);
 CREATE PUBLICATION whole_namespaces FOR TABLES IN SCHEMA "marks \!2", marks;
 \endif
 \if :since_18
@@ -38,7 +52,7 @@ CREATE SUBSCRIPTION with_options CONNECTION 'postgres://me:secret@nowhere.invali
 \endif
 \if :since_15
 ALTER SUBSCRIPTION with_options SET (disable_on_error = true);
-CREATE SUBSCRIPTION two_phase CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false, slot_name = NONE, two_phase = true);
+CREATE SUBSCRIPTION two_phase CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false, slot_name = 'two', two_phase = true);
 \endif
 \if :since_16
 ALTER SUBSCRIPTION with_options SET (origin = none, run_as_owner = true, password_required = false, streaming = parallel);
@@ -56,8 +70,8 @@ CREATE FUNCTION marks.fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN 
 CREATE TRIGGER tied BEFORE INSERT ON marks.published FOR EACH ROW EXECUTE FUNCTION marks.fires();
 CREATE MATERIALIZED VIEW marks.tied_view AS SELECT id FROM marks.published;
 CREATE INDEX tied_index ON marks.published (c);
-ALTER FUNCTION marks.trimmed(text) DEPENDS ON EXTENSION pg_trgm;
 ALTER FUNCTION marks.trimmed(text) DEPENDS ON EXTENSION hstore;
+ALTER FUNCTION marks.trimmed(text) DEPENDS ON EXTENSION pg_trgm;
 ALTER PROCEDURE marks.tied() DEPENDS ON EXTENSION hstore;
 ALTER TRIGGER tied ON marks.published DEPENDS ON EXTENSION pg_trgm;
 ALTER MATERIALIZED VIEW marks.tied_view DEPENDS ON EXTENSION hstore;
@@ -66,7 +80,7 @@ ALTER INDEX marks.tied_index DEPENDS ON EXTENSION hstore;
 CREATE TRIGGER on_parts AFTER INSERT ON marks.parts FOR EACH ROW EXECUTE FUNCTION marks.fires();
 ALTER TABLE marks.parts ENABLE ALWAYS TRIGGER on_parts;
 ALTER TABLE marks.parts_1 ENABLE REPLICA TRIGGER on_parts;
-CREATE RULE always AS ON UPDATE TO marks.published WHERE OLD.id = 3 DO ALSO NOTIFY changed;
+CREATE RULE always AS ON UPDATE TO marks.published WHERE OLD.id = 3 DO ALSO DELETE FROM "marks \!2".more;
 ALTER TABLE marks.published ENABLE ALWAYS RULE always;
 CREATE RULE replica AS ON DELETE TO marks.published DO ALSO NOTIFY gone;
 ALTER TABLE marks.published ENABLE REPLICA RULE replica;

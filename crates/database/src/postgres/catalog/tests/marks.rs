@@ -5,7 +5,6 @@ use crate::{Kind, Schema};
 
 const MARKED: &str = include_str!("marked_objects.sql");
 
-/// Subscriptions have names of the whole server's making only within their database, but a slot belongs to one.
 #[tokio::test]
 async fn what_hangs_on_objects_round_trips() {
     let [one, two] = databases("marks");
@@ -25,6 +24,14 @@ async fn what_hangs_on_objects_round_trips() {
         assert!(first.objects.iter().any(|object| object.id.kind == kind), "{kind:?}");
     }
     assert_eq!(first.objects.last().unwrap().id.kind, Kind::EventTrigger);
+    // No database with a subscription can be dropped.
+    let gone = "DO $$DECLARE s text; BEGIN
+        FOR s IN SELECT quote_ident(subname) FROM pg_subscription WHERE subdbid =
+            (SELECT oid FROM pg_database WHERE datname = current_database()) LOOP
+            EXECUTE 'ALTER SUBSCRIPTION ' || s || ' SET (slot_name = NONE)';
+            EXECUTE 'DROP SUBSCRIPTION ' || s;
+        END LOOP; END$$";
+    [&one, &two].map(|url| psql(url, gone));
 }
 
 /// Both ways of asking the server what is on `information_schema` and on what comes with it.
@@ -41,7 +48,9 @@ async fn changes_of_what_comes_with_the_server_and_with_extensions_are_carried()
     let untouched = schema(&one).await;
     assert!(
         untouched.objects.iter().all(|object| {
-            object.definition.is_empty() && object.comments.is_empty() && object.privileges.is_empty()
+            // Of a server before 15, `public` is always said in full.
+            let public = object.id.name == "public";
+            object.definition.is_empty() && object.comments.is_empty() && (public || object.privileges.is_empty())
         }),
         "{untouched:#?}"
     );
@@ -56,7 +65,7 @@ async fn changes_of_what_comes_with_the_server_and_with_extensions_are_carried()
          GRANT USAGE, CREATE ON SCHEMA information_schema TO dbm_test_app;
          REVOKE EXECUTE ON FUNCTION information_schema._pg_truetypid(pg_attribute, pg_type) FROM PUBLIC;
          REVOKE ALL ON SCHEMA pg_catalog FROM PUBLIC;
-         GRANT USAGE ON SCHEMA pg_catalog TO PUBLIC WITH GRANT OPTION",
+         GRANT USAGE ON SCHEMA pg_catalog TO dbm_test_app WITH GRANT OPTION",
     );
     psql(
         &one,

@@ -1,5 +1,6 @@
 -- The kinds that most databases have none of; what is made here needs a superuser and the objects of objects.sql.
-SELECT current_setting('server_version_num')::int >= 160000 AS has_rules,
+SELECT current_setting('server_version_num')::int >= 140000 AS since_14,
+    current_setting('server_version_num')::int >= 160000 AS has_rules,
     current_setting('server_version_num')::int >= 170000 AS has_builtin,
     current_setting('server_version_num')::int >= 180000 AS is_18,
     EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu') AS has_icu \gset
@@ -43,8 +44,11 @@ CREATE TYPE rare.stamp (INPUT = rare.stamp_in, OUTPUT = rare.stamp_out, LIKE = i
 CREATE TYPE rare.pairs;
 CREATE FUNCTION rare.pairs_in(cstring) RETURNS rare.pairs LANGUAGE internal IMMUTABLE STRICT AS 'point_in';
 CREATE FUNCTION rare.pairs_out(rare.pairs) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'point_out';
-CREATE TYPE rare.pairs (INPUT = rare.pairs_in, OUTPUT = rare.pairs_out, INTERNALLENGTH = 16, ALIGNMENT = double, ELEMENT = float8,
-    SUBSCRIPT = raw_array_subscript_handler);
+CREATE TYPE rare.pairs (INPUT = rare.pairs_in, OUTPUT = rare.pairs_out, INTERNALLENGTH = 16, ALIGNMENT = double, ELEMENT = float8
+\if :since_14
+    , SUBSCRIPT = raw_array_subscript_handler
+\endif
+);
 CREATE TYPE rare.only_a_name;
 ALTER TYPE rare.only_a_name OWNER TO dbm_test_app;
 COMMENT ON TYPE rare.only_a_name IS 'a shell';
@@ -57,8 +61,15 @@ CREATE TYPE "select".a_first (INPUT = rare.first_in, OUTPUT = rare.first_out, AN
 CREATE TYPE rare.days;
 CREATE FUNCTION rare.days_canonical(rare.days) RETURNS rare.days LANGUAGE internal IMMUTABLE STRICT AS 'int4range_canonical';
 CREATE FUNCTION rare.days_apart(int, int) RETURNS float8 LANGUAGE internal IMMUTABLE STRICT AS 'int4range_subdiff';
-CREATE TYPE rare.days AS RANGE (SUBTYPE = int, CANONICAL = rare.days_canonical, SUBTYPE_DIFF = rare.days_apart,
-    MULTIRANGE_TYPE_NAME = "select"."many days");
+CREATE TYPE rare.days AS RANGE (SUBTYPE = int, CANONICAL = rare.days_canonical, SUBTYPE_DIFF = rare.days_apart
+\if :since_14
+    , MULTIRANGE_TYPE_NAME = "select"."many days"
+\endif
+);
+\if :since_14
+\else
+CREATE DOMAIN "select"."many days" AS text;
+\endif
 CREATE TABLE rare.typed (w rare.words(20) DEFAULT 'some' NOT NULL, s rare.stamp, p rare.pairs, d rare.days, m "select"."many days",
     ws rare.words[], t rare.text_span, f "select".a_first, c rare.collated_domain);
 
