@@ -52,13 +52,14 @@ CREATE SUBSCRIPTION with_options CONNECTION 'postgres://me:secret@nowhere.invali
 \endif
 \if :since_15
 ALTER SUBSCRIPTION with_options SET (disable_on_error = true);
-CREATE SUBSCRIPTION two_phase CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false, slot_name = 'two', two_phase = true);
+CREATE SUBSCRIPTION two_phase CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false, slot_name = 'two', two_phase = true
+\if :since_17
+    , failover = true
+\endif
+);
 \endif
 \if :since_16
 ALTER SUBSCRIPTION with_options SET (origin = none, run_as_owner = true, password_required = false, streaming = parallel);
-\endif
-\if :since_17
-ALTER SUBSCRIPTION two_phase SET (failover = true);
 \endif
 \if :since_18
 CREATE SUBSCRIPTION unstreamed CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false, slot_name = NONE, streaming = off);

@@ -31,7 +31,8 @@ async fn what_hangs_on_objects_round_trips() {
             EXECUTE 'ALTER SUBSCRIPTION ' || s || ' SET (slot_name = NONE)';
             EXECUTE 'DROP SUBSCRIPTION ' || s;
         END LOOP; END$$";
-    [&one, &two].map(|url| psql(url, gone));
+    psql(&one, gone);
+    psql(&two, gone);
 }
 
 /// Both ways of asking the server what is on `information_schema` and on what comes with it.

@@ -123,7 +123,12 @@ ALTER OPERATOR FAMILY rare.words_ops USING btree ADD
 CREATE OPERATOR CLASS rare.words_hash DEFAULT FOR TYPE rare.words USING hash AS
     OPERATOR 1 rare.= (rare.words, rare.words), FUNCTION 1 rare.hashed(rare.words), FUNCTION 2 rare.long_hash(rare.words, bigint);
 CREATE OPERATOR CLASS rare.spots FOR TYPE point USING gist AS
-    OPERATOR 11 |>> (point, point), OPERATOR 15 <-> (point, point) FOR ORDER BY pg_catalog.float_ops,
+\if :since_14
+    OPERATOR 11 |>> (point, point),
+\else
+    OPERATOR 11 >^ (point, point),
+\endif
+    OPERATOR 15 <-> (point, point) FOR ORDER BY pg_catalog.float_ops,
     FUNCTION 1 gist_point_consistent(internal, point, smallint, oid, internal), FUNCTION 2 gist_box_union(internal, internal),
     FUNCTION 3 gist_point_compress(internal), FUNCTION 5 gist_box_penalty(internal, internal, internal),
     FUNCTION 6 gist_box_picksplit(internal, internal), FUNCTION 7 gist_box_same(box, box, internal),
