@@ -8,8 +8,7 @@ use crate::{Kind, Result};
 
 const QUERY: &str = "
     SELECT d.classoid, d.objoid, d.objsubid, d.description FROM pg_description d
-    WHERE d.objoid >= 16384
-        OR d.classoid IN ('pg_namespace'::regclass, 'pg_largeobject'::regclass, 'pg_extension'::regclass)
+    WHERE d.objoid >= 16384 OR d.classoid IN ('pg_namespace'::regclass, 'pg_largeobject'::regclass)
     ORDER BY d.classoid, d.objoid, d.objsubid";
 
 /// What an extension's own file says of it.
@@ -31,7 +30,7 @@ const BUILT_IN: &str = "
             AND born.objoid = (SELECT oid FROM pg_database WHERE datname = 'template0'),
         LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) AS i
     WHERE d.objoid < 16384 AND age(d.xmin) < age(born.xmin)
-        AND d.classoid NOT IN ('pg_largeobject'::regclass, 'pg_extension'::regclass)
+        AND d.classoid <> 'pg_largeobject'::regclass
         AND (d.classoid <> 'pg_namespace'::regclass OR i.identity <> 'public')
     ORDER BY i.type, i.identity COLLATE \"C\"";
 
@@ -108,7 +107,9 @@ pub(super) async fn read(reader: &mut Reader<'_>, columns: &Columns) -> Result<(
     if let (Some(place), None) = (public, of_public) {
         reader.nodes[place].object.comments.push("COMMENT ON SCHEMA \"public\" IS NULL;\n".to_owned());
     }
-    for (query, kind) in [(BUILT_IN, "comments on what comes with the server"), (MEMBERS, "comments on members")] {
+    for (query, kind) in
+        [(BUILT_IN, "comments on what comes with the server"), (MEMBERS, "comments on members")]
+    {
         for row in reader.rows(kind, query).await? {
             let text = format!(
                 "COMMENT ON {} IS {};\n",

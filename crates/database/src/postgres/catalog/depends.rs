@@ -28,6 +28,11 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             (get(&row, "refclassid")?, get(&row, "refobjid")?),
         );
         let (Some(one), Some(other)) = (reader.find(from), reader.find(to)) else { continue };
+        // What one extension made it makes in its own order; a row type may be a member beside its table.
+        let member = reader.members.get(&from);
+        if member.is_some() && member == reader.members.get(&to) {
+            continue;
+        }
         let automatic = get::<String>(&row, "type")? == "a";
         // A sequence that goes with its column, a partition that goes with its parent: ties that are made later.
         let kind = reader.nodes[one].object.id.kind;

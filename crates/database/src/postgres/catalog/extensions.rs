@@ -46,11 +46,11 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         let (name, namespace): (String, String) = (get(&row, "name")?, get(&row, "namespace")?);
         with_plpgsql |= name == "plpgsql";
         // Every new database has it, and one that was dropped and made again is the same.
-        let definition = if oid < FIRST_OID || name == "plpgsql" {
-            String::new()
-        } else {
-            format!("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {};\n", ident(&name), ident(&namespace))
-        };
+        if oid < FIRST_OID || name == "plpgsql" {
+            continue;
+        }
+        let definition =
+            format!("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {};\n", ident(&name), ident(&namespace));
         let target = format!("EXTENSION {}", ident(&name));
         let mut node = Node::new(id(Kind::Extension, "", "", &name), Section::PreData, target, definition);
         if !own.contains_key(&get::<u32>(&row, "namespace_oid")?) {

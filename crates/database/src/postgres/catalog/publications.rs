@@ -46,9 +46,12 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         let target = format!("PUBLICATION {}", ident(&name));
         let all = if get(&row, "puballtables")? { " FOR ALL TABLES" } else { "" };
         let mut published = Vec::new();
-        for (column, word) in
-            [("pubinsert", "insert"), ("pubupdate", "update"), ("pubdelete", "delete"), ("pubtruncate", "truncate")]
-        {
+        for (column, word) in [
+            ("pubinsert", "insert"),
+            ("pubupdate", "update"),
+            ("pubdelete", "delete"),
+            ("pubtruncate", "truncate"),
+        ] {
             if get(&row, column)? {
                 published.push(word);
             }
@@ -60,7 +63,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         match get::<String>(&row, "generated")?.as_str() {
             "n" => {}
             "s" => options.push("publish_generated_columns = stored".to_owned()),
-            _ => reader.refuse(format!("publication {name}"), "it publishes generated columns in an unknown way"),
+            _ => reader
+                .refuse(format!("publication {name}"), "it publishes generated columns in an unknown way"),
         }
         let text = format!("CREATE {target}{all} WITH ({});\n", options.join(", "));
         let node = Node::new(id(Kind::Publication, "", "", &name), Section::Final, target, text);

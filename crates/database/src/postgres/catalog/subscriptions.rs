@@ -54,7 +54,10 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             }
         }
         if get(&row, "subenabled")? {
-            reader.leave_out(format!("that {what} is enabled"), "it comes back disabled, with ALTER SUBSCRIPTION to enable it");
+            reader.leave_out(
+                format!("that {what} is enabled"),
+                "it comes back disabled, with ALTER SUBSCRIPTION to enable it",
+            );
         }
         let slot = get::<Option<String>>(&row, "slot")?.map_or_else(|| "NONE".to_owned(), |slot| lit(&slot));
         let mut options = vec!["connect = false".to_owned(), format!("slot_name = {slot}")];
@@ -171,7 +174,10 @@ mod tests {
             ("host=db password=a\\ b user=u", "host=db user=u"),
             ("password = 'it\\'s = me' host='a b'", "host='a b'"),
             ("sslpassword=x", ""),
-            ("postgres://u:p:w@db:5432/shop?sslmode=require&password=x", "postgres://u@db:5432/shop?sslmode=require"),
+            (
+                "postgres://u:p:w@db:5432/shop?sslmode=require&password=x",
+                "postgres://u@db:5432/shop?sslmode=require",
+            ),
             ("postgresql://db/shop?password=x", "postgresql://db/shop"),
             ("postgresql://db/sh@op", "postgresql://db/sh@op"),
         ] {

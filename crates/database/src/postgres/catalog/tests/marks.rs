@@ -51,7 +51,9 @@ async fn changes_of_what_comes_with_the_server_and_with_extensions_are_carried()
         untouched.objects.iter().all(|object| {
             // Of a server before 15, `public` is always said in full.
             let public = object.id.name == "public";
-            object.definition.is_empty() && object.comments.is_empty() && (public || object.privileges.is_empty())
+            object.definition.is_empty()
+                && object.comments.is_empty()
+                && (public || object.privileges.is_empty())
         }),
         "{untouched:#?}"
     );
@@ -118,10 +120,7 @@ async fn security_labels_are_statements() {
     };
     let first = schema(&one).await;
     assert!(first.refused.is_empty(), "{:?}", first.refused);
-    let judge = psql(
-        &one,
-        "SELECT objtype, objname, provider, label FROM pg_seclabels ORDER BY 1, 2, 3",
-    );
+    let judge = psql(&one, "SELECT objtype, objname, provider, label FROM pg_seclabels ORDER BY 1, 2, 3");
     assert_eq!(judge.lines().count(), 6, "{judge}");
     let written = labels(&first);
     assert_eq!(
