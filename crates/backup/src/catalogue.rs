@@ -118,7 +118,7 @@ async fn look(store: &dyn Store, listed: Listed) -> Result<Backup> {
 }
 
 async fn tail(store: &dyn Store, name: &BackupName) -> Result<Sidecar> {
-    Ok(Sidecar::of(&Archive::open(store.source(name).await?).await?))
+    Sidecar::of(&Archive::open(store.source(name).await?).await?).await
 }
 
 /// The newest good archive of that database, by its source ids and never by its name.

@@ -61,10 +61,10 @@ async fn bytes(
     if name.label.as_deref() == Some(UNFINISHED) {
         tracing::info!(%name, "an unfinished backup is copied as one");
     }
-    let source = from.source(name).await?;
+    let source = from.stored(name).await?;
     let length = source.len().await?;
     progress.phase("copying", Some(length));
-    let mut upload = to.create(name).await?;
+    let mut upload = to.create_stored(name).await?;
     upload.expect(length)?;
     let mut hasher = crate::archive::Hasher::default();
     let mut at = 0;

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod catalogue;
 pub mod copy;
 pub mod dump;
+pub mod encryption;
 mod error;
 mod mysql;
 mod postgres;

@@ -3,12 +3,16 @@
 use chrono::{DateTime, Utc};
 use database::Database;
 use helpers::naming::BackupName;
+use tokio_util::sync::CancellationToken;
 
-use crate::archive::{Archive, Hash};
+use crate::archive::{Archive, Hash, Hasher};
 use crate::progress::Progress;
 use crate::restore::{self, RestoreOptions};
 use crate::store::{Sidecar, Store};
 use crate::{Error, ErrorKind, Result};
+
+/// How much is read at once where only bytes are counted.
+const PIECE: u64 = 4 << 20;
 
 /// An archive of which every byte was checked.
 #[derive(Debug)]
@@ -50,7 +54,10 @@ pub async fn verify(
             "if you put it there, remove {name}.json; otherwise take another backup (`dbm backups`)"
         )));
     }
-    let mut sidecar = beside.unwrap_or_else(|| Sidecar::of(&archive));
+    let mut sidecar = match beside {
+        Some(sidecar) => sidecar,
+        None => Sidecar::of(&archive).await?,
+    };
     let checked = check(&archive, deep, &mut sidecar, options, progress).await;
     if let Err(error) = checked {
         if error.kind() == ErrorKind::Damaged {
@@ -65,6 +72,37 @@ pub async fn verify(
     sidecar.damaged = None;
     let not_noted = store.write_sidecar(name, &sidecar).await.err();
     Ok(Verified { identity: archive.identity(), archive, last_proven: sidecar.last_proven, not_noted })
+}
+
+/// Checks that the stored bytes of an archive are those that were written, which takes no key, and proves no more.
+///
+/// # Errors
+/// [`ErrorKind::Damaged`] if they are not, [`ErrorKind::Refused`] if nobody knows what was written.
+pub async fn stored(store: &dyn Store, name: &BackupName, cancel: &CancellationToken) -> Result<u64> {
+    let known = store.read_sidecar(name).await?.and_then(|sidecar| Some((sidecar.bytes, sidecar.sha256?)));
+    let Some(known) = known else {
+        return Err(Error::new(ErrorKind::Refused, format!("no hash of {name} lies beside it"))
+            .with_hint("check it where its key is: `dbm verify` with `--identity-file FILE`"));
+    };
+    let source = store.stored(name).await?;
+    let bytes = source.len().await?;
+    let (mut hasher, mut at) = (Hasher::default(), 0);
+    while at < bytes {
+        if cancel.is_cancelled() {
+            return Err(Error::new(ErrorKind::Cancelled, "the check was cancelled"));
+        }
+        let piece = source.read_at(at, usize::try_from((bytes - at).min(PIECE)).unwrap_or(0)).await?;
+        hasher.update(&piece);
+        at += piece.len() as u64;
+    }
+    if known != (bytes, hasher.finish()) {
+        return Err(Error::new(
+            ErrorKind::Damaged,
+            format!("{name}: its bytes are not those that were written"),
+        )
+        .with_hint("do not restore it; take another backup (`dbm backups` lists them)"));
+    }
+    Ok(bytes)
 }
 
 async fn check(

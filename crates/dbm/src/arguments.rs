@@ -49,6 +49,15 @@ pub(crate) struct Global {
     /// Where parts of an upload too large for memory wait until they are sent
     #[arg(long, global = true, value_name = "FOLDER")]
     spool: Option<String>,
+    /// Encrypt archives for these: age1… or SSH public keys, with commas between
+    #[arg(long, global = true, value_name = "KEYS")]
+    recipients: Option<String>,
+    /// The key that opens encrypted archives: of age, or a private one of SSH
+    #[arg(long, global = true, value_name = "FILE")]
+    identity_file: Option<String>,
+    /// A file that holds the passphrase that archives are encrypted with
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<String>,
     /// The folder of migrations
     #[arg(long, global = true, value_name = "FOLDER")]
     migrations: Option<String>,
@@ -87,6 +96,9 @@ impl Global {
             ("url_file", &self.url_file),
             ("store", &self.store),
             ("spool", &self.spool),
+            ("recipients", &self.recipients),
+            ("identity_file", &self.identity_file),
+            ("passphrase_file", &self.passphrase_file),
             ("migrations", &self.migrations),
             ("rollback", &self.rollbacks),
             ("log_dir", &self.log_dir),
@@ -151,6 +163,8 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Doctor),
     /// List what restores have replaced, or let it go
     Replaced(commands::replaced::Replaced),
+    /// Make keys for encrypted archives
+    Keys(commands::keys::Keys),
     /// Encode, hash or make up a password
     Password(commands::password::Password),
     /// Print the completions of a shell
@@ -183,6 +197,7 @@ impl Command {
             Self::Check(_) => "check",
             Self::Doctor(_) => "doctor",
             Self::Replaced(_) => "replaced",
+            Self::Keys(_) => "keys",
             Self::Password(_) => "password",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use backup::encryption::{EncryptedStore, Keys};
 use backup::store::Store;
 use database::sqlite::Mode;
 use database::{DatabaseUrl, Session};
@@ -9,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::Audit;
 use crate::configuration::Configuration;
 use crate::connection::{self, Target};
-use crate::error::{CommandError, Result, io};
+use crate::error::{CommandError, Meaning, Result, io};
 use crate::output::Output;
 
 /// What every verb is given.
@@ -78,12 +80,52 @@ impl Context {
 
     /// Where archives live.
     pub(crate) fn store(&self) -> Result<Box<dyn Store>> {
-        Ok(backup::store::choose(&self.configuration.store(), &self.configuration.stores())?)
+        self.store_named(&self.configuration.store())
     }
 
     /// Another store than the configured one, written in the same way.
     pub(crate) fn store_named(&self, text: &str) -> Result<Box<dyn Store>> {
-        Ok(backup::store::choose(text, &self.configuration.stores())?)
+        let store = backup::store::choose(text, &self.configuration.stores())?;
+        Ok(Box::new(EncryptedStore::new(store, Arc::new(self.keys()?))))
+    }
+
+    /// For whom archives are encrypted, and with what they are opened.
+    pub(crate) fn keys(&self) -> Result<Keys> {
+        let configuration = &self.configuration;
+        let read = |name: &str| -> Result<Option<(String, PathBuf)>> {
+            match configuration.given(name) {
+                None => Ok(None),
+                Some(_) => {
+                    let path = configuration.path(name);
+                    let text = std::fs::read_to_string(&path).map_err(|error| CommandError {
+                        meaning: Meaning::Usage,
+                        ..io("read", &path)(error)
+                    })?;
+                    Ok(Some((text, path)))
+                }
+            }
+        };
+        let mut keys = Keys::new();
+        if let Some(given) = configuration.given("recipients") {
+            keys = keys.with_recipients(&given.value)?;
+        }
+        if let Some((text, _)) = read("recipients_file")? {
+            keys = keys.with_recipients(&text)?;
+        }
+        let passphrase = match configuration.environment.get("DBM_PASSPHRASE") {
+            Some(passphrase) => Some(passphrase.to_owned()),
+            None => read("passphrase_file")?.map(|(text, _)| text.trim_end_matches(['\r', '\n']).to_owned()),
+        };
+        if let Some(passphrase) = passphrase {
+            keys = keys.with_passphrase(&passphrase)?;
+        }
+        if let Some((text, path)) = read("identity_file")? {
+            keys = keys.with_identities(&text, &path.to_string_lossy())?;
+        }
+        if let Some((text, _)) = read("mac_key_file")? {
+            keys = keys.with_mac_key(&text)?;
+        }
+        Ok(keys)
     }
 
     /// The audit log of a command that changes a store and no database.

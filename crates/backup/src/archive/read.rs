@@ -96,6 +96,14 @@ impl Archive {
         self.bytes
     }
 
+    /// The bytes of the file as it is stored, which are more where it is encrypted.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn stored_bytes(&self) -> Result<u64> {
+        self.source.stored_len().await
+    }
+
     /// What the archive is called where it lies.
     pub fn name(&self) -> String {
         self.source.describe()

@@ -102,6 +102,7 @@ async fn write(
         last_proven: None,
         last_verified: None,
         damaged: None,
+        mac: None,
         pin: options.pin.clone(),
         partial: options.is_partial(),
     };
@@ -175,7 +176,8 @@ async fn reserve(
 ) -> Result<(BackupName, Box<dyn Upload>)> {
     for _ in 0..TURNS {
         let now = Utc::now();
-        let name = BackupName::new(&about.database, now, label, kind);
+        let mut name = BackupName::new(&about.database, now, label, kind);
+        name.encrypted = store.encrypts();
         match store.create(&name).await {
             Ok(upload) => return Ok((name, upload)),
             Err(error) if error.kind() == ErrorKind::Exists => {}

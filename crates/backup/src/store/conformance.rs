@@ -32,6 +32,7 @@ pub(crate) fn sidecar(stored: Stored) -> Sidecar {
         last_proven: None,
         last_verified: None,
         damaged: None,
+        mac: None,
         pin: None,
         partial: false,
     }

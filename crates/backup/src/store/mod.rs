@@ -32,6 +32,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// What it is, for messages: the folder, or the bucket's URL.
     fn describe(&self) -> String;
 
+    /// Whether archives written here are encrypted on their way, so that their names end in `.age`.
+    fn encrypts(&self) -> bool {
+        false
+    }
+
     /// Begins a new archive, of which nothing is visible before [`Upload::complete`].
     ///
     /// # Errors
@@ -44,6 +49,16 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`ErrorKind::NotFound`] if it is not there.
     async fn source(&self, name: &BackupName) -> Result<Arc<dyn Source>>;
+
+    /// As [`Store::create`], for bytes that are encrypted already where they are to be.
+    async fn create_stored(&self, name: &BackupName) -> Result<Box<dyn Upload>> {
+        self.create(name).await
+    }
+
+    /// As [`Store::source`], but its bytes as they are stored, encrypted or not.
+    async fn stored(&self, name: &BackupName) -> Result<Arc<dyn Source>> {
+        self.source(name).await
+    }
 
     /// All complete files of the store but the ones beside archives, sorted by name.
     async fn list(&self) -> Result<Vec<Listed>>;
@@ -123,6 +138,11 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// Its size.
     async fn len(&self) -> Result<u64>;
+
+    /// Its size as it is stored: an encrypted one is larger than what it holds.
+    async fn stored_len(&self) -> Result<u64> {
+        self.len().await
+    }
 
     /// Reads exactly `length` bytes from `offset` on.
     ///

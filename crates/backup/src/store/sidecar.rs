@@ -2,6 +2,7 @@ use chrono::{DateTime, Utc};
 use database::{Engine, SourceId};
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::archive::{Archive, FORMAT, Grade, Hash};
 
 /// The small file `NAME.json` beside an archive: what listing and pruning need to know.
@@ -43,6 +44,9 @@ pub struct Sidecar {
     /// What a check has found to be wrong with it; such an archive never counts as good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<String>,
+    /// Authenticates all of the above and below, beside encrypted archives, where a key for that is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Hash>,
     /// Why it must not be pruned; an open run's journal, or a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<String>,
@@ -53,9 +57,12 @@ pub struct Sidecar {
 
 impl Sidecar {
     /// What the archive itself says.
-    pub fn of(archive: &Archive) -> Self {
+    ///
+    /// # Errors
+    /// What the store says of its size.
+    pub async fn of(archive: &Archive) -> Result<Self> {
         let (head, index) = (archive.head(), archive.index());
-        Self {
+        Ok(Self {
             format: FORMAT,
             engine: head.engine,
             server_version: head.server_version.clone(),
@@ -63,7 +70,7 @@ impl Sidecar {
             source: index.source.clone(),
             time: head.time,
             dbm_version: head.dbm_version.clone(),
-            bytes: archive.bytes(),
+            bytes: archive.stored_bytes().await?,
             sha256: None,
             identity: archive.identity(),
             grade: index.grade.clone(),
@@ -72,8 +79,9 @@ impl Sidecar {
             last_proven: None,
             last_verified: None,
             damaged: None,
+            mac: None,
             pin: None,
             partial: index.partial,
-        }
+        })
     }
 }

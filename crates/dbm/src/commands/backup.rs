@@ -1,3 +1,4 @@
+use backup::catalogue;
 use backup::dump::{self, BackupOptions};
 use backup::restore::RestoreOptions;
 use backup::retention::{self, Policy, Pruned};
@@ -117,6 +118,9 @@ impl Backup {
             output::duration(written.duration),
             short(&written.identity.to_string()),
         );
+        if written.name.encrypted {
+            self.warn_untested(context, &written).await?;
+        }
         if written.unfinished {
             context.output.warn(
                 "a run was open at the moment of this backup: it is labelled `unfinished`, is never `latest` and \
@@ -143,6 +147,23 @@ impl Backup {
         }
         context.output.report(&document, &text);
         pruned.as_ref().map_or(Ok(()), prune::failed)
+    }
+
+    /// Encrypted archives that nobody has ever opened may be for a key that nobody has.
+    async fn warn_untested(&self, context: &Context, written: &dump::Written) -> Result<()> {
+        let all = catalogue::list(&*context.store()?).await?;
+        let opened = all.iter().filter(|backup| backup.file.ends_with(".age")).any(|backup| {
+            backup.sidecar.as_ref().is_some_and(|sidecar| {
+                sidecar.source == written.source && sidecar.last_verified.or(sidecar.last_proven).is_some()
+            })
+        });
+        if !opened {
+            context.output.warn(
+                "no encrypted backup of this database was ever opened again: where the identity is, run \
+                 `dbm verify latest --deep --identity-file FILE`",
+            );
+        }
+        Ok(())
     }
 
     /// Reads the backup back and prunes, each where it is wanted. A backup that failed its check prunes nothing.

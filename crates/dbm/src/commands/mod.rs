@@ -9,6 +9,7 @@ pub(crate) mod current;
 pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod init;
+pub(crate) mod keys;
 pub(crate) mod man;
 pub(crate) mod migrate;
 mod named;
@@ -55,6 +56,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Check(verb) => verb.run(context).await,
         Command::Doctor(verb) => verb.run(context).await,
         Command::Replaced(verb) => verb.run(context).await,
+        Command::Keys(verb) => verb.run(context),
         Command::Password(verb) => verb.run(context),
         Command::Completions(verb) => verb.run(context),
         Command::Man(verb) => verb.run(context),

@@ -36,6 +36,11 @@ pub(crate) const KEYS: &[Key] = &[
     key("url_file", "DBM_URL_FILE", Shape::Path, None),
     key("store", "DBM_STORE", Shape::Path, Some("backups")),
     key("spool", "DBM_SPOOL", Shape::Path, Some("/var/tmp")),
+    key("recipients", "DBM_RECIPIENTS", Shape::Text, None),
+    key("recipients_file", "DBM_RECIPIENTS_FILE", Shape::Path, None),
+    key("identity_file", "DBM_IDENTITY_FILE", Shape::Path, None),
+    key("passphrase_file", "DBM_PASSPHRASE_FILE", Shape::Path, None),
+    key("mac_key_file", "DBM_MAC_KEY_FILE", Shape::Path, None),
     key("migrations", "DBM_MIGRATIONS", Shape::Path, Some("migrations")),
     key("rollback", "DBM_ROLLBACK", Shape::Path, Some("rollback")),
     key("log_dir", "DBM_LOG_DIR", Shape::Path, Some("logs")),
@@ -63,7 +68,8 @@ pub(crate) const KEYS: &[Key] = &[
 ];
 
 /// Environment variables that are read besides those of [`KEYS`].
-pub(crate) const OTHER_VARIABLES: &[&str] = &["DBM_CONFIG", "DBM_PASSWORD", "DBM_PASSWORD_FILE"];
+pub(crate) const OTHER_VARIABLES: &[&str] =
+    &["DBM_CONFIG", "DBM_PASSWORD", "DBM_PASSWORD_FILE", "DBM_PASSPHRASE"];
 
 /// A line of `dbm.toml` that sets it, to its default where it has one.
 pub(crate) fn example(key: &Key) -> String {
