@@ -125,3 +125,50 @@ fn a_killed_backup_is_not_listed_and_the_next_prune_sweeps_it() {
         json(&bucket.dbm(&folder, &url, &["prune", "--keep-last", "5", "--json"]).run().expect(0).stdout);
     assert_eq!(pruned["swept"], serde_json::json!([]), "{pruned}");
 }
+
+#[test]
+fn encrypted_for_whoever_has_the_identity() {
+    let folder = Folder::new("sqlite://unset.db");
+    let database = Sqlite::new(
+        folder.path().join("shop.db"),
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, body TEXT); INSERT INTO item VALUES (1, 'plain as day');",
+    );
+    let (url, bucket) = (database.url(), Bucket::new("encrypted"));
+    let keys =
+        json(&folder.dbm(&url, &["keys", "generate", "--into", "keys", "--json"]).run().expect(0).stdout);
+    let recipient = keys["recipient"].as_str().expect("a recipient");
+    let run = |arguments: &[&str]| {
+        bucket.dbm(&folder, &url, arguments).env("DBM_MAC_KEY_FILE", "keys/mac.key").run()
+    };
+    let with_identity = |arguments: &[&str]| {
+        bucket
+            .dbm(&folder, &url, arguments)
+            .args(["--identity-file", "keys/identity.txt"])
+            .env("DBM_MAC_KEY_FILE", "keys/mac.key")
+            .run()
+    };
+    let made = run(&["backup", "--recipients", recipient, "--json"]).expect(0);
+    assert!(made.stderr.contains("was ever opened again"), "{}", made.stderr);
+    let name = json(&made.stdout)["archive"].as_str().expect("a name").to_owned();
+    assert!(name.ends_with(".sqlite.zst.age"), "{name}");
+    // Without the identity it is listed, counted, and its bytes are checked; nothing of it is read.
+    let listed = json(&run(&["backups", "--json"]).expect(0).stdout);
+    assert_eq!(listed["backups"][0]["state"], "good");
+    assert!(run(&["verify", &name]).expect(0).stdout.contains("proven only where its identity is"));
+    run(&["prune", "--keep-last", "1"]).expect(0);
+    let before = database.dump();
+    let refused = run(&["restore", "latest", "--yes"]).expect(1);
+    assert!(refused.stderr.contains("no identity is given"), "{}", refused.stderr);
+    database.run("DELETE FROM item");
+    with_identity(&["verify", "latest", "--deep"]).expect(0);
+    with_identity(&["restore", "latest", "--yes"]).expect(0);
+    assert_eq!(database.dump(), before);
+    // Whoever has no dbm: age and zstd.
+    run(&["copy", &name, "--to", "backups"]).expect(0);
+    let by_hand = folder.path().join("by_hand.db");
+    let command = format!("age -d -i keys/identity.txt 'backups/{name}' | zstd -dc > by_hand.db");
+    let status = std::process::Command::new("sh").args(["-c", &command]).current_dir(folder.path()).status();
+    assert!(status.expect("sh").success());
+    let by_hand = Sqlite::new(by_hand, "");
+    assert_eq!(by_hand.ask("SELECT body FROM item"), "plain as day");
+}

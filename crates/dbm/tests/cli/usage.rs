@@ -141,9 +141,11 @@ fn backups_of_parallel_processes() {
     let names: Vec<String> = std::thread::scope(|scope| {
         let place = &place;
         let started: Vec<_> = (0..4)
-            .map(|_| {
+            .map(|number| {
                 scope.spawn(move || {
-                    let ended = place.run(&["backup", "--json"]);
+                    // One folder of logs lets one backup of a database run at a time.
+                    let logs = format!("logs{number}");
+                    let ended = place.run(&["backup", "--json", "--log-dir", &logs]);
                     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
                     let document: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
                     let name = document["archive"].as_str().unwrap().to_owned();
