@@ -134,11 +134,15 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
         if made {
             entries.push(entry(reader, table, &qualified, column, of_type.is_some()));
         } else if let (false, Some(default)) = (written, column.default_oid) {
-            let same = inherited.iter().any(|parent| parent.expression == column.expression);
-            if same {
-                reader.alias.insert((class::ATTRDEF, default), (class::CLASS, oid));
-            } else {
+            if column.generated.is_empty() {
+                // Also where it is the parent's: that may be given only after this table was made.
                 default_node(reader, table, &qualified, column, default);
+            } else {
+                reader.alias.insert((class::ATTRDEF, default), (class::CLASS, oid));
+                let expression = column.expression.as_deref().unwrap_or_default();
+                if !inherited.iter().any(|parent| parent.expression == column.expression) {
+                    after.push_str(&alter(&qualified, column, &format!("SET EXPRESSION AS ({expression})")));
+                }
             }
         } else if !written && inherited.iter().any(|parent| parent.default_oid.is_some()) {
             after.push_str(&alter(&qualified, column, "DROP DEFAULT"));

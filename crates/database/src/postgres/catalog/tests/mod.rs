@@ -10,6 +10,8 @@ use tokio_postgres::NoTls;
 use super::read;
 use crate::{Kind, Schema, Section};
 
+mod random;
+
 const OBJECTS: &str = include_str!("objects.sql");
 const RARE: &str = include_str!("rare_objects.sql");
 
@@ -39,12 +41,17 @@ fn psql(url: &str, sql: &str) -> String {
     run(Command::new("psql").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url]), sql)
 }
 
-/// Two fresh databases, named after the test.
-fn databases(test: &str) -> [String; 2] {
+/// The roles that the objects name.
+fn roles() {
     let roles = ["dbm_test_app", "dbm_test \\!role"].map(|role| {
         format!("DO $$BEGIN CREATE ROLE \"{role}\"; EXCEPTION WHEN duplicate_object OR unique_violation THEN END$$;\n")
     });
     psql(&server(), &roles.concat());
+}
+
+/// Two fresh databases, named after the test.
+fn databases(test: &str) -> [String; 2] {
+    roles();
     ["one", "two"].map(|which| {
         let name = format!("dbm_catalog_{test}_{which}");
         psql(
@@ -208,6 +215,17 @@ async fn an_heir_keeps_the_order_of_its_columns() {
         "SELECT attrelid::regclass::text, attnum, attname, attislocal, attinhcount FROM pg_attribute
          WHERE attnum > 0 AND attrelid IN ('heir'::regclass, 'two'::regclass) ORDER BY 1, 2;
          SELECT inhrelid::regclass::text, inhparent::regclass, inhseqno FROM pg_inherits ORDER BY 1, 3",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_heir_keeps_a_default_that_its_parent_is_given_late() {
+    equal_by(
+        "late",
+        "CREATE TABLE p (a int); CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT count(*)::int FROM p; END;
+         ALTER TABLE p ALTER a SET DEFAULT f(); CREATE TABLE h () INHERITS (p); CREATE TABLE hh (b int) INHERITS (h)",
+        "SELECT adrelid::regclass::text, pg_get_expr(adbin, adrelid) FROM pg_attrdef ORDER BY 1",
     )
     .await;
 }
