@@ -1,6 +1,12 @@
 //! The rows of a table as the server's own text: one way for the dump, the restore and the digest.
 
+use futures_util::{Stream, StreamExt as _, stream};
+use tokio_postgres::{Client, CopyOutStream};
+
 use crate::{Engine, ObjectId, Table, quote};
+
+/// For how many statements the server is asked before their turn, so that it does not wait for us between small tables.
+const AHEAD: usize = 16;
 
 /// A run of a table's pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +83,15 @@ impl CopiedTable {
             format!(" WITH (ENCODING {})", quote::literal(Engine::Postgres, encoding))
         })
     }
+}
+
+/// Runs `COPY … TO STDOUT` statements one after the other. Each stream must be read to its end before the next is asked for.
+pub fn out_in_turn(
+    client: &Client,
+    statements: Vec<String>,
+) -> impl Stream<Item = Result<CopyOutStream, tokio_postgres::Error>> {
+    let ask = move |statement: String| async move { client.copy_out(statement.as_str()).await };
+    stream::iter(statements).map(ask).buffered(AHEAD)
 }
 
 #[cfg(test)]

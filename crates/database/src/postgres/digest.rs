@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures_util::TryStreamExt as _;
 use tokio_postgres::Client;
 
-use super::copy::CopiedTable;
+use super::copy::{self, CopiedTable, Pages};
 use super::error;
 use crate::{Error, ErrorKind, ObjectId, Result, Table, TableDigest};
 
@@ -16,6 +16,26 @@ pub const ROW_SETTINGS: &str = "SET datestyle = 'ISO, YMD'; SET intervalstyle = 
      SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET timezone = 'UTC'; SET xmloption = content; \
      SELECT pg_catalog.set_config('search_path', '', false); SET row_security = off; SET synchronize_seqscans = off;";
 
+/// Which rows of a table to read back.
+#[derive(Debug)]
+pub struct Rows<'a> {
+    /// The table, for messages.
+    pub id: &'a ObjectId,
+    /// How it is read.
+    pub copied: &'a CopiedTable,
+    /// Its pages; `None` for all of them.
+    pub pages: Option<Pages>,
+}
+
+/// The encoding of the session's database, for [`CopiedTable::new`].
+///
+/// # Errors
+/// What the server says.
+pub async fn encoding(client: &Client) -> Result<String> {
+    let row = client.query_one("SHOW server_encoding", &[]).await;
+    Ok(row.map_err(|cause| error(cause, "cannot ask the server for the encoding"))?.get(0))
+}
+
 /// Reads a table once and adds up its rows' hashes, in the session's own snapshot.
 ///
 /// The session must have [`ROW_SETTINGS`].
@@ -23,21 +43,39 @@ pub const ROW_SETTINGS: &str = "SET datestyle = 'ISO, YMD'; SET intervalstyle = 
 /// # Errors
 /// What the server refuses.
 pub async fn table(client: &Client, id: &ObjectId, table: &Table) -> Result<TableDigest> {
-    let what = || format!("cannot read the rows of {id}");
-    let encoding =
-        client.query_one("SHOW server_encoding", &[]).await.map_err(|cause| error(cause, what()))?;
-    let copied = CopiedTable::new(id, table, encoding.get(0));
-    let stream = client.copy_out(copied.out(None).as_str()).await.map_err(|cause| error(cause, what()))?;
-    let mut stream = pin!(stream);
-    let mut digest = TableDigest::default();
-    while let Some(row) = stream.try_next().await.map_err(|cause| error(cause, what()))? {
-        let Some(row) = row.strip_suffix(b"\n") else {
-            return Err(Error::new(
-                ErrorKind::Internal,
-                format!("{}: the server sent a piece of a row", what()),
-            ));
+    let copied = CopiedTable::new(id, table, &encoding(client).await?);
+    let digests = tables(client, &[Rows { id, copied: &copied, pages: None }]).await?;
+    Ok(digests.into_iter().fold(TableDigest::default(), |mut all, one| {
+        all.merge(one);
+        all
+    }))
+}
+
+/// The same for several tables, or ranges of them, in that order; the server is asked ahead for the next ones.
+///
+/// # Errors
+/// What the server refuses.
+pub async fn tables(client: &Client, list: &[Rows<'_>]) -> Result<Vec<TableDigest>> {
+    let statements = list.iter().map(|rows| rows.copied.out(rows.pages)).collect();
+    let mut streams = pin!(copy::out_in_turn(client, statements));
+    let mut digests = Vec::with_capacity(list.len());
+    for Rows { id, .. } in list {
+        let what = || format!("cannot read the rows of {id}");
+        let Some(stream) = streams.try_next().await.map_err(|cause| error(cause, what()))? else {
+            return Err(Error::new(ErrorKind::Internal, format!("{}: nobody asked for them", what())));
         };
-        digest.add_row(row);
+        let mut stream = pin!(stream);
+        let mut digest = TableDigest::default();
+        while let Some(row) = stream.try_next().await.map_err(|cause| error(cause, what()))? {
+            let Some(row) = row.strip_suffix(b"\n") else {
+                return Err(Error::new(
+                    ErrorKind::Internal,
+                    format!("{}: the server sent a piece of a row", what()),
+                ));
+            };
+            digest.add_row(row);
+        }
+        digests.push(digest);
     }
-    Ok(digest)
+    Ok(digests)
 }

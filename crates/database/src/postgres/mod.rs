@@ -1,6 +1,7 @@
 //! PostgreSQL: settings, connecting, and what its errors mean.
 
 mod about;
+pub mod analyze;
 pub mod catalog;
 mod connect;
 mod connection;

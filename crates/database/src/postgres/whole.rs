@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::copy::CopiedTable;
 use super::{Connection, Server, catalog, digest};
 use crate::{ObjectId, Result, Schema, TableDigest};
 
@@ -22,12 +23,16 @@ impl Server {
     pub async fn digests(&self) -> Result<BTreeMap<ObjectId, TableDigest>> {
         let connection = self.snapshot().await?;
         let schema = Box::pin(catalog::read(&connection)).await?;
-        let mut digests = BTreeMap::new();
-        for (id, table) in schema.tables_with_rows() {
-            digests.insert(id.clone(), Box::pin(digest::table(&connection, id, table)).await?);
-        }
+        let encoding = digest::encoding(&connection).await?;
+        let tables: Vec<_> = schema
+            .tables_with_rows()
+            .map(|(id, table)| (id, CopiedTable::new(id, table, &encoding)))
+            .collect();
+        let list: Vec<_> =
+            tables.iter().map(|(id, copied)| digest::Rows { id, copied, pages: None }).collect();
+        let digests = Box::pin(digest::tables(&connection, &list)).await?;
         connection.close().await;
-        Ok(digests)
+        Ok(tables.iter().map(|(id, _)| (*id).clone()).zip(digests).collect())
     }
 
     /// A connection that sees the database as it is now until it is closed, and that changes nothing.

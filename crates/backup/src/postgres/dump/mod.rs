@@ -5,7 +5,7 @@ pub(crate) mod sequences;
 
 mod definitions;
 mod outline;
-mod plan;
+pub(crate) mod plan;
 mod prepare;
 mod psql;
 mod relations;
@@ -20,3 +20,4 @@ mod work;
 mod write;
 
 pub(crate) use prepare::prepare;
+pub(crate) use write::ranges_since;

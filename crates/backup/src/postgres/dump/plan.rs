@@ -9,20 +9,26 @@ const SMALLEST_PIECE: u64 = 16 << 20;
 const LARGEST_PIECE: u64 = 256 << 20;
 /// How many pieces each worker should find, so that all of them end at about the same time.
 const PIECES_PER_WORKER: u64 = 12;
+/// Smaller tables share round trips to the server and parts.
+const SMALL_TABLE: u64 = 512 << 10;
+/// Tables that are read together take no more than this on the server's disk,
+const TOGETHER: u64 = 4 << 20;
+/// and are no more than these: each waits for its lock with all others.
+const TABLES_TOGETHER: usize = 64;
 
 /// Some or all rows of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     /// The table's place in the list that was planned for.
-    pub(super) table: usize,
+    pub(crate) table: usize,
     /// Which rows; `None` for all of them.
-    pub(super) pages: Option<Pages>,
+    pub(crate) pages: Option<Pages>,
     /// About how many bytes they take on the server's disk.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The pieces of all tables: those of the largest table first, and in order of their pages.
-pub(super) fn pieces(tables: &[(&ObjectId, &Table)], jobs: usize, ranges: bool) -> Vec<Piece> {
+pub(crate) fn pieces(tables: &[(&ObjectId, &Table)], jobs: usize, ranges: bool) -> Vec<Piece> {
     let total = tables.iter().map(|(_, table)| table.bytes).fold(0, u64::saturating_add);
     let workers = u64::try_from(jobs.max(1)).unwrap_or(u64::MAX);
     let wanted = (total / workers.saturating_mul(PIECES_PER_WORKER)).clamp(SMALLEST_PIECE, LARGEST_PIECE);
@@ -51,6 +57,31 @@ pub(super) fn pieces(tables: &[(&ObjectId, &Table)], jobs: usize, ranges: bool) 
     pieces
 }
 
+/// The pieces as tasks for the workers: small tables go together, all else alone, in the same order.
+pub(crate) fn tasks(tables: &[(&ObjectId, &Table)], jobs: usize, ranges: bool) -> Vec<Vec<Piece>> {
+    let mut tasks: Vec<Vec<Piece>> = Vec::new();
+    let mut bytes = 0;
+    for piece in pieces(tables, jobs, ranges) {
+        let small = |piece: &Piece| piece.pages.is_none() && piece.bytes < SMALL_TABLE;
+        match tasks.last_mut() {
+            Some(last)
+                if small(&piece)
+                    && last.len() < TABLES_TOGETHER
+                    && last.iter().all(small)
+                    && bytes + piece.bytes <= TOGETHER =>
+            {
+                bytes += piece.bytes;
+                last.push(piece);
+            }
+            _ => {
+                bytes = piece.bytes;
+                tasks.push(vec![piece]);
+            }
+        }
+    }
+    tasks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +103,19 @@ mod tests {
         let list = [(&a, &tables[0]), (&b, &tables[1]), (&c, &tables[2])];
         let order: Vec<_> = pieces(&list, 4, true).iter().map(|piece| (piece.table, piece.pages)).collect();
         assert_eq!(order, [(1, None), (0, None), (2, None)]);
+    }
+
+    #[test]
+    fn small_tables_go_together() {
+        let ids: Vec<ObjectId> = (0..200).map(|n| id(&n.to_string())).collect();
+        let tables: Vec<Table> =
+            (0..200).map(|n| table(if n == 7 { 3 << 20 } else { 8 << 10 }, 1)).collect();
+        let list: Vec<_> = ids.iter().zip(&tables).collect();
+        let tasks = tasks(&list, 2, true);
+        assert_eq!(tasks.iter().map(Vec::len).collect::<Vec<_>>(), [1, 64, 64, 64, 7]);
+        let medium = [table(500 << 10, 60), table(500 << 10, 60)];
+        let list: Vec<_> = ids.iter().zip(&medium).collect();
+        assert_eq!(super::tasks(&list, 2, true).len(), 1);
     }
 
     #[test]

@@ -9,35 +9,50 @@ pub(super) const LARGEST: usize = 16 << 20;
 /// What ends a block of rows.
 const END: &[u8] = b"\\.\n";
 
-/// Some rows of one table as a complete `COPY … FROM stdin;` … `\.` block.
-#[derive(Debug, PartialEq, Eq)]
+/// Rows as a run of complete `COPY … FROM stdin;` … `\.` blocks.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
     pub(super) rows: u64,
+    /// The tables, in order, by the number that [`Blocks::begin`] was told.
+    pub(super) tables: Vec<usize>,
 }
 
-/// Collects rows into blocks. Call [`Blocks::before`], [`Blocks::add`] and [`Blocks::full`] for each row, in this order.
+/// Collects rows of tables, one after the other, into blocks. Call [`Blocks::begin`] for each table, then
+/// [`Blocks::before`], [`Blocks::add`] and [`Blocks::full`] for each row, in this order, then [`Blocks::end`].
 pub(super) struct Blocks {
-    header: Vec<u8>,
     expected: usize,
     open: Option<Block>,
+    /// How many bytes of rows are in the open one.
+    filled: usize,
+    table: usize,
+    header: Vec<u8>,
+    /// Whether the open one ends within the table's rows.
+    within: bool,
     digest: TableDigest,
 }
 
 impl Blocks {
-    /// `header` is the COPY statement with its `;` and newline; `expected` about how many bytes will come.
-    pub(super) fn new(header: Vec<u8>, expected: u64) -> Self {
+    /// `expected` is about how many bytes will come.
+    pub(super) fn new(expected: u64) -> Self {
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
-        Self { header, expected, open: None, digest: TableDigest::default() }
+        let (header, digest) = (Vec::new(), TableDigest::default());
+        Self { expected, open: None, filled: 0, table: 0, header, within: false, digest }
+    }
+
+    /// The rows of that table come next; `header` is the COPY statement with its `;` and newline.
+    pub(super) fn begin(&mut self, table: usize, header: Vec<u8>) {
+        (self.table, self.header, self.digest) = (table, header, TableDigest::default());
     }
 
     /// The block that has to end before a row of this length, because it would grow too large with it.
     pub(super) fn before(&mut self, row: usize) -> Option<Block> {
         let open = self.open.as_ref()?;
-        if open.bytes.len().saturating_add(row).saturating_add(END.len()) <= LARGEST {
+        let header = if self.within { 0 } else { self.header.len() };
+        if open.bytes.len().saturating_add(header).saturating_add(row).saturating_add(END.len()) <= LARGEST {
             return None;
         }
-        self.end()
+        self.finish()
     }
 
     /// Takes one row in, as the server sent it with its newline.
@@ -57,30 +72,43 @@ impl Blocks {
         let open = self.open.get_or_insert_with(|| {
             // A whole part at once: growing it step by step would copy it and leave holes in the heap.
             let rows = self.expected.min(WANTED + (WANTED >> 2)).max(row.len());
-            let mut bytes = Vec::with_capacity(self.header.len() + rows + END.len());
-            bytes.extend_from_slice(&self.header);
-            Block { bytes, rows: 0 }
+            Block { bytes: Vec::with_capacity(self.header.len() + rows + END.len()), ..Block::default() }
         });
+        if !self.within {
+            open.bytes.extend_from_slice(&self.header);
+            open.tables.push(self.table);
+            self.within = true;
+        }
         open.bytes.extend_from_slice(row);
         open.rows += 1;
+        self.filled += row.len();
         self.digest.add_row(text);
         Ok(())
     }
 
     /// The block, if it is large enough by now.
     pub(super) fn full(&mut self) -> Option<Block> {
-        let open = self.open.as_ref()?;
-        if open.bytes.len() - self.header.len() < WANTED { None } else { self.end() }
+        if self.filled < WANTED { None } else { self.finish() }
     }
 
-    /// The last block, if there is one, and what all rows together are.
-    pub(super) fn finish(mut self) -> (Option<Block>, TableDigest) {
-        (self.end(), self.digest)
+    /// The table's rows are all in; returns what they are together.
+    pub(super) fn end(&mut self) -> TableDigest {
+        if let Some(open) = &mut self.open
+            && self.within
+        {
+            open.bytes.extend_from_slice(END);
+        }
+        self.within = false;
+        self.digest
     }
 
-    fn end(&mut self) -> Option<Block> {
+    /// The last block, if there is one.
+    pub(super) fn finish(&mut self) -> Option<Block> {
         let mut block = self.open.take()?;
-        block.bytes.extend_from_slice(END);
+        if self.within {
+            block.bytes.extend_from_slice(END);
+        }
+        (self.within, self.filled) = (false, 0);
         Some(block)
     }
 }
@@ -99,15 +127,16 @@ mod tests {
     const HEADER: &[u8] = b"COPY public.t (a) FROM stdin;\n";
 
     fn run<'a>(rows: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Block>, TableDigest) {
-        let mut blocks = Blocks::new(HEADER.to_vec(), 1 << 30);
+        let mut blocks = Blocks::new(1 << 30);
+        blocks.begin(0, HEADER.to_vec());
         let mut done = Vec::new();
         for row in rows {
             done.extend(blocks.before(row.len()));
             blocks.add(row).unwrap();
             done.extend(blocks.full());
         }
-        let (last, digest) = blocks.finish();
-        done.extend(last);
+        let digest = blocks.end();
+        done.extend(blocks.finish());
         (done, digest)
     }
 
@@ -125,10 +154,41 @@ mod tests {
     #[test]
     fn a_block_is_complete_and_the_digest_is_of_the_rows_without_newlines() {
         let (blocks, digest) = run([b"1\n".as_slice(), b"\\\\.\n", b"\n"]);
-        assert_eq!(blocks, [Block { bytes: [HEADER, b"1\n\\\\.\n\n\\.\n"].concat(), rows: 3 }]);
+        assert_eq!(blocks, [Block { bytes: [HEADER, b"1\n\\\\.\n\n\\.\n"].concat(), rows: 3, tables: vec![0] }]);
         let mut expected = TableDigest::default();
         [b"1".as_slice(), b"\\\\.", b""].iter().for_each(|row| expected.add_row(row));
         assert_eq!(digest, expected);
+    }
+
+    #[test]
+    fn several_tables_share_a_block_and_each_has_its_own_digest() {
+        let mut blocks = Blocks::new(0);
+        let mut digests = Vec::new();
+        for (table, header, rows) in
+            [(4, b"A\n", &[b"1\n", b"2\n"][..]), (5, b"B\n", &[]), (6, b"C\n", &[b"1\n"])]
+        {
+            blocks.begin(table, header.to_vec());
+            for row in rows {
+                assert_eq!(blocks.before(row.len()), None);
+                blocks.add(*row).unwrap();
+                assert_eq!(blocks.full(), None);
+            }
+            digests.push(blocks.end());
+        }
+        let block = blocks.finish().unwrap();
+        assert_eq!(block, Block { bytes: b"A\n1\n2\n\\.\nC\n1\n\\.\n".to_vec(), rows: 3, tables: vec![4, 6] });
+        assert_eq!(digests.iter().map(|digest| digest.rows).collect::<Vec<_>>(), [2, 0, 1]);
+        assert_eq!(blocks.finish(), None);
+    }
+
+    #[test]
+    fn a_table_whose_rows_end_with_a_part_is_not_begun_again() {
+        let mut blocks = Blocks::new(0);
+        blocks.begin(0, HEADER.to_vec());
+        blocks.add(&row(WANTED)).unwrap();
+        assert!(blocks.full().is_some());
+        assert_eq!(blocks.end().rows, 1);
+        assert_eq!(blocks.finish(), None);
     }
 
     #[test]
@@ -141,7 +201,8 @@ mod tests {
     #[test]
     fn what_no_server_sends_is_refused() {
         for row in [&b"\\.\n"[..], b"\\.x\n", b"a\n\\.\n", b"a", b"", b"a\rb\n", b"a\0b\n"] {
-            let mut blocks = Blocks::new(HEADER.to_vec(), 0);
+            let mut blocks = Blocks::new(0);
+            blocks.begin(0, HEADER.to_vec());
             assert_eq!(blocks.add(row).unwrap_err().kind(), ErrorKind::Refused, "{row:?}");
         }
     }

@@ -53,8 +53,6 @@ pub(super) struct Leader {
     pub(super) exported: Option<String>,
     /// The server's name of the moment.
     pub(super) moment: String,
-    /// The server's version as a number, as in 150018.
-    pub(super) version: i32,
     /// The encoding of the database.
     pub(super) encoding: String,
 }
@@ -76,7 +74,6 @@ pub(super) async fn lead(
             "SELECT current_user::text, pg_catalog.current_setting('max_locks_per_transaction')::bigint * \
              (pg_catalog.current_setting('max_connections')::bigint + \
              pg_catalog.current_setting('max_prepared_transactions')::bigint), \
-             pg_catalog.current_setting('server_version_num')::integer, \
              pg_catalog.current_setting('server_encoding')",
             &[],
         )
@@ -84,7 +81,7 @@ pub(super) async fn lead(
         .map_err(|error| postgres::error(error, "cannot ask the server about itself"))?;
     let (account, locks): (String, i64) = (row.get(0), row.get(1));
     let locks = u64::try_from(locks).unwrap_or_default();
-    let (version, encoding) = (row.get(2), row.get(3));
+    let encoding = row.get(2);
 
     let started = Instant::now();
     let mut pause = Duration::from_millis(50);
@@ -131,7 +128,7 @@ pub(super) async fn lead(
     if moment.is_empty() {
         return Err(Error::new(ErrorKind::Connection, "the session that holds the snapshot broke"));
     }
-    Ok(Leader { connection, relations, exported, moment, version, encoding })
+    Ok(Leader { connection, relations, exported, moment, encoding })
 }
 
 /// A further session in the same snapshot.

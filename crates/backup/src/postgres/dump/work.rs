@@ -3,12 +3,12 @@
 //! The session that holds the locks is one of them. It takes what the others cannot lock: behind
 //! an `ALTER TABLE` that waits for our own lock, a second session of ours would wait for ever.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use database::postgres::Connection;
+use database::postgres::{Connection, copy};
 use database::{Section, TableDigest};
 use futures_util::{FutureExt, TryStreamExt};
 use tokio::sync::{Notify, mpsc};
@@ -27,7 +27,8 @@ const PING: Duration = Duration::from_secs(20);
 /// One thing to do.
 #[derive(Debug)]
 pub(super) enum Task {
-    Rows(Piece),
+    /// A large table or a range of it, or several small tables.
+    Rows(Vec<Piece>),
     /// All of them, after the parts that make them.
     LargeObjects(Vec<PartNumber>),
 }
@@ -35,7 +36,8 @@ pub(super) enum Task {
 /// What a worker hands on.
 pub(super) enum Done {
     Part(StoredPart),
-    Rows { table: usize, digest: TableDigest },
+    /// What some tables, by their places, hold, or those pages of them that were read.
+    Rows(Vec<(usize, TableDigest)>),
     LargeObjects(TableDigest),
 }
 
@@ -107,23 +109,22 @@ impl Work {
         let _gone = Gone(&self);
         let work = async {
             let mut out = Out::new(to.clone(), self.level);
-            let (mut mine, mut theirs) = (HashSet::new(), HashSet::new());
+            // Whether we could lock a table.
+            let mut ours = HashMap::new();
             while let Some(task) = self.take(&self.queue) {
-                if let Task::Rows(piece) = &task {
-                    if !mine.contains(&piece.table) && !theirs.contains(&piece.table) {
-                        let got = self.lock(&connection, piece.table).await?;
-                        if got {
-                            mine.insert(piece.table)
-                        } else {
-                            theirs.insert(piece.table)
-                        };
+                let task = match task {
+                    Task::Rows(pieces) => {
+                        self.lock(&connection, &pieces, &mut ours).await?;
+                        let (mine, theirs): (Vec<_>, Vec<_>) =
+                            pieces.into_iter().partition(|piece| ours.get(&piece.table) == Some(&true));
+                        if !theirs.is_empty() {
+                            locked(&self.handed).push_back(Task::Rows(theirs));
+                            self.changed.notify_one();
+                        }
+                        Task::Rows(mine)
                     }
-                    if theirs.contains(&piece.table) {
-                        locked(&self.handed).push_back(task);
-                        self.changed.notify_one();
-                        continue;
-                    }
-                }
+                    large_objects => large_objects,
+                };
                 self.run(&connection, &task, &mut out).await?;
             }
             out.flush().await
@@ -139,30 +140,61 @@ impl Work {
         locked(queue).pop_front()
     }
 
-    /// Locks the table if nobody stands in between.
-    async fn lock(&self, connection: &Connection, table: usize) -> Result<bool> {
-        let name = self.targets[table].copied.name();
-        let failed = |error| connection.error(error, format!("cannot lock {}", self.targets[table].id));
+    /// Locks the tables with nobody in between, and keeps which of them could be.
+    async fn lock(
+        &self,
+        connection: &Connection,
+        pieces: &[Piece],
+        ours: &mut HashMap<usize, bool>,
+    ) -> Result<()> {
+        let new: Vec<usize> =
+            pieces.iter().map(|piece| piece.table).filter(|table| !ours.contains_key(table)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        if self.lock_all(connection, &new).await? {
+            ours.extend(new.into_iter().map(|table| (table, true)));
+            return Ok(());
+        }
+        for &table in &new {
+            let got = new.len() > 1 && self.lock_all(connection, &[table]).await?;
+            if !got {
+                tracing::info!(table = %self.targets[table].id, "somebody waits to alter it; one session reads all of it");
+            }
+            ours.insert(table, got);
+        }
+        Ok(())
+    }
+
+    /// Locks all of them, or none if somebody stands in between.
+    async fn lock_all(&self, connection: &Connection, tables: &[usize]) -> Result<bool> {
+        let what = || match tables {
+            [table] => format!("cannot lock {}", self.targets[*table].id),
+            _ => format!("cannot lock {} tables", tables.len()),
+        };
+        let names: Vec<String> =
+            tables.iter().map(|&table| format!("ONLY {}", self.targets[table].copied.name())).collect();
         let sql = format!(
-            "SAVEPOINT dbm_lock; LOCK TABLE ONLY {name} IN ACCESS SHARE MODE NOWAIT; RELEASE SAVEPOINT dbm_lock"
+            "SAVEPOINT dbm_lock; LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT; RELEASE SAVEPOINT dbm_lock",
+            names.join(", ")
         );
         match connection.batch_execute(&sql).await {
             Ok(()) => Ok(true),
             Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE) => {
                 let back = "ROLLBACK TO SAVEPOINT dbm_lock; RELEASE SAVEPOINT dbm_lock";
+                let failed = |error| connection.error(error, what());
                 connection.batch_execute(back).await.map_err(failed)?;
-                tracing::info!(table = %self.targets[table].id, "somebody waits to alter it; one session reads all of it");
                 Ok(false)
             }
-            Err(error) => Err(failed(error).into()),
+            Err(error) => Err(connection.error(error, what()).into()),
         }
     }
 
     async fn run(&self, connection: &Connection, task: &Task, out: &mut Out) -> Result<()> {
         match task {
-            Task::Rows(piece) => {
-                let digest = self.rows(connection, piece, out).await?;
-                out.send(Done::Rows { table: piece.table, digest }).await
+            Task::Rows(pieces) => {
+                let digests = self.rows(connection, pieces, out).await?;
+                out.send(Done::Rows(digests)).await
             }
             Task::LargeObjects(made) => {
                 let to = out.to.clone();
@@ -182,28 +214,55 @@ impl Work {
         }
     }
 
-    async fn rows(&self, connection: &Connection, piece: &Piece, out: &mut Out) -> Result<TableDigest> {
-        let target = &self.targets[piece.table];
-        let failed = |error| connection.error(error, format!("cannot read the rows of {}", target.id));
-        let stream = connection.copy_out(&target.copied.out(piece.pages)).await.map_err(failed)?;
-        let mut stream = std::pin::pin!(stream);
+    async fn rows(
+        &self,
+        connection: &Connection,
+        pieces: &[Piece],
+        out: &mut Out,
+    ) -> Result<Vec<(usize, TableDigest)>> {
+        let statements =
+            pieces.iter().map(|piece| self.targets[piece.table].copied.out(piece.pages)).collect();
+        let mut streams = std::pin::pin!(copy::out_in_turn(connection, statements));
+        let bytes = pieces.iter().fold(0, |sum: u64, piece| sum.saturating_add(piece.bytes));
         // The text of rows is often larger than they are on disk.
-        let mut blocks = Blocks::new(target.copied.header().into_bytes(), piece.bytes.saturating_mul(2));
-        while let Some(row) = stream.try_next().await.map_err(failed)? {
-            if let Some(block) = blocks.before(row.len()) {
-                out.put(part(target, block)).await?;
+        let mut blocks = Blocks::new(bytes.saturating_mul(2));
+        let mut digests = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let target = &self.targets[piece.table];
+            let failed = |error| connection.error(error, format!("cannot read the rows of {}", target.id));
+            let Some(stream) = streams.try_next().await.map_err(failed)? else {
+                let what = format!("nobody asked for the rows of {}", target.id);
+                return Err(Error::new(ErrorKind::Internal, what));
+            };
+            let mut stream = std::pin::pin!(stream);
+            blocks.begin(piece.table, target.copied.header().into_bytes());
+            while let Some(row) = stream.try_next().await.map_err(failed)? {
+                if let Some(block) = blocks.before(row.len()) {
+                    out.put(self.part(block)).await?;
+                }
+                blocks.add(&row).map_err(|error| about(target, error))?;
+                drop(row);
+                if let Some(block) = blocks.full() {
+                    out.put(self.part(block)).await?;
+                }
             }
-            blocks.add(&row).map_err(|error| about(target, error))?;
-            drop(row);
-            if let Some(block) = blocks.full() {
-                out.put(part(target, block)).await?;
-            }
+            digests.push((piece.table, blocks.end()));
         }
-        let (last, digest) = blocks.finish();
-        if let Some(block) = last {
-            out.put(part(target, block)).await?;
+        if let Some(block) = blocks.finish() {
+            out.put(self.part(block)).await?;
         }
-        Ok(digest)
+        Ok(digests)
+    }
+
+    fn part(&self, block: Block) -> RawPart {
+        RawPart {
+            section: Section::Data,
+            aspect: Aspect::Rows,
+            objects: block.tables.iter().map(|&table| self.targets[table].id.clone()).collect(),
+            rows: block.rows,
+            bytes: block.bytes,
+            follows: Vec::new(),
+        }
     }
 }
 
@@ -248,17 +307,6 @@ impl Out {
 
 fn off_thread(part: RawPart, level: i32) -> JoinHandle<Result<StoredPart>> {
     tokio::task::spawn_blocking(move || compress(part, level))
-}
-
-fn part(target: &Target, block: Block) -> RawPart {
-    RawPart {
-        section: Section::Data,
-        aspect: Aspect::Rows,
-        objects: vec![target.id.clone()],
-        rows: block.rows,
-        bytes: block.bytes,
-        follows: Vec::new(),
-    }
 }
 
 async fn report(error: Error, to: &mpsc::Sender<Result<Done>>) {

@@ -16,8 +16,11 @@ use crate::dump::BackupOptions;
 use crate::progress::Progress;
 use crate::{Error, ErrorKind, Result};
 
-/// Pages of a table can be read by range since this version: <https://www.postgresql.org/docs/release/14.0/>.
-const RANGES_SINCE: i32 = 140_000;
+/// Whether a server of that major version reads only the pages of a range, and not the whole table, for one:
+/// <https://www.postgresql.org/docs/release/14.0/>.
+pub(crate) fn ranges_since(major: u32) -> bool {
+    major >= 14
+}
 
 impl Prepared {
     /// Writes all parts. The snapshot and its locks have ended when this returns, however it does.
@@ -57,7 +60,7 @@ impl Prepared {
         }
 
         let tables: Vec<_> = schema.tables_with_rows().collect();
-        let pieces = plan::pieces(&tables, jobs, leader.version >= RANGES_SINCE);
+        let pieces = plan::tasks(&tables, jobs, ranges_since(leader.connection.major_version()));
         let total: u64 = tables.iter().map(|(_, table)| table.bytes).sum();
         let mut tasks: VecDeque<Task> = pieces.into_iter().map(Task::Rows).collect();
         if extras.large_objects > 0 {
@@ -173,7 +176,9 @@ impl Script<'_> {
             match done {
                 None => break,
                 Some(Err(error)) => return Err(error),
-                Some(Ok(Done::Rows { table, digest })) => digests[table].merge(digest),
+                Some(Ok(Done::Rows(some))) => {
+                    some.into_iter().for_each(|(table, digest)| digests[table].merge(digest));
+                }
                 Some(Ok(Done::LargeObjects(digest))) => large_objects.merge(digest),
                 Some(Ok(Done::Part(part))) => {
                     let (bytes, rows) = (part.bytes(), part.rows());

@@ -5,11 +5,13 @@ use std::time::Duration;
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use database::postgres::{Connection, Server, digest};
+use database::{Engine, ObjectId, quote};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio_postgres::error::SqlState;
 
-use super::order::{Graph, Order};
-use super::run;
+use super::order::{Graph, Order, Unit};
+use super::run::{self, Freeze};
 use crate::archive::{Archive, Aspect, PartNumber};
 use crate::progress::Progress;
 
@@ -67,9 +69,11 @@ impl Load<'_> {
             ("indexes and constraints", None, order.after),
         ] {
             self.progress.phase(name, bytes);
-            while let Some(number) = graph.take() {
-                self.part(client, number).await?;
-                graph.done(number);
+            while let Some(unit) = graph.take() {
+                for &number in &unit.parts {
+                    self.part(client, number).await?;
+                }
+                graph.done(&unit);
             }
             ended(&graph)?;
         }
@@ -92,32 +96,77 @@ impl Load<'_> {
         graph.numbers().filter_map(|number| Some(u64::from(self.archive.entry(number).ok()?.bytes))).sum()
     }
 
-    /// Gives each idle worker a part that may run, until there is none.
+    /// Gives each idle worker a unit that may run, until there is none.
     async fn graph(&self, workers: &[Connection], mut graph: Graph) -> Result<()> {
         let mut idle: Vec<&Connection> = workers.iter().collect();
         let mut running = FuturesUnordered::new();
         loop {
             while !idle.is_empty()
-                && let Some(number) = graph.take()
+                && let Some(unit) = graph.take()
             {
                 if let Some(worker) = idle.pop() {
-                    running.push(self.on(worker, number));
+                    running.push(self.on(worker, unit));
                 }
             }
-            let Some((worker, number, result)) = running.next().await else { break };
+            let Some((worker, unit, result)) = running.next().await else { break };
             result?;
-            graph.done(number);
+            graph.done(&unit);
             idle.push(worker);
         }
         ended(&graph)
     }
 
-    async fn on<'w>(
-        &self,
-        worker: &'w Connection,
-        number: PartNumber,
-    ) -> (&'w Connection, PartNumber, Result<()>) {
-        (worker, number, self.part_with_retries(worker, number).await)
+    async fn on<'w>(&self, worker: &'w Connection, unit: Unit) -> (&'w Connection, Unit, Result<()>) {
+        let result = self.unit(worker, &unit).await;
+        (worker, unit, result)
+    }
+
+    async fn unit(&self, client: &Connection, unit: &Unit) -> Result<()> {
+        if let Some(table) = &unit.alone
+            && self.frozen(client, table, &unit.parts).await?
+        {
+            return Ok(());
+        }
+        for &number in &unit.parts {
+            self.part_with_retries(client, number).await?;
+        }
+        Ok(())
+    }
+
+    /// Loads a table in one transaction that empties it first, which lets the server write the rows as it would have
+    /// them after a `VACUUM FREEZE`: no reader after us, and no autovacuum, has to write their pages again.
+    ///
+    /// Returns whether it did: the account may be allowed to insert rows and not to empty the table.
+    async fn frozen(&self, client: &Connection, table: &ObjectId, parts: &[PartNumber]) -> Result<bool> {
+        let name = quote::qualified(Engine::Postgres, &[&table.namespace, &table.name]);
+        if let Err(error) = client.batch_execute(&format!("BEGIN; TRUNCATE ONLY {name}")).await {
+            let denied = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
+            if !denied {
+                return Err(failed(error, format!("cannot empty {table}, which is new")));
+            }
+            let back = client.batch_execute("ROLLBACK").await;
+            return back.map(|()| false).map_err(|error| failed(error, "cannot go on after a refusal"));
+        }
+        for &number in parts {
+            self.rows(client, number, Freeze::Yes).await?;
+        }
+        let end = client.batch_execute("COMMIT").await;
+        end.map(|()| true).map_err(|error| failed(error, format!("cannot commit the rows of {table}")))
+    }
+
+    /// Reads one part of rows, which checks its hash, and copies them in.
+    async fn rows(&self, client: &Connection, number: PartNumber, freeze: Freeze) -> Result<()> {
+        let entry = self.archive.entry(number)?;
+        let copied = run::rows(client, self.archive.part(number).await?, freeze).await?;
+        if copied != entry.rows {
+            let named = entry.objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("{copied} rows of {named} went in, and the archive's index says {}", entry.rows),
+            ));
+        }
+        self.progress.advance(u64::from(entry.bytes), entry.rows);
+        Ok(())
     }
 
     /// Foreign keys lock two tables, so that two of them can wait for each other: one is tried again.
@@ -139,29 +188,16 @@ impl Load<'_> {
     /// Reads one part, which checks its hash, and runs it.
     async fn part(&self, client: &Connection, number: PartNumber) -> Result<()> {
         let entry = self.archive.entry(number)?;
+        if entry.aspect == Aspect::Rows {
+            return self.rows(client, number, Freeze::No).await;
+        }
         let bytes = self.archive.part(number).await?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        match entry.aspect {
-            Aspect::Guard => {}
-            Aspect::Rows => {
-                let copied = run::rows(client, bytes).await?;
-                if copied != entry.rows {
-                    let named = entry.objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                    return Err(Error::new(
-                        ErrorKind::Refused,
-                        format!(
-                            "{copied} rows of {named} went in, and the archive's index says {}",
-                            entry.rows
-                        ),
-                    ));
-                }
-            }
-            _ => {
-                let text = String::from_utf8(bytes).map_err(|error| {
-                    Error::new(ErrorKind::Refused, "a part of definitions is not UTF-8").with_source(error)
-                })?;
-                run::statements(client, &text).await?;
-            }
+        if entry.aspect != Aspect::Guard {
+            let text = String::from_utf8(bytes).map_err(|error| {
+                Error::new(ErrorKind::Refused, "a part of definitions is not UTF-8").with_source(error)
+            })?;
+            run::statements(client, &text).await?;
         }
         self.progress.advance(length, entry.rows);
         Ok(())

@@ -2,12 +2,14 @@
 
 mod among;
 mod clear;
+mod early;
 mod load;
 mod order;
 mod part_of;
 mod place;
 mod preflight;
 mod prove;
+mod read_back;
 mod renamed;
 mod rows;
 mod run;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use database::{Kind, ObjectId, TableDigest};
 
 use crate::archive::{Archive, Aspect, Part, PartNumber, Wanted};
-use crate::selection::{self, Node, Selection};
+use crate::selection::{self, Content, Node, Selection};
 use crate::{Error, ErrorKind, Result};
 
 use super::rows;
@@ -60,6 +60,10 @@ pub(crate) async fn part_of(
         index.outline.iter().map(|one| (&one.id, &one.spans)).collect();
     let mut wanted = Vec::new();
     for (number, part) in (0..).zip(&index.parts) {
+        if part.aspect == Aspect::Rows && part.objects.len() > 1 && selection.content == Content::DataOnly {
+            wanted.extend(by_table(archive, number, part, &rows).await?);
+            continue;
+        }
         let take = match part.aspect {
             Aspect::Guard => None,
             Aspect::Rows => of_rows(archive, number, part, &rows).await?,
@@ -160,17 +164,44 @@ async fn of_rows(
     }
     let names: BTreeSet<[&str; 2]> =
         objects.iter().map(|id| [id.namespace.as_str(), id.name.as_str()]).collect();
-    let bytes = archive.part(number).await?;
-    let (mut ranges, mut count, mut from) = (Vec::new(), 0_u64, 0);
-    for block in rows::blocks(&bytes)? {
-        let end = block.rows.end + b"\\.\n".len();
-        let [namespace, name] = block.head.table.as_slice() else { continue };
+    let (mut ranges, mut count) = (Vec::new(), 0);
+    for (table, range, rows) in blocks(&archive.part(number).await?)? {
+        let [namespace, name] = table.as_slice() else { continue };
         if names.contains(&[namespace.as_str(), name.as_str()]) {
-            ranges.push(from..end);
-            count += memchr::memchr_iter(b'\n', &bytes[block.rows.clone()]).count() as u64;
+            ranges.push(range);
+            count += rows;
         }
-        from = end;
     }
     let part = Part { objects: objects.into(), rows: count, ..part.clone() };
     Ok(Some(Wanted { number, part, ranges: Some(ranges) }))
+}
+
+/// The rows of each of some tables of a part by themselves, so that they can go in any order.
+async fn by_table(
+    archive: &Archive,
+    number: PartNumber,
+    part: &Part,
+    tables: &HashSet<&ObjectId>,
+) -> Result<Vec<Wanted>> {
+    let blocks = blocks(&archive.part(number).await?)?;
+    let mut wanted = Vec::new();
+    for id in part.objects.iter().filter(|id| tables.contains(id)) {
+        let own = blocks.iter().filter(|(table, ..)| *table == [id.namespace.as_str(), id.name.as_str()]);
+        let (ranges, rows): (Vec<_>, Vec<u64>) = own.map(|(_, range, rows)| (range.clone(), *rows)).unzip();
+        let part = Part { objects: [id.clone()].into(), rows: rows.iter().sum(), ..part.clone() };
+        wanted.push(Wanted { number, part, ranges: Some(ranges) });
+    }
+    Ok(wanted)
+}
+
+/// The blocks of a part of rows: of which table, where, how many rows.
+fn blocks(part: &[u8]) -> Result<Vec<(Vec<String>, Range<usize>, u64)>> {
+    let mut from = 0;
+    let found = rows::blocks(part)?.into_iter().map(|block| {
+        let range = from..block.rows.end + b"\\.\n".len();
+        from = range.end;
+        let rows = memchr::memchr_iter(b'\n', &part[block.rows]).count() as u64;
+        (block.head.table, range, rows)
+    });
+    Ok(found.collect())
 }

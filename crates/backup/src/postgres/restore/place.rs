@@ -8,7 +8,7 @@ use database::postgres::{Connection, Server};
 
 use super::load::{Load, worker};
 use super::sessions::named;
-use super::{clear, order, prove, scratch};
+use super::{clear, order, prove, read_back, scratch};
 use crate::archive::Archive;
 use crate::progress::Progress;
 use crate::restore::RestoreOptions;
@@ -82,7 +82,7 @@ async fn fill(
     progress.phase("proof", None);
     let schema = prove::schema(client).await?;
     prove::objects(&schema, archive, options)?;
-    prove::rows_serially(client, &schema, index).await?;
+    read_back::serially(client, &schema, index).await?;
     prove::beside_rows(client, archive).await?;
     let wanted = super::properties(archive, options)?;
     if scratch::compare(client, database, &wanted).await.is_err() {

@@ -1,13 +1,10 @@
 //! The proof: what was restored is read back and compared with what the archive's index says.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use database::postgres::{self, Connection, Server};
+use database::postgres::{self, Connection};
 use database::{Kind, ObjectId, Schema, Table, TableDigest};
-use tokio::task::JoinSet;
 
-use super::load::worker;
 use crate::archive::{Archive, Aspect, Index};
 use crate::postgres::dump::{large_objects, sequences};
 use crate::restore::RestoreOptions;
@@ -48,43 +45,6 @@ pub(crate) fn objects(schema: &Schema, archive: &Archive, options: &RestoreOptio
         if count != expected {
             return Err(unproven(format!("it holds {count} of the kind {kind:?} instead of {expected}")));
         }
-    }
-    Ok(())
-}
-
-/// Reads every table's rows back, by several workers, and compares number and digest.
-pub(crate) async fn rows(
-    server: &Server,
-    database: &str,
-    schema: &Schema,
-    index: &Index,
-    jobs: usize,
-) -> Result<()> {
-    let queue = Arc::new(Mutex::new(queue(schema, index)?));
-    let mut workers = JoinSet::<Result<()>>::new();
-    for _ in 0..jobs.max(1) {
-        let (queue, server, database) = (Arc::clone(&queue), server.clone(), database.to_owned());
-        workers.spawn(async move {
-            let client = worker(&server, &database).await?;
-            loop {
-                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                let Some(expected) = next else { return Ok(()) };
-                expected.compare(&client).await?;
-            }
-        });
-    }
-    while let Some(result) = workers.join_next().await {
-        result.map_err(|error| {
-            Error::new(ErrorKind::Internal, "a worker of the proof broke").with_source(error)
-        })??;
-    }
-    Ok(())
-}
-
-/// The same on one connection, inside its open transaction.
-pub(crate) async fn rows_serially(client: &Connection, schema: &Schema, index: &Index) -> Result<()> {
-    for expected in queue(schema, index)? {
-        expected.compare(client).await?;
     }
     Ok(())
 }
@@ -140,35 +100,12 @@ pub(super) async fn values(client: &Connection, archive: &Archive) -> Result<()>
     Err(unproven(what))
 }
 
-/// One table and what the index says of its rows.
-struct Expected {
-    id: ObjectId,
-    table: Table,
-    digest: TableDigest,
-}
-
-impl Expected {
-    async fn compare(&self, client: &Connection) -> Result<()> {
-        let found = postgres::digest::table(client, &self.id, &self.table).await?;
-        if found.rows != self.digest.rows {
-            return Err(unproven(format!(
-                "{} has {} rows instead of {}",
-                self.id, found.rows, self.digest.rows
-            )));
-        }
-        if found.digest != self.digest.digest {
-            return Err(unproven(format!(
-                "the {} rows of {} are not those of the archive",
-                found.rows, self.id
-            )));
-        }
-        Ok(())
-    }
-}
-
-/// Every table that holds rows, the largest first.
-fn queue(schema: &Schema, index: &Index) -> Result<VecDeque<Expected>> {
-    let entries: BTreeMap<&ObjectId, TableDigest> =
+/// Every table that holds rows, with what the index says of them.
+pub(super) fn expected<'s>(
+    schema: &'s Schema,
+    index: &Index,
+) -> Result<Vec<(&'s ObjectId, &'s Table, TableDigest)>> {
+    let entries: HashMap<&ObjectId, TableDigest> =
         index.tables.iter().map(|entry| (&entry.id, entry.digest)).collect();
     let mut tables = Vec::new();
     for (id, table) in schema.tables_with_rows() {
@@ -178,10 +115,20 @@ fn queue(schema: &Schema, index: &Index) -> Result<VecDeque<Expected>> {
             None if index.partial => TableDigest::default(),
             None => return Err(unproven(format!("{id} is not in the archive"))),
         };
-        tables.push(Expected { id: id.clone(), table: table.clone(), digest });
+        tables.push((id, table, digest));
     }
-    tables.sort_by_key(|expected| std::cmp::Reverse(expected.digest.rows));
-    Ok(tables.into())
+    Ok(tables)
+}
+
+/// Compares what was read back of a table with what is expected.
+pub(super) fn compare(id: &ObjectId, expected: &TableDigest, found: &TableDigest) -> Result<()> {
+    if found.rows != expected.rows {
+        return Err(unproven(format!("{id} has {} rows instead of {}", found.rows, expected.rows)));
+    }
+    if found.digest != expected.digest {
+        return Err(unproven(format!("the {} rows of {id} are not those of the archive", found.rows)));
+    }
+    Ok(())
 }
 
 fn unproven(what: impl std::fmt::Display) -> Error {

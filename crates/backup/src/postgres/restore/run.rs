@@ -8,15 +8,19 @@ use bytes::Bytes;
 use database::Engine;
 use database::postgres::Connection;
 use database::script::{self, Statement};
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt, TryStreamExt, stream};
+use tokio_postgres::ToStatement;
 
-use super::rows;
+use super::rows::{self, Block};
 
 /// How many statements go to the server as one message, and so in one transaction: each holds locks until its end.
 const STATEMENTS: usize = 100;
 
 /// How many bytes of rows go into one message.
 const CHUNK: usize = 1 << 18;
+
+/// How many statements are prepared before their turn.
+const AHEAD: usize = 16;
 
 /// What every connection of a restore sets, so that text means what it meant to the dump, and
 /// nothing of the database's own settings gets in the way.
@@ -99,24 +103,64 @@ fn beginning(text: &str) -> String {
     if text.chars().count() > 160 { format!("{line}…") } else { line }
 }
 
-/// Copies the rows of a part in; returns how many there were.
+/// Whether rows are written as no transaction ever has to look at them again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freeze {
+    /// Into a table that this transaction has made or emptied.
+    Yes,
+    No,
+}
+
+/// Copies the rows of a part in; returns how many there were. Several blocks go in one transaction.
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] for anything but whole blocks of rows; the server's own otherwise.
-pub(crate) async fn rows(client: &Connection, part: Vec<u8>) -> Result<u64> {
-    let blocks = rows::blocks(&part)?;
+pub(crate) async fn rows(client: &Connection, part: Vec<u8>, freeze: Freeze) -> Result<u64> {
+    let mut blocks = rows::blocks(&part)?;
+    if freeze == Freeze::Yes {
+        blocks.iter_mut().for_each(|block| block.statement = frozen(block));
+    }
     let part = Bytes::from(part);
+    if let [block] = blocks.as_slice() {
+        return copy(client, &block.statement, part.slice(block.rows.clone())).await;
+    }
     let mut copied = 0;
-    for block in blocks {
-        copied += copy(client, &block.statement, part.slice(block.rows)).await?;
+    // The next statements are prepared while the rows of one are on their way.
+    let ask = async |block: &Block| {
+        let asked = client.prepare(&block.statement).await;
+        asked.map_err(|error| failed(error, format!("cannot prepare `{}`", beginning(&block.statement))))
+    };
+    let mut statements = pin!(stream::iter(&blocks).map(ask).buffered(AHEAD));
+    for block in &blocks {
+        let Some(statement) = statements.try_next().await? else {
+            return Err(Error::new(ErrorKind::Internal, "a block of rows without its statement"));
+        };
+        copied += copy_with(client, &statement, &block.statement, part.slice(block.rows.clone())).await?;
     }
     Ok(copied)
 }
 
+/// The statement of a block for rows that are to be frozen.
+fn frozen(block: &Block) -> String {
+    match block.statement.strip_suffix(')') {
+        Some(rest) if !block.head.options.is_empty() => format!("{rest}, FREEZE)"),
+        _ => format!("{} WITH (FREEZE)", block.statement),
+    }
+}
+
 /// Sends rows to a `COPY … FROM stdin`.
-pub(crate) async fn copy(client: &Connection, statement: &str, mut rows: Bytes) -> Result<u64> {
+pub(crate) async fn copy(client: &Connection, statement: &str, rows: Bytes) -> Result<u64> {
+    copy_with(client, statement, statement, rows).await
+}
+
+async fn copy_with<T: ?Sized + ToStatement>(
+    client: &Connection,
+    prepared: &T,
+    statement: &str,
+    mut rows: Bytes,
+) -> Result<u64> {
     let failed = |error| failed(error, format!("cannot copy rows with `{}`", beginning(statement)));
-    let sink = client.copy_in(statement).await.map_err(failed)?;
+    let sink = client.copy_in(prepared).await.map_err(failed)?;
     let mut sink = pin!(sink);
     while !rows.is_empty() {
         let chunk = rows.split_to(rows.len().min(CHUNK));
@@ -147,6 +191,18 @@ mod tests {
         {
             let statement = Statement { text, line: 1, offset: 0, copy_rows: None };
             check(&statement).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_block_knows_its_statement_for_frozen_rows() {
+        for (statement, expected) in [
+            ("COPY t (a) FROM stdin", "COPY t (a) FROM stdin WITH (FREEZE)"),
+            ("COPY \"a)\" FROM stdin WITH (ENCODING 'LATIN1')", "COPY \"a)\" FROM stdin WITH (ENCODING 'LATIN1', FREEZE)"),
+        ] {
+            let part = format!("{statement};\n1\n\\.\n");
+            let block = rows::blocks(part.as_bytes()).unwrap().remove(0);
+            assert_eq!(frozen(&block), expected);
         }
     }
 

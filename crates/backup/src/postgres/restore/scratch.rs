@@ -9,11 +9,11 @@ use std::time::Duration;
 use chrono::Utc;
 use database::postgres::properties::{self, Properties};
 use database::postgres::{Connection, Server};
-use database::{Engine, Kind, quote};
+use database::{Engine, quote};
 use tokio_postgres::error::SqlState;
 
 use super::load::{Load, worker};
-use super::{order, prove, swap};
+use super::{early, order, prove, read_back, swap};
 use crate::archive::Archive;
 use crate::progress::Progress;
 use crate::restore::RestoreOptions;
@@ -76,45 +76,23 @@ async fn fill(
     for _ in 0..options.jobs.max(1) {
         workers.push(worker(server, name).await?);
     }
+    let early = early::early(archive).await?;
     let load = Load { archive, progress };
-    Box::pin(load.all(&workers, order::order(&index.parts, options))).await?;
-    let first = workers.swap_remove(0);
-    drop(workers);
+    Box::pin(load.all(&workers, order::with_early(&index.parts, options, &early))).await?;
     progress.phase("proof", None);
-    let schema = prove::schema(&first).await?;
+    let first = &workers[0];
+    let schema = prove::schema(first).await?;
     prove::objects(&schema, archive, options)?;
-    tokio::try_join!(
-        prove::rows(server, name, &schema, index, options.jobs),
-        prove::beside_rows(&first, archive)
-    )?;
+    prove::beside_rows(first, archive).await?;
+    let workers = Box::pin(read_back::all(workers, &schema, index)).await?;
     if options.analyze {
         progress.phase("statistics", None);
-        analyze(&first, index.kinds.contains_key(&Kind::ForeignTable)).await?;
+        read_back::statistics(&workers).await?;
     }
+    drop(workers);
     // Last, so that neither a limit nor a setting of the database's own gets in the way of our sessions.
     run_all(maintenance, &wanted.apply_sql(name)).await?;
     compare(maintenance, name, &wanted).await
-}
-
-/// Collects statistics of what is here: not of foreign tables, whose servers are not to be asked.
-async fn analyze(client: &Connection, foreign: bool) -> Result<()> {
-    const NEAR: &str = "
-        WITH RECURSIVE far AS (
-            SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'f'
-            UNION SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN far ON far.oid = i.inhrelid)
-        SELECT 'ANALYZE ' || pg_catalog.string_agg(c.oid::pg_catalog.regclass::text, ', ')
-        FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'm') AND c.oid >= 16384 AND c.relpersistence <> 't'
-            AND c.oid NOT IN (SELECT oid FROM far)";
-    let what = "cannot collect statistics";
-    let sql = if foreign {
-        client.query_one(NEAR, &[]).await.map_err(|error| failed(error, what))?.get(0)
-    } else {
-        Some("ANALYZE".to_owned())
-    };
-    match sql {
-        Some(sql) => client.batch_execute(&sql).await.map_err(|error| failed(error, what)),
-        None => Ok(()),
-    }
 }
 
 /// Compares what belongs to the database itself.
