@@ -1,0 +1,169 @@
+# The PostgreSQL half of scripts/bench; bash, to be sourced.
+#
+# Server and judges are PostgreSQL 18: pg_dump and pg_restore with as many jobs as dbm and zstd at level 1.
+# Three databases: one with a table that dominates, one with 40 middling tables, one with 20,000 small ones.
+
+# PyPI's pg_dump is built without zstd, Debian's is not: the newest one runs from a folder by its own loader.
+zstd_tools() {
+  local loader folder
+  case $(uname -m) in
+    x86_64) loader=usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 ;;
+    aarch64) loader=usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1 ;;
+    *) say "no package of pg_dump for $(uname -m)"; return 2 ;;
+  esac
+  folder=$(fetched tools-zstd-18 bin/pg_dump unpack_zstd_tools "$loader") || return 1
+  printf '%s/bin' "$folder"
+}
+
+unpack_zstd_tools() {
+  local loader=$1 options tool
+  say "fetching postgresql-client-18"
+  # Debian's mirror as this machine knows it, with the suite that has version 18; the machine's own lists stay as they are.
+  mkdir -p apt/lists/partial apt/cache/archives/partial
+  {
+    printf 'Types: deb\nSuites: sid\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n'
+    cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null |
+      awk '/^URIs:/ { print; exit } /^deb / { for (i = 2; i <= NF; i++) if ($i ~ /^http/) { print "URIs: " $i; exit } }'
+  } >apt/sid.sources
+  options=(-o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$PWD/apt" -o "Dir::State::Lists=$PWD/apt/lists"
+    -o "Dir::Cache=$PWD/apt/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none)
+  apt-get "${options[@]}" -q update
+  (
+    cd apt
+    apt-get "${options[@]}" -q download postgresql-client-18 libpq5 libc6 libzstd1 liblz4-1 zlib1g libssl3t64 \
+      libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libkeyutils1 libcom-err2 libldap2 libsasl2-2
+  )
+  for tool in apt/*.deb; do dpkg -x "$tool" .; done
+  rm -rf apt
+  mkdir bin
+  for tool in pg_dump pg_restore; do
+    cat >"bin/$tool" <<SH
+#!/bin/sh
+root=\$(dirname "\$(dirname "\$0")")
+exec "\$root/$loader" --library-path "\$root/$(dirname "$loader")" "\$root/usr/lib/postgresql/18/bin/$tool" "\$@"
+SH
+    chmod +x "bin/$tool"
+  done
+  bin/pg_dump --version
+}
+
+# fill SHAPE DATABASE ROWS: mixed columns, a primary key everywhere, and about 140 bytes a row.
+fill() {
+  local shape=$1 url=$base/$2 rows=$3
+  local columns='id bigint, at timestamptz, amount numeric(12, 2), code text, body text, flag boolean, tags text[]'
+  local select="SELECT i, '2020-01-01'::timestamptz + i * interval '7 s', (i * 37 % 100000) / 100.0, md5(i::text),
+    'order ' || i || ' of customer ' || i % 9973 || ', delivered to street ' || i % 733, i % 3 = 0, ARRAY['a' || i % 7, 'b']"
+  psql -qX "$base/postgres" -c "CREATE DATABASE $2"
+  case $shape in
+    one)
+      psql -qX -v ON_ERROR_STOP=1 "$url" <<SQL
+CREATE TABLE big ($columns);
+INSERT INTO big $select FROM generate_series(1, $rows * 9 / 10) i;
+ALTER TABLE big ADD PRIMARY KEY (id);
+CREATE INDEX ON big (code);
+CREATE INDEX ON big (at);
+DO \$\$ BEGIN FOR t IN 1..5 LOOP
+  EXECUTE format('CREATE TABLE small_%s AS SELECT * FROM big WHERE id <= $rows / 50', t);
+  EXECUTE format('ALTER TABLE small_%s ADD PRIMARY KEY (id)', t);
+END LOOP; END \$\$;
+SQL
+      ;;
+    forty)
+      psql -qX -v ON_ERROR_STOP=1 "$url" <<SQL
+DO \$do\$ BEGIN
+FOR t IN 1..40 LOOP
+  EXECUTE format('CREATE TABLE t_%s ($columns)', t);
+  EXECUTE 'INSERT INTO t_' || t || \$\$ $select FROM generate_series(1, $rows / 40) i\$\$;
+  EXECUTE format('ALTER TABLE t_%s ADD PRIMARY KEY (id)', t);
+  EXECUTE format('CREATE INDEX ON t_%s (code)', t);
+  COMMIT;
+END LOOP;
+FOR t IN 2..40 LOOP
+  EXECUTE format('ALTER TABLE t_%s ADD FOREIGN KEY (id) REFERENCES t_%s', t, t - 1);
+END LOOP;
+END \$do\$;
+SQL
+      ;;
+    thousands)
+      psql -qX -v ON_ERROR_STOP=1 "$url" <<SQL
+DO \$do\$ BEGIN
+FOR t IN 1..$tables LOOP
+  EXECUTE format('CREATE TABLE t_%s ($columns)', t);
+  EXECUTE 'INSERT INTO t_' || t || \$\$ $select FROM generate_series(1, $rows / 4 / $tables) i\$\$;
+  EXECUTE format('ALTER TABLE t_%s ADD PRIMARY KEY (id)', t);
+  IF t % 100 = 0 THEN COMMIT; END IF;
+END LOOP;
+END \$do\$;
+SQL
+      ;;
+  esac
+  psql -qX "$url" -c 'VACUUM ANALYZE' -c CHECKPOINT
+}
+
+# seconds PHASE: what dbm's last run said that the phase took; phases under a second are not told.
+seconds() {
+  sed -nE "s/^(.*: )?$1: done, .* in (.*)\$/\\2/p" err | awk '
+    { t = 0; for (i = 1; i <= NF; i++) { if ($i == "min") t += 60 * $(i - 1); if ($i == "s") t += $(i - 1); if ($i == "h") t += 3600 * $(i - 1) } sum += t }
+    END { print sum + 0 }'
+}
+
+# minus NAME SECONDS: copies the last result under that name with so many seconds less.
+minus() { tail -n 1 results | awk -v name="$1" -v minus="$2" '{ print name, $2 - minus, $3 }' >results.minus; cat results.minus >>results; }
+
+bench_postgres() {
+  local server base shape round tools
+  bin=$(fetched_tools)
+  tools=$(zstd_tools)
+  [ -x "$bin/postgres" ] || bin=$(fetched_postgres 18)
+  PATH="$bin:$PATH"
+  server=$(start_postgres "$bin" "$work/postgres" -c shared_buffers=512MB -c max_wal_size=8GB \
+    -c max_locks_per_transaction=1024)
+  base=${server%/postgres}
+  for shape in "${shapes[@]}"; do
+    : >results
+    say "filling the database with ${shape}"
+    fill "$shape" "$shape" $((size * 3600))
+    for round in $(seq "$rounds"); do
+      say "round $round of $rounds"
+      bench_round "$shape"
+    done
+    heading "PostgreSQL $("$bin/postgres" --version | grep -oE '[0-9]+\.[0-9]+' | head -n 1), $shape" \
+      "$(psql -qXAt "$base/$shape" -c 'SELECT pg_database_size(current_database())')"
+    ratio backup dump-directory 'backup, `pg_dump -Fd -j2 -Z zstd:1`'
+    ratio backup dump-custom 'backup, `pg_dump -Fc` with its defaults'
+    ratio backup dump-custom-zstd 'backup, `pg_dump -Fc -Z zstd:1`'
+    ratio backup floor 'backup, `COPY` of every table to nowhere on two connections'
+    ratio restore-only restore-directory 'restore without the proof, `pg_restore -j2`'
+    ratio restore-proven restore-directory 'restore with the proof, `pg_restore -j2`'
+    ratio restore restore-directory 'the same with `ANALYZE`, `pg_restore -j2` without'
+    psql -qX "$server" -c "DROP DATABASE $shape"
+  done
+  stop_postgres "$bin" "$work/postgres"
+}
+
+bench_round() {
+  local shape=$1 url=$base/$1 statistics proof
+  rm -rf store/* custom custom-zstd directory
+  # The floor: half of the bytes on each connection, the dominating table in two halves.
+  psql -qXAt "$url" >floor.sql <<'SQL'
+SELECT format('COPY (SELECT * FROM %s WHERE ctid %s) TO STDOUT;', c.oid::regclass, half)
+FROM pg_class c, LATERAL (VALUES ('< ''(' || c.relpages / 2 || ',0)'''), ('>= ''(' || c.relpages / 2 || ',0)''')) h (half)
+WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname, half;
+SQL
+  awk 'NR % 2' floor.sql >floor-1.sql
+  awk 'NR % 2 == 0' floor.sql >floor-2.sql
+  printf '#!/bin/sh\npsql -qX %s -f floor-1.sql >/dev/null & psql -qX %s -f floor-2.sql >/dev/null; wait\n' "$url" "$url" >floor
+  chmod +x floor
+  measure backup "$dbm" --url "$url" --store "$work/store" --log-dir "$work" backup --jobs 2
+  measure dump-custom "$tools/pg_dump" -Fc -f custom "$url"
+  measure dump-custom-zstd "$tools/pg_dump" -Fc -Z zstd:1 -f custom-zstd "$url"
+  measure dump-directory "$tools/pg_dump" -Fd -j2 -Z zstd:1 -f directory "$url"
+  measure floor ./floor
+  measure restore "$dbm" --url "$url" --store "$work/store" --log-dir "$work" restore latest --into bench_new --jobs 2
+  statistics=$(seconds statistics) proof=$(seconds proof)
+  minus restore-proven "$statistics"
+  minus restore-only "$proof"
+  psql -qX "$server" -c 'DROP DATABASE bench_new' -c CHECKPOINT -c 'CREATE DATABASE restored TEMPLATE template0'
+  measure restore-directory "$tools/pg_restore" -j2 -d "$base/restored" directory
+  psql -qX "$server" -c 'DROP DATABASE restored' -c CHECKPOINT
+}
