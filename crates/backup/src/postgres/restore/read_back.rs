@@ -64,7 +64,7 @@ pub(crate) async fn statistics(workers: &[Connection]) -> Result<()> {
             let done = worker.batch_execute(&statement).await;
             done.map_err(|error| failed(error, "cannot collect statistics"))?;
         }
-        Ok(())
+        Ok::<(), Error>(())
     }))
     .await?;
     Ok(())
