@@ -108,8 +108,7 @@ mod tests {
     #[test]
     fn small_tables_go_together() {
         let ids: Vec<ObjectId> = (0..200).map(|n| id(&n.to_string())).collect();
-        let tables: Vec<Table> =
-            (0..200).map(|n| table(if n == 7 { 3 << 20 } else { 8 << 10 }, 1)).collect();
+        let tables: Vec<Table> = (0..200).map(|n| table(if n == 7 { 3 << 20 } else { 8 << 10 }, 1)).collect();
         let list: Vec<_> = ids.iter().zip(&tables).collect();
         let tasks = tasks(&list, 2, true);
         assert_eq!(tasks.iter().map(Vec::len).collect::<Vec<_>>(), [1, 64, 64, 64, 7]);

@@ -154,7 +154,10 @@ mod tests {
     #[test]
     fn a_block_is_complete_and_the_digest_is_of_the_rows_without_newlines() {
         let (blocks, digest) = run([b"1\n".as_slice(), b"\\\\.\n", b"\n"]);
-        assert_eq!(blocks, [Block { bytes: [HEADER, b"1\n\\\\.\n\n\\.\n"].concat(), rows: 3, tables: vec![0] }]);
+        assert_eq!(
+            blocks,
+            [Block { bytes: [HEADER, b"1\n\\\\.\n\n\\.\n"].concat(), rows: 3, tables: vec![0] }]
+        );
         let mut expected = TableDigest::default();
         [b"1".as_slice(), b"\\\\.", b""].iter().for_each(|row| expected.add_row(row));
         assert_eq!(digest, expected);
@@ -176,7 +179,10 @@ mod tests {
             digests.push(blocks.end());
         }
         let block = blocks.finish().unwrap();
-        assert_eq!(block, Block { bytes: b"A\n1\n2\n\\.\nC\n1\n\\.\n".to_vec(), rows: 3, tables: vec![4, 6] });
+        assert_eq!(
+            block,
+            Block { bytes: b"A\n1\n2\n\\.\nC\n1\n\\.\n".to_vec(), rows: 3, tables: vec![4, 6] }
+        );
         assert_eq!(digests.iter().map(|digest| digest.rows).collect::<Vec<_>>(), [2, 0, 1]);
         assert_eq!(blocks.finish(), None);
     }

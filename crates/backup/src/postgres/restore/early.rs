@@ -68,15 +68,24 @@ mod tests {
     #[test]
     fn columns_alone_go_early() {
         for (text, plain) in [
-            ("CREATE INDEX i ON public.t USING btree (a, \"b c\" DESC) INCLUDE (d) WITH (fillfactor='70');\n", true),
+            (
+                "CREATE INDEX i ON public.t USING btree (a, \"b c\" DESC) INCLUDE (d) WITH (fillfactor='70');\n",
+                true,
+            ),
             ("CREATE UNIQUE INDEX i ON public.t USING btree (a);\n", true),
             ("ALTER TABLE ONLY \"public\".\"t\"\n    ADD CONSTRAINT \"p\" PRIMARY KEY (a, b);\n", true),
-            ("ALTER TABLE ONLY \"public\".\"t\"\n    ADD CONSTRAINT \"p\" UNIQUE NULLS NOT DISTINCT (a);\n", true),
+            (
+                "ALTER TABLE ONLY \"public\".\"t\"\n    ADD CONSTRAINT \"p\" UNIQUE NULLS NOT DISTINCT (a);\n",
+                true,
+            ),
             ("CREATE INDEX i ON public.t USING btree (lower(a));\n", false),
             ("CREATE INDEX i ON public.t USING btree (\"a)b\", f(a));\n", false),
             ("CREATE INDEX \"x USING y (b)\" ON public.t USING btree (f(a));\n", false),
             ("CREATE INDEX i ON public.t USING btree (a) WHERE f(a);\n", false),
-            ("CREATE INDEX i ON public.t USING btree (a);\nCREATE INDEX j ON public.t USING btree (f(a));\n", false),
+            (
+                "CREATE INDEX i ON public.t USING btree (a);\nCREATE INDEX j ON public.t USING btree (f(a));\n",
+                false,
+            ),
             ("ALTER TABLE ONLY t ADD CONSTRAINT e EXCLUDE USING gist (a WITH &&);\n", false),
             ("ALTER TABLE ONLY t ADD CONSTRAINT c CHECK (f(a) AND UNIQUE );\n", false),
             ("ALTER INDEX i ATTACH PARTITION j;\n", false),

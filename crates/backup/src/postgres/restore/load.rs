@@ -159,7 +159,11 @@ impl Load<'_> {
         let entry = self.archive.entry(number)?;
         let copied = run::rows(client, self.archive.part(number).await?, freeze).await?;
         if copied != entry.rows {
-            let named = entry.objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let mut named: Vec<_> = entry.objects.iter().take(5).map(ToString::to_string).collect();
+            if let Some(more @ [_, ..]) = entry.objects.get(5..) {
+                named.push(format!("{} more", more.len()));
+            }
+            let named = named.join(", ");
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!("{copied} rows of {named} went in, and the archive's index says {}", entry.rows),

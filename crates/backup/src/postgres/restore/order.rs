@@ -57,7 +57,8 @@ impl Graph {
         let mut graph = Self::default();
         for (unit, follows) in units {
             let Some(&first) = unit.parts.first() else { continue };
-            let follows: HashSet<PartNumber> = follows.into_iter().filter(|part| open.contains(part)).collect();
+            let follows: HashSet<PartNumber> =
+                follows.into_iter().filter(|part| open.contains(part)).collect();
             for &part in &follows {
                 graph.followers.entry(part).or_default().push(first);
             }
@@ -187,7 +188,8 @@ impl<'a> Tables<'a> {
         let share = self.bytes / SHARE.saturating_mul(jobs.max(1) as u64).max(1);
         let mut units = Vec::new();
         let single = |number: PartNumber| {
-            let unit = Unit { parts: vec![number], alone: None, weight: u64::from(part(number).stored_bytes) };
+            let unit =
+                Unit { parts: vec![number], alone: None, weight: u64::from(part(number).stored_bytes) };
             (unit, part(number).follows.clone())
         };
         units.extend(self.shared.iter().map(|&number| single(number)));
@@ -197,7 +199,10 @@ impl<'a> Tables<'a> {
             let own = numbers.iter().all(|&n| part(n).objects.len() == 1 && part(n).follows.is_empty());
             if own && bytes >= WORTH_FREEZING && (bytes <= share || jobs < 2) {
                 let alone = part(numbers[0]).objects.first().cloned();
-                units.push((Unit { weight: sum(|part| part.stored_bytes), parts: numbers, alone }, Vec::new()));
+                units.push((
+                    Unit { weight: sum(|part| part.stored_bytes), parts: numbers, alone },
+                    Vec::new(),
+                ));
             } else {
                 let alone = numbers.iter().filter(|&&n| part(n).objects.len() == 1);
                 units.extend(alone.map(|&number| single(number)));
@@ -280,7 +285,8 @@ mod tests {
         let options = RestoreOptions { jobs: 2, ..RestoreOptions::default() };
         let mut order = with_early(&parts, &options, &HashSet::from([5, 6]));
         let taken: Vec<Unit> = std::iter::from_fn(|| order.data.take()).collect();
-        let numbers: Vec<_> = taken.iter().map(|unit| (unit.parts.as_slice(), unit.alone.is_some())).collect();
+        let numbers: Vec<_> =
+            taken.iter().map(|unit| (unit.parts.as_slice(), unit.alone.is_some())).collect();
         assert_eq!(numbers, [(&[1][..], false), (&[4], false), (&[0, 3], true), (&[2], false)]);
         order.data.done(&taken[2]);
         assert_eq!(first(&mut order.data), Some(6), "its table is in");

@@ -20,11 +20,7 @@ use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 
 /// Reads every table's rows back over all of the connections, and compares number and digest; returns the connections.
-pub(crate) async fn all(
-    workers: Vec<Connection>,
-    schema: &Schema,
-    index: &Index,
-) -> Result<Vec<Connection>> {
+pub(crate) async fn all(workers: Vec<Connection>, schema: &Schema, index: &Index) -> Result<Vec<Connection>> {
     let Some(first) = workers.first() else {
         return Err(Error::new(ErrorKind::Internal, "a proof without a connection"));
     };

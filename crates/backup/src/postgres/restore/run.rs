@@ -198,7 +198,10 @@ mod tests {
     fn a_block_knows_its_statement_for_frozen_rows() {
         for (statement, expected) in [
             ("COPY t (a) FROM stdin", "COPY t (a) FROM stdin WITH (FREEZE)"),
-            ("COPY \"a)\" FROM stdin WITH (ENCODING 'LATIN1')", "COPY \"a)\" FROM stdin WITH (ENCODING 'LATIN1', FREEZE)"),
+            (
+                "COPY \"a)\" FROM stdin WITH (ENCODING 'LATIN1')",
+                "COPY \"a)\" FROM stdin WITH (ENCODING 'LATIN1', FREEZE)",
+            ),
         ] {
             let part = format!("{statement};\n1\n\\.\n");
             let block = rows::blocks(part.as_bytes()).unwrap().remove(0);
