@@ -174,6 +174,7 @@ impl From<database::ErrorKind> for ErrorKind {
             From::Busy => Self::Busy,
             From::Refused => Self::Refused,
             From::Io => Self::Io,
+            From::NoSpace => Self::NoSpace,
             From::Cancelled => Self::Cancelled,
             _ => Self::Internal,
         }

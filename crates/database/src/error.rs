@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Refused,
     /// A file or folder cannot be read or written.
     Io,
+    /// No space is left on a disk.
+    NoSpace,
     /// The work was cancelled on request.
     Cancelled,
     /// Not meant to happen: a broken assumption about the server.

@@ -4,7 +4,7 @@
 
 mod options;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Instant;
 

@@ -261,10 +261,10 @@ async fn tables_and_indexes_of_every_shape_are_whole() {
 }
 
 /// A file system of a size, unmounted at the end.
-struct Small(tempfile::TempDir);
+pub(crate) struct Small(pub(crate) tempfile::TempDir);
 
 impl Small {
-    fn mount(size: &str) -> Self {
+    pub(crate) fn mount(size: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={size}");
         let mounted =

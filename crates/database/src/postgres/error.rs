@@ -43,6 +43,10 @@ pub(super) fn of_server(answer: &DbError, what: impl fmt::Display) -> Error {
         .with_sqlstate(answer.code().code());
     match answer.hint() {
         Some(hint) => error.with_hint(hint),
+        // What we ask ourselves is of names and definitions; the rows of a database go through in its own encoding.
+        None if answer.code().code() == "22021" && !what.is_empty() => error.with_hint(
+            "a name or definition in the database is not UTF-8, which its encoding SQL_ASCII lets pass: rename it",
+        ),
         None => error,
     }
 }
@@ -58,6 +62,7 @@ pub(super) fn kind(code: &SqlState) -> ErrorKind {
         // Object in use: the database has other sessions.
         "55006" => ErrorKind::Busy,
         "57014" => ErrorKind::Cancelled,
+        "53100" => ErrorKind::NoSpace,
         // Shut down by the operator, crashed, not accepting connections yet, idle too long; too many connections.
         "57P01" | "57P02" | "57P03" | "57P05" | "53300" => ErrorKind::Connection,
         code if code.starts_with("28") => ErrorKind::Authentication,

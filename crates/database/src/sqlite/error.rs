@@ -29,7 +29,7 @@ pub fn error(cause: rusqlite::Error, what: &str) -> Error {
                 "the file is damaged: restore a backup (`dbm restore latest`), or ask sqlite3 for `.recover`",
             ),
         ),
-        Some(ErrorCode::DiskFull) => (ErrorKind::Io, Some("make room on the disk and try again")),
+        Some(ErrorCode::DiskFull) => (ErrorKind::NoSpace, Some("make room on the disk and try again")),
         Some(ErrorCode::SystemIoFailure | ErrorCode::FileLockingProtocolFailed) => (ErrorKind::Io, None),
         Some(ErrorCode::OperationInterrupted) => (ErrorKind::Cancelled, None),
         _ => (ErrorKind::Statement, None),

@@ -6,6 +6,7 @@ mod scaffold;
 mod text;
 
 pub use directives::{Directives, Name, Unless};
+pub(crate) use folder::unfilled;
 pub use folder::{Finding, Folder, Rule, read, read_for_rollback, survey};
 pub use scaffold::{Scaffolded, new_migration};
 pub use text::{ALGORITHM, checksum, normalise};

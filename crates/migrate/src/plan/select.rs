@@ -5,7 +5,7 @@ use backup::{Error, ErrorKind, Result};
 
 use super::requires::in_order;
 use super::{Direction, MigrateOptions, RollbackOptions, Until};
-use crate::files::{ALGORITHM, Directives, Finding, Migration, Rule, Source, label};
+use crate::files::{ALGORITHM, Directives, Finding, Migration, Rule, Source, label, unfilled};
 use crate::history::{Applied, State};
 
 /// What is to be run, before it is looked into.
@@ -139,6 +139,7 @@ pub fn to_migrate(
             .with_hint("run without `--to` and `--module`, or apply that one first"));
         }
     }
+    refuse(ordered.iter().flat_map(|file| unfilled(file)).collect())?;
     let chosen = ordered.into_iter().map(|file| Chosen {
         number: file.number,
         name: file.name.clone(),

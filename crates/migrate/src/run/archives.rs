@@ -251,7 +251,7 @@ impl Runner {
     /// The tables of the replaced database whose rows are not those of the archive, told by their digests: an update
     /// leaves the count as it is. Saying so is a service: it fails nothing.
     async fn unarchived(&self, archive: &Archive, replaced: &Replaced) -> Vec<Unarchived> {
-        self.watch.note(&format!("reading {}, for what others wrote into it meanwhile", replaced.name));
+        self.progress.phase("reading what was replaced", None);
         let read = async {
             let database = Database::new(self.database.url().with_database(&replaced.name))?;
             Ok::<_, Error>(differing(archive, &database.digests().await?))

@@ -26,8 +26,9 @@ pub(crate) async fn preflight(archive: &Archive, file: &File, options: &RestoreO
         others: Vec::new(),
         attached: Vec::new(),
         prepared: Vec::new(),
-        // The new file, and the copy of what is replaced.
-        bytes_needed: archive.index().bytes() + about.bytes,
+        // The new file, the copy of what is replaced, and what the exchange writes to be one transaction: the old
+        // pages in a rollback journal, or the new ones in a WAL.
+        bytes_needed: archive.index().bytes() + about.bytes + about.bytes.max(archive.index().bytes()),
         bytes_free: free(&folder),
         problems: Vec::new(),
         warnings: Vec::new(),

@@ -255,6 +255,50 @@ async fn under_a_fence_the_session_that_holds_it_restores() {
 }
 
 #[tokio::test]
+async fn a_disk_that_fills_up_leaves_the_target_as_it_was() {
+    for mode in ["DELETE", "WAL"] {
+        let disk = crate::dump::tests::Small::mount("24m");
+        let path = disk.0.path().join("shop.sqlite");
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(&format!("PRAGMA journal_mode = {mode}; {SQL}"))
+            .unwrap();
+        let file = File::new(path, Mode::ReadWrite);
+        let database = Database::Sqlite(file.clone());
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::new(folder.path());
+        let written = dump::create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+        let archive = Archive::open(store.source(&written.name).await.unwrap()).await.unwrap();
+        Connection::open(file.path()).unwrap().execute_batch("DELETE FROM child").unwrap();
+        let before = file.digests().await.unwrap();
+        let options = RestoreOptions::default();
+        let found = restore::preflight(&archive, &database, &options).await.unwrap();
+        assert!(found.problems.is_empty());
+        // The new file is there; then somebody else takes what was free.
+        let beside = restore::beside(&archive, &database, &options, &Silent).await.unwrap();
+        let filler = disk.0.path().join("filler");
+        let free = rustix::fs::statvfs(disk.0.path()).map(|about| about.f_bavail * about.f_frsize).unwrap();
+        let left = 3 * archive.index().bytes() / 2;
+        fs::write(&filler, vec![0; usize::try_from(free - left).unwrap()]).unwrap();
+        let error = beside.swap(&[], false).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSpace, "{mode}: {error}");
+        assert_eq!(file.digests().await.unwrap(), before, "{mode}");
+        assert!(restore::replaced(&database).await.unwrap().is_empty(), "{mode}");
+        assert!(restore::leftovers(&database).await.unwrap().is_empty(), "{mode}");
+        // With so little left, it is said before anything is done.
+        let error = restore::beside(&archive, &database, &options, &Silent).await.unwrap_err();
+        assert!(error.to_string().contains("the restore needs"), "{error}");
+        fs::remove_file(&filler).unwrap();
+        let beside = restore::beside(&archive, &database, &options, &Silent).await.unwrap();
+        beside.swap(&[], false).await.unwrap();
+        let child = |digests: &std::collections::BTreeMap<database::ObjectId, database::TableDigest>| {
+            digests.iter().find(|(id, _)| id.name == "child").unwrap().1.rows
+        };
+        assert_eq!((child(&before), child(&file.digests().await.unwrap())), (0, 3000), "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_file_is_another_database() {
     let case = Case::new("").await;
     let options = RestoreOptions::default();

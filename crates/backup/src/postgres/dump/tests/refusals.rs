@@ -31,6 +31,17 @@ impl Drop for Role<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_are_no_text() {
+    let fresh = Fresh::with("ENCODING 'SQL_ASCII' LOCALE 'C'");
+    fresh.sql(
+        "DO $$ BEGIN EXECUTE format('CREATE TABLE %I ()', 'caf' || convert_from('\\xe9'::bytea, 'SQL_ASCII')); END $$",
+    );
+    let error = back_up_as(&fresh.server(), &jobs(1)).await.err().unwrap();
+    assert!(error.to_string().contains("invalid byte sequence"), "{error}");
+    assert!(error.hint().unwrap().contains("SQL_ASCII lets pass: rename it"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_that_cannot_be_read() {
     let fresh = Fresh::new();
     let role = Role::new(&fresh);
