@@ -186,8 +186,8 @@ impl World {
                 let Some(table) = dice.pick(&self.tables).cloned() else { return };
                 let Relation { name, key, .. } = table;
                 let sql = match dice.roll(6) {
-                    0 => format!("COMMENT ON TABLE {name} IS 'comment {number}'"),
-                    1 => format!("COMMENT ON COLUMN {name}.{key} IS 'comment {number}'"),
+                    0 => format!("COMMENT ON TABLE {name} IS 'the same, however often'"),
+                    1 => format!("COMMENT ON COLUMN {name}.{key} IS 'the same, however often'"),
                     2 => format!("GRANT SELECT ({key}) ON {name} TO dbm_test_app"),
                     3 => format!("CREATE POLICY policy{number} ON {name} USING ({key} > 1)"),
                     4 => format!("CREATE RULE rule{number} AS ON DELETE TO {name} DO ALSO NOTIFY x"),
