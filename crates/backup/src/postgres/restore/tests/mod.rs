@@ -11,6 +11,7 @@ mod round;
 mod swap;
 mod tools;
 mod values;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
