@@ -39,7 +39,7 @@ fn a_backup_over_a_line_that_is_cut() {
     folder.dbm(&line.url(&url), &["backup", "--jobs", "3"]).run().expect(0);
     let whole = line.passed();
     assert!(whole > 4_000_000, "{whole}");
-    for name in files(&store) {
+    for name in files(&store).into_iter().filter(|name| !name.starts_with('.')) {
         fs::remove_file(store.join(name)).expect("removed");
     }
     let mut failed = 0;
@@ -47,7 +47,7 @@ fn a_backup_over_a_line_that_is_cut() {
         let line = Proxy::cut(&url, point, place % 2 == 0);
         let ended = folder.dbm(&line.url(&url), &["backup", "--jobs", "3"]).run();
         assert!(!ended.stderr.contains("panicked"), "cut at {point}: {}", ended.stderr);
-        let there: Vec<String> = files(&store).into_iter().filter(|name| !name.ends_with(".lock")).collect();
+        let there: Vec<String> = files(&store).into_iter().filter(|name| !name.starts_with('.')).collect();
         if ended.code == 0 {
             // What was cut was not needed any more, or was had anew.
             folder.dbm(&url, &["verify", "latest"]).run().expect(0);
@@ -137,7 +137,7 @@ fn a_server_that_forges_what_it_says() {
         ("ROWTEXT", "a\nb\\.\nc"),
         // Definitions with a command at their top level.
         ("columnnamecolumnname", "x FROM item;\n\\! id\n "),
-        ("4711471147114711", "1$_$;\n\\! id > x"),
+        ("4711471147114711", "1$function$;\n\\!a"),
     ] {
         let line = Proxy::forging(&url, from, to);
         let ended = folder.dbm(&line.url(&url), &["backup"]).run();
@@ -182,4 +182,49 @@ fn a_database_that_wants_to_run_commands() {
     folder.dbm(&url, &["restore", "latest", "--yes"]).run().expect(0);
     assert_eq!(database.everything(), before);
     assert!(!mark.exists());
+}
+
+/// Who owns a database decides its search_path, and so whose functions an unqualified name means: none of those that dbm
+/// calls, be it a superuser's.
+#[test]
+fn functions_of_somebody_else_are_not_called() {
+    let database = Postgres::new("trapped");
+    let name = database.name();
+    database.run(&format!(
+        "CREATE TABLE item (id integer PRIMARY KEY, body text); INSERT INTO item SELECT i, 'x' FROM generate_series(1, 50) i;
+         CREATE SCHEMA evil; SET client_min_messages = error;
+         DO $do$ DECLARE f record; BEGIN
+           FOR f IN SELECT proname, pg_get_function_identity_arguments(oid) AS args, pg_get_function_result(oid) AS result
+             FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f' AND NOT proretset AND provariadic = 0
+               AND proname ~ '^(pg_|has_|current_|quote_|format|obj_|col_|shobj|array_|to_reg|concat|length|lower|upper|substr|replace|now|set_config|inet_|acl|row_|lo_|nextval|setval|encode|decode|md5|version|starts_with|split_part|strpos|position|left|right|session_|text|name)'
+           LOOP BEGIN
+             EXECUTE format('CREATE FUNCTION evil.%I(%s) RETURNS %s LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION ''trapped in %s''; END $f$',
+               f.proname, f.args, f.result, f.proname);
+           EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END $do$;
+         CREATE FUNCTION evil.same(text, text) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION 'trapped in ='; END $f$;
+         CREATE FUNCTION evil.same(name, name) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION 'trapped in ='; END $f$;
+         CREATE FUNCTION evil.same(oid, oid) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION 'trapped in ='; END $f$;
+         CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.same);
+         CREATE OPERATOR evil.= (LEFTARG = name, RIGHTARG = name, FUNCTION = evil.same);
+         CREATE OPERATOR evil.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = evil.same);
+         ALTER DATABASE {name} SET search_path = evil, pg_catalog, public;"
+    ));
+    let traps = database.ask("SELECT count(*) FROM pg_catalog.pg_proc WHERE prosrc LIKE '%trapped in%'");
+    assert!(traps.parse::<u32>().expect("a number") > 300, "{traps}");
+    let called = tests::try_tool("psql", &["-X", &database.url(), "-c", "SELECT current_database()"], "");
+    assert!(called.2.contains("trapped in current_database"), "{}", called.2);
+    let url = database.url();
+    let folder = Folder::new(&url);
+    for arguments in [
+        &["backup"][..],
+        &["status"],
+        &["verify", "latest", "--deep"],
+        &["restore", "latest", "--table", "item"],
+        &["restore", "latest", "--yes"],
+    ] {
+        let ended = folder.dbm(&url, arguments).run();
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(ended.code == 0 && !said.contains("trapped"), "{arguments:?}: {said}");
+    }
+    assert_eq!(tool("psql", &["-qXAt", &url, "-c", "SELECT pg_catalog.count(*) FROM public.item"], "").trim(), "50");
 }

@@ -8,7 +8,7 @@ impl Server {
     /// # Errors
     /// As [`connect`](super::connect).
     pub async fn about(&self) -> Result<About> {
-        let connection = self.connect(None).await?;
+        let connection = self.quiet(None).await?;
         let sql = "SELECT current_database(), current_user, r.rolsuper, r.rolsuper OR r.rolcreatedb,
                           NOT pg_catalog.pg_is_in_recovery()
                             AND pg_catalog.current_setting('transaction_read_only') = 'off',

@@ -80,10 +80,10 @@ impl Lock for Session {
 /// Who holds an advisory lock of the database that the connection is in.
 async fn holder(connection: &Connection, key: i64) -> Result<Option<SessionId>> {
     let sql = format!(
-        "SELECT l.pid, {STARTED}, a.application_name, coalesce(a.client_hostname, host(a.client_addr), 'local')
+        "SELECT l.pid, {STARTED}, a.application_name, coalesce(a.client_hostname, pg_catalog.host(a.client_addr), 'local')
            FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)
           WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
             AND l.classid::bigint = {} AND l.objid::bigint = {}",
         (key >> 32) & 0xffff_ffff,
         key & 0xffff_ffff

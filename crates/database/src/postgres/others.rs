@@ -15,7 +15,7 @@ impl Server {
     /// # Errors
     /// As [`Server::maintenance_database`].
     pub async fn others(&self) -> Result<Vec<OtherSession>> {
-        let connection = self.connect(None).await?;
+        let connection = self.quiet(None).await?;
         let others = self.others_in(&connection, self.database()).await?;
         connection.close().await;
         Ok(others)
@@ -26,7 +26,7 @@ impl Server {
     /// # Errors
     /// [`ErrorKind::Permission`] for sessions of accounts that are above us; [`ErrorKind::Busy`] where new ones keep coming.
     pub async fn end_others(&self) -> Result<()> {
-        let connection = self.connect(None).await?;
+        let connection = self.quiet(None).await?;
         self.end_others_in(&connection, self.database()).await?;
         connection.close().await;
         Ok(())

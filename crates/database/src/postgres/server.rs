@@ -64,6 +64,19 @@ impl Server {
         }
     }
 
+    /// Connects as [`Server::connect`] does, for statements of our own: an unqualified name means the system's, and never
+    /// what the database's owner has put before it in its `search_path`.
+    /// <https://wiki.postgresql.org/wiki/A_Guide_to_CVE-2018-1058>
+    ///
+    /// # Errors
+    /// As [`connect`](super::connect).
+    pub async fn quiet(&self, database: Option<&str>) -> Result<Connection> {
+        let connection = self.connect(database).await?;
+        let set = connection.batch_execute("SET search_path = pg_catalog, pg_temp").await;
+        set.map_err(|error| connection.error(error, "cannot set the session up"))?;
+        Ok(connection)
+    }
+
     /// One connection to the URL's database that stays the same.
     ///
     /// # Errors
@@ -86,9 +99,9 @@ impl Server {
     /// # Errors
     /// As [`connect`](super::connect); of `postgres`, if neither can be had.
     pub async fn maintenance_database(&self) -> Result<Connection> {
-        match self.connect(Some("postgres")).await {
+        match self.quiet(Some("postgres")).await {
             Err(first) if matches!(first.kind(), ErrorKind::NoDatabase | ErrorKind::Permission) => {
-                self.connect(Some("template1")).await.map_err(|_| first)
+                self.quiet(Some("template1")).await.map_err(|_| first)
             }
             outcome => outcome,
         }

@@ -37,7 +37,7 @@ pub struct Session {
 impl Session {
     /// Opens one in the URL's database.
     pub(super) async fn open(server: &Server) -> Result<Self> {
-        let connection = server.connect(None).await?;
+        let connection = server.quiet(None).await?;
         let settings = server.settings();
         let tls = if connection.host().is_socket() || settings.ssl_mode == super::SslMode::Disable {
             None
@@ -57,6 +57,9 @@ impl Session {
             Some(Ok([Some(pid), Some(started)])) => (pid, started),
             _ => return Err(Error::new(ErrorKind::Internal, "the server does not know our session")),
         };
+        // What files say means what it means to the database's users.
+        let reset = connection.batch_execute("RESET search_path").await;
+        reset.map_err(|error| connection.error(error, "cannot set the session up"))?;
         let pid: i64 = pid.parse().unwrap_or_default();
         let id = SessionId::ours(pid, started);
         let own = server.own(pid);

@@ -37,7 +37,7 @@ impl Server {
 
     /// A connection that sees the database as it is now until it is closed, and that changes nothing.
     async fn snapshot(&self) -> Result<Connection> {
-        let connection = self.connect(None).await?;
+        let connection = self.quiet(None).await?;
         // Two messages: in one, the settings would already be a transaction.
         for sql in [digest::ROW_SETTINGS, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"] {
             let sent = connection.batch_execute(sql).await;

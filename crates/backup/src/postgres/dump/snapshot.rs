@@ -66,7 +66,7 @@ pub(super) async fn lead(
     selection: &Selection,
     cancel: &CancellationToken,
 ) -> Result<Leader> {
-    let connection = server.connect(None).await?;
+    let connection = server.quiet(None).await?;
     postgres::refuse_pooler(server, &connection).await?;
     let client = &*connection;
     let row = client
@@ -133,7 +133,7 @@ pub(super) async fn lead(
 
 /// A further session in the same snapshot.
 pub(super) async fn follow(server: &Server, exported: &str) -> Result<Connection> {
-    let connection = server.connect(None).await?;
+    let connection = server.quiet(None).await?;
     let join = format!("{BEGIN}; SET TRANSACTION SNAPSHOT {}", quote::literal(Engine::Postgres, exported));
     for sql in [SETTINGS, join.as_str()] {
         connection

@@ -226,7 +226,7 @@ async fn pids(sessions: &[Connection]) -> Result<Vec<i32>> {
 /// Ends sessions of our own, as well as it can be done after a failure.
 async fn end_sessions(server: &Server, pids: &[i32]) {
     let end = async {
-        let connection = server.connect(None).await?;
+        let connection = server.quiet(None).await?;
         connection
             .execute(
                 "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.unnest($1::integer[]) pid",

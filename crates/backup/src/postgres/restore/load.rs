@@ -29,7 +29,7 @@ pub(crate) struct Load<'a> {
 
 /// Opens a connection to a database with the settings of a restore.
 pub(crate) async fn worker(server: &Server, database: &str) -> Result<Connection> {
-    let client = server.connect(Some(database)).await?;
+    let client = server.quiet(Some(database)).await?;
     for settings in [run::SETTINGS, digest::ROW_SETTINGS] {
         client.batch_execute(settings).await.map_err(|error| failed(error, "cannot set a session up"))?;
     }

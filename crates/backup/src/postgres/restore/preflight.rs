@@ -33,7 +33,7 @@ pub(crate) async fn preflight(
     options: &RestoreOptions,
 ) -> Result<Preflight> {
     let client = match goes {
-        Goes::IntoTarget | Goes::Among => server.connect(None).await?,
+        Goes::IntoTarget | Goes::Among => server.quiet(None).await?,
         Goes::IntoNew => server.maintenance_database().await?,
     };
     let roles = roles(archive, goes).await?;
