@@ -27,6 +27,8 @@ pub struct Session {
     pub(super) locked: bool,
     /// No pooler was found between us and the server.
     pub(super) direct: bool,
+    /// Nothing of the caller's was run yet: an unqualified name means the system's.
+    quiet: bool,
     /// Keeps the session's number among those of this process.
     pub(super) _own: Own,
     canceller: Canceller,
@@ -57,9 +59,6 @@ impl Session {
             Some(Ok([Some(pid), Some(started)])) => (pid, started),
             _ => return Err(Error::new(ErrorKind::Internal, "the server does not know our session")),
         };
-        // What files say means what it means to the database's users.
-        let reset = connection.batch_execute("RESET search_path").await;
-        reset.map_err(|error| connection.error(error, "cannot set the session up"))?;
         let pid: i64 = pid.parse().unwrap_or_default();
         let id = SessionId::ours(pid, started);
         let own = server.own(pid);
@@ -69,10 +68,19 @@ impl Session {
             id,
             locked: false,
             direct: false,
+            quiet: true,
             _own: own,
             canceller,
             transaction: None,
         })
+    }
+
+    /// From here on names mean what they mean to the database's users. Before a transaction begins, whose end would undo it.
+    async fn as_users_read(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.quiet) {
+            self.batch("RESET search_path", "cannot set the session up").await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn rows(&self, sql: &str, what: &str) -> Result<Rows> {
@@ -171,6 +179,7 @@ impl Statements for Session {
     }
 
     async fn run(&mut self, statement: &Statement<'_>) -> Result<Ran> {
+        self.as_users_read().await?;
         self.connection.take_notices();
         let sent = Box::pin(self.send(statement)).await;
         let rows = sent.map_err(|cause| self.failed(cause, statement))?;
@@ -181,14 +190,17 @@ impl Statements for Session {
     }
 
     async fn execute(&mut self, sql: &str) -> Result<()> {
+        self.as_users_read().await?;
         self.batch(sql, "").await
     }
 
     async fn query(&mut self, sql: &str) -> Result<Rows> {
+        self.as_users_read().await?;
         self.rows(sql, "").await
     }
 
     async fn begin(&mut self, lock_timeout: Option<Duration>) -> Result<()> {
+        self.as_users_read().await?;
         let sql = format!(
             "BEGIN; SET LOCAL lock_timeout = {};
              SELECT pg_catalog.set_config('synchronous_commit', 'local', true)
@@ -252,6 +264,7 @@ impl Statements for Session {
     }
 
     async fn reset(&mut self) -> Result<()> {
+        self.quiet = false;
         let mut sql = "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; \
                        DISCARD SEQUENCES; DISCARD TEMP; SET statement_timeout = 0; SET lock_timeout = 0; \
                        SET idle_in_transaction_session_timeout = 0; "

@@ -8,31 +8,31 @@ fn literal(text: &str) -> String {
 }
 
 pub(super) fn history_exists(table: &str) -> String {
-    format!("SELECT 1 WHERE to_regclass({}) IS NOT NULL", literal(table))
+    format!("SELECT 1 WHERE pg_catalog.to_regclass({}) IS NOT NULL", literal(table))
 }
 
 /// The server itself resolves what is written, as it would in the file's own statements.
 pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Result<bool> {
     let sql = match unless {
         Unless::Table(name) => format!(
-            "SELECT 1 FROM pg_catalog.pg_class WHERE oid = to_regclass({}) AND relkind IN ('r', 'p', 'f')",
+            "SELECT 1 FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({}) AND relkind IN ('r', 'p', 'f')",
             literal(&name.to_string())
         ),
         Unless::Index(name) => format!(
-            "SELECT 1 FROM pg_catalog.pg_class WHERE oid = to_regclass({}) AND relkind IN ('i', 'I')",
+            "SELECT 1 FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({}) AND relkind IN ('i', 'I')",
             literal(&name.to_string())
         ),
         Unless::Column(name) => {
             let Some((table, column)) = table_and(name) else { return Ok(false) };
             format!(
-                "SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass({table}) AND attname = {column} \
+                "SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass({table}) AND attname = {column} \
                  AND attnum > 0 AND NOT attisdropped"
             )
         }
         Unless::Constraint(name) => {
             let Some((table, constraint)) = table_and(name) else { return Ok(false) };
             format!(
-                "SELECT 1 FROM pg_catalog.pg_constraint WHERE conrelid = to_regclass({table}) AND conname = {constraint}"
+                "SELECT 1 FROM pg_catalog.pg_constraint WHERE conrelid = pg_catalog.to_regclass({table}) AND conname = {constraint}"
             )
         }
     };
