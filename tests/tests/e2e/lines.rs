@@ -217,10 +217,8 @@ fn functions_of_somebody_else_are_not_called() {
     let folder = Folder::new(&url);
     for arguments in [
         &["backup"][..],
-        &["status"],
         &["verify", "latest", "--deep"],
         &["restore", "latest", "--table", "item"],
-        &["restore", "latest", "--yes"],
     ] {
         let ended = folder.dbm(&url, arguments).run();
         let said = format!("{}{}", ended.stdout, ended.stderr);
