@@ -69,11 +69,8 @@ impl PartPlan {
 
     /// How many parts of that size are under way at once, besides the one that is being filled.
     pub(crate) fn in_flight(size: u64) -> usize {
-        match size {
-            ..=USUAL => 3,
-            ..=IN_MEMORY => 2,
-            _ => 3,
-        }
+        // In memory, two besides the one that is filled are what a bound of 128 MiB for the whole leaves room for.
+        if size <= IN_MEMORY { 2 } else { 3 }
     }
 }
 
