@@ -40,12 +40,14 @@ pub(crate) fn find(configuration: &Configuration) -> Result<Target> {
                 url.set_default_passfile(&file);
             }
         }
-        DatabaseUrl::Mysql(_) => url.set_default_user(&account()),
+        DatabaseUrl::Mysql(settings) => {
+            crate::my_cnf::complete(settings, &my_cnf(environment));
+            url.set_default_user(&account());
+        }
         _ => {}
     }
-    let variable = if url.engine() == Engine::Mysql { "MYSQL_PWD" } else { "PGPASSWORD" };
     if url.password().is_none()
-        && let Some(password) = password(configuration, variable)?
+        && let Some(password) = password(configuration, url.engine())?
     {
         url.set_password(&password);
         secrets.push(password);
@@ -85,8 +87,8 @@ fn text(configuration: &Configuration) -> Result<(String, Origin)> {
     }
 }
 
-/// A password from its own variable or file, or from the variable that the engine's clients read.
-fn password(configuration: &Configuration, variable: &str) -> Result<Option<String>> {
+/// A password from its own variable or file, or from where the engine's clients read it.
+fn password(configuration: &Configuration, engine: Engine) -> Result<Option<String>> {
     let environment = &configuration.environment;
     if let Some(password) = environment.get("DBM_PASSWORD") {
         return Ok(Some(password.to_owned()));
@@ -98,7 +100,13 @@ fn password(configuration: &Configuration, variable: &str) -> Result<Option<Stri
         })?;
         return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
     }
-    Ok(environment.get(variable).map(str::to_owned))
+    let theirs = match engine {
+        Engine::Mysql => {
+            my_cnf(environment).remove("password").or_else(|| environment.get("MYSQL_PWD").map(str::to_owned))
+        }
+        _ => environment.get("PGPASSWORD").map(str::to_owned),
+    };
+    Ok(theirs)
 }
 
 /// What libpq takes from the environment where the URL does not say it
@@ -163,6 +171,11 @@ fn complete(settings: &mut Settings, text: &str, environment: &Environment) -> R
     Ok(())
 }
 
+/// What MySQL's and MariaDB's clients would read.
+fn my_cnf(environment: &Environment) -> std::collections::BTreeMap<String, String> {
+    environment.get("HOME").map(|home| crate::my_cnf::read(std::path::Path::new(home))).unwrap_or_default()
+}
+
 /// The operating system's name for who runs this, as libpq's default account.
 fn account() -> String {
     let who = crate::audit::who();
@@ -207,6 +220,9 @@ mod tests {
         let each = [("PGPASSWORD", "postgres"), ("MYSQL_PWD", "mysql")];
         assert_eq!(password("mysql://me@h/d", &each).0, "mysql");
         assert_eq!(password("postgres://me@h/d", &each).0, "postgres");
+        std::fs::write(folder.path().join(".my.cnf"), "[client]\npassword = from cnf\n").unwrap();
+        let home = folder.path().to_str().unwrap();
+        assert_eq!(password("mysql://me@h/d", &[("HOME", home), ("MYSQL_PWD", "mysql")]).0, "from cnf");
         let file = folder.path().join("password");
         std::fs::write(&file, "from file\n").unwrap();
         let path = file.to_str().unwrap();

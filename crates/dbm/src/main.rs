@@ -13,6 +13,7 @@ mod configuration;
 mod connection;
 mod context;
 mod error;
+mod my_cnf;
 mod output;
 mod progress;
 mod report;

@@ -16,7 +16,7 @@ use crate::archive::{ArchiveWriter, FORMAT, Finished, Head, Tail};
 use crate::catalogue::UNFINISHED;
 use crate::progress::Progress;
 use crate::store::{Sidecar, Store, Upload};
-use crate::{Error, ErrorKind, Result, postgres, sqlite};
+use crate::{Error, ErrorKind, Result, mysql, postgres, sqlite};
 
 pub use options::{BackupOptions, Written};
 
@@ -70,7 +70,18 @@ async fn write(
             let tail = prepared.write(&mut writer, &about, options, progress).await?;
             (name, finish(writer, tail.clone(), options).await?, tail)
         }
-        Database::Mysql(_) => return Err(crate::mysql::not_yet("backing up")),
+        Database::Mysql(server) => {
+            let (name, upload) = reserve(store, &about, label, ArchiveKind::Script, options).await?;
+            let prepared = mysql::dump::prepare(server, options.jobs, &options.cancel).await?;
+            if let Some(is_open) = options.is_open {
+                unfinished |= is_open(prepared.journal());
+            }
+            let kind = ArchiveKind::Script;
+            let (name, upload) = relabel(store, &about, (name, upload), unfinished, kind, options).await?;
+            let mut writer = begin(upload, &about, &name).await?;
+            let tail = prepared.write(&mut writer, about.source.clone(), options, progress).await?;
+            (name, finish(writer, tail.clone(), options).await?, tail)
+        }
         Database::Postgres(server) => {
             let (name, upload) = reserve(store, &about, label, ArchiveKind::Script, options).await?;
             let prepared = postgres::dump::prepare(server, options).await?;

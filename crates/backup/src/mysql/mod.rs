@@ -1,5 +1,7 @@
 //! What differs for MySQL and MariaDB.
 
+pub(crate) mod dump;
+
 use crate::{Error, ErrorKind};
 
 /// That a verb is not there for this engine.
@@ -8,5 +10,7 @@ pub(crate) fn not_yet(what: &str) -> Error {
         ErrorKind::Refused,
         format!("{what} is not supported for MySQL and MariaDB by this version of dbm"),
     )
-    .with_hint("use mariadb-dump and mariadb, or mysqldump and mysql, until dbm does it")
+    .with_hint(
+        "restore an archive by hand into a new database: zstd -dc ARCHIVE | mariadb NEW_DATABASE (or mysql)",
+    )
 }

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::testing::{account, administer, fresh, name};
 use super::*;
 use crate::script::Statement;
-use crate::{Entry, ErrorKind, Journal as _, Lock as _, Statements as _};
+use crate::{Entry, ErrorKind, Fence as _, Journal as _, Lock as _, Statements as _};
 
 fn statement(text: &str) -> Statement<'_> {
     Statement { text, line: 10, offset: 0, copy_rows: None }
@@ -376,4 +376,58 @@ async fn history_counts_in_a_digest_and_generated_columns_do_not() {
     let mut shared = server.session().await.unwrap();
     shared.begin_run(&entry("one", 0)).await.unwrap();
     assert_eq!(server.digests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
+    let own = testing::own().await;
+    let mut root = own.server.connect(None).await.unwrap();
+    root.batch(
+        "CREATE DATABASE shop; CREATE USER app; GRANT ALL ON shop.* TO app; CREATE USER shut ACCOUNT LOCK;
+         CREATE USER dbm; GRANT ALL ON *.* TO dbm; CREATE ROLE clerk",
+        "",
+    )
+    .await
+    .unwrap();
+    let of = |user: &str| {
+        let settings = own.server.settings().clone();
+        Server::new(Settings { user: Some(user.into()), database: "shop".into(), ..settings })
+    };
+    let (app, server) = (of("app"), of("dbm"));
+    let mut inside = app.connect(None).await.unwrap();
+    let mut session = server.session().await.unwrap();
+    let locked =
+        "SELECT user FROM mysql.global_priv WHERE JSON_VALUE(priv, '$.account_locked') = 1 ORDER BY user";
+    let before = root.query(locked, "").await.unwrap();
+
+    let state = session.fence_state().await.unwrap();
+    session.raise_fence(&state).await.unwrap();
+    assert!(inside.batch("SELECT 1", "").await.is_err(), "its session is ended");
+    let error = app.connect(None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+    assert!(
+        error.to_string().contains("locked") && error.hint().unwrap().contains("dbm recover"),
+        "{error:?}"
+    );
+    assert_eq!(root.value("SELECT @@event_scheduler", "").await.unwrap().as_deref(), Some("OFF"));
+    session.raise_fence(&state).await.unwrap();
+
+    // Whoever comes after us lifts it by what the journal says.
+    drop(session);
+    let mut later = server.session().await.unwrap();
+    for _ in 0..2 {
+        later.lift_fence(&state).await.unwrap();
+        assert_eq!(root.query(locked, "").await.unwrap(), before, "who was locked before still is");
+        assert_eq!(root.value("SELECT @@event_scheduler", "").await.unwrap().as_deref(), Some("ON"));
+        app.connect(None).await.unwrap().close().await;
+    }
+
+    // Nobody is kept out who works as the account that we are.
+    let _other = Server::new(server.settings().clone()).connect(None).await.unwrap();
+    let error = later.fence_state().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    // Nor can an account without the right to lock others raise one.
+    let mut plain = app.session().await.unwrap();
+    let error = plain.fence_state().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
 }

@@ -43,8 +43,8 @@ impl<'a> Lexer<'a> {
         Self { text, at: 0, quoting, conditional: false }
     }
 
-    pub(crate) fn lexemes(text: &'a str) -> Result<Vec<Lexeme<'a>>, Unfinished> {
-        Ok(Self::tokens(text, Quoting::default())?
+    pub(crate) fn lexemes(text: &'a str, quoting: Quoting) -> Result<Vec<Lexeme<'a>>, Unfinished> {
+        Ok(Self::tokens(text, quoting)?
             .into_iter()
             .map(|token| Lexeme { kind: token.kind, text: &text[token.start..token.end] })
             .collect())
@@ -239,7 +239,7 @@ fn push<'a>(pieces: &mut Pieces<'a>, lexer: &mut Lexer<'a>, start: usize, end: u
 
 /// How `SET sql_mode = '…'` leaves strings and names to be read; a mode from a variable is taken for the usual one.
 fn sql_mode(text: &str) -> Option<Quoting> {
-    let lexemes = Lexer::lexemes(text).ok()?;
+    let lexemes = Lexer::lexemes(text, Quoting::default()).ok()?;
     if !lexemes.first()?.is("SET") {
         return None;
     }

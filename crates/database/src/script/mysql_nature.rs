@@ -1,7 +1,7 @@
 //! What the statements of MySQL and MariaDB do that a run has to know.
 
-use super::mysql::Lexer;
-use super::token::{Kind, Lexeme, begins};
+use super::mysql::{Lexer, Quoting};
+use super::token::{Kind, Lexeme, Unfinished, begins};
 use super::{Nature, Statement, TransactionControl};
 use crate::Result;
 use crate::mysql::{HISTORY_TABLE, HOME, OWN_TABLES};
@@ -79,8 +79,7 @@ const SERVER_KINDS: &[&str] = &[
 ];
 
 pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
-    let lexemes =
-        Lexer::lexemes(statement.text).map_err(|unfinished| unfinished.in_script(statement.text))?;
+    let lexemes = lexemes(statement.text).map_err(|unfinished| unfinished.in_script(statement.text))?;
     let starts = |words: &[&str]| begins(&lexemes, words);
     let transaction = if starts(&["BEGIN"]) && !starts(&["BEGIN", "NOT"]) || starts(&["START", "TRANSACTION"])
     {
@@ -109,6 +108,15 @@ pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
         beyond_database: beyond(&lexemes),
         touches_dbm: touches(&lexemes),
     })
+}
+
+/// The tokens of a statement; which mode it was cut under it does not say, so the first that reads it whole will do.
+fn lexemes(text: &str) -> Result<Vec<Lexeme<'_>>, Unfinished> {
+    let usual = Lexer::lexemes(text, Quoting::default());
+    let others = [(true, false), (false, true), (true, true)];
+    let mut others = others.into_iter().map(|(no_escapes, ansi)| Quoting { no_escapes, ansi });
+    usual
+        .or_else(|unfinished| others.find_map(|quoting| Lexer::lexemes(text, quoting).ok()).ok_or(unfinished))
 }
 
 /// The first words of a statement, for people.

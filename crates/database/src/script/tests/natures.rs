@@ -179,3 +179,73 @@ fn what_touches_names_of_dbm() {
     assert!(nature(Engine::Sqlite, "DROP TABLE [dbm_History]").touches_dbm.is_some());
     assert_eq!(nature(Engine::Sqlite, "DROP TABLE dbm_histories").touches_dbm, None);
 }
+
+fn my(text: &str) -> Nature {
+    let script = format!("DELIMITER //\n{text}");
+    let statements = script::split(Engine::Mysql, &script).unwrap();
+    assert_eq!(statements.len(), 1, "{text}");
+    script::classify(Engine::Mysql, &statements[0]).unwrap()
+}
+
+#[test]
+fn what_statements_of_mysql_and_mariadb_do() {
+    use TransactionControl::{Begin, Commit, Other, Rollback, Savepoint};
+    for (text, control) in [
+        ("begin", Some(Begin)),
+        ("START TRANSACTION READ ONLY", Some(Begin)),
+        ("/*! COMMIT */", Some(Commit)),
+        ("ROLLBACK", Some(Rollback)),
+        ("ROLLBACK TO a", Some(Savepoint)),
+        ("XA START 'x'", Some(Other)),
+        ("SET autocommit = 0", Some(Other)),
+        ("BEGIN NOT ATOMIC SELECT 1; END", None),
+        ("INSERT INTO t VALUES ('COMMIT')", None),
+    ] {
+        assert_eq!(my(text).transaction, control, "{text}");
+    }
+    for (text, commits) in [
+        ("CREATE TABLE t (a int)", true),
+        ("/*!50003 ALTER TABLE t ADD b int */", true),
+        ("TRUNCATE t", true),
+        ("LOCK TABLES t WRITE", true),
+        ("CREATE TEMPORARY TABLE t (a int)", false),
+        ("INSERT INTO t VALUES (1)", false),
+        ("SET @x = 1", false),
+    ] {
+        assert_eq!(my(text).refuses_transaction.is_some(), commits, "{text}");
+    }
+    for text in [
+        "USE other",
+        "CREATE DATABASE d",
+        "ALTER SCHEMA d CHARACTER SET latin1",
+        "CREATE OR REPLACE USER u",
+        "DROP ROLE r",
+        "GRANT ALL ON *.* TO u",
+        "SET GLOBAL x = 1",
+        "SET @@global.x = 1",
+        "SET SESSION a = 1, @@GLOBAL.b = 2",
+        "SET PASSWORD = 'x'",
+        "SELECT 1 INTO OUTFILE '/tmp/x'",
+        "CREATE AGGREGATE FUNCTION f RETURNS STRING SONAME 'x.so'",
+        "CREATE TABLE IF NOT EXISTS other.t (a int)",
+        "INSERT INTO `other`.`t` VALUES (1)",
+        "DELETE FROM other.t",
+        "FLUSH PRIVILEGES",
+    ] {
+        assert!(my(text).beyond_database.is_some(), "{text}");
+    }
+    for text in [
+        "CREATE TABLE t (a int, `database` int)",
+        "CREATE DEFINER = a@b PROCEDURE p() SELECT 1",
+        "SET SESSION sql_mode = 'ANSI'",
+        "SELECT a.b FROM t a",
+        "UPDATE t SET t.a = 1",
+        "INSERT INTO t SELECT other.x FROM other",
+        "CREATE VIEW v AS SELECT t.a FROM t",
+    ] {
+        assert_eq!(my(text).beyond_database, None, "{text}");
+    }
+    assert_eq!(my("DELETE FROM dbm_history").touches_dbm.as_deref(), Some("dbm_history"));
+    assert_eq!(my("TRUNCATE `dbm`.journal").touches_dbm.as_deref(), Some("dbm"));
+    assert_eq!(my("SELECT dbm FROM t").touches_dbm, None);
+}

@@ -1,0 +1,314 @@
+//! Rows as `INSERT` statements that stock clients read, and their digest.
+
+use database::mysql::catalog::SCRIPT_MODE;
+use database::mysql::rows::{self, Read, RowColumn};
+use database::{Engine, Error, ErrorKind, ObjectId, Result, Table, TableDigest, quote};
+
+use crate::archive::{PART_BYTES, PART_LIMIT};
+
+/// A statement ends at the first row past this: every server takes one of that length, and a client that reads it
+/// keeps no more.
+const STATEMENT: usize = 512 << 10;
+
+/// Some rows of one table as complete `INSERT` statements.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) bytes: Vec<u8>,
+    pub(super) rows: u64,
+}
+
+/// A table to read, and how.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) id: ObjectId,
+    pub(super) table: Table,
+    columns: Vec<RowColumn>,
+    head: Vec<u8>,
+}
+
+impl Target {
+    pub(super) fn new(id: &ObjectId, table: &Table) -> Self {
+        let columns = rows::columns(table);
+        let names: Vec<String> =
+            columns.iter().map(|column| quote::identifier(Engine::Mysql, &column.name)).collect();
+        let name = quote::identifier(Engine::Mysql, &id.name);
+        let head = format!("INSERT INTO {name} ({}) VALUES\n", names.join(", ")).into_bytes();
+        Self { id: id.clone(), table: table.clone(), columns, head }
+    }
+
+    /// The names of the columns that its rows are made of.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.columns.iter().map(|column| column.name.clone()).collect()
+    }
+}
+
+/// Collects rows into blocks. Call [`Blocks::add`] and [`Blocks::full`] for each row, in this order.
+pub(super) struct Blocks<'t> {
+    target: &'t Target,
+    /// The longest statement that the server takes.
+    longest: usize,
+    block: Block,
+    /// Where the open statement begins; `None` when none is open.
+    statement: Option<usize>,
+    /// The open block holds a value that a strict session refuses.
+    loose: bool,
+    row: Vec<u8>,
+    encoded: Vec<u8>,
+    digest: TableDigest,
+}
+
+impl<'t> Blocks<'t> {
+    pub(super) fn new(target: &'t Target, longest: usize) -> Self {
+        let block = Block { bytes: Vec::new(), rows: 0 };
+        let (row, encoded) = (Vec::new(), Vec::new());
+        Self {
+            target,
+            longest,
+            block,
+            statement: None,
+            loose: false,
+            row,
+            encoded,
+            digest: TableDigest::default(),
+        }
+    }
+
+    /// Takes one row in; returns the block that had to end before it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] for a row that no statement can carry.
+    pub(super) fn add(&mut self, values: &[Option<&[u8]>]) -> Result<Option<Block>> {
+        rows::encode(values.iter().copied(), &mut self.encoded);
+        self.digest.add_row(&self.encoded);
+        self.row.clear();
+        self.row.push(b'(');
+        let mut loose = false;
+        for (place, (column, value)) in self.target.columns.iter().zip(values).enumerate() {
+            if place > 0 {
+                self.row.push(b',');
+            }
+            match value {
+                None => self.row.extend_from_slice(b"NULL"),
+                Some(value) => {
+                    loose |= column.read == Read::Choice && *value == b"0";
+                    literal(column, value, &mut self.row);
+                }
+            }
+        }
+        self.row.push(b')');
+        if self.row.len() + self.target.head.len() + 2 > self.longest {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "a row of {} takes a statement of {} bytes, and max_allowed_packet is {}",
+                    self.target.id,
+                    self.row.len(),
+                    self.longest
+                ),
+            )
+            .with_hint(
+                "raise max_allowed_packet on the server (SET GLOBAL max_allowed_packet = 1073741824)",
+            ));
+        }
+        let too_large = self.block.bytes.len() + self.row.len() > PART_LIMIT;
+        let before =
+            if self.block.rows > 0 && (too_large || loose != self.loose) { self.end() } else { None };
+        self.loose = loose;
+        let long = self.statement.is_some_and(|start| {
+            let length = self.block.bytes.len() - start;
+            length > STATEMENT || length + self.row.len() + 4 > self.longest
+        });
+        if long {
+            self.close();
+        }
+        if self.block.bytes.is_empty() && self.loose {
+            self.block.bytes.extend_from_slice(LOOSE.as_bytes());
+        }
+        if self.statement.is_some() {
+            self.block.bytes.extend_from_slice(b",\n");
+        } else {
+            self.statement = Some(self.block.bytes.len());
+            self.block.bytes.extend_from_slice(&self.target.head);
+        }
+        self.block.bytes.extend_from_slice(&self.row);
+        self.block.rows += 1;
+        Ok(before)
+    }
+
+    /// The block, if it is large enough by now.
+    pub(super) fn full(&mut self) -> Option<Block> {
+        if self.block.bytes.len() < PART_BYTES { None } else { self.end() }
+    }
+
+    /// The last block, if there is one, and what all rows together are.
+    pub(super) fn finish(mut self) -> (Option<Block>, TableDigest) {
+        (self.end(), self.digest)
+    }
+
+    fn close(&mut self) {
+        if self.statement.take().is_some() {
+            self.block.bytes.extend_from_slice(b";\n");
+        }
+    }
+
+    fn end(&mut self) -> Option<Block> {
+        if self.block.rows == 0 {
+            return None;
+        }
+        self.close();
+        if self.loose {
+            self.block.bytes.extend_from_slice(format!("SET sql_mode = '{SCRIPT_MODE}';\n").as_bytes());
+        }
+        Some(std::mem::replace(&mut self.block, Block { bytes: Vec::new(), rows: 0 }))
+    }
+}
+
+/// The empty value that an ENUM has for what it could not take is refused by a strict session.
+const LOOSE: &str = "SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION';\n";
+
+/// Character sets in which ASCII is not itself.
+const WIDE: [&str; 4] = ["ucs2", "utf16", "utf16le", "utf32"];
+
+fn literal(column: &RowColumn, value: &[u8], out: &mut Vec<u8>) {
+    match column.read {
+        Read::Number | Read::Choice => out.extend_from_slice(value),
+        Read::Float => {
+            out.extend_from_slice(value);
+            // Without it `-0` were an integer.
+            if !value.iter().any(|byte| matches!(byte, b'e' | b'E')) {
+                out.extend_from_slice(b"e0");
+            }
+        }
+        Read::Plain => quoted(value, out),
+        Read::Text => {
+            let unicode = column.charset.starts_with("utf8");
+            let as_it_is = if unicode {
+                std::str::from_utf8(value).is_ok()
+            } else {
+                value.is_ascii() && !WIDE.contains(&column.charset.as_str())
+            };
+            if as_it_is || value.is_empty() {
+                quoted(value, out);
+            } else {
+                out.extend_from_slice(format!("_{} ", column.charset).as_bytes());
+                hex(value, out);
+            }
+        }
+        Read::Bytes if value.is_empty() => out.extend_from_slice(b"''"),
+        Read::Bytes => hex(value, out),
+    }
+}
+
+fn hex(value: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend_from_slice(b"0x");
+    for byte in value {
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 15)]);
+    }
+}
+
+/// As the clients read strings in a session without NO_BACKSLASH_ESCAPES; they take no NUL.
+fn quoted(value: &[u8], out: &mut Vec<u8>) {
+    out.push(b'\'');
+    let mut rest = value;
+    while let Some(place) =
+        rest.iter().position(|byte| matches!(byte, b'\'' | b'\\' | 0 | b'\n' | b'\r' | 0x1a))
+    {
+        out.extend_from_slice(&rest[..place]);
+        out.extend_from_slice(match rest[place] {
+            b'\'' => b"''",
+            b'\\' => b"\\\\",
+            0 => b"\\0",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            _ => b"\\Z",
+        });
+        rest = &rest[place + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'\'');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use database::{Column, Kind};
+
+    fn target(types: &[&str]) -> Target {
+        let column = |(number, data_type): (usize, &&str)| Column {
+            name: format!("c`{number}"),
+            data_type: (*data_type).to_owned(),
+            not_null: false,
+            default: None,
+            generated: None,
+        };
+        let columns = types.iter().enumerate().map(column).collect();
+        let id =
+            ObjectId { kind: Kind::Table, namespace: String::new(), of: String::new(), name: "t".into() };
+        Target::new(&id, &Table { columns, holds_rows: true, ..Table::default() })
+    }
+
+    fn one(data_type: &str, value: &[u8]) -> String {
+        let target = target(&[data_type]);
+        let mut blocks = Blocks::new(&target, 1 << 24);
+        blocks.add(&[Some(value)]).unwrap();
+        let text = String::from_utf8(blocks.finish().0.unwrap().bytes).unwrap();
+        let (_, literal) = text.split_once("VALUES\n(").unwrap();
+        literal.split_once(");\n").unwrap().0.to_owned()
+    }
+
+    #[test]
+    fn literals() {
+        assert_eq!(
+            one("varchar(9) CHARACTER SET utf8mb4", "a'\\\0\n\r\u{1a}ä".as_bytes()),
+            "'a''\\\\\\0\\n\\r\\Zä'"
+        );
+        assert_eq!(one("varchar(9) CHARACTER SET latin1", b"a\xe4"), "_latin1 0x61E4");
+        assert_eq!(one("varchar(9) CHARACTER SET latin1", b"plain"), "'plain'");
+        assert_eq!(one("text CHARACTER SET ucs2", b"\0a"), "_ucs2 0x0061");
+        assert_eq!(one("text CHARACTER SET utf8mb4", b"\xff"), "_utf8mb4 0xFF");
+        assert_eq!(one("double", b"-0"), "-0e0");
+        assert_eq!(one("float", b"1e20"), "1e20");
+        assert_eq!((one("blob", b""), one("bit(3)", b"\x05")), ("''".into(), "0x05".into()));
+        assert_eq!(one("enum('a')", b"1"), "1");
+    }
+
+    #[test]
+    fn statements_and_blocks_end_in_time() {
+        let target = target(&["blob"]);
+        let value = vec![7; 100_000];
+        let mut blocks = Blocks::new(&target, 1 << 24);
+        let mut done = Vec::new();
+        for _ in 0..100 {
+            done.extend(blocks.add(&[Some(&value)]).unwrap());
+            done.extend(blocks.full());
+        }
+        let (last, digest) = blocks.finish();
+        done.extend(last);
+        assert_eq!(done.iter().map(|block| block.rows).sum::<u64>(), 100);
+        assert_eq!(digest.rows, 100);
+        for block in &done {
+            assert!(block.bytes.len() < PART_BYTES + (1 << 20));
+            let text = String::from_utf8(block.bytes.clone()).unwrap();
+            assert!(text.starts_with("INSERT INTO `t` (`c``0`) VALUES\n(0x") && text.ends_with(");\n"));
+            assert!(text.split(";\n").all(|statement| statement.len() < STATEMENT + 300_000));
+        }
+        let refused = Blocks::new(&target, 150_000).add(&[Some(&value)]).unwrap_err();
+        assert!(refused.to_string().contains("max_allowed_packet"), "{refused}");
+    }
+
+    #[test]
+    fn the_empty_error_value_of_an_enum_is_let_in() {
+        let target = target(&["enum('a')"]);
+        let mut blocks = Blocks::new(&target, 1 << 24);
+        assert_eq!(blocks.add(&[Some(b"1")]).unwrap(), None);
+        let strict = blocks.add(&[Some(b"0")]).unwrap().unwrap();
+        assert!(!String::from_utf8(strict.bytes).unwrap().contains("sql_mode"));
+        let loose = String::from_utf8(blocks.finish().0.unwrap().bytes).unwrap();
+        assert!(
+            loose.starts_with(LOOSE) && loose.ends_with(&format!("SET sql_mode = '{SCRIPT_MODE}';\n")),
+            "{loose}"
+        );
+    }
+}

@@ -1,0 +1,148 @@
+//! The workers: each reads its pieces over a connection of its own, and hands on parts.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use database::mysql::{Connection, error, rows};
+use database::{Section, TableDigest};
+use mysql_async::Value;
+use mysql_async::prelude::Queryable as _;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::plan::Piece;
+use super::rows::{Block, Blocks, Target};
+use crate::archive::{Aspect, RawPart, StoredPart, compress};
+use crate::{Error, ErrorKind, Result};
+
+/// What a worker hands on.
+pub(super) enum Done {
+    Part(StoredPart),
+    Rows { table: usize, digest: TableDigest },
+}
+
+/// What all workers share.
+pub(super) struct Work {
+    pub(super) targets: Vec<Target>,
+    pub(super) level: i32,
+    pub(super) longest: usize,
+}
+
+/// What is still to be done.
+#[derive(Clone)]
+pub(super) struct Queue(Arc<Mutex<VecDeque<Piece>>>);
+
+impl Queue {
+    pub(super) fn new(pieces: impl IntoIterator<Item = Piece>) -> Self {
+        Self(Arc::new(Mutex::new(pieces.into_iter().collect())))
+    }
+
+    fn take(&self) -> Option<Piece> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+impl Work {
+    /// Works until the queue is empty.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        connection: Connection,
+        queue: Queue,
+        to: mpsc::Sender<Result<Done>>,
+    ) {
+        if let Some(connection) = self.run_on(connection, queue, to).await {
+            connection.close().await;
+        }
+    }
+
+    /// The same, and gives the connection back, unless it failed.
+    pub(super) async fn run_on(
+        &self,
+        mut connection: Connection,
+        queue: Queue,
+        to: mpsc::Sender<Result<Done>>,
+    ) -> Option<Connection> {
+        let mut out = Out { to: to.clone(), level: self.level, pending: None };
+        let work = async {
+            while let Some(piece) = queue.take() {
+                let digest = self.piece(&mut connection, &piece, &mut out).await?;
+                out.send(Done::Rows { table: piece.table, digest }).await?;
+            }
+            out.flush().await
+        };
+        match work.await {
+            Ok(()) => Some(connection),
+            Err(error) => {
+                // Nobody listens any more where another worker has failed before.
+                let _ = to.send(Err(error)).await;
+                None
+            }
+        }
+    }
+
+    async fn piece(&self, connection: &mut Connection, piece: &Piece, out: &mut Out) -> Result<TableDigest> {
+        let target = &self.targets[piece.table];
+        let failed = |cause| error(cause, format!("cannot read the rows of {}", target.id));
+        let sql = rows::select(&target.id, &target.table, &piece.which);
+        let mut result = connection.query_iter(sql).await.map_err(failed)?;
+        let mut blocks = Blocks::new(target, self.longest);
+        while let Some(row) = result.next().await.map_err(failed)? {
+            let values: Vec<Option<&[u8]>> = (0..row.len())
+                .map(|place| match row.as_ref(place) {
+                    Some(Value::Bytes(value)) => Some(value.as_slice()),
+                    _ => None,
+                })
+                .collect();
+            let before = blocks.add(&values)?;
+            for block in before.into_iter().chain(blocks.full()) {
+                out.put(part(target, block)).await?;
+            }
+        }
+        result.drop_result().await.map_err(failed)?;
+        let (last, digest) = blocks.finish();
+        if let Some(block) = last {
+            out.put(part(target, block)).await?;
+        }
+        Ok(digest)
+    }
+}
+
+/// Compresses parts beside the reading, one at a time, and hands them on in their order.
+struct Out {
+    to: mpsc::Sender<Result<Done>>,
+    level: i32,
+    pending: Option<JoinHandle<Result<StoredPart>>>,
+}
+
+impl Out {
+    async fn put(&mut self, part: RawPart) -> Result<()> {
+        self.flush().await?;
+        let level = self.level;
+        self.pending = Some(tokio::task::spawn_blocking(move || compress(part, level)));
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        let part = pending.await.map_err(|cause| {
+            Error::new(ErrorKind::Internal, "compressing a part broke").with_source(cause)
+        })??;
+        self.send(Done::Part(part)).await
+    }
+
+    async fn send(&mut self, done: Done) -> Result<()> {
+        let sent = self.to.send(Ok(done)).await;
+        sent.map_err(|_| Error::new(ErrorKind::Cancelled, "the backup was stopped"))
+    }
+}
+
+fn part(target: &Target, block: Block) -> RawPart {
+    RawPart {
+        section: Section::Data,
+        aspect: Aspect::Rows,
+        objects: vec![target.id.clone()],
+        rows: block.rows,
+        bytes: block.bytes,
+        follows: Vec::new(),
+    }
+}

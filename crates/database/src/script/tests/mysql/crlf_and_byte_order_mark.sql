@@ -1,0 +1,9 @@
+﻿CREATE TABLE t (a int,
+ b text);
+DELIMITER //
+CREATE PROCEDURE p()
+BEGIN
+ SELECT 1;
+END//
+DELIMITER ;
+INSERT INTO t VALUES (1, "x;");

@@ -1,0 +1,14 @@
+CREATE TABLE `a;b``c` (`d'e` varchar(50) DEFAULT "x;'y""z", `f"g` int) COMMENT 'it''s; \' "q"';
+INSERT INTO `a;b``c` VALUES ('a\\', 1), ('b\';', 2), ("c\";'", 3), ('d''', 4), ('äö;', 5), (0x3b27, 6), (N'n;', 7);
+SET sql_mode = 'NO_BACKSLASH_ESCAPES';
+INSERT INTO `a;b``c` VALUES ('\', 10), ('a\\', 11);
+SET SESSION sql_mode = 'ANSI_QUOTES';
+CREATE TABLE "t;""u" ("v\" int);
+SET @@sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES';
+INSERT INTO "a;b`c" VALUES ('\', 20);
+SET @@session.sql_mode = '';
+INSERT INTO `a;b``c` VALUES ("x\"", 30), (_utf8mb4'\';', 31);
+SET @old = @@sql_mode, sql_mode = 'NO_BACKSLASH_ESCAPES';
+INSERT INTO `a;b``c` VALUES ('\', 40);
+SET sql_mode = @old;
+INSERT INTO `a;b``c` VALUES ('\'', 41), (\N, 42);

@@ -1,0 +1,56 @@
+use backup::Result;
+use database::{Engine, Session, quote};
+
+use crate::files::{Name, Unless};
+
+fn literal(text: &str) -> String {
+    quote::literal(Engine::Mysql, text)
+}
+
+/// The table is given quoted and qualified.
+pub(super) fn history_exists(table: &str) -> String {
+    format!(
+        "SELECT 1 FROM information_schema.tables WHERE table_name = 'dbm_history' \
+         AND CONCAT('`', REPLACE(table_schema, '`', '``'), '`.`dbm_history`') = {}",
+        literal(table)
+    )
+}
+
+/// Columns, indexes and constraints are compared without regard to case, tables as the server compares them.
+pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Result<bool> {
+    let within = |name: &Name| match name.parts.as_slice() {
+        [.., (database, _), _] => literal(database),
+        _ => "DATABASE()".to_owned(),
+    };
+    let last = |name: &Name| literal(name.parts.last().map(|(last, _)| last.as_str()).unwrap_or_default());
+    let of_table = |name: &Name, view: &str, column: &str| {
+        name.split_last().map(|(table, (part, _))| {
+            format!(
+                "SELECT 1 FROM information_schema.{view} WHERE table_schema = {} AND table_name = {} AND {column} = {}",
+                within(&table),
+                last(&table),
+                literal(&part)
+            )
+        })
+    };
+    let sql = match unless {
+        Unless::Table(name) => Some(format!(
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = {} AND table_name = {}
+                AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+            within(name),
+            last(name)
+        )),
+        // An index belongs to a table, and its name is unique there only.
+        Unless::Index(name) => Some(format!(
+            "SELECT 1 FROM information_schema.statistics WHERE table_schema = {} AND index_name = {}",
+            within(name),
+            last(name)
+        )),
+        Unless::Column(name) => of_table(name, "columns", "column_name"),
+        Unless::Constraint(name) => of_table(name, "table_constraints", "constraint_name"),
+    };
+    match sql {
+        Some(sql) => Ok(!session.query(&sql).await?.is_empty()),
+        None => Ok(false),
+    }
+}
