@@ -215,14 +215,15 @@ fn functions_of_somebody_else_are_not_called() {
     assert!(called.2.contains("trapped in current_database"), "{}", called.2);
     let url = database.url();
     let folder = Folder::new(&url);
-    for arguments in [
-        &["backup"][..],
-        &["verify", "latest", "--deep"],
-        &["restore", "latest", "--table", "item"],
-    ] {
+    for arguments in
+        [&["backup"][..], &["verify", "latest", "--deep"], &["restore", "latest", "--table", "item"]]
+    {
         let ended = folder.dbm(&url, arguments).run();
         let said = format!("{}{}", ended.stdout, ended.stderr);
         assert!(ended.code == 0 && !said.contains("trapped in"), "{arguments:?}: {said}");
     }
-    assert_eq!(tool("psql", &["-qXAt", &url, "-c", "SELECT pg_catalog.count(*) FROM public.item"], "").trim(), "50");
+    assert_eq!(
+        tool("psql", &["-qXAt", &url, "-c", "SELECT pg_catalog.count(*) FROM public.item"], "").trim(),
+        "50"
+    );
 }

@@ -194,8 +194,10 @@ async fn by_table(
     Ok(wanted)
 }
 
-/// The blocks of a part of rows: of which table, where, how many rows.
-fn blocks(part: &[u8]) -> Result<Vec<(Vec<String>, Range<usize>, u64)>> {
+/// A block of a part of rows: of which table, where, how many rows.
+type TableBlock = (Vec<String>, Range<usize>, u64);
+
+fn blocks(part: &[u8]) -> Result<Vec<TableBlock>> {
     let mut from = 0;
     let found = rows::blocks(part)?.into_iter().map(|block| {
         let range = from..block.rows.end + b"\\.\n".len();

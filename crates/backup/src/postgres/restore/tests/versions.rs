@@ -46,8 +46,9 @@ async fn what_hangs_on_objects_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_restores_into_the_newest_server() {
     run("postgres", ROLES).await;
-    let url = std::env::var("DBM_TEST_POSTGRES_NEWEST_URL")
-        .expect("DBM_TEST_POSTGRES_NEWEST_URL names no PostgreSQL server: run scripts/test, which starts one");
+    let url = std::env::var("DBM_TEST_POSTGRES_NEWEST_URL").expect(
+        "DBM_TEST_POSTGRES_NEWEST_URL names no PostgreSQL server: run scripts/test, which starts one",
+    );
     let newest = DatabaseUrl::parse(&url).unwrap();
     let all = fresh("older").await;
     psql(&all, OBJECTS);
