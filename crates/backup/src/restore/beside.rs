@@ -15,7 +15,7 @@ pub struct Beside(Inner);
 #[derive(Debug)]
 enum Inner {
     Postgres(postgres::Beside),
-    Sqlite(sqlite::Beside),
+    Sqlite(Box<sqlite::Beside>),
 }
 
 impl Beside {
@@ -24,7 +24,7 @@ impl Beside {
     }
 
     pub(crate) fn sqlite(beside: sqlite::Beside) -> Self {
-        Self(Inner::Sqlite(beside))
+        Self(Inner::Sqlite(Box::new(beside)))
     }
 
     /// Its name on the server, or the file's name beside the target.

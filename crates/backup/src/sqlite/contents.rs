@@ -86,7 +86,7 @@ impl Readers {
 
 /// Reads all of the file.
 pub(crate) async fn read(readers: &Arc<Readers>) -> Result<Contents> {
-    let (kinds, properties, mut tables, pieces) = readers.with(|connection| plan(connection)).await?;
+    let (kinds, properties, mut tables, pieces) = readers.with(plan).await?;
     let check = async { readers.with(check::whole).await };
     let digests = async {
         let pieces = futures_util::stream::iter(pieces).map(|(number, of, slice)| async move {

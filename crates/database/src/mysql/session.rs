@@ -113,7 +113,7 @@ pub(super) fn same_start(one: &str, other: &str) -> bool {
 
 fn seconds(lock_timeout: Duration) -> u64 {
     // A timeout of 0 would not wait at all, and whole seconds are all that there is.
-    lock_timeout.as_secs_f64().ceil().clamp(1.0, 86_400.0).round() as u64
+    lock_timeout.as_secs().saturating_add(u64::from(lock_timeout.subsec_nanos() > 0)).clamp(1, 86_400)
 }
 
 #[async_trait]

@@ -16,7 +16,7 @@ pub const DEFAULT_SOCKETS: [&str; 3] =
     ["/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock"];
 
 /// Where a server is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Place {
     /// By name or address, and port.
     Tcp {
@@ -26,15 +26,10 @@ pub enum Place {
         port: u16,
     },
     /// `localhost` without a port: as the clients have it, by the socket if there is one.
+    #[default]
     Local,
     /// By the path of its socket.
     Socket(PathBuf),
-}
-
-impl Default for Place {
-    fn default() -> Self {
-        Self::Local
-    }
 }
 
 impl fmt::Display for Place {

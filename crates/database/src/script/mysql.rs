@@ -301,8 +301,8 @@ fn command(line: &str) -> Option<Command<'_>> {
     if word.eq_ignore_ascii_case("use") && !argument.is_empty() {
         return Some(Command::Use);
     }
-    let alone = argument.is_empty() && ALONE.iter().any(|one| is(one));
-    (alone || WITH_ARGUMENT.iter().any(|one| is(one))).then_some(Command::Other(word))
+    let alone = argument.is_empty() && ALONE.iter().any(is);
+    (alone || WITH_ARGUMENT.iter().any(is)).then_some(Command::Other(word))
 }
 
 fn at_line_start(script: &str, at: usize) -> bool {

@@ -28,7 +28,6 @@ use crate::{Engine, Error, ErrorKind, Result};
 /// and `sqlite:///abs/path`. A driver's name after a plus sign (`postgresql+psycopg2://`) is passed over.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "a command has one or two of it")]
 pub enum DatabaseUrl {
     /// A PostgreSQL server, or several that stand in for each other.
     Postgres(Settings),

@@ -117,8 +117,8 @@ fn order(objects: &mut Vec<Object>) {
 
 impl Reader<'_> {
     /// What lists as a table of that type.
-    pub(super) async fn list(&mut self, kind: &str) -> Result<Vec<Listed>> {
-        Ok(self.listed.iter().filter(|found| found.kind == kind).cloned().collect())
+    pub(super) fn list(&self, kind: &str) -> Vec<Listed> {
+        self.listed.iter().filter(|found| found.kind == kind).cloned().collect()
     }
 
     /// The first row of a `SHOW`.

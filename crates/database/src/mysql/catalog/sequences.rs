@@ -4,7 +4,7 @@ use crate::{Engine, Kind, Object, Result, Table, quote};
 
 /// MariaDB's sequences. What one gives next is read without asking it for it, so that nothing of its cache is lost.
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
-    for found in reader.list("SEQUENCE").await? {
+    for found in reader.list("SEQUENCE") {
         let quoted = quote::identifier(Engine::Mysql, &found.name);
         let text = reader.show(&format!("SHOW CREATE SEQUENCE {quoted}"), 1).await?.unwrap_or_default();
         let next = format!("SELECT next_not_cached_value FROM {quoted}");

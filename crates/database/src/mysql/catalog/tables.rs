@@ -8,7 +8,7 @@ const ELSEWHERE: [&str; 6] = ["FEDERATED", "CONNECT", "SPIDER", "S3", "OQGRAPH",
 const WITHOUT_ROWS: [&str; 3] = ["MRG_MYISAM", "MERGE", "BLACKHOLE"];
 
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
-    for found in reader.list("BASE TABLE").await?.into_iter().chain(reader.list("SYSTEM VERSIONED").await?) {
+    for found in reader.list("BASE TABLE").into_iter().chain(reader.list("SYSTEM VERSIONED")) {
         let versioned = found.kind == "SYSTEM VERSIONED";
         let quoted = quote::identifier(Engine::Mysql, &found.name);
         let text = reader.show(&format!("SHOW CREATE TABLE {quoted}"), 1).await?.ok_or_else(|| {

@@ -6,7 +6,7 @@ use crate::{Engine, Error, ErrorKind, Kind, Object, Result, Section, quote};
 
 /// A view is made twice: first with its columns only, so that others can be made of it, at the end as it is.
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
-    for found in reader.list("VIEW").await? {
+    for found in reader.list("VIEW") {
         let quoted = quote::identifier(Engine::Mysql, &found.name);
         let row = match reader.row(&format!("SHOW CREATE VIEW {quoted}")).await {
             Ok(row) => row,
