@@ -1,7 +1,7 @@
 //! The operating system's lock against two backups of one database at a time on one machine.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use database::DatabaseUrl;
@@ -17,16 +17,11 @@ pub(crate) struct Alone {
 }
 
 impl Alone {
-    /// Takes the lock of a database, a file in the folder of logs.
+    /// Takes the lock of a database, a file in the folder of logs, which is there once the audit log is open.
     ///
     /// # Errors
     /// `Locked` if another backup of it is under way.
     pub(crate) fn take(folder: &Path, url: &DatabaseUrl) -> Result<Self> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(io("make the folder", folder))?;
         let path = folder.join(helpers::naming::cut_name(
             ".backup-",
             &format!("{:016x}.lock", hash(&url.to_string())),

@@ -77,8 +77,8 @@ impl Backup {
         let url = context.url_as(self.role.as_deref())?;
         // A policy that cannot be used is said before the work.
         let policy = if self.prune { Some(prune::policy(&context.configuration)?) } else { None };
-        let _alone = Alone::take(&context.configuration.path("log_dir"), &url)?;
         let audit = context.audit(&url)?;
+        let _alone = Alone::take(&context.configuration.path("log_dir"), &url)?;
         audit.start();
         let done = async {
             let written = self.write(context, url, &audit).await?;
