@@ -1,6 +1,6 @@
 //! Which archives a store has, which of them are good, and which one a name means.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use database::SourceId;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use helpers::naming::BackupName;
@@ -12,6 +12,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// The label of a backup that was made while a run was open: never `latest`, never good.
 pub const UNFINISHED: &str = "unfinished";
+
+/// Archives of later than now by more than this were made by a clock that was wrong.
+pub(crate) const SKEW: TimeDelta = TimeDelta::hours(1);
 
 /// How many small files are read at once.
 const LOOKS: usize = 16;
@@ -93,7 +96,14 @@ async fn look(store: &dyn Store, listed: Listed) -> Result<Backup> {
     let Some(name) = name else {
         return Ok(unknown(file, "dbm did not name it".to_owned()));
     };
-    let sidecar = match store.read_sidecar(&name).await? {
+    let beside = match store.read_sidecar(&name).await {
+        // It is there and cannot be read, so nobody knows whether it is pinned.
+        Err(error) if error.kind() == ErrorKind::Refused => {
+            return Ok(Backup { label: name.label, ..unknown(file, error.to_string()) });
+        }
+        beside => beside?,
+    };
+    let sidecar = match beside {
         Some(sidecar) if sidecar.bytes != bytes => {
             let why = format!("it has {bytes} bytes, and had {} when it was written", sidecar.bytes);
             return Ok(Backup { label: name.label, ..unknown(file, why) });
@@ -136,7 +146,12 @@ fn one_of(sources: &[SourceId]) -> String {
 /// The good ones of a database among those, newest first, by any of its source ids ([`database::Database::sources`]).
 fn good_ones<'a>(backups: &'a [Backup], sources: &[SourceId]) -> Vec<&'a Backup> {
     let ours = |backup: &&Backup| backup.source().is_some_and(|source| sources.contains(source));
-    let mut good: Vec<_> = backups.iter().filter(|backup| backup.is_good()).filter(ours).collect();
+    let come = Utc::now() + SKEW;
+    let mut good: Vec<_> = backups
+        .iter()
+        .filter(|backup| backup.is_good() && backup.time().is_some_and(|time| time <= come))
+        .filter(ours)
+        .collect();
     good.sort_by(|one, other| (other.time(), &other.file).cmp(&(one.time(), &one.file)));
     good
 }
@@ -291,7 +306,7 @@ mod tests {
         let store = MemoryStore::default();
         let ours = SourceId("ours".to_owned());
         for (day, source) in [(1, "ours"), (2, "ours"), (3, "theirs"), (4, "ours")] {
-            let time = format!("2026-11-0{day}T01:00:00Z").parse().unwrap();
+            let time = format!("2025-11-0{day}T01:00:00Z").parse().unwrap();
             let name = BackupName::new(source, time, None, helpers::naming::ArchiveKind::Script);
             let stored = Stored { bytes: 1, sha256: crate::archive::Hash([0; 32]) };
             let sidecar =
@@ -304,18 +319,18 @@ mod tests {
             ("latest~0", 4),
             ("latest~1", 2),
             ("latest~2", 1),
-            ("before:2026-11-04", 2),
-            ("before:2026-11-04T01:00:00Z", 2),
-            ("before:2026-11-04T01:00:01", 4),
-            ("before:2026-11-02T03:00:00+02:00", 1),
-            ("ours_20261102", 2),
+            ("before:2025-11-04", 2),
+            ("before:2025-11-04T01:00:00Z", 2),
+            ("before:2025-11-04T01:00:01", 4),
+            ("before:2025-11-02T03:00:00+02:00", 1),
+            ("ours_20251102", 2),
         ] {
             let found = resolve(&store, text, std::slice::from_ref(&ours)).await.unwrap();
-            assert!(found.file.starts_with(&format!("ours_2026110{day}")), "{text}: {}", found.file);
+            assert!(found.file.starts_with(&format!("ours_2025110{day}")), "{text}: {}", found.file);
         }
         for (text, kind) in [
             ("latest~3", ErrorKind::NotFound),
-            ("before:2026-11-01", ErrorKind::NotFound),
+            ("before:2025-11-01", ErrorKind::NotFound),
             ("latest~x", ErrorKind::Usage),
             ("before:yesterday", ErrorKind::Usage),
             ("ours_", ErrorKind::Usage),
@@ -323,7 +338,16 @@ mod tests {
             let error = resolve(&store, text, std::slice::from_ref(&ours)).await.unwrap_err();
             assert!(error.kind() == kind && error.hint().is_some(), "{text}: {error}");
         }
-        let error = resolve(&store, "before:2026-11-04", &[]).await.unwrap_err();
+        // A clock that was wrong dated it into the future: it is not what anybody means.
+        let time = Utc::now() + TimeDelta::days(9);
+        let name = BackupName::new("ours", time, None, helpers::naming::ArchiveKind::Script);
+        let stored = Stored { bytes: 1, sha256: crate::archive::Hash([0; 32]) };
+        store.insert(&name.to_string(), vec![0]);
+        let sidecar = Sidecar { source: ours.clone(), time, ..conformance::sidecar(stored) };
+        store.write_sidecar(&name, &sidecar).await.unwrap();
+        let found = latest(&store, std::slice::from_ref(&ours)).await.unwrap();
+        assert!(found.file.starts_with("ours_20251104"), "{}", found.file);
+        let error = resolve(&store, "before:2025-11-04", &[]).await.unwrap_err();
         assert!(error.to_string().contains("needs a database"), "{error}");
     }
 }

@@ -151,10 +151,15 @@ impl Keys {
         Some(mac)
     }
 
+    /// Whether there is a key to authenticate with.
+    pub(super) fn authenticates(&self) -> bool {
+        self.mac.is_some()
+    }
+
     pub(super) fn sign(&self, name: &str, sidecar: &Sidecar) -> Sidecar {
-        let mac = self.mac_of(name, sidecar);
-        let mac = mac.map(|mac| crate::archive::Hash(mac.finalize().into_bytes().into()));
-        Sidecar { mac, ..sidecar.clone() }
+        // Without a key a copy keeps the authentication that it came with.
+        let Some(mac) = self.mac_of(name, sidecar) else { return sidecar.clone() };
+        Sidecar { mac: Some(crate::archive::Hash(mac.finalize().into_bytes().into())), ..sidecar.clone() }
     }
 
     /// Whether what lies beside an archive is as one of us wrote it; without a key nobody can tell.

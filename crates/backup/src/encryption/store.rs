@@ -6,8 +6,8 @@ use helpers::naming::BackupName;
 use super::Keys;
 use super::source::EncryptedSource;
 use super::upload::EncryptedUpload;
-use crate::Result;
 use crate::store::{Listed, Sidecar, Source, Store, Upload};
+use crate::{Error, ErrorKind, Result};
 
 /// A store behind keys: what is encrypted by its name (`.age`) is written and read through them, the rest as it is.
 #[derive(Debug)]
@@ -62,16 +62,30 @@ impl Store for EncryptedStore {
     }
 
     async fn read_sidecar(&self, name: &BackupName) -> Result<Option<Sidecar>> {
-        let sidecar = self.inner.read_sidecar(name).await?;
-        // One that somebody else wrote is as good as none.
-        Ok(sidecar.filter(|sidecar| !name.encrypted || self.keys.is_authentic(&name.to_string(), sidecar)))
+        let Some(sidecar) = self.inner.read_sidecar(name).await? else { return Ok(None) };
+        if name.encrypted && !self.keys.is_authentic(&name.to_string(), &sidecar) {
+            let what = format!("{name}.json is not as somebody with the key of mac_key_file wrote it");
+            return Err(Error::new(ErrorKind::Refused, what).with_hint(
+                "bring it back from a copy; or remove it, with the pin that it may hold: \
+                 `dbm verify NAME` then writes another",
+            ));
+        }
+        Ok(Some(sidecar))
     }
 
     async fn write_sidecar(&self, name: &BackupName, sidecar: &Sidecar) -> Result<()> {
-        match name.encrypted {
-            true => self.inner.write_sidecar(name, &self.keys.sign(&name.to_string(), sidecar)).await,
-            false => self.inner.write_sidecar(name, sidecar).await,
+        if !name.encrypted {
+            return self.inner.write_sidecar(name, sidecar).await;
         }
+        // Without the key what is written would not be authentic to those who have it.
+        if !self.keys.authenticates()
+            && self.inner.read_sidecar(name).await?.is_some_and(|there| there.mac.is_some())
+        {
+            let what = format!("{name}.json is authenticated, and the key to write it anew is not given");
+            return Err(Error::new(ErrorKind::Refused, what)
+                .with_hint("give the key: `mac_key_file` in dbm.toml, or DBM_MAC_KEY_FILE"));
+        }
+        self.inner.write_sidecar(name, &self.keys.sign(&name.to_string(), sidecar)).await
     }
 
     async fn remove(&self, name: &BackupName) -> Result<()> {

@@ -9,7 +9,7 @@ use super::*;
 use crate::ErrorKind;
 use crate::archive::Hash;
 use crate::store::memory::MemoryStore;
-use crate::store::{Store, Stored, conformance};
+use crate::store::{Sidecar, Store, Stored, conformance};
 
 fn name() -> BackupName {
     let time = Utc.with_ymd_and_hms(2026, 11, 21, 1, 34, 0).unwrap();
@@ -135,7 +135,7 @@ async fn damage_is_noticed_where_it_is_read() {
 }
 
 #[tokio::test]
-async fn what_lies_beside_is_authentic_or_is_not_there() {
+async fn what_lies_beside_is_authentic_or_refused() {
     let memory = MemoryStore::default();
     let (keys, made) = pair();
     let store = behind(&memory, keys.with_mac_key(&made.mac_key).unwrap());
@@ -145,11 +145,23 @@ async fn what_lies_beside_is_authentic_or_is_not_there() {
     let read = store.read_sidecar(&name()).await.unwrap().unwrap();
     assert!(read.mac.is_some());
     // Somebody who may write to the store, and has no key.
-    let forged = crate::store::Sidecar { time: read.time + chrono::TimeDelta::days(9), ..read };
+    let forged = Sidecar { time: read.time + chrono::TimeDelta::days(9), ..read };
     memory.write_sidecar(&name(), &forged).await.unwrap();
-    assert_eq!(store.read_sidecar(&name()).await.unwrap(), None);
+    let refused = |error: crate::Error| error.kind() == ErrorKind::Refused && error.hint().is_some();
+    assert!(refused(store.read_sidecar(&name()).await.unwrap_err()));
     memory.write_sidecar(&name(), &sidecar).await.unwrap();
-    assert_eq!(store.read_sidecar(&name()).await.unwrap(), None, "without any");
+    assert!(refused(store.read_sidecar(&name()).await.unwrap_err()), "without any");
+    let listed = crate::catalogue::list(&store).await.unwrap();
+    assert!(matches!(listed[0].state, crate::catalogue::State::Unknown(_)), "{listed:?}");
+    // Whoever has no key does not take the authentication away.
+    let signed = Sidecar { pin: Some("an open run".to_owned()), ..sidecar };
+    memory.remove(&name()).await.unwrap();
+    put(&store, &bytes(10)).await;
+    store.write_sidecar(&name(), &signed).await.unwrap();
+    let keyless = behind(&memory, Keys::new().with_recipients(&made.recipient).unwrap());
+    let read = keyless.read_sidecar(&name()).await.unwrap().unwrap();
+    assert!(refused(keyless.write_sidecar(&name(), &Sidecar { pin: None, ..read }).await.unwrap_err()));
+    assert_eq!(store.read_sidecar(&name()).await.unwrap().unwrap().pin, signed.pin);
 }
 
 #[test]

@@ -4,10 +4,7 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _, Utc};
 use database::SourceId;
 use serde::Serialize;
 
-use crate::catalogue::{Backup, State};
-
-/// Archives of later than now by more than this were made by a clock that was wrong.
-const SKEW: TimeDelta = TimeDelta::hours(1);
+use crate::catalogue::{Backup, SKEW, State};
 
 /// What is kept of each database. An archive stays if any rule wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]

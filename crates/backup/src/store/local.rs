@@ -212,7 +212,7 @@ impl Store for LocalStore {
             file.take(SIDECAR_LIMIT).read_to_end(&mut text).map_err(|cause| {
                 Error::io(ErrorKind::Store, format!("cannot read {}", path.display()), cause)
             })?;
-            Ok(serde_json::from_slice(&text).ok())
+            Sidecar::parse(&text, &path.display().to_string()).map(Some)
         })
         .await
     }

@@ -63,7 +63,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// All complete files of the store but the ones beside archives, sorted by name.
     async fn list(&self) -> Result<Vec<Listed>>;
 
-    /// Reads what lies beside an archive; `None` if nothing does, or nothing that can be read.
+    /// Reads what lies beside an archive; `None` if nothing does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] if something does that cannot be read, or that nobody with the key wrote.
     async fn read_sidecar(&self, name: &BackupName) -> Result<Option<Sidecar>>;
 
     /// Writes (or replaces) what lies beside an archive, in one step.

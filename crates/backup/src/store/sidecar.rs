@@ -2,8 +2,8 @@ use chrono::{DateTime, Utc};
 use database::{Engine, SourceId};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::archive::{Archive, FORMAT, Grade, Hash};
+use crate::{Error, ErrorKind, Result};
 
 /// The small file `NAME.json` beside an archive: what listing and pruning need to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,18 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
+    /// Reads one that lies there under that name.
+    pub(super) fn parse(text: &[u8], file: &str) -> Result<Self> {
+        serde_json::from_slice(text).map_err(|cause| {
+            Error::new(ErrorKind::Refused, format!("{file} is there and cannot be read"))
+                .with_hint(
+                    "bring it back from a copy; or remove it, with the pin that it may hold: \
+                     `dbm verify NAME` then writes another",
+                )
+                .with_source(cause)
+        })
+    }
+
     /// What the archive itself says.
     ///
     /// # Errors

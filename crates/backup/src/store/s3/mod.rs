@@ -99,8 +99,9 @@ impl Store for S3Store {
     }
 
     async fn read_sidecar(&self, name: &BackupName) -> Result<Option<Sidecar>> {
-        let text = self.shared.read(&format!("{name}.json")).await?;
-        Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
+        let file = format!("{name}.json");
+        let text = self.shared.read(&file).await?;
+        text.map(|text| Sidecar::parse(&text, &format!("{}: {file}", self.describe()))).transpose()
     }
 
     async fn write_sidecar(&self, name: &BackupName, sidecar: &Sidecar) -> Result<()> {
