@@ -28,13 +28,39 @@ const CLOSING: Duration = Duration::from_millis(500);
 pub(super) struct Gate(Arc<Mutex<Option<Keeper>>>);
 
 #[derive(Debug)]
-struct Keeper {
+pub(super) struct Keeper {
     connection: Connection,
     /// Whether it holds the write lock.
     shut: bool,
     /// The number that changes for the session whenever somebody else commits, as of the last look.
     version: i64,
     slipped: bool,
+}
+
+impl Keeper {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Finds out what became of the gate while its connection was in other hands.
+    pub(super) fn look(&mut self, session: &Connection) {
+        self.shut = !self.connection.is_autocommit();
+        match version(session) {
+            Ok(now) => self.compare(now),
+            // Who cannot tell does not say that nobody wrote.
+            Err(cause) => {
+                self.slipped = true;
+                tracing::warn!(%cause, "others may have written to the database");
+            }
+        }
+    }
+
+    fn compare(&mut self, now: i64) {
+        if now != self.version {
+            (self.version, self.slipped) = (now, true);
+            tracing::warn!("another program wrote to the database between two steps of the run");
+        }
+    }
 }
 
 impl Gate {
@@ -46,8 +72,9 @@ impl Gate {
         self.lock().is_some()
     }
 
-    fn has_leaked(&self) -> bool {
-        self.lock().as_ref().is_some_and(|keeper| keeper.slipped)
+    /// Whether it is shut, and nobody has slipped through.
+    fn is_tight(&self) -> bool {
+        self.lock().as_ref().is_some_and(|keeper| keeper.shut && !keeper.slipped)
     }
 
     fn remove(&self) {
@@ -84,18 +111,14 @@ impl Gate {
         {
             keeper.connection.execute_batch("BEGIN IMMEDIATE").map_err(closed)?;
             keeper.shut = true;
-            let now = version(session)?;
-            if now != keeper.version {
-                (keeper.version, keeper.slipped) = (now, true);
-                tracing::warn!("another program wrote to the database between two steps of the run");
-            }
+            keeper.look(session);
         }
         Ok(())
     }
 
-    /// Does something with the connection that keeps writers out, if there is one.
-    pub(super) fn with_keeper<T>(&self, work: impl FnOnce(Option<&Connection>) -> T) -> T {
-        work(self.lock().as_ref().map(|keeper| &keeper.connection))
+    /// Does something with who keeps writers out, if there is one.
+    pub(super) fn with_keeper<T>(&self, work: impl FnOnce(Option<&mut Keeper>) -> T) -> T {
+        work(self.lock().as_mut())
     }
 }
 
@@ -162,8 +185,7 @@ impl Fence for Session {
     }
 
     fn is_sealed(&self) -> bool {
-        let gate = &self.file.gate;
-        self.file.fenced().is_some() || (gate.is_raised() && !gate.has_leaked())
+        self.file.fenced().is_some() || self.file.gate.is_tight()
     }
 }
 

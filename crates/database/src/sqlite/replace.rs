@@ -118,24 +118,20 @@ impl Replacement {
     /// may have been committed since the copy; otherwise the copy is made anew.
     fn beside_readers(&self, target: &mut Connection, file: &File) -> Result<()> {
         file.gate.with_keeper(|keeper| match keeper {
-            Some(keeper) => self.witnessed(target, keeper),
-            None => self.witnessed(target, &file.open()?),
-        })
-    }
-
-    /// The witness holds the write lock afterwards if it did before.
-    fn witnessed(&self, target: &mut Connection, witness: &Connection) -> Result<()> {
-        let what = |cause| error(cause, "cannot put the database in place");
-        let fences = !witness.is_autocommit();
-        let exchanged = self.in_turns(target, witness);
-        if fences && witness.is_autocommit() {
-            let shut = witness.execute_batch("BEGIN IMMEDIATE").map_err(what);
-            // Once exchanged, it must not pass for a failure that changed nothing.
-            if let Err(cause) = shut {
-                tracing::warn!(%cause, "others may write to the database");
+            Some(keeper) => {
+                let exchanged = self.in_turns(target, keeper.connection());
+                // It stands there again, whatever came of it.
+                if keeper.connection().is_autocommit()
+                    && let Err(cause) = keeper.connection().execute_batch("BEGIN IMMEDIATE")
+                {
+                    // Once exchanged, it must not pass for a failure that changed nothing.
+                    tracing::warn!(%cause, "others may write to the database");
+                }
+                keeper.look(target);
+                exchanged
             }
-        }
-        exchanged
+            None => self.in_turns(target, &file.open()?),
+        })
     }
 
     fn in_turns(&self, target: &mut Connection, witness: &Connection) -> Result<()> {

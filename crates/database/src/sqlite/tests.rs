@@ -285,6 +285,7 @@ async fn the_fence_stands_beside_idle_readers_of_a_wal_database() {
     // Who writes in the moment when the gate is open is found out.
     session.raise_fence(&state).await.unwrap();
     file.gate.open().unwrap();
+    assert!(!session.is_sealed(), "the gate is open");
     assert!(!fenced());
     session.execute("DELETE FROM child").await.unwrap();
     assert!(fenced() && !session.is_sealed());
@@ -295,6 +296,47 @@ async fn the_fence_stands_beside_idle_readers_of_a_wal_database() {
     assert_eq!(error.kind(), ErrorKind::Busy);
     assert!(error.hint().unwrap().contains("--accept-lost-writes"), "{error}");
     assert!(!session.is_sealed());
+}
+
+/// Between the copy of what is there and the exchange the gate is open for a moment.
+#[tokio::test]
+async fn who_slips_in_during_the_exchange_is_found_out() {
+    let (folder, file) = make();
+    let mut session = filled(&file).await;
+    session.execute("PRAGMA journal_mode = WAL").await.unwrap();
+    let from = folder.path().join("from");
+    file.copy_to(&from, CopyOptions::default()).await.unwrap();
+    let state = session.fence_state().await.unwrap();
+    assert!(session.try_lock().await.unwrap());
+    for round in 0.. {
+        // A program that has it open, and tries without a rest until it is let in once.
+        let writer = Connection::open(file.path()).unwrap();
+        writer.busy_timeout(Duration::ZERO).unwrap();
+        assert_eq!(
+            writer.query_row("SELECT count(*) FROM child", [], |row| row.get::<_, i64>(0)).unwrap(),
+            2
+        );
+        session.raise_fence(&state).await.unwrap();
+        assert!(session.is_sealed());
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stopped = std::sync::Arc::clone(&stop);
+        let writing = std::thread::spawn(move || {
+            let mut wrote = false;
+            while !wrote && !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                wrote = writer.execute_batch("INSERT INTO child (parent) VALUES (1)").is_ok();
+            }
+            wrote
+        });
+        let kept = folder.path().join(format!("kept{round}"));
+        file.replace_with(&from, &kept, CopyOptions::default()).await.unwrap();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let wrote = writing.join().unwrap();
+        assert_eq!(session.is_sealed(), !wrote, "round {round}");
+        session.lift_fence(&state).await.unwrap();
+        if wrote {
+            break;
+        }
+    }
 }
 
 #[tokio::test]

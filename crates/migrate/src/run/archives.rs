@@ -103,6 +103,7 @@ impl Runner {
         let archive = self.open_archive(note, &told.begun.host).await?;
         // A fence that went with the process that held it is raised again.
         if let Some(state) = told.fence() {
+            open.fence_held = open.session()?.is_sealed();
             open.session()?.raise_fence(state).await?;
         }
         let options = self.way_back(&archive);
@@ -152,7 +153,7 @@ impl Runner {
         mut options: RestoreOptions,
     ) -> Result<Restored> {
         let since = Instant::now();
-        let sealed = told.fence().is_some() && open.session()?.is_sealed();
+        let was_sealed = told.fence().is_some() && open.fence_held && open.session()?.is_sealed();
         // What a killed attempt left behind is in nobody's way after this.
         for scratch in told.scratches() {
             restore::discard_scratch(&self.database, scratch).await?;
@@ -186,6 +187,8 @@ impl Runner {
         }
         let replaced = swapped?;
         open.entries = publish;
+        // Who slipped in during the exchange is known only now.
+        let sealed = was_sealed && open.session.as_ref().is_some_and(|session| session.is_sealed());
         if crate::engine::swap_ends_sessions(self.database.engine()) {
             open.session = None;
         }

@@ -19,6 +19,8 @@ pub(super) struct Open<'r> {
     pub(super) entries: Vec<Entry>,
     /// What a server's message may repeat and nobody is to read: the values of placeholders.
     pub(super) redactor: Redactor,
+    /// Whether the fence, if there is one, has stood for as long as the run: one that went with its process has not.
+    pub(super) fence_held: bool,
 }
 
 /// A step that is being taken.
@@ -36,8 +38,15 @@ impl<'r> Open<'r> {
         begun: Begun,
     ) -> Result<Self> {
         let redactor = Redactor::default();
-        let mut open =
-            Self { runner, session: None, broken: None, run: name()?, entries: Vec::new(), redactor };
+        let mut open = Self {
+            runner,
+            session: None,
+            broken: None,
+            run: name()?,
+            entries: Vec::new(),
+            redactor,
+            fence_held: true,
+        };
         let about = begun.kind.word().to_owned();
         let entry = open.entry(&Step::Begin(Box::new(begun)))?;
         let taking = open.before("begin", Some(about));
@@ -65,7 +74,7 @@ impl<'r> Open<'r> {
         entries: Vec<Entry>,
     ) -> Self {
         let redactor = Redactor::default();
-        Self { runner, session: Some(session), broken: None, run, entries, redactor }
+        Self { runner, session: Some(session), broken: None, run, entries, redactor, fence_held: true }
     }
 
     pub(super) fn told(&self) -> Result<Told> {

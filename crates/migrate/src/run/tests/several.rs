@@ -91,6 +91,20 @@ async fn what_differs_in_the_replaced_database_is_told() {
     }
 }
 
+/// The fence of a file goes with the process that held it: what others write until the recovery is told.
+#[tokio::test]
+async fn what_was_written_between_a_kill_and_the_recovery_is_told() {
+    let mut sandbox = sandbox(Engine::Sqlite, true).await;
+    files(&sandbox, Engine::Sqlite, BROKEN);
+    assert!(sandbox.crash("apply-3:before").await);
+    sandbox.execute("INSERT INTO note VALUES (2, 'between')").await;
+    sandbox.settings.yes = true;
+    let report = sandbox.runner().recover().await.unwrap();
+    let told = report.restored.expect("put back").unarchived;
+    let note = told.iter().find(|one| one.table.name == "note").expect("the table is named");
+    assert_eq!((note.archived, note.replaced), (1, 2));
+}
+
 async fn crashes(engine: Engine, fence: bool, last: &str) {
     let mut before = String::new();
     let mut after = String::new();
