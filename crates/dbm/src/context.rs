@@ -107,10 +107,16 @@ impl Context {
         };
         let mut keys = Keys::new();
         if let Some(given) = configuration.given("recipients") {
-            keys = keys.with_recipients(&given.value)?;
+            keys = keys.with_recipients(&given.value, "`recipients`")?;
         }
-        if let Some((text, _)) = read("recipients_file")? {
-            keys = keys.with_recipients(&text)?;
+        if let Some((text, path)) = read("recipients_file")? {
+            keys = keys.with_recipients(&text, &format!("`{}`", path.display()))?;
+        }
+        // A variable that a script left empty is no wish to encrypt nothing.
+        let empty = ["DBM_RECIPIENTS", "DBM_RECIPIENTS_FILE"];
+        let empty = empty.into_iter().find(|name| configuration.environment.is_empty(name));
+        if let Some(name) = empty.filter(|_| !keys.encrypts()) {
+            keys = keys.with_recipients("", name)?;
         }
         let passphrase = match configuration.environment.get("DBM_PASSPHRASE") {
             Some(passphrase) => Some(passphrase.to_owned()),

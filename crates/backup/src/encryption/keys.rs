@@ -26,39 +26,56 @@ fn wrong(what: impl Into<String>, hint: &str) -> Error {
     Error::new(ErrorKind::Usage, what).with_hint(hint)
 }
 
+/// What says that something was to be encrypted for somebody, and not for whom.
+fn none(from: &str) -> Error {
+    wrong(
+        format!("{from} names no recipient, so that nothing would be encrypted"),
+        "write age1…, ssh-ed25519 AAAA… or ssh-rsa AAAA…; leave the option out to encrypt nothing",
+    )
+}
+
+fn recipient(word: &str) -> Result<Box<dyn Recipient + Send + Sync>> {
+    if let Ok(recipient) = word.parse::<age::x25519::Recipient>() {
+        return Ok(Box::new(recipient));
+    }
+    if let Ok(recipient) = word.parse::<age::ssh::Recipient>() {
+        return Ok(Box::new(recipient));
+    }
+    if word.to_ascii_uppercase().starts_with("AGE-SECRET-KEY") {
+        return Err(wrong(
+            "a recipient is a public key, and this is an identity",
+            "`dbm keys generate` writes both; the recipient begins with age1",
+        ));
+    }
+    Err(wrong(
+        "this is no recipient",
+        "write age1…, ssh-ed25519 AAAA… or ssh-rsa AAAA…; `dbm keys generate` makes a pair",
+    ))
+}
+
 impl Keys {
     /// No keys: nothing is encrypted, and nothing that is can be read.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds recipients: `age1…` or SSH public keys, parted by commas or lines; `#` begins a comment line.
+    /// Adds recipients: `age1…` or SSH public keys, parted by commas or lines; `#` begins a comment line. `from` says
+    /// in messages where the text is from; what it holds is not shown, since it may be a secret in the wrong place.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for a word that is no recipient.
-    pub fn with_recipients(mut self, text: &str) -> Result<Self> {
-        let lines = text.split([',', '\n']).map(str::trim);
-        for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let recipient: Box<dyn Recipient + Send + Sync> = match line.parse::<age::x25519::Recipient>() {
-                Ok(recipient) => Box::new(recipient),
-                Err(_) => match line.parse::<age::ssh::Recipient>() {
-                    Ok(recipient) => Box::new(recipient),
-                    // A secret key in the place of a public one must not be shown.
-                    Err(_) if line.to_ascii_uppercase().starts_with("AGE-SECRET-KEY") => {
-                        return Err(wrong(
-                            "a recipient is a public key, and this is an identity",
-                            "`dbm keys generate` writes both; the recipient begins with age1",
-                        ));
-                    }
-                    Err(_) => {
-                        return Err(wrong(
-                            format!("`{line}` is no recipient"),
-                            "write age1…, ssh-ed25519 AAAA… or ssh-rsa AAAA…; `dbm keys generate` makes a pair",
-                        ));
-                    }
-                },
-            };
-            self.recipients.push(recipient);
+    /// [`ErrorKind::Usage`] for a word that is no recipient, and for a text that holds none.
+    pub fn with_recipients(mut self, text: &str, from: &str) -> Result<Self> {
+        let before = self.recipients.len();
+        for (number, line) in text.split('\n').enumerate() {
+            let words = line.split(',').map(str::trim);
+            for word in words.filter(|word| !word.is_empty() && !word.starts_with('#')) {
+                let recipient =
+                    recipient(word).map_err(|error| error.of(&format!("{from}, line {}", number + 1)))?;
+                self.recipients.push(recipient);
+            }
+        }
+        if self.recipients.len() == before {
+            return Err(none(from));
         }
         Ok(self)
     }

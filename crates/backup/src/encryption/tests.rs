@@ -22,7 +22,7 @@ fn bytes(length: usize) -> Bytes {
 
 fn pair() -> (Keys, Generated) {
     let made = generate();
-    let keys = Keys::new().with_recipients(&made.recipient).unwrap();
+    let keys = Keys::new().with_recipients(&made.recipient, "list").unwrap();
     (keys.with_identities(&made.identity, "id").unwrap(), made)
 }
 
@@ -92,7 +92,7 @@ async fn a_missing_and_a_wrong_key_are_told_apart() {
     let memory = MemoryStore::default();
     let (keys, made) = pair();
     put(&behind(&memory, keys), &bytes(10)).await;
-    let recipient_alone = Keys::new().with_recipients(&made.recipient).unwrap();
+    let recipient_alone = Keys::new().with_recipients(&made.recipient, "list").unwrap();
     let error = behind(&memory, recipient_alone).source(&name()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.to_string().contains("no identity is given"), "{error}");
@@ -158,7 +158,7 @@ async fn what_lies_beside_is_authentic_or_refused() {
     memory.remove(&name()).await.unwrap();
     put(&store, &bytes(10)).await;
     store.write_sidecar(&name(), &signed).await.unwrap();
-    let keyless = behind(&memory, Keys::new().with_recipients(&made.recipient).unwrap());
+    let keyless = behind(&memory, Keys::new().with_recipients(&made.recipient, "list").unwrap());
     let read = keyless.read_sidecar(&name()).await.unwrap().unwrap();
     assert!(refused(keyless.write_sidecar(&name(), &Sidecar { pin: None, ..read }).await.unwrap_err()));
     assert_eq!(store.read_sidecar(&name()).await.unwrap().unwrap().pin, signed.pin);
@@ -178,13 +178,22 @@ fn keys_are_read_as_age_writes_them() {
     assert!(made_by.success());
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
     let both = format!("# ours\n{}\n{public}", made.recipient);
-    let keys = Keys::new().with_recipients(&both).unwrap();
+    let keys = Keys::new().with_recipients(&both, "list").unwrap();
     let keys = keys.with_identities(&std::fs::read_to_string(&key).unwrap(), "key").unwrap();
     assert!(keys.encrypts() && keys.opens());
     let refused = |keys: crate::Result<Keys>| keys.unwrap_err().to_string();
-    assert!(refused(Keys::new().with_recipients("age1nonsense")).contains("is no recipient"));
+    assert!(refused(Keys::new().with_recipients("age1nonsense", "list")).contains("is no recipient"));
+    // Nothing of a text is shown: a private key in the place of a public one is a secret.
+    let text = format!("{}\n# ours\nhunter2 in the wrong file", made.recipient);
+    let error = refused(Keys::new().with_recipients(&text, "list"));
+    assert!(error.contains("list, line 3") && !error.contains("hunter2"), "{error}");
+    // Whoever says that there are recipients and names none does not mean that nothing is encrypted.
+    for text in ["", " , ", "# ours\n\n"] {
+        let error = Keys::new().with_recipients(text, "list").unwrap_err();
+        assert!(error.kind() == ErrorKind::Usage && error.hint().is_some(), "{error}");
+    }
     let secret = made.identity.lines().nth(1).unwrap();
-    assert!(!refused(Keys::new().with_recipients(secret)).contains(secret));
+    assert!(!refused(Keys::new().with_recipients(secret, "list")).contains(secret));
     assert!(refused(Keys::new().with_identities("nonsense", "f")).contains("`f` holds no identity"));
     assert!(refused(keys.with_passphrase("x")).contains("does not go together"));
     assert!(refused(Keys::new().with_mac_key("12")).contains("64 hex digits"));

@@ -60,6 +60,11 @@ impl Environment {
         Self { process: process.collect(), ..Self::default() }
     }
 
+    /// Whether a variable is there and says nothing.
+    pub(crate) fn is_empty(&self, name: &str) -> bool {
+        self.get(name).is_none() && (self.process.contains_key(name) || self.dotenv.contains_key(name))
+    }
+
     /// A variable; an empty one is as good as none.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.given(name).map(|(value, _)| value)

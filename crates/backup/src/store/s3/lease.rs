@@ -7,6 +7,8 @@
 use std::fs;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 /// How long nothing must have happened before an upload of another machine is taken for abandoned.
@@ -47,8 +49,24 @@ impl Lease {
     pub(super) fn is_over(&self) -> bool {
         !self.machine.is_empty()
             && machine().as_deref() == Some(&self.machine)
-            && began(self.process) != Some(self.began)
+            && ended(self.began, began(self.process), || is_gone(self.process))
     }
+}
+
+/// Whether a process that began then is known to have ended, where one of its number began `now`. What cannot be read
+/// (another user's, on a machine that hides those) or was not known when the lease was written says nothing.
+fn ended(then: u64, now: Option<u64>, is_gone: impl FnOnce() -> bool) -> bool {
+    match now {
+        Some(now) if then != 0 => now != then,
+        Some(_) => false,
+        None => is_gone(),
+    }
+}
+
+/// Whether the system says that there is no process of that number.
+fn is_gone(process: u32) -> bool {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    process.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH))
 }
 
 fn machine() -> Option<String> {
@@ -57,7 +75,7 @@ fn machine() -> Option<String> {
     Some(format!("{} {}", boot.trim(), processes.display()))
 }
 
-/// When a process began; `None` if there is none of that number.
+/// When a process began; `None` if there is none of that number, or it cannot be read.
 fn began(process: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The command's name stands in parentheses and may hold anything: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
@@ -78,6 +96,9 @@ mod tests {
         theirs.began = began(child.id()).unwrap();
         child.wait().unwrap();
         assert!(theirs.is_over());
+        // What cannot be read is not over.
+        assert!(!ended(ours.began, None, || is_gone(ours.process)));
+        assert!(!Lease { began: 0, ..ours.clone() }.is_over());
         // A process that got its number later is another one.
         assert!(Lease { began: ours.began + 1, ..ours.clone() }.is_over());
         assert!(!Lease { machine: "elsewhere".to_owned(), began: 1, ..ours }.is_over());
