@@ -1,7 +1,5 @@
 //! Loading an archive's parts into a database, by several workers from one file.
 
-use std::time::Duration;
-
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use database::postgres::{Connection, Server, digest};
@@ -11,15 +9,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio_postgres::error::SqlState;
 
 use super::order::{Graph, Order, Unit};
-use super::run::{self, Freeze};
+use super::run::{self, Deadlock, Freeze};
 use crate::archive::{Archive, Aspect, PartNumber};
 use crate::progress::Progress;
-
-/// How often a part that lost a deadlock is tried again.
-const ATTEMPTS: u32 = 20;
-
-/// The server ended this one of two sessions that waited for each other.
-const DEADLOCK: &str = "40P01";
 
 /// Where an archive is loaded into, and by how many.
 pub(crate) struct Load<'a> {
@@ -45,14 +37,14 @@ impl Load<'_> {
         self.check(&order.unused).await?;
         self.progress.phase("definitions", None);
         for &number in &order.before {
-            self.part(first, number).await?;
+            self.part(first, number, Deadlock::Again).await?;
         }
         self.progress.phase("rows", Some(self.bytes(&order.data)));
         self.graph(workers, order.data).await?;
         self.progress.phase("indexes and constraints", None);
         self.graph(workers, order.after).await?;
         for &number in &order.last {
-            self.part(first, number).await?;
+            self.part(first, number, Deadlock::Again).await?;
         }
         Ok(())
     }
@@ -62,7 +54,7 @@ impl Load<'_> {
         self.check(&order.unused).await?;
         self.progress.phase("definitions", None);
         for &number in &order.before {
-            self.part(client, number).await?;
+            self.part(client, number, Deadlock::Fails).await?;
         }
         for (name, bytes, mut graph) in [
             ("rows", Some(self.bytes(&order.data)), order.data),
@@ -71,14 +63,14 @@ impl Load<'_> {
             self.progress.phase(name, bytes);
             while let Some(unit) = graph.take() {
                 for &number in &unit.parts {
-                    self.part(client, number).await?;
+                    self.part(client, number, Deadlock::Fails).await?;
                 }
                 graph.done(&unit);
             }
             ended(&graph)?;
         }
         for &number in &order.last {
-            self.part(client, number).await?;
+            self.part(client, number, Deadlock::Fails).await?;
         }
         Ok(())
     }
@@ -128,7 +120,7 @@ impl Load<'_> {
             return Ok(());
         }
         for &number in &unit.parts {
-            self.part_with_retries(client, number).await?;
+            self.part(client, number, Deadlock::Again).await?;
         }
         Ok(())
     }
@@ -173,24 +165,8 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// Foreign keys lock two tables, so that two of them can wait for each other: one is tried again.
-    async fn part_with_retries(&self, client: &Connection, number: PartNumber) -> Result<()> {
-        for attempt in 1..ATTEMPTS {
-            match self.part(client, number).await {
-                Err(error) if error.sqlstate() == Some(DEADLOCK) => {
-                    tokio::time::sleep(Duration::from_millis(
-                        u64::from(attempt * 20) + u64::from(number % 17),
-                    ))
-                    .await;
-                }
-                result => return result,
-            }
-        }
-        self.part(client, number).await
-    }
-
     /// Reads one part, which checks its hash, and runs it.
-    async fn part(&self, client: &Connection, number: PartNumber) -> Result<()> {
+    async fn part(&self, client: &Connection, number: PartNumber, deadlock: Deadlock) -> Result<()> {
         let entry = self.archive.entry(number)?;
         if entry.aspect == Aspect::Rows {
             return self.rows(client, number, Freeze::No).await;
@@ -201,7 +177,7 @@ impl Load<'_> {
             let text = String::from_utf8(bytes).map_err(|error| {
                 Error::new(ErrorKind::Refused, "a part of definitions is not UTF-8").with_source(error)
             })?;
-            run::statements(client, &text).await?;
+            run::statements(client, &text, deadlock).await?;
         }
         self.progress.advance(length, entry.rows);
         Ok(())

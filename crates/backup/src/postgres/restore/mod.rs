@@ -257,7 +257,7 @@ pub(crate) async fn discard_scratch(server: &Server, name: &str) -> Result<()> {
     made_here(name)?;
     let client = server.maintenance_database().await?;
     scratch::end_makers(&client, name).await?;
-    scratch::drop_database(&client, name).await
+    scratch::drop_database(server, &client, name).await
 }
 
 fn made_here(name: &str) -> Result<()> {

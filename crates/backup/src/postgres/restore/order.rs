@@ -185,6 +185,12 @@ impl<'a> Tables<'a> {
     /// Whole tables for one worker each where that leaves none idle; single parts otherwise.
     fn units(self, parts: &[Part], jobs: usize) -> Vec<(Unit, Vec<PartNumber>)> {
         let part = |number: PartNumber| &parts[number as usize];
+        // Any other may hold rows already, as an extension's does, and would lose them by being emptied.
+        let made: HashSet<&ObjectId> = parts
+            .iter()
+            .filter(|part| part.section == Section::PreData && part.aspect == Aspect::Definition)
+            .flat_map(|part| part.objects.iter())
+            .collect();
         let share = self.bytes / SHARE.saturating_mul(jobs.max(1) as u64).max(1);
         let mut units = Vec::new();
         let single = |number: PartNumber| {
@@ -197,6 +203,7 @@ impl<'a> Tables<'a> {
             let sum = |size: fn(&Part) -> u32| numbers.iter().map(|&n| u64::from(size(part(n)))).sum::<u64>();
             let bytes = sum(|part| part.bytes);
             let own = numbers.iter().all(|&n| part(n).objects.len() == 1 && part(n).follows.is_empty());
+            let own = own && part(numbers[0]).objects.first().is_some_and(|id| made.contains(id));
             if own && bytes >= WORTH_FREEZING && (bytes <= share || jobs < 2) {
                 let alone = part(numbers[0]).objects.first().cloned();
                 units.push((
@@ -281,13 +288,23 @@ mod tests {
             index("big"),
             index("a"),
             index("b"),
+            part(
+                Section::PreData,
+                Aspect::Definition,
+                &[table("a"), table("big"), table("b"), table("c")],
+                10,
+            ),
+            rows(&["extension_s"], 4 << 20),
         ];
         let options = RestoreOptions { jobs: 2, ..RestoreOptions::default() };
         let mut order = with_early(&parts, &options, &HashSet::from([5, 6]));
         let taken: Vec<Unit> = std::iter::from_fn(|| order.data.take()).collect();
         let numbers: Vec<_> =
             taken.iter().map(|unit| (unit.parts.as_slice(), unit.alone.is_some())).collect();
-        assert_eq!(numbers, [(&[1][..], false), (&[4], false), (&[0, 3], true), (&[2], false)]);
+        assert_eq!(
+            numbers,
+            [(&[1][..], false), (&[4], false), (&[0, 3], true), (&[9], false), (&[2], false)]
+        );
         order.data.done(&taken[2]);
         assert_eq!(first(&mut order.data), Some(6), "its table is in");
         order.data.done(&taken[0]);

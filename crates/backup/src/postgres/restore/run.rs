@@ -1,6 +1,7 @@
 //! Running one part of an archive on a connection: over the protocol only, and nothing but what a dump writes.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
@@ -10,6 +11,7 @@ use database::postgres::Connection;
 use database::script::{self, Statement};
 use futures_util::{SinkExt, StreamExt, TryStreamExt, stream};
 use tokio_postgres::ToStatement;
+use tokio_postgres::error::SqlState;
 
 use super::rows::{self, Block};
 
@@ -35,12 +37,25 @@ SET array_nulls = on; SET transform_null_equals = off; SET escape_string_warning
 SELECT pg_catalog.set_config('maintenance_work_mem', '262144', false) FROM pg_catalog.pg_settings \
 WHERE name = 'maintenance_work_mem' AND setting::bigint < 262144";
 
+/// How often statements that lost a deadlock are run.
+const ATTEMPTS: u32 = 20;
+
+/// What becomes of statements that the server ended because two sessions waited for each other: foreign keys lock
+/// two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deadlock {
+    /// They are run again, each message of them a transaction of its own.
+    Again,
+    /// They are within a transaction, which has ended with them.
+    Fails,
+}
+
 /// Runs the statements of a part, in order.
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] before anything of the part has run where it holds what no definition
 /// is: `COPY`, a client's command, transaction control.
-pub(crate) async fn statements(client: &Connection, text: &str) -> Result<()> {
+pub(crate) async fn statements(client: &Connection, text: &str, deadlock: Deadlock) -> Result<()> {
     let statements = script::split(Engine::Postgres, text)?;
     statements.iter().try_for_each(check)?;
     for some in statements.chunks(STATEMENTS) {
@@ -51,7 +66,7 @@ pub(crate) async fn statements(client: &Connection, text: &str) -> Result<()> {
             ends.push(batch.chars().count());
             batch.push_str(";\n");
         }
-        if let Err(error) = client.batch_execute(&batch).await {
+        if let Err(error) = transaction(client, &batch, deadlock).await {
             let at = error.as_db_error().and_then(|error| match error.position() {
                 Some(tokio_postgres::error::ErrorPosition::Original(position)) => {
                     usize::try_from(*position).ok()
@@ -71,6 +86,30 @@ pub(crate) async fn statements(client: &Connection, text: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Runs one message. Only what the server has rolled back whole is run again, never what came before it.
+async fn transaction(
+    client: &Connection,
+    batch: &str,
+    deadlock: Deadlock,
+) -> std::result::Result<(), tokio_postgres::Error> {
+    let mut attempt = 1;
+    loop {
+        match client.batch_execute(batch).await {
+            Err(error)
+                if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
+                    && deadlock == Deadlock::Again
+                    && attempt < ATTEMPTS =>
+            {
+                // Two that lost to each other do not come back at the same moment.
+                let length = u64::try_from(batch.len() % 17).unwrap_or_default();
+                tokio::time::sleep(Duration::from_millis(u64::from(attempt * 20) + length)).await;
+                attempt += 1;
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Refuses what is not a definition.

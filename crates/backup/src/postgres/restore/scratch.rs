@@ -46,9 +46,9 @@ pub(crate) async fn build(
     let Err(error) = result else { return Ok(()) };
     // On the connection that may still be busy making it, so that the two come in this order.
     let dropped = if maintenance.is_closed() {
-        drop_database(&server.maintenance_database().await?, name).await
+        drop_database(server, &server.maintenance_database().await?, name).await
     } else {
-        drop_database(&maintenance, name).await
+        drop_database(server, &maintenance, name).await
     };
     match dropped {
         Ok(()) => Err(error),
@@ -154,7 +154,7 @@ pub(crate) async fn take_name(server: &Server, scratch: &str, name: &str) -> Res
         // The server alone knows how it ended.
         return Err(error.with_hint(format!("see whether `{name}` is there; if not, restore again")));
     }
-    drop_database(&client, scratch).await?;
+    drop_database(server, &client, scratch).await?;
     Err(error)
 }
 
@@ -172,7 +172,7 @@ pub(crate) async fn free_name(server: &Server, target: &str) -> Result<String> {
 }
 
 /// Removes a database and ends whoever is in it; without one it does nothing.
-pub(crate) async fn drop_database(client: &Connection, name: &str) -> Result<()> {
+pub(crate) async fn drop_database(server: &Server, client: &Connection, name: &str) -> Result<()> {
     let quoted = quote::identifier(Engine::Postgres, name);
     // A template cannot be dropped, and the property may have been restored already.
     let template = client
@@ -182,7 +182,40 @@ pub(crate) async fn drop_database(client: &Connection, name: &str) -> Result<()>
     if template.is_some() {
         run_all(client, &[format!("ALTER DATABASE {quoted} IS_TEMPLATE false")]).await?;
     }
+    drop_subscriptions(server, client, name).await?;
     run_all(client, &[format!("DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")]).await
+}
+
+/// Removes the subscriptions of a database, with which it cannot be dropped; the slots at the other end, which belong
+/// to whoever subscribed first, stay.
+async fn drop_subscriptions(server: &Server, client: &Connection, name: &str) -> Result<()> {
+    let rows = client
+        .query(
+            "SELECT s.subname::text FROM pg_catalog.pg_subscription s
+             JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE d.datname = $1",
+            &[&name],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot look for a database's subscriptions"))?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let inside = server.quiet(Some(name)).await?;
+    // Only a superuser may keep the database's event triggers out of this, and only a superuser has made any.
+    if let Err(cause) = inside.batch_execute("SET session_replication_role = replica").await {
+        tracing::debug!(%cause, "event triggers stay on");
+    }
+    for row in rows {
+        let one = quote::identifier(Engine::Postgres, row.get(0));
+        let sql = [
+            format!("ALTER SUBSCRIPTION {one} DISABLE"),
+            format!("ALTER SUBSCRIPTION {one} SET (slot_name = NONE)"),
+            format!("DROP SUBSCRIPTION IF EXISTS {one}"),
+        ];
+        run_all(&inside, &sql).await?;
+    }
+    inside.close().await;
+    Ok(())
 }
 
 /// How long the server may take to end a session that was told to end.

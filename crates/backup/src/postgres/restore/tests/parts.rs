@@ -9,9 +9,11 @@ use bytes::Bytes;
 
 use super::archives::Place;
 use super::tools::{pg_dump, said, schema_only, tool};
-use super::{ask, beginning, database, digests, fresh, name, run};
+use super::{ask, beginning, connect, database, digests, fresh, name, run, server};
 use crate::archive::Archive;
 use crate::dump::{self, BackupOptions};
+use crate::postgres::restore::run::{Deadlock, statements};
+use crate::postgres::restore::scratch::drop_database;
 use crate::progress::Silent;
 use crate::restore::{self, RestoreOptions};
 use crate::selection::{Content, Pattern, Selection};
@@ -342,4 +344,39 @@ async fn one_table_reads_only_its_parts() {
         assert!(read < 20_000, "{place}: {read} of {} bytes were read", written.bytes);
     }
     assert!(opened < 100_000 && written.bytes > 5_000_000, "{opened} of {}", written.bytes);
+}
+
+#[tokio::test]
+async fn a_deadlock_runs_again_only_what_was_rolled_back() {
+    let name = fresh("deadlock").await;
+    run(&name, "CREATE TABLE a (); CREATE TABLE b ()").await;
+    let (own, other) = (connect(&name).await, connect(&name).await);
+    own.batch_execute("SET deadlock_timeout = '3s'; SET search_path = public").await.unwrap();
+    other.batch_execute("SET deadlock_timeout = '100s'; BEGIN; LOCK TABLE b").await.unwrap();
+    // The first hundred are committed before the deadlock comes.
+    let mut text: String = (0..100).map(|n| format!("CREATE TABLE t{n} ();\n")).collect();
+    text.push_str("ALTER TABLE a ADD x int;\nALTER TABLE b ADD x int;\n");
+    let in_the_way = async {
+        let waits = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'public.b'::regclass";
+        while !connect(&name).await.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {}
+        other.batch_execute("LOCK TABLE a; COMMIT").await.unwrap();
+    };
+    let (ran, ()) = tokio::join!(statements(&own, &text, Deadlock::Again), in_the_way);
+    ran.unwrap();
+    let columns = "SELECT count(*)::text FROM pg_attribute WHERE attname = 'x' AND attrelid IN ('a'::regclass, 'b'::regclass)";
+    assert_eq!(ask(&name, columns).await, "2");
+    run("postgres", &format!("DROP DATABASE \"{name}\" WITH (FORCE)")).await;
+}
+
+#[tokio::test]
+async fn a_scratch_database_with_a_subscription_goes() {
+    let name = fresh("subscribed").await;
+    let subscription = format!("sub {name}");
+    run(&name, &format!("CREATE SUBSCRIPTION \"{subscription}\" CONNECTION 'host=nowhere.invalid' PUBLICATION p WITH (connect = false, slot_name = 'kept')")).await;
+    let server = server(&name);
+    drop_database(&server, &server.maintenance_database().await.unwrap(), &name).await.unwrap();
+    assert_eq!(
+        ask("postgres", &format!("SELECT count(*)::text FROM pg_database WHERE datname = '{name}'")).await,
+        "0"
+    );
 }
