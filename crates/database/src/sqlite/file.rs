@@ -104,12 +104,12 @@ impl File {
         Ok(folder.join(name))
     }
 
-    /// What it is known by as long as it has no id of its own.
+    /// What it is known by as long as it has no id of its own: other machines have files at the same path.
     ///
     /// # Errors
     /// As [`File::canonical_path`].
     pub fn source_by_path(&self) -> Result<SourceId> {
-        Ok(SourceId(format!("sqlite:path:{}", self.canonical_path()?.display())))
+        Ok(by_path(&self.canonical_path()?))
     }
 
     /// The file beside the database that holds the lock and the journal.
@@ -223,7 +223,7 @@ impl File {
                 database,
                 source: match source_id(connection).map_err(read)? {
                     Some(id) => SourceId(format!("sqlite:{id}")),
-                    None => SourceId(format!("sqlite:path:{}", path.display())),
+                    None => by_path(&path),
                 },
                 account: String::new(),
                 superuser: false,
@@ -292,6 +292,11 @@ impl File {
         let file = self.clone();
         blocking(move || Session::open(file)).await
     }
+}
+
+fn by_path(path: &Path) -> SourceId {
+    let machine = rustix::system::uname();
+    SourceId(format!("sqlite:path:{}{}", machine.nodename().to_string_lossy(), path.display()))
 }
 
 fn look(slot: &Slot) -> Option<Shared> {
