@@ -4,6 +4,7 @@
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use database::postgres::Connection;
+use tokio_postgres::error::SqlState;
 
 /// Objects that others own: they could neither be dropped nor be put back by this account.
 const OF_OTHERS: &str = "
@@ -152,7 +153,7 @@ async fn public_as_born(client: &Connection) -> Result<()> {
         let said = client.batch_execute(sql).await;
         // Before 15 it was a superuser's, to whom its later owner cannot give it: then the archive knows that owner too.
         let end = if said.is_ok() { "RELEASE" } else { "ROLLBACK TO" };
-        if said.as_ref().is_err_and(|error| error.code().is_none()) {
+        if said.as_ref().is_err_and(|error| error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE)) {
             said.map_err(what)?;
         }
         let next = format!("{end} SAVEPOINT public_as_born; SAVEPOINT public_as_born");
