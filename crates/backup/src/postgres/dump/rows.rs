@@ -4,6 +4,9 @@ use database::{Error, ErrorKind, Result, TableDigest};
 
 /// A part ends at the first row boundary past this.
 pub(super) const WANTED: usize = 4 << 20;
+/// A part that is half full ends before a row that would make it larger than this: each worker holds several parts at
+/// once, and rows of 4 MiB would double all of them.
+const ROOMY: usize = WANTED + WANTED / 2;
 /// No part is larger, unless one row alone is.
 pub(super) const LARGEST: usize = 16 << 20;
 /// What ends a block of rows.
@@ -49,10 +52,9 @@ impl Blocks {
     pub(super) fn before(&mut self, row: usize) -> Option<Block> {
         let open = self.open.as_ref()?;
         let header = if self.within { 0 } else { self.header.len() };
-        if open.bytes.len().saturating_add(header).saturating_add(row).saturating_add(END.len()) <= LARGEST {
-            return None;
-        }
-        self.finish()
+        let with_it = open.bytes.len().saturating_add(header).saturating_add(row).saturating_add(END.len());
+        let most = if self.filled >= WANTED / 2 { ROOMY } else { LARGEST };
+        if with_it <= most { None } else { self.finish() }
     }
 
     /// Takes one row in, as the server sent it with its newline.
@@ -220,11 +222,14 @@ mod tests {
             let rows: Vec<_> = lengths.iter().map(|&length| row(length)).collect();
             let (blocks, digest) = run(rows.iter().map(Vec::as_slice));
             prop_assert_eq!(digest.rows, u64::try_from(rows.len()).unwrap());
-            let mut all = Vec::new();
+            let (mut all, mut row) = (Vec::new(), 0);
             for (place, block) in blocks.iter().enumerate() {
+                row += usize::try_from(block.rows).unwrap();
                 prop_assert!(block.bytes.len() <= LARGEST);
                 let inner = block.bytes.strip_prefix(HEADER).unwrap().strip_suffix(END).unwrap();
-                prop_assert!(place + 1 == blocks.len() || inner.len() >= WANTED);
+                let next = lengths.get(row).copied().unwrap_or_default();
+                let ended_early = inner.len() >= WANTED / 2 && block.bytes.len() + next > ROOMY;
+                prop_assert!(place + 1 == blocks.len() || inner.len() >= WANTED || ended_early);
                 all.extend_from_slice(inner);
             }
             prop_assert!(all == rows.concat());
