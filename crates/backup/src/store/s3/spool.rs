@@ -118,15 +118,10 @@ impl Filling {
 impl Full {
     /// Its bytes as a body that the SDK can send again.
     pub(super) fn body(&self) -> ByteStream {
-        match &self.content {
-            FullContent::Memory(bytes) => ByteStream::from(bytes.clone()),
-            FullContent::File(file) => {
-                let (file, bytes) = (file.clone(), self.bytes);
-                ByteStream::new(SdkBody::retryable(move || {
-                    SdkBody::from_body_1_x(FileBody { file: file.clone(), at: 0, end: bytes })
-                }))
-            }
-        }
+        let (content, bytes) = (self.content.clone(), self.bytes);
+        ByteStream::new(SdkBody::retryable(move || {
+            SdkBody::from_body_1_x(Pieces { content: content.clone(), at: 0, end: bytes })
+        }))
     }
 }
 
@@ -152,13 +147,14 @@ fn spool_failed(folder: &Path, cause: io::Error) -> Error {
         .with_hint("name a folder that can be written, with room, with `--spool FOLDER`")
 }
 
-struct FileBody {
-    file: Arc<File>,
+/// A part in pieces: the client of HTTP copies what it is given at once, and keeps that room for the connection.
+struct Pieces {
+    content: FullContent,
     at: u64,
     end: u64,
 }
 
-impl Body for FileBody {
+impl Body for Pieces {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -167,14 +163,18 @@ impl Body for FileBody {
         if length == 0 {
             return Poll::Ready(None);
         }
-        // A read of what was just written comes from the page cache; a thread for each piece would cost more.
-        let mut piece = vec![0; length];
-        Poll::Ready(Some(match self.file.read_exact_at(&mut piece, self.at) {
-            Ok(()) => {
-                self.at += length as u64;
-                Ok(Frame::data(piece.into()))
+        let at = self.at;
+        self.at += length as u64;
+        Poll::Ready(Some(match &self.content {
+            FullContent::Memory(bytes) => {
+                let from = usize::try_from(at).unwrap_or(bytes.len());
+                Ok(Frame::data(bytes.slice(from..from + length)))
             }
-            Err(cause) => Err(cause),
+            // A read of what was just written comes from the page cache; a thread for each piece would cost more.
+            FullContent::File(file) => {
+                let mut piece = vec![0; length];
+                file.read_exact_at(&mut piece, at).map(|()| Frame::data(piece.into()))
+            }
         }))
     }
 
