@@ -138,8 +138,28 @@ fn check(statement: &Statement<'_>) -> Result<()> {
 
 /// The beginning of a statement, for a message.
 fn beginning(text: &str) -> String {
+    let text = without_options(text.trim_start());
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect();
     if text.chars().count() > 160 { format!("{line}…") } else { line }
+}
+
+/// What names the object alone, of a statement whose options or connection may hold a password.
+fn without_options(text: &str) -> &str {
+    let words: Vec<String> = text.split_ascii_whitespace().take(3).map(str::to_ascii_uppercase).collect();
+    let secret = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["CREATE" | "ALTER", second, third] => {
+            matches!(second, "SUBSCRIPTION" | "SERVER")
+                || matches!((second, third), ("USER", "MAPPING") | ("FOREIGN", _))
+        }
+        _ => false,
+    };
+    if !secret {
+        return text;
+    }
+    // The name may be quoted, but no word of ours comes before its end that could be cut at too late.
+    let upper = text.to_ascii_uppercase();
+    let end = ["CONNECTION", "OPTIONS", "(", "'"].iter().filter_map(|word| upper.find(word)).min();
+    text[..end.unwrap_or(text.len())].trim_end()
 }
 
 /// Whether rows are written as no transaction ever has to look at them again.
@@ -252,5 +272,29 @@ mod tests {
     fn a_message_quotes_no_line_end() {
         assert_eq!(beginning("a\nb"), "a b");
         assert_eq!(beginning(&"x".repeat(200)).chars().count(), 161);
+    }
+
+    #[test]
+    fn a_message_quotes_no_password() {
+        for (text, said) in [
+            (
+                "CREATE SUBSCRIPTION s CONNECTION 'host=h password=secret' PUBLICATION p",
+                "CREATE SUBSCRIPTION s",
+            ),
+            (
+                "\nCREATE SERVER s FOREIGN DATA WRAPPER f OPTIONS (k 'secret')",
+                "CREATE SERVER s FOREIGN DATA WRAPPER f",
+            ),
+            (
+                "CREATE USER MAPPING FOR u SERVER s OPTIONS (password 'secret')",
+                "CREATE USER MAPPING FOR u SERVER s",
+            ),
+            ("alter server s options (add k 'secret')", "alter server s"),
+            ("CREATE FOREIGN TABLE t (a int OPTIONS (k 'secret')) SERVER s", "CREATE FOREIGN TABLE t"),
+            ("CREATE FOREIGN DATA WRAPPER f OPTIONS (k 'secret')", "CREATE FOREIGN DATA WRAPPER f"),
+            ("CREATE TABLE t (a int)", "CREATE TABLE t (a int)"),
+        ] {
+            assert_eq!(beginning(text), said);
+        }
     }
 }

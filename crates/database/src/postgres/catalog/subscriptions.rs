@@ -110,16 +110,17 @@ fn without_passwords(connection: &str) -> Option<String> {
     let scheme = ["postgres://", "postgresql://"].into_iter().find(|scheme| connection.starts_with(scheme));
     let Some(scheme) = scheme else { return without_settings(connection) };
     let rest = &connection[scheme.len()..];
-    let (start, query) = rest.split_once('?').map_or((rest, None), |(start, query)| (start, Some(query)));
     let mut text = scheme.to_owned();
-    let host = match start.find(['@', '/']).filter(|end| start[*end..].starts_with('@')) {
+    // As libpq does, the user and the password first: a password may hold a question mark.
+    let rest = match rest.find(['@', '/']).filter(|end| rest[*end..].starts_with('@')) {
         Some(end) => {
-            text.push_str(start[..end].split(':').next().unwrap_or_default());
-            &start[end..]
+            text.push_str(rest[..end].split(':').next().unwrap_or_default());
+            &rest[end..]
         }
-        None => start,
+        None => rest,
     };
-    text.push_str(host);
+    let (start, query) = rest.split_once('?').map_or((rest, None), |(start, query)| (start, Some(query)));
+    text.push_str(start);
     let kept: Vec<&str> = query
         .into_iter()
         .flat_map(|query| query.split('&'))
@@ -180,6 +181,8 @@ mod tests {
             ),
             ("postgresql://db/shop?password=x", "postgresql://db/shop"),
             ("postgresql://db/sh@op", "postgresql://db/sh@op"),
+            ("postgres://u:se?cret@db/shop", "postgres://u@db/shop"),
+            ("postgres://u:a?b@db/shop?password=x&sslmode=require", "postgres://u@db/shop?sslmode=require"),
         ] {
             assert_eq!(without_passwords(connection).as_deref(), Some(kept));
         }
