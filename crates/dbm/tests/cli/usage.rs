@@ -219,3 +219,20 @@ fn a_broken_pipe_ends_quietly() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn recipients_that_name_nobody() {
+    let backup = |place: &Place| place.run(&["backup", "--url", "sqlite:app.db"]);
+    let refused = |place: &Place| {
+        let ended = backup(place);
+        assert!(ended.code == Some(2) && ended.stderr.contains("names no recipient"), "{}", ended.stderr);
+        assert!(!place.path().join("backups").exists(), "nothing was written");
+    };
+    refused(&Place::with_database().variable("DBM_RECIPIENTS", ""));
+    for (config, list) in [("recipients = \"\"\n", ""), ("recipients_file = \"list\"\n", "# ours\n")] {
+        let place = Place::with_database();
+        place.file("dbm.toml", config);
+        place.file("list", list);
+        refused(&place);
+    }
+}
