@@ -150,16 +150,7 @@ async fn public_as_born(client: &Connection) -> Result<()> {
     client.batch_execute("SAVEPOINT public_as_born").await.map_err(what)?;
     for row in client.query(&to_say, &[]).await.map_err(what)? {
         let sql: &str = row.get(0);
-        let mut said = client.batch_execute(sql).await;
-        // A membership that changes elsewhere at this moment can hide from the server that we own the database.
-        for _ in 0..5 {
-            if said.as_ref().err().and_then(|error| error.code()) != Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
-                break;
-            }
-            client.batch_execute("ROLLBACK TO SAVEPOINT public_as_born").await.map_err(what)?;
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            said = client.batch_execute(sql).await;
-        }
+        let said = client.batch_execute(sql).await;
         // Before 15 it was a superuser's, to whom its later owner cannot give it: then the archive knows that owner too.
         let end = if said.is_ok() { "RELEASE" } else { "ROLLBACK TO" };
         if said.as_ref().is_err_and(|error| error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE)) {
