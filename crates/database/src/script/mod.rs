@@ -33,7 +33,7 @@ pub struct Statement<'a> {
 /// Cuts a script into its statements, as `psql`, `mariadb` or `sqlite3` would. Empty statements are left out.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`], naming the line, where the script cannot be cut: a string, a comment or the rows of
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage), naming the line, where the script cannot be cut: a string, a comment or the rows of
 /// a `COPY` that do not end, or a command of the client.
 pub fn split(engine: Engine, script: &str) -> Result<Vec<Statement<'_>>> {
     match engine {
@@ -46,7 +46,7 @@ pub fn split(engine: Engine, script: &str) -> Result<Vec<Statement<'_>>> {
 /// Says what has to be known of a statement before it is run.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] for a text that [`split`] would not have given.
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a text that [`split`] would not have given.
 pub fn classify(engine: Engine, statement: &Statement<'_>) -> Result<Nature> {
     match engine {
         Engine::Postgres => postgres_nature::classify(statement),
