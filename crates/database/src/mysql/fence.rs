@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,9 @@ impl Account {
         format!("{}@{}", literal(&self.user), literal(&self.host))
     }
 }
+
+/// How long a session of our own account that is just going may take for it.
+const GOING: Duration = Duration::from_secs(2);
 
 const WHAT: &str = "cannot keep others away from the database";
 
@@ -120,9 +125,14 @@ impl Session {
     async fn alone_in_account(&mut self) -> Result<()> {
         let own = self.connection.value("SELECT SUBSTRING_INDEX(USER(), '@', 1)", WHAT).await?;
         let server = self.server.clone();
-        let others = server.others_through(&mut self.connection).await?;
-        let Some(other) = others.iter().find(|other| Some(&other.account) == own.as_ref()) else {
-            return Ok(());
+        let deadline = Instant::now() + GOING;
+        let other = loop {
+            let others = server.others_through(&mut self.connection).await?;
+            match others.into_iter().find(|other| Some(&other.account) == own.as_ref()) {
+                None => return Ok(()),
+                Some(other) if Instant::now() > deadline => break other,
+                Some(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
         };
         Err(Error::new(
             ErrorKind::Refused,

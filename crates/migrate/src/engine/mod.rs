@@ -4,7 +4,7 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
-use backup::{Error, ErrorKind, Result};
+use backup::Result;
 use database::{Engine, Kind, Session};
 
 use crate::files::Unless;
@@ -18,21 +18,25 @@ pub(crate) fn history_exists(engine: Engine, table: &str) -> String {
     }
 }
 
-/// Refuses, by name, the engine for which there is no way back yet, and so no run.
-///
-/// # Errors
-/// [`ErrorKind::Refused`] for MySQL and MariaDB.
-pub(crate) fn check_runs(engine: Engine) -> Result<()> {
+/// The kinds of the history's columns, and what follows the table's definition.
+pub(crate) struct HistoryTable {
+    /// What holds text of any length.
+    pub(crate) text: &'static str,
+    /// The table's own options.
+    pub(crate) options: &'static str,
+}
+
+/// How the history's table is made.
+pub(crate) fn history_table(engine: Engine) -> HistoryTable {
     match engine {
-        Engine::Mysql => Err(Error::new(
-            ErrorKind::Refused,
-            "dbm cannot put a MySQL or MariaDB database back yet, so it neither migrates nor restores one",
-        )
-        .with_hint(
-            "back up with `dbm backup`, and restore by hand: zstd -dc ARCHIVE | mariadb NEW_DATABASE",
-        )),
-        _ => Ok(()),
+        Engine::Mysql => mysql::HISTORY_TABLE,
+        _ => HistoryTable { text: "text", options: "" },
     }
+}
+
+/// Why no file of this engine shares a transaction, or is one.
+pub(crate) fn no_transactions(engine: Engine) -> Option<&'static str> {
+    (engine == Engine::Mysql).then_some("the server commits at every DDL statement")
 }
 
 /// Whether what `unless` names is there.
@@ -57,7 +61,13 @@ pub(crate) fn fence_outlives_process(engine: Engine) -> bool {
 /// Whether a restored database takes its place and publishes the journal in one step, so that an open journal says
 /// that there was no exchange.
 pub(crate) fn swap_is_one_step(engine: Engine) -> bool {
-    engine != Engine::Sqlite
+    engine == Engine::Postgres
+}
+
+/// Whether a fence stands on after the exchange, and is lifted only then. Elsewhere it goes with the database that is
+/// replaced, or with the process.
+pub(crate) fn fence_outlives_exchange(engine: Engine) -> bool {
+    engine == Engine::Mysql
 }
 
 /// Whether the journal goes wherever the database goes, and not where its name or path goes.
@@ -67,5 +77,5 @@ pub(crate) fn journal_is_inside(engine: Engine) -> bool {
 
 /// Whether the exchange ends the sessions of the database that was there.
 pub(crate) fn swap_ends_sessions(engine: Engine) -> bool {
-    engine != Engine::Sqlite
+    engine == Engine::Postgres
 }

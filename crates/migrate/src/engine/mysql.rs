@@ -1,7 +1,14 @@
 use backup::Result;
 use database::{Engine, Session, quote};
 
+use super::HistoryTable;
 use crate::files::{Name, Unless};
+
+/// Transactions have to hold for it, whatever engine the server gives to tables, and a rollback may be long.
+pub(super) const HISTORY_TABLE: HistoryTable = HistoryTable {
+    text: "longtext",
+    options: " ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+};
 
 fn literal(text: &str) -> String {
     quote::literal(Engine::Mysql, text)

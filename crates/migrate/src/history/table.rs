@@ -2,7 +2,7 @@ use backup::{ErrorKind, Result};
 use database::{Session, quote};
 
 use super::{Applied, State};
-use crate::engine;
+use crate::engine::{self, HistoryTable};
 
 const COLUMNS: &str = "number, position, name, module, checksum, algorithm, rollback, state, applied_at, applied_by, \
                        duration_ms, run, dbm";
@@ -60,11 +60,12 @@ fn row(row: Vec<Option<String>>) -> Result<Applied> {
 /// The account may not create tables there.
 pub async fn create(session: &mut dyn Session) -> Result<()> {
     let table = session.history_table();
+    let HistoryTable { text, options } = engine::history_table(session.engine());
     let sql = format!(
         "CREATE TABLE IF NOT EXISTS {table} (\n  number bigint NOT NULL PRIMARY KEY,\n  position bigint NOT NULL,\n  \
-         name text NOT NULL,\n  module text,\n  checksum text NOT NULL,\n  algorithm text NOT NULL,\n  rollback text,\n  \
-         state text NOT NULL,\n  applied_at text NOT NULL,\n  applied_by text NOT NULL,\n  duration_ms bigint NOT NULL,\n  \
-         run text NOT NULL,\n  dbm text NOT NULL\n)"
+         name {text} NOT NULL,\n  module {text},\n  checksum {text} NOT NULL,\n  algorithm {text} NOT NULL,\n  \
+         rollback {text},\n  state {text} NOT NULL,\n  applied_at {text} NOT NULL,\n  applied_by {text} NOT NULL,\n  \
+         duration_ms bigint NOT NULL,\n  run {text} NOT NULL,\n  dbm {text} NOT NULL\n){options}"
     );
     Ok(session.execute(&sql).await?)
 }

@@ -136,7 +136,7 @@ impl Plan {
         let why = self.why_restore();
         if settings.no_backup {
             return Err(Error::new(ErrorKind::Usage, format!("`--no-backup` cannot be had here: {why}"))
-                .with_hint("leave out `--no-backup`, or migrate in steps with `--to` that fit into one transaction each"));
+                .with_hint(self.or_in_steps("leave out `--no-backup`")));
         }
         if !settings.fence && !settings.accept_lost_writes {
             return Err(Error::new(
@@ -146,20 +146,38 @@ impl Plan {
                 ),
             )
             .with_hint(
-                "say `--fence` to keep writers out during the run, or `--accept-lost-writes`; \
-                 or migrate in steps with `--to` that fit into one transaction each",
+                self.or_in_steps(
+                    "say `--fence` to keep writers out during the run, or `--accept-lost-writes`",
+                ),
             ));
         }
         Ok(())
     }
 
+    /// A hint, and the other way out where steps of the run are transactions.
+    fn or_in_steps(&self, hint: &str) -> String {
+        if self.groups.iter().any(|group| group.transaction) {
+            format!("{hint}; or migrate in steps with `--to` that fit into one transaction each")
+        } else {
+            hint.to_owned()
+        }
+    }
+
     fn why_restore(&self) -> String {
+        let because = |group: &Group| group.because.clone().unwrap_or_else(|| "its directive".to_owned());
         match self.groups.as_slice() {
             [only] => format!(
                 "{} cannot run in a transaction ({}), so the way back after a failure is the backup",
                 only.items.first().map(Item::label).unwrap_or_default(),
-                only.because.as_deref().unwrap_or("the engine commits each statement"),
+                because(only),
             ),
+            groups if groups.iter().all(|group| !group.transaction && group.because == groups[0].because) => {
+                format!(
+                    "none of the {} files can run in a transaction ({}), so the way back after a failure is the backup",
+                    groups.len(),
+                    because(&groups[0])
+                )
+            }
             groups => format!(
                 "the run takes {} transactions, so the way back after a failure is the backup",
                 groups.len()

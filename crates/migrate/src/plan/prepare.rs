@@ -6,6 +6,7 @@ use database::script::{self, Nature, Pragma, Statement, TransactionControl};
 
 use super::select::Chosen;
 use super::{Action, Item, Plan, Selection, ServerWide, WayBack, group};
+use crate::engine;
 use crate::placeholders::{Configured, Filled, Filler, Variables};
 
 impl Plan {
@@ -29,8 +30,7 @@ impl Plan {
         let groups = group::cut(items);
         let way_back = match groups.as_slice() {
             [] => WayBack::None,
-            // MySQL commits at every DDL statement: there no group is a transaction.
-            [only] if only.transaction && engine != Engine::Mysql => WayBack::Rollback,
+            [only] if only.transaction => WayBack::Rollback,
             _ => WayBack::Restore,
         };
         Ok(Self {
@@ -81,6 +81,9 @@ impl Item {
         item.source = source.text;
         let statements = item.split(engine, &body)?;
         item.look(engine, &statements, &body, server_wide)?;
+        if let Some(because) = engine::no_transactions(engine) {
+            item.alone = Some(because.to_owned());
+        }
         if chosen.directives.no_transaction {
             item.run_alone("its directive `no-transaction`");
         }
@@ -109,6 +112,7 @@ impl Item {
             |place: usize| natures[place].transaction.filter(|what| *what != TransactionControl::Savepoint);
         let controls: Vec<usize> = inside.clone().filter(|place| control(*place).is_some()).collect();
         let wrapped = match controls.as_slice() {
+            _ if engine::no_transactions(engine).is_some() => false,
             [first, last] => {
                 *first == inside.start
                     && *last + 1 == inside.end

@@ -1,4 +1,4 @@
-use database::Engine::{Postgres, Sqlite};
+use database::Engine::{Mysql, Postgres, Sqlite};
 
 use super::*;
 use crate::files::{Directives, Migration, Source};
@@ -37,6 +37,27 @@ fn what_can_share_a_transaction_does() {
     );
     assert_eq!(plan(Postgres, &[TABLE]).unwrap().way_back, WayBack::Rollback);
     assert_eq!(plan(Postgres, &[]).unwrap().way_back, WayBack::None);
+}
+
+#[test]
+fn where_ddl_commits_each_file_stands_alone_and_the_way_back_is_the_backup() {
+    let texts = [TABLE, "INSERT INTO a VALUES (1);", "BEGIN;\nINSERT INTO a VALUES (2);\nCOMMIT;"];
+    assert_eq!(groups(Mysql, &texts), [[-1], [-2], [-3]]);
+    let several = plan(Mysql, &texts).unwrap();
+    assert_eq!(several.way_back, WayBack::Restore);
+    assert_eq!(several.items().map(|item| item.statements).collect::<Vec<_>>(), [1, 1, 3]);
+    for (plan, words) in
+        [(several, "none of the 3 files"), (plan(Mysql, &[TABLE]).unwrap(), "001_m cannot run")]
+    {
+        let error = plan.check(&Allowed::default()).unwrap_err();
+        assert!(
+            error.to_string().contains(words) && error.to_string().contains("commits at every"),
+            "{error}"
+        );
+        assert!(!error.hint().unwrap().contains("in steps"), "{error:?}");
+        plan.check(&Allowed { fence: true, ..Allowed::default() }).unwrap();
+        plan.check(&Allowed { fence: true, no_backup: true, ..Allowed::default() }).unwrap_err();
+    }
 }
 
 #[test]

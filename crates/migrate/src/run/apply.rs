@@ -168,10 +168,7 @@ impl Runner {
         let mut ran = Vec::with_capacity(context.group.items.len());
         // Made first, so that the rows which say what was done can be written once it is done.
         if context.plan.direction == Direction::Migrate {
-            let session = &mut **open.session()?;
-            session.begin(Some(self.settings.lock_timeout)).await?;
-            history::create(session).await?;
-            session.commit().await?;
+            self.make_history(&mut **open.session()?).await?;
         }
         let mut rows = Vec::new();
         for item in &context.group.items {
@@ -190,6 +187,16 @@ impl Runner {
         }
         self.commit(open, context).await?;
         Ok(ran)
+    }
+
+    async fn make_history(&self, session: &mut dyn Session) -> Result<()> {
+        if engine::no_transactions(session.engine()).is_some() {
+            session.set_lock_timeout(Some(self.settings.lock_timeout)).await?;
+            return history::create(session).await;
+        }
+        session.begin(Some(self.settings.lock_timeout)).await?;
+        history::create(session).await?;
+        Ok(session.commit().await?)
     }
 
     async fn item(

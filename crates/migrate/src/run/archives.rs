@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Runner;
 use super::open::Open;
 use super::report::{ArchiveReport, Report, Restored, Unarchived};
+use crate::engine;
 use crate::history;
 use crate::journal::{ArchiveNote, Ending, Step, Told};
 
@@ -169,8 +170,13 @@ impl Runner {
         open.after(taking, beside.as_ref().err());
         let beside = beside?;
         let taking = open.take("swap", Some(beside.scratch_name().to_owned()), Some(&Step::Exchange)).await?;
-        // The exchange itself publishes that the run is over.
-        let end = open.entry(&Step::End { ending })?;
+        // The exchange itself publishes that the run is over, or that only a fence is still to be lifted.
+        let end = if engine::fence_outlives_exchange(self.database.engine()) {
+            Step::Restored { ending }
+        } else {
+            Step::End { ending }
+        };
+        let end = open.entry(&end)?;
         let mut publish = open.entries.clone();
         publish.push(end);
         let swapped = beside.swap(&publish, options.disconnect).await;
@@ -189,7 +195,7 @@ impl Runner {
         open.entries = publish;
         // Who slipped in during the exchange is known only now.
         let sealed = was_sealed && open.session.as_ref().is_some_and(|session| session.is_sealed());
-        if crate::engine::swap_ends_sessions(self.database.engine()) {
+        if engine::swap_ends_sessions(self.database.engine()) {
             open.session = None;
         }
         let unarchived = if sealed { Vec::new() } else { self.unarchived(archive, &replaced).await };

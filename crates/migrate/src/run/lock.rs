@@ -4,7 +4,6 @@ use backup::{Error, ErrorKind, Result};
 use database::{Session, SessionId};
 
 use super::Runner;
-use crate::engine;
 
 impl Runner {
     /// A session that holds the lock.
@@ -16,7 +15,6 @@ impl Runner {
     }
 
     async fn locked_within(&self, wait: Duration) -> Result<Box<dyn Session>> {
-        engine::check_runs(self.database.engine())?;
         let mut session = self.database.session().await?;
         let deadline = Instant::now() + wait;
         let (mut said, mut lost) = (false, false);
