@@ -224,7 +224,7 @@ start_seaweed() {
       -s3.config="$folder/accounts" >"$folder/log" 2>&1 </dev/null &
     printf '%s' $! >"$folder/pid"
     for _ in $(seq 100); do
-      if grep -q 'Start Seaweed S3 API Server' "$folder/log"; then
+      if grep -qs 'Start Seaweed S3 API Server' "$folder/log"; then
         echo 's3.bucket.create -name dbm-test' |
           timeout 30 "$weed" shell -master="127.0.0.1:$master.$grpc" -filer="127.0.0.1:$filer.$filer_grpc" >>"$folder/log" 2>&1
         printf 'http://127.0.0.1:%s' "$s3"

@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::{
     About, DatabaseUrl, Engine, ObjectId, OtherSession, Result, Schema, Session, SourceId, TableDigest,
 };
 use crate::{mysql, postgres, sqlite};
+
+/// How long a command that only reads waits for another program to stop writing.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// A database: the one place that chooses the engine.
 #[derive(Clone, Debug)]
@@ -88,11 +92,32 @@ impl Database {
     /// # Errors
     /// What connecting gave.
     pub async fn sources(&self) -> Result<Vec<SourceId>> {
+        if let Self::Sqlite(file) = self
+            && !file.is_there()?
+        {
+            // To look for a backup of a lost file makes none.
+            return Ok(vec![file.source_by_path()?]);
+        }
         let own = self.about().await?.source;
         Ok(match self {
             Self::Postgres(_) => vec![own],
             Self::Mysql(server) => with(own, server.source_by_place()),
             Self::Sqlite(file) => with(own, file.source_by_path()?),
+        })
+    }
+
+    /// Which database it is, for commands that only read: with an id of its own given to it where we may write, since a
+    /// path or an address is not the database. Where that fails, they have to do.
+    ///
+    pub async fn known_as(&self, about: &About) -> SourceId {
+        let known = match self {
+            Self::Mysql(server) if about.may_run => server.ensure_source_id().await,
+            Self::Sqlite(file) if about.may_run => file.ensure_source_id_within(AT_ONCE).await,
+            _ => Ok(about.source.clone()),
+        };
+        known.unwrap_or_else(|cause| {
+            tracing::info!(%cause, "the database has no id of its own yet");
+            about.source.clone()
         })
     }
 

@@ -14,6 +14,10 @@ use crate::connection::{self, Target};
 use crate::error::{CommandError, Meaning, Result, io};
 use crate::output::Output;
 
+/// The variables that say that archives are to be encrypted.
+const ENCRYPTING: &[&str] =
+    &["DBM_RECIPIENTS", "DBM_RECIPIENTS_FILE", "DBM_PASSPHRASE", "DBM_PASSPHRASE_FILE"];
+
 /// What every verb is given.
 pub(crate) struct Context {
     pub(crate) output: Output,
@@ -112,18 +116,18 @@ impl Context {
         if let Some((text, path)) = read("recipients_file")? {
             keys = keys.with_recipients(&text, &format!("`{}`", path.display()))?;
         }
-        // A variable that a script left empty is no wish to encrypt nothing.
-        let empty = ["DBM_RECIPIENTS", "DBM_RECIPIENTS_FILE"];
-        let empty = empty.into_iter().find(|name| configuration.environment.is_empty(name));
-        if let Some(name) = empty.filter(|_| !keys.encrypts()) {
-            keys = keys.with_recipients("", name)?;
-        }
         let passphrase = match configuration.environment.get("DBM_PASSPHRASE") {
             Some(passphrase) => Some(passphrase.to_owned()),
             None => read("passphrase_file")?.map(|(text, _)| text.trim_end_matches(['\r', '\n']).to_owned()),
         };
         if let Some(passphrase) = passphrase {
             keys = keys.with_passphrase(&passphrase)?;
+        }
+        // A variable that a script left empty is no wish to encrypt nothing.
+        let empty = ENCRYPTING.iter().find(|name| configuration.environment.is_empty(name));
+        if let Some(name) = empty.filter(|_| !keys.encrypts()) {
+            return Err(CommandError::usage(format!("{name} is empty, so that nothing would be encrypted"))
+                .hint("fill it, or unset it to encrypt nothing"));
         }
         if let Some((text, path)) = read("identity_file")? {
             keys = keys.with_identities(&text, &path.to_string_lossy())?;

@@ -57,7 +57,8 @@ async fn write(
     if !swept.is_empty() {
         tracing::info!(?swept, store = store.describe(), "removed what killed backups had left");
     }
-    let about = database.about().await?;
+    let mut about = database.about().await?;
+    about.source = database.known_as(&about).await;
     let mut unfinished = options.unfinished;
     let (name, finished, tail) = match database {
         Database::Sqlite(file) => {

@@ -140,7 +140,8 @@ async fn the_latest_may_be_from_before_the_file_had_an_id() {
     let folder = tempfile::tempdir().unwrap();
     let database = make(folder.path(), "CREATE TABLE t (x)");
     let store = LocalStore::new(folder.path().join("backups"));
-    let early = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    let read_only = Database::Sqlite(File::new(folder.path().join("shop.sqlite"), Mode::ReadOnly));
+    let early = create(&read_only, &store, &BackupOptions::default(), &Silent).await.unwrap();
     let id = database.ensure_source_id().await.unwrap();
     assert_ne!(early.source, id);
     let sources = database.sources().await.unwrap();
@@ -152,6 +153,42 @@ async fn the_latest_may_be_from_before_the_file_had_an_id() {
     let elsewhere = tempfile::tempdir().unwrap();
     let other = make(elsewhere.path(), "CREATE TABLE t (x)").sources().await.unwrap();
     assert_eq!(catalogue::latest(&store, &other).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_moved_file_keeps_its_archives_and_a_lost_one_makes_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = make(folder.path(), "PRAGMA journal_mode = WAL; CREATE TABLE t (x)");
+    let store = LocalStore::new(folder.path().join("backups"));
+    let written = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    assert!(!written.source.0.contains("path"), "{}", written.source);
+    let (old, new) = (folder.path().join("shop.sqlite"), folder.path().join("moved.sqlite"));
+    fs::rename(&old, &new).unwrap();
+    let sources = Database::Sqlite(File::new(&new, Mode::ReadWrite)).sources().await.unwrap();
+    assert_eq!(catalogue::latest(&store, &sources).await.unwrap().name().unwrap(), written.name);
+    // Asked for in its old place, the database is neither found nor made.
+    let lost = Database::Sqlite(File::new(&old, Mode::Create));
+    let sources = lost.sources().await.unwrap();
+    assert_eq!(catalogue::latest(&store, &sources).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(!old.exists());
+}
+
+#[tokio::test]
+async fn a_backup_waits_for_no_id_and_needs_no_write_access() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = make(folder.path(), "PRAGMA journal_mode = WAL; CREATE TABLE t (x)");
+    let store = LocalStore::new(folder.path().join("backups"));
+    // A writer that does not come to an end: readers go on, and nothing more can be written.
+    let busy = Connection::open(folder.path().join("shop.sqlite")).unwrap();
+    busy.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let during = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    assert!(during.source.0.starts_with("sqlite:path:"), "{}", during.source);
+    busy.execute_batch("ROLLBACK").unwrap();
+    let after = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    assert!(!after.source.0.contains("path"), "{}", after.source);
+    // Both are this very database's.
+    let sources = database.sources().await.unwrap();
+    assert!(sources.contains(&during.source) && sources.contains(&after.source));
 }
 
 #[tokio::test]

@@ -365,7 +365,8 @@ impl LocalUpload {
         self.file = None;
     }
 
-    fn publish(&mut self) -> Result<Stored> {
+    /// Gives it its name for good: `flush` makes the folder durable. A failure leaves no archive that is listed.
+    fn publish(&mut self, flush: impl FnOnce(&Path) -> Result<()>) -> Result<Stored> {
         let failed = |what: &Path, cause| {
             Error::io(ErrorKind::Store, format!("cannot write {}", what.display()), cause)
         };
@@ -378,13 +379,16 @@ impl LocalUpload {
             // Some file systems cannot do it in one step: a link is never made over a file either.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 fs::hard_link(&self.temporary, &self.target).map_err(|cause| failed(&self.target, cause))?;
-                fs::remove_file(&self.temporary).map_err(|cause| failed(&self.temporary, cause))?;
+                drop(fs::remove_file(&self.temporary));
             }
             Err(cause) => return Err(failed(&self.target, cause.into())),
         }
         self.temporary = PathBuf::new();
         self.file = None;
-        sync_folder(&self.folder)?;
+        if let Err(error) = flush(&self.folder) {
+            drop(fs::remove_file(&self.target));
+            return Err(error);
+        }
         Ok(Stored { bytes: self.bytes, sha256: std::mem::take(&mut self.hasher).finish() })
     }
 }
@@ -421,7 +425,7 @@ impl Upload for LocalUpload {
 
     async fn complete(mut self: Box<Self>) -> Result<Stored> {
         blocking(move || {
-            let result = self.publish();
+            let result = self.publish(sync_folder);
             if result.is_err() {
                 self.discard();
             }
@@ -468,5 +472,20 @@ impl Source for LocalSource {
             Ok(bytes.into())
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_could_not_be_made_durable_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let name: BackupName = "shop_20261121T013400Z.sql.zst".parse().unwrap();
+        let mut upload = LocalStore::new(folder.path()).begin(&name).unwrap();
+        let failed = upload.publish(|_| Err(Error::new(ErrorKind::Store, "the disk is gone")));
+        assert_eq!(failed.unwrap_err().to_string(), "the disk is gone");
+        assert_eq!(files(folder.path()).unwrap(), [LOCK]);
     }
 }

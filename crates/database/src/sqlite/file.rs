@@ -104,6 +104,14 @@ impl File {
         Ok(folder.join(name))
     }
 
+    /// Whether there is such a file.
+    ///
+    /// # Errors
+    /// As [`File::canonical_path`].
+    pub fn is_there(&self) -> Result<bool> {
+        Ok(self.canonical_path()?.exists())
+    }
+
     /// What it is known by as long as it has no id of its own: other machines have files at the same path.
     ///
     /// # Errors
@@ -241,20 +249,29 @@ impl File {
     /// # Errors
     /// [`ErrorKind::Permission`] if the file cannot be written to.
     pub async fn ensure_source_id(&self) -> Result<SourceId> {
-        self.with(|connection| {
+        self.ensure_source_id_within(BUSY).await
+    }
+
+    /// The same where others must not be waited for longer than that.
+    ///
+    /// # Errors
+    /// As [`File::ensure_source_id`], and [`ErrorKind::LockTimeout`].
+    pub async fn ensure_source_id_within(&self, wait: Duration) -> Result<SourceId> {
+        self.with(move |connection| {
             let what = |cause| error(cause, "cannot give the database its id");
             if let Some(id) = source_id(connection).map_err(what)? {
                 return Ok(SourceId(format!("sqlite:{id}")));
             }
-            connection
-                .execute_batch(&format!(
-                    "BEGIN IMMEDIATE;
-                     CREATE TABLE IF NOT EXISTS {SOURCE_TABLE} (id TEXT PRIMARY KEY NOT NULL);
-                     INSERT INTO {SOURCE_TABLE} SELECT lower(hex(randomblob(16)))
-                      WHERE NOT EXISTS (SELECT 1 FROM {SOURCE_TABLE});
-                     COMMIT;"
-                ))
-                .map_err(what)?;
+            connection.busy_timeout(wait).map_err(what)?;
+            let given = connection.execute_batch(&format!(
+                "BEGIN IMMEDIATE;
+                 CREATE TABLE IF NOT EXISTS {SOURCE_TABLE} (id TEXT PRIMARY KEY NOT NULL);
+                 INSERT INTO {SOURCE_TABLE} SELECT lower(hex(randomblob(16)))
+                  WHERE NOT EXISTS (SELECT 1 FROM {SOURCE_TABLE});
+                 COMMIT;"
+            ));
+            connection.busy_timeout(BUSY).map_err(what)?;
+            given.map_err(what)?;
             let id = source_id(connection).map_err(what)?.unwrap_or_default();
             Ok(SourceId(format!("sqlite:{id}")))
         })

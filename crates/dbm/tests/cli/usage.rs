@@ -54,6 +54,30 @@ fn a_missing_file_is_not_made() {
 }
 
 #[test]
+fn of_a_lost_file_the_newest_archive_is_named_and_nothing_made() {
+    for mode in ["", "?mode=rwc"] {
+        let place = Place::with_database();
+        let url = format!("sqlite:shop.db{mode}");
+        assert_eq!(place.run(&["backup", "--url", &url]).code, Some(0));
+        let name = archive(&place);
+        std::fs::remove_file(place.path().join("shop.db")).unwrap();
+        let ended = place.run(&["restore", "latest", "--url", &url]);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains(&format!("hint: {name} is the newest")), "{}", ended.stderr);
+        assert!(!place.path().join("shop.db").exists());
+        let ended = place.run(&["restore", &name, "--url", &url]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+}
+
+/// The one archive of the store.
+fn archive(place: &Place) -> String {
+    let files = std::fs::read_dir(place.path().join("backups")).unwrap();
+    let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.find(|name| name.ends_with(".zst")).unwrap()
+}
+
+#[test]
 fn revisions_that_are_none() {
     says!(Place::new(), ["upgrade", "tomorrow"]);
     says!(Place::new(), ["downgrade", "-x"]);
@@ -221,18 +245,25 @@ fn a_broken_pipe_ends_quietly() {
 }
 
 #[test]
-fn recipients_that_name_nobody() {
-    let backup = |place: &Place| place.run(&["backup", "--url", "sqlite:app.db"]);
-    let refused = |place: &Place| {
-        let ended = backup(place);
-        assert!(ended.code == Some(2) && ended.stderr.contains("names no recipient"), "{}", ended.stderr);
+fn what_was_to_encrypt_and_says_nothing_encrypts_nothing_in_silence() {
+    let refused = |place: &Place, why: &str| {
+        let ended = place.run(&["backup"]);
+        assert!(ended.code == Some(2) && ended.stderr.contains(why), "{}", ended.stderr);
         assert!(!place.path().join("backups").exists(), "nothing was written");
     };
-    refused(&Place::with_database().variable("DBM_RECIPIENTS", ""));
+    for name in ["DBM_RECIPIENTS", "DBM_RECIPIENTS_FILE", "DBM_PASSPHRASE", "DBM_PASSPHRASE_FILE"] {
+        refused(&Place::with_database().variable(name, ""), &format!("{name} is empty"));
+    }
+    let place = Place::with_database();
+    place.file(".env", "DBM_PASSPHRASE=\n");
+    refused(&place, "DBM_PASSPHRASE is empty");
+    let place = Place::with_database().variable("DBM_PASSPHRASE_FILE", "list");
+    place.file("list", "\n");
+    refused(&place, "a passphrase is not empty");
     for (config, list) in [("recipients = \"\"\n", ""), ("recipients_file = \"list\"\n", "# ours\n")] {
         let place = Place::with_database();
-        place.file("dbm.toml", config);
+        place.file("dbm.toml", &format!("url = \"sqlite:shop.db\"\n{config}"));
         place.file("list", list);
-        refused(&place);
+        refused(&place, "names no recipient");
     }
 }

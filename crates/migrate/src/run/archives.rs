@@ -160,7 +160,7 @@ impl Runner {
             restore::discard_scratch(&self.database, scratch).await?;
         }
         if !self.database.about().await?.may_create_databases {
-            return self.in_place(open, note, archive, ending, &options, since).await;
+            return self.in_place(open, note, archive, ending, &options, (since, was_sealed)).await;
         }
         let scratch = restore::scratch_name(&self.database).await?;
         options.scratch = Some(scratch.clone());
@@ -210,13 +210,13 @@ impl Runner {
         archive: &Archive,
         ending: Ending,
         options: &RestoreOptions,
-        since: Instant,
+        (since, sealed): (Instant, bool),
     ) -> Result<Restored> {
         let taking = open.take("back-up-first", None, None).await?;
         let guarded = self.safeguard(&open.run.clone(), options).await;
         open.after(taking, guarded.as_ref().err());
         let (kept, safeguard) = guarded?;
-        let unarchived = if open.told()?.fence().is_some() {
+        let unarchived = if sealed {
             Vec::new()
         } else {
             self.unarchived_in(archive, &kept).await.unwrap_or_else(|error| {
