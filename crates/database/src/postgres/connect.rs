@@ -250,12 +250,19 @@ pub(super) const NAME_BYTES: usize = 63;
 pub(super) const KEEPALIVES: &str =
     "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; ";
 
+/// Makes the server look again whose member we are. To try a line for a group in `pg_hba.conf` (`+group`) it looks before
+/// it knows which database we want, remembers the answer for the session, and so up to 15 never finds that its owner is
+/// a member of `pg_database_owner`. It remembers one role's memberships at a time: asking for another's makes it forget.
+/// <https://www.postgresql.org/docs/current/auth-pg-hba-conf.html>
+const MEMBERSHIPS: &str = "SELECT pg_catalog.pg_has_role('pg_monitor', 'pg_read_all_data', 'MEMBER'); ";
+
 /// Switches the timeouts off that a role, a database or the server may have set.
 async fn ready(connection: Connection) -> Result<Connection> {
     let mut sql = format!("{KEEPALIVES}SET statement_timeout = 0; SET lock_timeout = 0; ");
     sql.push_str("SET idle_in_transaction_session_timeout = 0; ");
     if connection.major_version() >= 14 {
         sql.push_str("SET idle_session_timeout = 0; ");
+        sql.push_str(MEMBERSHIPS);
     }
     if connection.major_version() >= 17 {
         sql.push_str("SET transaction_timeout = 0; ");

@@ -1,6 +1,6 @@
 //! Connecting to a real server. See `tls/tests.rs` for encrypted connections.
 
-use crate::postgres::Server;
+use crate::postgres::{Server, testing};
 use crate::{DatabaseUrl, ErrorKind};
 
 fn url() -> DatabaseUrl {
@@ -31,6 +31,27 @@ async fn a_session_is_ours_and_has_no_timeouts() {
     assert_eq!(notices, ["one", "two"]);
     assert!(connection.take_notices().is_empty());
     connection.close().await;
+}
+
+/// The tests' servers have a line for the group in their `pg_hba.conf`, which counts once there is a role of that name.
+#[tokio::test]
+async fn an_owner_is_known_as_one_where_others_are_let_in_by_group() {
+    let name = testing::name("owner");
+    testing::administer(
+        "DO $$ BEGIN CREATE ROLE dbm_with_password; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+    )
+    .await;
+    testing::administer(&format!("CREATE ROLE {name} LOGIN")).await;
+    testing::administer(&format!("CREATE DATABASE {name} OWNER {name}")).await;
+    let mut settings = testing::settings(&url().with_database(&name));
+    settings.user = Some(name.clone());
+    let owner = Server::new(settings).connect(None).await.unwrap();
+    let sql = "SELECT current_setting('server_version_num')::int < 140000 OR pg_has_role('pg_database_owner', 'MEMBER')";
+    let known: bool = owner.query_one(sql, &[]).await.unwrap().get(0);
+    owner.close().await;
+    testing::administer(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    testing::administer(&format!("DROP ROLE {name}")).await;
+    assert!(known);
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use database::postgres::Connection;
-use tokio_postgres::error::SqlState;
 
 /// Objects that others own: they could neither be dropped nor be put back by this account.
 const OF_OTHERS: &str = "
@@ -116,6 +115,9 @@ pub(crate) async fn clear(client: &Connection) -> Result<()> {
 /// Gives the namespace `public` what every new database has, which is what an archive's statements start from: a
 /// migration may have dropped it, given it away, or changed who may use it.
 ///
+/// To whom this account cannot give it (before 15 a superuser; the database's owner, where that is another), from him it
+/// cannot have taken it: then the archive knows the owner that it has.
+///
 /// <https://www.postgresql.org/docs/current/ddl-schemas.html#DDL-SCHEMAS-PATTERNS>: since 15 only the owner creates in it.
 async fn public_as_born(client: &Connection) -> Result<()> {
     let what = |error| failed(error, "cannot give the schema `public` back what a new database has");
@@ -127,6 +129,7 @@ async fn public_as_born(client: &Connection) -> Result<()> {
     let to_say = format!(
         "SELECT pg_catalog.format('ALTER SCHEMA public OWNER TO %I', {owner}::text), 1
            FROM pg_catalog.pg_namespace WHERE nspname = 'public' AND pg_catalog.pg_get_userbyid(nspowner) <> {owner}::text
+            AND pg_catalog.pg_has_role({owner}, 'MEMBER')
          UNION ALL
          SELECT DISTINCT 'REVOKE ALL ON SCHEMA public FROM '
                 || CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END
@@ -147,17 +150,8 @@ async fn public_as_born(client: &Connection) -> Result<()> {
     if !client.query_one(ours, &[]).await.map_err(what)?.get::<_, bool>(0) {
         return Ok(());
     }
-    client.batch_execute("SAVEPOINT public_as_born").await.map_err(what)?;
     for row in client.query(&to_say, &[]).await.map_err(what)? {
-        let sql: &str = row.get(0);
-        let said = client.batch_execute(sql).await;
-        // Before 15 it was a superuser's, to whom its later owner cannot give it: then the archive knows that owner too.
-        let end = if said.is_ok() { "RELEASE" } else { "ROLLBACK TO" };
-        if said.as_ref().is_err_and(|error| error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE)) {
-            said.map_err(what)?;
-        }
-        let next = format!("{end} SAVEPOINT public_as_born; SAVEPOINT public_as_born");
-        client.batch_execute(&next).await.map_err(what)?;
+        client.batch_execute(row.get(0)).await.map_err(what)?;
     }
     Ok(())
 }
