@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use database::{Kind, ObjectId};
 
-use super::Selection;
+use super::{Content, Selection};
 use crate::{Error, ErrorKind, Result};
 
 /// How many names a message lists.
@@ -73,7 +73,8 @@ pub(crate) fn pick(
                     nodes[place].needs.iter().copied().find(|&need| nodes[need].id.kind == Kind::Sequence);
                 if let (true, Some(sequence)) = (serves, sequence)
                     && !picked.kept[sequence]
-                    && !there(nodes[sequence].id)
+                    // One that is there is not made, but gets the value that goes with the rows.
+                    && (selection.content == Content::DataOnly || !there(nodes[sequence].id))
                     && !excluded(nodes, selection, &names, sequence)
                 {
                     picked.kept[sequence] = true;

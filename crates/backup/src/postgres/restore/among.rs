@@ -8,8 +8,8 @@ use database::{About, Engine, Kind, ObjectId, Schema, TableDigest, quote};
 use super::load::{Load, worker};
 use super::part_of::{PartOf, part_of};
 use super::renamed::renamed;
-use super::{order, prove, table};
-use crate::archive::{Archive, Aspect, Part};
+use super::{order, prove, rows_only, run, table};
+use crate::archive::{Archive, Aspect};
 use crate::postgres::failed;
 use crate::progress::Progress;
 use crate::restore::{Among, RestoreOptions};
@@ -76,8 +76,8 @@ async fn fill(
     if selection.content == Content::DataOnly {
         let rows = part_of(archive, selection, &|id| there.contains(id)).await?.archive;
         check(&rows, server, about, options).await?;
-        let rows = after_referenced(&rows, archive);
-        return rows_only(&rows, client, &there, options, progress).await;
+        let (rows, tables) = rows_only::after_referenced(&rows, archive);
+        return rows_only::fill((&rows, &tables), client, &there, options, progress).await;
     }
     let is_there = |id: &ObjectId| there.contains(id);
     let first = part_of(archive, selection, &is_there).await?;
@@ -167,51 +167,6 @@ async fn check(archive: &Archive, server: &Server, about: &About, options: &Rest
     super::preflight(archive, server, about, super::Goes::Among, options).await?.check()
 }
 
-/// The rows of a table after those of the tables that its foreign keys refer to, as far as that is possible.
-fn after_referenced(rows: &Archive, whole: &Archive) -> Archive {
-    type Name<'a> = (&'a str, &'a str);
-    fn visit<'a>(
-        name: Name<'a>,
-        keys: &HashMap<Name<'a>, BTreeSet<Name<'a>>>,
-        seen: &mut HashSet<Name<'a>>,
-        order: &mut Vec<Name<'a>>,
-    ) {
-        if !seen.insert(name) {
-            return;
-        }
-        for &other in keys.get(&name).into_iter().flatten() {
-            visit(other, keys, seen, order);
-        }
-        order.push(name);
-    }
-    let outline = &whole.index().outline;
-    let mut keys: HashMap<Name<'_>, BTreeSet<Name<'_>>> = HashMap::new();
-    for one in outline.iter().filter(|one| one.id.kind == Kind::ForeignKey) {
-        let needs = one.needs.iter().filter_map(|&need| outline.get(usize::try_from(need).ok()?));
-        let tables = needs.filter(|need| need.id.kind == Kind::Table).map(|need| &need.id);
-        let others = keys.entry((&one.id.namespace, &one.id.of)).or_default();
-        others.extend(tables.map(|id| (id.namespace.as_str(), id.name.as_str())));
-    }
-    let (mut seen, mut order) = (HashSet::new(), Vec::new());
-    for entry in &rows.index().tables {
-        visit((&entry.id.namespace, &entry.id.name), &keys, &mut seen, &mut order);
-    }
-    let place: HashMap<Name<'_>, usize> =
-        order.iter().enumerate().map(|(place, name)| (*name, place)).collect();
-    let at = |part: &Part| {
-        let first = part.objects.first().filter(|_| part.aspect == Aspect::Rows)?;
-        place.get(&(first.namespace.as_str(), first.name.as_str())).copied()
-    };
-    let places: Vec<Option<usize>> = rows.index().parts.iter().map(at).collect();
-    rows.rewritten(std::sync::Arc::new(|_, bytes| bytes), |index| {
-        for (part, own) in index.parts.iter_mut().zip(&places) {
-            let Some(own) = own else { continue };
-            let before = (0..).zip(&places).filter(|(_, other)| other.is_some_and(|other| other < *own));
-            part.follows = before.map(|(number, _)| number).collect();
-        }
-    })
-}
-
 /// Reads back what was made and compares it with the index.
 async fn proven(
     client: &Connection,
@@ -252,57 +207,7 @@ async fn proven(
     Ok(made.into_iter().collect())
 }
 
-/// Rows into tables that are there and empty.
-async fn rows_only(
-    archive: &Archive,
-    client: &Connection,
-    there: &HashSet<&ObjectId>,
-    options: &RestoreOptions,
-    progress: &dyn Progress,
-) -> Result<Among> {
-    let index = archive.index();
-    let away: Vec<&ObjectId> =
-        index.tables.iter().map(|entry| &entry.id).filter(|id| !there.contains(id)).collect();
-    if !away.is_empty() {
-        return Err(missing(&away));
-    }
-    let mut filled = Vec::new();
-    for entry in &index.tables {
-        let name = quote::qualified(Engine::Postgres, &[&entry.id.namespace, &entry.id.name]);
-        execute(client, &format!("LOCK TABLE ONLY {name} IN SHARE ROW EXCLUSIVE MODE")).await?;
-        let row = client
-            .query_one(&format!("SELECT EXISTS (SELECT FROM ONLY {name})"), &[])
-            .await
-            .map_err(|error| failed(error, format!("cannot look whether {} is empty", entry.id)))?;
-        if row.get(0) {
-            filled.push(&entry.id);
-        }
-    }
-    if !filled.is_empty() {
-        return Err(Error::new(ErrorKind::Refused, format!("rows are in {} already", list(&filled))).with_hint(
-            "rows alone fill empty tables only; without --data-only they come into a new table beside each",
-        ));
-    }
-    Load { archive, progress }.serially(client, order::order(&index.parts, options)).await?;
-    execute(client, "SET CONSTRAINTS ALL IMMEDIATE").await?;
-    progress.phase("proof", None);
-    let after = prove::schema(client).await?;
-    for entry in &index.tables {
-        let Some(table) = after.get(&entry.id).and_then(|object| object.table.as_ref()) else {
-            return Err(unproven(format!("{} is missing", entry.id)));
-        };
-        if postgres::digest::table(client, &entry.id, table).await? != entry.digest {
-            return Err(unproven(format!(
-                "the rows of {} are not those of the archive; a trigger may have changed them",
-                entry.id
-            )));
-        }
-    }
-    prove::values(client, archive).await?;
-    Ok(Among { filled: index.tables.iter().map(|entry| entry.id.clone()).collect(), ..Among::default() })
-}
-
-fn list(ids: &[&ObjectId]) -> String {
+pub(super) fn list(ids: &[&ObjectId]) -> String {
     let shown: Vec<String> = ids.iter().take(SHOWN).map(ToString::to_string).collect();
     match ids.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
@@ -315,17 +220,20 @@ fn collision(ids: &[&ObjectId]) -> Error {
         .with_hint("restore into a new database with --into NAME; or name single tables with --table, whose rows then come into new tables beside them")
 }
 
-fn missing(ids: &[&ObjectId]) -> Error {
+pub(super) fn missing(ids: &[&ObjectId]) -> Error {
     Error::new(ErrorKind::NotFound, format!("the database has no {}", list(ids))).with_hint(
         "without --data-only the tables are made; with --table only those that are there are filled",
     )
 }
 
-fn unproven(what: String) -> Error {
+pub(super) fn unproven(what: String) -> Error {
     Error::new(ErrorKind::Unproven, format!("what was restored is not what the archive's index says: {what}"))
         .with_hint("nothing of it was kept; restore into a new database with --into NAME")
 }
 
-async fn execute(client: &Connection, sql: &str) -> Result<()> {
-    client.batch_execute(sql).await.map_err(|error| failed(error, format!("cannot run `{sql}`")))
+pub(super) async fn execute(client: &Connection, sql: &str) -> Result<()> {
+    client
+        .batch_execute(sql)
+        .await
+        .map_err(|error| failed(error, format!("cannot run `{}`", run::without_values(sql))))
 }

@@ -12,9 +12,11 @@ mod prove;
 mod read_back;
 mod renamed;
 mod rows;
+mod rows_only;
 mod run;
 mod scratch;
 mod sessions;
+mod still;
 mod swap;
 mod table;
 #[cfg(test)]

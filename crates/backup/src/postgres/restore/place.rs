@@ -7,6 +7,7 @@ use database::postgres::properties;
 use database::postgres::{Connection, Server};
 
 use super::load::{Load, worker};
+use super::run::without_values;
 use super::sessions::named;
 use super::{clear, order, prove, read_back, scratch};
 use crate::archive::Archive;
@@ -101,5 +102,8 @@ async fn fill(
 }
 
 async fn run(client: &Connection, sql: &str) -> Result<()> {
-    client.batch_execute(sql).await.map_err(|error| failed(error, format!("cannot run `{sql}`")))
+    client
+        .batch_execute(sql)
+        .await
+        .map_err(|error| failed(error, format!("cannot run `{}`", without_values(sql))))
 }

@@ -143,6 +143,12 @@ fn beginning(text: &str) -> String {
     if text.chars().count() > 160 { format!("{line}…") } else { line }
 }
 
+/// What a statement of our own names, without its values: they may be a password, or a whole journal.
+pub(super) fn without_values(statement: &str) -> String {
+    let names = statement.trim_start().split('\'').next().unwrap_or_default();
+    beginning(names.trim_end())
+}
+
 /// What names the object alone, of a statement whose options or connection may hold a password.
 fn without_options(text: &str) -> &str {
     let words: Vec<String> = text.split_ascii_whitespace().take(3).map(str::to_ascii_uppercase).collect();
@@ -272,6 +278,19 @@ mod tests {
     fn a_message_quotes_no_line_end() {
         assert_eq!(beginning("a\nb"), "a b");
         assert_eq!(beginning(&"x".repeat(200)).chars().count(), 161);
+    }
+
+    #[test]
+    fn a_message_quotes_no_value() {
+        for (text, said) in [
+            (
+                "ALTER DATABASE \"d\" SET \"a\".\"key\" TO 'secret'",
+                "ALTER DATABASE \"d\" SET \"a\".\"key\" TO",
+            ),
+            (" SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL IMMEDIATE"),
+        ] {
+            assert_eq!(without_values(text), said);
+        }
     }
 
     #[test]

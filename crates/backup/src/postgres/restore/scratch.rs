@@ -13,6 +13,7 @@ use database::{Engine, quote};
 use tokio_postgres::error::SqlState;
 
 use super::load::{Load, worker};
+use super::run::without_values;
 use super::{early, order, prove, read_back, swap};
 use crate::archive::Archive;
 use crate::progress::Progress;
@@ -117,7 +118,7 @@ pub(crate) async fn run_all(client: &Connection, statements: &[String]) -> Resul
         client
             .batch_execute(statement)
             .await
-            .map_err(|error| failed(error, format!("cannot run `{}`", statement.trim())))?;
+            .map_err(|error| failed(error, format!("cannot run `{}`", without_values(statement))))?;
     }
     Ok(())
 }

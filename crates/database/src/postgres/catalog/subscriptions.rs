@@ -121,11 +121,14 @@ fn without_passwords(connection: &str) -> Option<String> {
     };
     let (start, query) = rest.split_once('?').map_or((rest, None), |(start, query)| (start, Some(query)));
     text.push_str(start);
-    let kept: Vec<&str> = query
-        .into_iter()
-        .flat_map(|query| query.split('&'))
-        .filter(|one| !SECRETS.contains(&one.split('=').next().unwrap_or_default()))
-        .collect();
+    let mut kept: Vec<&str> = Vec::new();
+    for one in query.into_iter().flat_map(|query| query.split('&')) {
+        // libpq decodes names as well as values.
+        let name = helpers::percent::decode(one.split('=').next().unwrap_or_default()).ok()?;
+        if !SECRETS.contains(&name.as_str()) {
+            kept.push(one);
+        }
+    }
     if !kept.is_empty() {
         text.push('?');
         text.push_str(&kept.join("&"));
@@ -182,11 +185,13 @@ mod tests {
             ("postgresql://db/shop?password=x", "postgresql://db/shop"),
             ("postgresql://db/sh@op", "postgresql://db/sh@op"),
             ("postgres://u:se?cret@db/shop", "postgres://u@db/shop"),
+            ("postgres://u@db/shop?pass%77ord=x&%70assword=y&port=1", "postgres://u@db/shop?port=1"),
             ("postgres://u:a?b@db/shop?password=x&sslmode=require", "postgres://u@db/shop?sslmode=require"),
         ] {
             assert_eq!(without_passwords(connection).as_deref(), Some(kept));
         }
         assert_eq!(without_passwords("password='open"), None);
         assert_eq!(without_passwords("no setting"), None);
+        assert_eq!(without_passwords("postgres://db/shop?%ffpassword=x"), None);
     }
 }

@@ -8,6 +8,7 @@ mod parts;
 mod proof;
 mod properties;
 mod round;
+mod rows_only;
 mod swap;
 mod tools;
 mod values;
