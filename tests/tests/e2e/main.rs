@@ -12,6 +12,7 @@ mod losses;
 mod memory;
 mod parts;
 mod poolers;
+mod replication;
 mod roles;
 mod signals;
 mod stores;

@@ -81,6 +81,22 @@ impl Preflight {
         Err(if hints.is_empty() { error } else { error.with_hint(hints.join("; ")) })
     }
 
+    /// What hangs on the target and does not move with its name, for people.
+    pub fn left_behind(&self) -> Option<Finding> {
+        if self.attached.is_empty() {
+            return None;
+        }
+        let attached: Vec<String> = self.attached.iter().map(|it| format!("`{it}`")).collect();
+        Some(Finding {
+            message: format!(
+                "the database has {}; a restore leaves it with the replaced database, and its subscriptions are then \
+                 disabled in both",
+                attached.join(", ")
+            ),
+            hint: Some("remove it, or leave it behind with --detach-replication".to_owned()),
+        })
+    }
+
     /// Whether the archive is of the very database that it would go to.
     pub fn same_source(&self) -> bool {
         self.archive_source == self.target_source

@@ -55,7 +55,7 @@ pub(crate) struct Restore {
     /// Take another database's archive over this one: its source id, as `dbm show` tells it
     #[arg(long, value_name = "ID")]
     from_source: Option<String>,
-    /// Leave replication slots, subscriptions and prepared transactions with the replaced database
+    /// Leave replication slots and subscriptions with the replaced database, the latter disabled
     #[arg(long)]
     detach_replication: bool,
     /// Leave out who owns what: as --owner current

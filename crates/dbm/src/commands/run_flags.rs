@@ -35,6 +35,9 @@ pub(crate) struct RunFlags {
     /// Run statements that no backup of the database can put back
     #[arg(long)]
     allow_server_wide: bool,
+    /// If the way back is a restore, leave replication slots and subscriptions with the replaced database
+    #[arg(long)]
+    detach_replication: bool,
     /// How long to wait for a lock: another run's, or a statement's (500ms, 5s, 2min)
     #[arg(long, value_name = "TIME")]
     lock_timeout: Option<String>,
@@ -80,6 +83,7 @@ pub(crate) fn runner(
             fence: writers == Writers::Fence,
             accept_lost_writes: writers == Writers::AcceptLost,
             server_wide: flags.allow_server_wide,
+            detach_replication: flags.detach_replication,
         },
         yes: context.yes,
         jobs: context.jobs()?,

@@ -197,4 +197,6 @@ pub struct Allowed {
     pub accept_lost_writes: bool,
     /// Statements may reach beyond the database.
     pub server_wide: bool,
+    /// Replication may stay with the replaced database.
+    pub detach_replication: bool,
 }

@@ -108,6 +108,11 @@ impl Runner {
             open.session()?.raise_fence(state).await?;
         }
         let options = self.way_back(&archive);
+        // Nobody is asked any more, but it is said.
+        let preflight = restore::preflight(&archive, &self.database, &options).await?;
+        if let Some(attached) = preflight.left_behind() {
+            self.watch.note(&attached.message);
+        }
         self.exchange(open, told, note, &archive, ending, options).await
     }
 
@@ -115,7 +120,9 @@ impl Runner {
     pub(super) async fn check_way_back(&self, told: &Told) -> Result<()> {
         let Some(note) = told.backup() else { return Ok(()) };
         let archive = self.open_archive(note, &told.begun.host).await?;
-        let preflight = restore::preflight(&archive, &self.database, &self.way_back(&archive)).await?;
+        let detach_replication = self.settings.allowed.detach_replication;
+        let options = RestoreOptions { detach_replication, ..self.way_back(&archive) };
+        let preflight = restore::preflight(&archive, &self.database, &options).await?;
         preflight.check().map_err(|error| {
             let message =
                 format!("nothing was run, because the backup could not be put back if it failed: {error}");
@@ -128,7 +135,8 @@ impl Runner {
         })
     }
 
-    /// How a run puts its own backup back.
+    /// How a run puts its own backup back. What hangs on the database was asked about before the first statement: by now
+    /// there is no other way.
     fn way_back(&self, archive: &Archive) -> RestoreOptions {
         RestoreOptions {
             disconnect: true,

@@ -17,6 +17,7 @@ mod run;
 mod scratch;
 mod sessions;
 mod still;
+mod subscriptions;
 mod swap;
 mod table;
 #[cfg(test)]
@@ -90,7 +91,11 @@ impl Beside {
             write(&format!("BEGIN READ WRITE; {}; COMMIT", journal(&client, publish)?)).await?;
         }
         let exchange = swap::Exchange { server: &self.server, scratch: &self.scratch, disconnect };
-        exchange.run(Utc::now()).await
+        let replaced = exchange.run(Utc::now()).await?;
+        if let Err(cause) = subscriptions::switch_off(&self.server, &replaced.name).await {
+            tracing::warn!(%cause, "{} is replaced, and may still take changes by a subscription", replaced.name);
+        }
+        Ok(replaced)
     }
 
     pub(crate) async fn discard(self) -> Result<()> {

@@ -127,11 +127,7 @@ fn judge(about: &About, options: &RestoreOptions, preflight: &mut Preflight) {
         );
         if options.disconnect { preflight.warnings.push(finding) } else { problems.push(finding) }
     }
-    if !preflight.attached.is_empty() {
-        let finding = finding(
-            format!("`{database}` has {}, which would stay with what is replaced", list(&preflight.attached)),
-            "remove them, or leave them behind with --detach-replication",
-        );
+    if let Some(finding) = preflight.left_behind() {
         if options.detach_replication { preflight.warnings.push(finding) } else { problems.push(finding) }
     }
     // No option helps: the server renames no database that has one.
