@@ -1,0 +1,115 @@
+# Servers of MySQL and of newer MariaDB, from packages of Debian's newer suites; bash, to be sourced after servers.sh.
+#
+# The packages and all that they need are unpacked into a folder of the cache and run from there by the loader that
+# comes with them: nothing is installed, no rights are needed, and the machine's own libraries do not matter.
+
+# fetched_mysql 9 | fetched_mariadb 11: the folder of the server's programs, `bin`.
+fetched_mysql() {
+  [ "$1" = 9 ] || { say "no MySQL $1 here: 9"; return 2; }
+  local folder
+  folder=$(fetched mysql-9 bin/mysqld unpack_debian sid mysql-server-core mysql-client-core) || return 1
+  printf '%s/bin' "$folder"
+}
+
+fetched_mariadb() {
+  [ "$1" = 11 ] || { say "no MariaDB $1 here: 11"; return 2; }
+  local folder
+  folder=$(fetched mariadb-11 bin/mariadbd unpack_debian trixie mariadb-server-core mariadb-client-core) || return 1
+  printf '%s/bin' "$folder"
+}
+
+# unpack_debian SUITE PACKAGE...: into the working folder, with all that the packages depend on.
+#
+# From the servers that this machine's apt is set up with; with lists and a status of its own, so that nothing counts
+# as installed and the machine's own apt sees nothing of it.
+unpack_debian() {
+  local suite=$1 server apt
+  shift
+  server=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' |
+    sort -u | head -n 1)
+  [ -n "$server" ] || { say "apt on this machine knows no server of Debian's packages"; return 1; }
+  say "fetching $* of Debian $suite"
+  mkdir -p apt/lists/partial apt/cache/archives/partial
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $server $suite main" >apt/sources.list
+  : >apt/status
+  apt=(apt-get -q -o Dir::Etc::sourcelist="$PWD/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null
+    -o Dir::Etc::preferencesparts=/dev/null -o Dir::State::lists="$PWD/apt/lists" -o Dir::State::status="$PWD/apt/status"
+    -o Dir::Cache="$PWD/apt/cache" -o Debug::NoLocking=1 -o APT::Sandbox::User= -o APT::Install-Recommends=false
+    -o Acquire::Languages=none)
+  "${apt[@]}" update
+  "${apt[@]}" install -y --download-only "$@"
+  local package program
+  for package in apt/cache/archives/*.deb; do dpkg-deb -x "$package" .; done
+  rm -rf apt etc usr/share/{doc,man,locale,perl,perl5,info} usr/lib/*/{perl,perl-base,perl5}
+  mkdir bin bin/clients
+  for program in usr/sbin/{mysqld,mariadbd}; do
+    [ ! -x "$program" ] || run_by_own_loader "$program" >"bin/${program##*/}"
+  done
+  for program in usr/bin/{mysql,mysqldump,mariadb,mariadb-dump}; do
+    [ ! -x "$program" ] || run_by_own_loader "$program" >"bin/clients/${program##*/}"
+  done
+  chmod a+x bin/mysqld bin/mariadbd bin/clients/* 2>/dev/null || true
+}
+
+# A script that runs a program with the loader and the libraries that lie beside it.
+run_by_own_loader() {
+  printf '%s\n' '#!/bin/sh' 'here=$(readlink -f "$0")' 'here=${here%/bin/*}' 'set -- "$here/'"$1"'" "$@"' \
+    'for loader in "$here"/usr/lib/*/ld-linux-*.so.* "$here"/usr/lib64/ld-linux-*.so.*; do' \
+    '  [ ! -x "$loader" ] || exec "$loader" --library-path "$(dirname "$loader"):$here/usr/lib/mysql/private" "$@"' \
+    'done' 'echo "$here has no loader" >&2' 'exit 127'
+}
+
+# start_newer_mysql BIN FOLDER [--option ...]: prints the URL of a new server's superuser, who has no password.
+start_newer_mysql() {
+  local bin=$1 folder=$2 own user=()
+  shift 2
+  own=$(dirname "$bin")/usr
+  mkdir -p "$folder"
+  [ "$(id -u)" -ne 0 ] || user=(--user=root)
+  own=(--basedir="$own" --lc-messages-dir="$own/share/mysql" --character-sets-dir="$own/share/mysql/charsets"
+    --plugin-dir="$own/lib/mysql/plugin" --datadir="$folder/data" --secure-file-priv= "${user[@]}")
+  "$bin/mysqld" --no-defaults "${own[@]}" --initialize-insecure >"$folder/install.log" 2>&1 ||
+    { cat "$folder/install.log" >&2; return 1; }
+  started "$folder" "$bin/clients/mysql" "$bin/mysqld" --no-defaults "${own[@]}" --mysqlx=OFF --log-bin \
+    --performance-schema=OFF "$@"
+}
+
+# start_newer_mariadb BIN FOLDER [--option ...]: the same of MariaDB, whose tables are made by its own scripts.
+start_newer_mariadb() {
+  local bin=$1 folder=$2 own user=()
+  shift 2
+  own=$(dirname "$bin")/usr
+  mkdir -p "$folder/data"
+  [ "$(id -u)" -ne 0 ] || user=(--user=root)
+  local share=$own/share/mariadb
+  own=(--basedir="$own" --lc-messages-dir="$share" --character-sets-dir="$share/charsets"
+    --plugin-dir="$own/lib/mysql/plugin" --datadir="$folder/data" "${user[@]}")
+  {
+    printf '%s;\n' 'CREATE DATABASE mysql' 'USE mysql' 'SET @auth_root_socket = NULL' 'SET @skip_auth_anonymous = 1'
+    cat "$share"/mariadb_{system_tables,performance_tables,system_tables_data,sys_schema}.sql
+  } | "$bin/mariadbd" --no-defaults "${own[@]}" --bootstrap >"$folder/install.log" 2>&1 ||
+    { cat "$folder/install.log" >&2; return 1; }
+  started "$folder" "$bin/clients/mariadb" "$bin/mariadbd" --no-defaults "${own[@]}" --log-bin "$@"
+}
+
+# started FOLDER CLIENT PROGRAM ARGUMENT...: starts a server that is set up, and prints its URL.
+started() {
+  local folder=$1 client=$2 port
+  shift 2
+  for _ in 1 2 3 4 5; do
+    port=$(free_port)
+    "$@" --socket="$folder/socket" --pid-file="$folder/pid" --log-error="$folder/log" --port="$port" \
+      --bind-address=127.0.0.1 --max-connections=300 --innodb-flush-log-at-trx-commit=0 \
+      --innodb-buffer-pool-size=64M >/dev/null 2>&1 </dev/null &
+    for _ in $(seq 300); do
+      if "$client" --no-defaults -u root -h 127.0.0.1 -P "$port" -e 'SELECT 1' >/dev/null 2>&1; then
+        printf 'mysql://root@127.0.0.1:%s/mysql' "$port"
+        return 0
+      fi
+      kill -0 $! 2>/dev/null || break
+      sleep 0.1
+    done
+  done
+  cat "$folder/log" >&2
+  return 1
+}
