@@ -1,5 +1,7 @@
 //! Which archives a store has, which of them are good, and which one a name means.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use database::SourceId;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -7,7 +9,7 @@ use helpers::naming::BackupName;
 use serde::Serialize;
 
 use crate::archive::Archive;
-use crate::store::{Listed, Sidecar, Store};
+use crate::store::{Listed, Sidecar, Store, Trouble};
 use crate::{Error, ErrorKind, Result};
 
 /// The label of a backup that was made while a run was open: never `latest`, never good.
@@ -144,9 +146,13 @@ fn one_of(sources: &[SourceId]) -> String {
 }
 
 /// The good ones of a database among those, newest first, by any of its source ids ([`database::Database::sources`]).
-fn good_ones<'a>(backups: &'a [Backup], sources: &[SourceId]) -> Vec<&'a Backup> {
+pub(crate) fn good_ones<'a>(
+    backups: &'a [Backup],
+    sources: &[SourceId],
+    now: DateTime<Utc>,
+) -> Vec<&'a Backup> {
     let ours = |backup: &&Backup| backup.source().is_some_and(|source| sources.contains(source));
-    let come = Utc::now() + SKEW;
+    let come = now + SKEW;
     let mut good: Vec<_> = backups
         .iter()
         .filter(|backup| backup.is_good() && backup.time().is_some_and(|time| time <= come))
@@ -158,7 +164,7 @@ fn good_ones<'a>(backups: &'a [Backup], sources: &[SourceId]) -> Vec<&'a Backup>
 
 /// The newest good one of a database among those, by any of its source ids ([`database::Database::sources`]).
 pub fn newest<'a>(backups: &'a [Backup], sources: &[SourceId]) -> Option<&'a Backup> {
-    good_ones(backups, sources).into_iter().next()
+    good_ones(backups, sources, Utc::now()).into_iter().next()
 }
 
 /// What a text means that names no archive by its own name.
@@ -213,42 +219,97 @@ impl Relative {
 /// # Errors
 /// [`ErrorKind::NotFound`], or [`ErrorKind::Usage`] for a beginning of several.
 pub async fn resolve(store: &dyn Store, text: &str, sources: &[SourceId]) -> Result<Backup> {
-    if let Some(relative) = Relative::parse(text)? {
-        if sources.is_empty() {
-            return Err(Error::new(ErrorKind::Usage, format!("`{text}` needs a database to be of"))
-                .with_hint("give its URL (`--url`), or name the archive"));
-        }
-        let all = list(store).await?;
-        let good = good_ones(&all, sources);
-        return relative.find(&good).cloned().ok_or_else(|| {
-            let (store, of) = (store.describe(), one_of(sources));
-            let message = match good.len() {
-                0 => format!("{store} has no good backup of this database ({of})"),
-                1 => format!("{store} has one good backup of this database, and none is `{text}`"),
-                count => format!("{store} has {count} good backups of this database, and none is `{text}`"),
-            };
-            Error::new(ErrorKind::NotFound, message).with_hint(
-                "`dbm backups` lists what is there; name an archive in full to take one of another database",
-            )
-        });
+    Ok(resolve_among(&[store], text, sources).await?.backup)
+}
+
+/// An archive that was found in one of several stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it is there.
+    pub backup: Backup,
+    /// Which of the stores: the first that has it in a better state than the others.
+    pub place: usize,
+    /// Stores that could not be looked at; what only they have was not found.
+    pub troubles: Vec<Trouble>,
+}
+
+/// The same among several stores: a copy that is good is taken before one that is not, else the first.
+///
+/// # Errors
+/// As [`resolve`]; a store that cannot be listed is an error only where none can.
+pub async fn resolve_among(stores: &[&dyn Store], text: &str, sources: &[SourceId]) -> Result<Found> {
+    let relative = Relative::parse(text)?;
+    if relative.is_some() && sources.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, format!("`{text}` needs a database to be of"))
+            .with_hint("give its URL (`--url`), or name the archive"));
     }
-    let all = list(store).await?;
+    let lists = futures_util::future::join_all(stores.iter().map(|store| list(*store))).await;
+    let (mut places, mut all) = (BTreeMap::new(), BTreeMap::<String, Backup>::new());
+    let (mut troubles, mut failed) = (Vec::new(), None);
+    for (place, listed) in lists.into_iter().enumerate() {
+        match listed {
+            Ok(listed) => {
+                for backup in listed {
+                    let better = |known: &Backup| backup.is_good() && !known.is_good();
+                    if all.get(&backup.file).is_none_or(better) {
+                        places.insert(backup.file.clone(), place);
+                        all.insert(backup.file.clone(), backup);
+                    }
+                }
+            }
+            Err(error) => {
+                troubles.push(Trouble { store: stores[place].describe(), what: error.to_string() });
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    if let Some(error) = failed.filter(|_| troubles.len() == stores.len()) {
+        return Err(error);
+    }
+    let all: Vec<Backup> = all.into_values().collect();
+    let described = stores.iter().map(|store| store.describe()).collect::<Vec<_>>().join(", ");
+    let backup = match relative {
+        Some(relative) => by_time(&all, relative, text, sources, &described),
+        None => by_name(&all, text, &described),
+    }?;
+    Ok(Found { place: places[&backup.file], backup, troubles })
+}
+
+fn by_time(
+    all: &[Backup],
+    relative: Relative,
+    text: &str,
+    sources: &[SourceId],
+    store: &str,
+) -> Result<Backup> {
+    let good = good_ones(all, sources, Utc::now());
+    relative.find(&good).cloned().ok_or_else(|| {
+        let of = one_of(sources);
+        let message = match good.len() {
+            0 => format!("{store} has no good backup of this database ({of})"),
+            1 => format!("{store} has one good backup of this database, and none is `{text}`"),
+            count => format!("{store} has {count} good backups of this database, and none is `{text}`"),
+        };
+        Error::new(ErrorKind::NotFound, message).with_hint(
+            "`dbm backups` lists what is there; name an archive in full to take one of another database",
+        )
+    })
+}
+
+fn by_name(all: &[Backup], text: &str, store: &str) -> Result<Backup> {
     if let Some(exact) = all.iter().find(|backup| backup.file == text) {
         return Ok(exact.clone());
     }
-    let mut found: Vec<_> =
-        all.into_iter().filter(|it| !text.is_empty() && it.file.starts_with(text)).collect();
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        0 => Err(Error::new(ErrorKind::NotFound, format!("{} has no archive `{text}`", store.describe()))
+    let found: Vec<&Backup> = all.iter().filter(|it| !text.is_empty() && it.file.starts_with(text)).collect();
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(Error::new(ErrorKind::NotFound, format!("{store} has no archive `{text}`"))
             .with_hint("`dbm backups` lists what is there")),
         _ => {
             let names: Vec<_> = found.iter().take(5).map(|backup| backup.file.as_str()).collect();
-            Err(Error::new(
-                ErrorKind::Usage,
-                format!("`{text}` is the beginning of {} archives", found.len()),
-            )
-            .with_hint(format!("write more of it: {}", names.join(", "))))
+            let message = format!("`{text}` is the beginning of {} archives", found.len());
+            Err(Error::new(ErrorKind::Usage, message)
+                .with_hint(format!("write more of it: {}", names.join(", "))))
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod copy;
 pub mod dump;
 pub mod encryption;
 mod error;
+pub mod health;
 mod mysql;
 mod postgres;
 pub mod progress;

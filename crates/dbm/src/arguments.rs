@@ -43,9 +43,12 @@ pub(crate) struct Global {
     /// A file that holds the URL, so that no process list shows it
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "url")]
     url_file: Option<String>,
-    /// Where archives live: a folder, or s3://bucket/prefix
+    /// Where archives live: a folder, or s3://bucket/prefix; several make each backup go to all of them
     #[arg(long, global = true, value_name = "STORE")]
-    store: Option<String>,
+    store: Vec<String>,
+    /// How many of several stores must have a backup: all, or any
+    #[arg(long, global = true, value_name = "HOW", value_parser = ["all", "any"])]
+    require: Option<String>,
     /// Where parts of an upload too large for memory wait until they are sent
     #[arg(long, global = true, value_name = "FOLDER")]
     spool: Option<String>,
@@ -94,7 +97,7 @@ impl Global {
         let texts = [
             ("url", &self.url),
             ("url_file", &self.url_file),
-            ("store", &self.store),
+            ("require", &self.require),
             ("spool", &self.spool),
             ("recipients", &self.recipients),
             ("identity_file", &self.identity_file),
@@ -107,6 +110,9 @@ impl Global {
             if let Some(value) = value {
                 flags.insert(name, value.clone());
             }
+        }
+        if !self.store.is_empty() {
+            flags.insert("store", self.store.join("\n"));
         }
         if let Some(jobs) = self.jobs {
             flags.insert("jobs", jobs.to_string());
@@ -208,7 +214,9 @@ impl Command {
     pub(crate) fn add_flags(&self, flags: &mut Flags) {
         match self {
             Self::Backup(verb) => verb.add_flags(flags),
+            Self::Verify(verb) => verb.add_flags(flags),
             Self::Prune(verb) => verb.rules.add_flags(flags),
+            Self::Status(verb) => verb.add_flags(flags),
             Self::Migrate(verb) => verb.run.add_flags(flags),
             Self::Upgrade(verb) => verb.run.add_flags(flags),
             Self::Rollback(verb) => verb.run.add_flags(flags),

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use backup::encryption::{EncryptedStore, Keys};
-use backup::store::Store;
+use backup::store::{SeveralStores, Store, Trouble};
 use database::sqlite::Mode;
 use database::{DatabaseUrl, Session};
 use migrate::journal::Told;
@@ -82,15 +82,46 @@ impl Context {
         Ok(())
     }
 
-    /// Where archives live.
+    /// Where archives live. Several stores are written at once, and read in their order.
     pub(crate) fn store(&self) -> Result<Box<dyn Store>> {
-        self.store_named(&self.configuration.store())
+        self.store_reading(0)
     }
 
-    /// Another store than the configured one, written in the same way.
+    /// The same, read first from one of several.
+    pub(crate) fn store_reading(&self, first: usize) -> Result<Box<dyn Store>> {
+        let mut stores = self.stores()?;
+        if stores.len() == 1 {
+            return Ok(stores.remove(0));
+        }
+        let first = stores.remove(first);
+        stores.insert(0, first);
+        let several = SeveralStores::new(stores, self.configuration.require()?);
+        Ok(Box::new(EncryptedStore::new(Box::new(several), Arc::new(self.keys()?))))
+    }
+
+    /// Each store by itself.
+    pub(crate) fn stores(&self) -> Result<Vec<Box<dyn Store>>> {
+        let names = self.configuration.store_names();
+        for (place, name) in names.iter().enumerate() {
+            if names[..place].contains(name) {
+                return Err(CommandError::usage(format!("the store `{name}` is named twice"))
+                    .hint("name each store once: the second copy would be in the place of the first"));
+            }
+        }
+        names.iter().map(|name| self.store_named(name)).collect()
+    }
+
+    /// Another store than the configured ones, written in the same way.
     pub(crate) fn store_named(&self, text: &str) -> Result<Box<dyn Store>> {
         let store = backup::store::choose(text, &self.configuration.stores())?;
         Ok(Box::new(EncryptedStore::new(store, Arc::new(self.keys()?))))
+    }
+
+    /// Says what has failed in one of several stores though the command went on.
+    pub(crate) fn warn_of_troubles(&self, troubles: &[Trouble]) {
+        for trouble in troubles {
+            self.output.warn(&format!("{}: {}", trouble.store, trouble.what));
+        }
     }
 
     /// For whom archives are encrypted, and with what they are opened.

@@ -14,6 +14,7 @@ mod connection;
 mod context;
 mod error;
 mod my_cnf;
+mod notify;
 mod output;
 mod progress;
 mod report;

@@ -2,6 +2,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use helpers::redact::Redactor;
 use serde_json::Value;
 
@@ -35,9 +36,10 @@ impl Output {
         }
     }
 
-    /// From now on these words appear nowhere.
+    /// From now on these words appear nowhere, besides those of before.
     pub(crate) fn hide(&self, secrets: &[String]) {
-        *self.redactor.lock().unwrap_or_else(PoisonError::into_inner) = Redactor::new(secrets.to_vec());
+        let mut redactor = self.redactor.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.iter().for_each(|secret| redactor.add(secret));
     }
 
     /// The text without our passwords.
@@ -180,6 +182,11 @@ pub(crate) fn count(number: u64) -> String {
 pub(crate) fn plural(number: u64, word: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{} {word}{ending}", count(number))
+}
+
+/// A moment for people and for `--json`: `2026-11-21T01:34:00Z`.
+pub(crate) fn moment(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// A length of time for people: `30 ms`, `1.25 s`, `2 min 05 s`.

@@ -1,9 +1,13 @@
 //! The names of archives, `{database}_{YYYYMMDD}T{HHMMSS}Z[_{label}].sql.zst`, and names cut to an engine's limit.
 
+mod template;
+
 use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound as _, Utc};
+
+pub use template::{NameTemplate, NotATemplate};
 
 const TIME: &str = "%Y%m%dT%H%M%SZ";
 
@@ -19,7 +23,7 @@ pub enum ArchiveKind {
 /// The name of an archive. Sorting by its text is sorting by time within one database.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BackupName {
-    /// The database's name.
+    /// The database's name, or what a [`NameTemplate`] has in its place.
     pub database: String,
     /// When the backup began, to the second.
     pub time: DateTime<Utc>,

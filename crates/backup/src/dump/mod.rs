@@ -157,6 +157,11 @@ fn label(options: &BackupOptions) -> Result<Option<&str>> {
             format!("the label `{UNFINISHED}` is for backups that dbm makes while a run is open"),
         )
         .with_hint("use another label")),
+        Some(label) if !options.name.takes_label() => Err(Error::new(
+            ErrorKind::Usage,
+            format!("the template of names has no place for the label `{label}`"),
+        )
+        .with_hint("end the template with `_{label}`, or leave the label out")),
         Some("") => Err(Error::new(ErrorKind::Usage, "a label has at least one letter")),
         label => Ok(label),
     }
@@ -188,7 +193,7 @@ async fn reserve(
 ) -> Result<(BackupName, Box<dyn Upload>)> {
     for _ in 0..TURNS {
         let now = Utc::now();
-        let mut name = BackupName::new(&about.database, now, label, kind);
+        let mut name = options.name.name(&about.database, &options.host, now, label, kind);
         name.encrypted = store.encrypts();
         match store.create(&name).await {
             Ok(upload) => return Ok((name, upload)),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use database::{Entry, SourceId};
-use helpers::naming::BackupName;
+use helpers::naming::{BackupName, NameTemplate};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +11,10 @@ use crate::selection::Selection;
 /// How a backup is made.
 #[derive(Clone, Debug)]
 pub struct BackupOptions {
+    /// How the archive is named.
+    pub name: NameTemplate,
+    /// The host's name, for a template that wants it.
+    pub host: String,
     /// A word for the archive's name.
     pub label: Option<String>,
     /// zstd's level.
@@ -61,6 +65,8 @@ impl BackupOptions {
 impl Default for BackupOptions {
     fn default() -> Self {
         Self {
+            name: NameTemplate::default(),
+            host: String::new(),
             label: None,
             level: 1,
             jobs: 2,

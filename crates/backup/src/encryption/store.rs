@@ -6,7 +6,7 @@ use helpers::naming::BackupName;
 use super::Keys;
 use super::source::EncryptedSource;
 use super::upload::EncryptedUpload;
-use crate::store::{Listed, Sidecar, Source, Store, Upload};
+use crate::store::{Listed, Sidecar, Source, Store, Trouble, Upload};
 use crate::{Error, ErrorKind, Result};
 
 /// A store behind keys: what is encrypted by its name (`.age`) is written and read through them, the rest as it is.
@@ -102,5 +102,9 @@ impl Store for EncryptedStore {
 
     async fn settle(&self) {
         self.inner.settle().await;
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        self.inner.troubles()
     }
 }

@@ -8,6 +8,9 @@ mod local_tests;
 #[cfg(test)]
 pub(crate) mod memory;
 mod s3;
+mod several;
+#[cfg(test)]
+mod several_tests;
 mod sidecar;
 
 use std::fmt;
@@ -24,6 +27,7 @@ use crate::{Error, ErrorKind, Result};
 
 pub use local::LocalStore;
 pub use s3::{S3_OPTIONS, S3Credentials, S3Store, StoreSettings};
+pub use several::{Require, SeveralStores, Trouble};
 pub use sidecar::Sidecar;
 
 /// A place for archives, and for the small file beside each of them.
@@ -88,6 +92,11 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Waits until nothing is left of uploads that were dropped, where that takes longer than dropping them.
     async fn settle(&self) {}
+
+    /// What has failed so far in a part of it without failing the whole.
+    fn troubles(&self) -> Vec<Trouble> {
+        Vec::new()
+    }
 }
 
 /// A file of a store, as its listing shows it.

@@ -1,21 +1,25 @@
 use backup::catalogue;
 use backup::dump::{self, BackupOptions};
 use backup::restore::RestoreOptions;
-use backup::retention::{self, Policy, Pruned};
+use backup::retention::Policy;
+use backup::store::Store;
 use backup::verify;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use database::{Database, DatabaseUrl};
-use migrate::journal::Told;
+use helpers::naming::{NameTemplate, NotATemplate};
+use migrate::journal;
 use serde_json::json;
 
-use super::prune::{self, Rules};
+use super::named;
+use super::prune::{self, AllPruned, Rules};
 use super::selection_flags::SelectionFlags;
 use crate::alone::Alone;
-use crate::audit::Audit;
-use crate::configuration::Flags;
+use crate::audit::{Audit, host};
+use crate::configuration::{Configuration, Flags};
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{CommandError, Meaning, Result};
+use crate::notify::{Notifier, Told};
 use crate::output;
 use crate::progress::Shown;
 use crate::report::short;
@@ -29,11 +33,15 @@ zstd -dc ARCHIVE | psql -X -v ON_ERROR_STOP=1 NEW_DATABASE, or zstd -dc ARCHIVE 
 Examples:
   dbm backup
   dbm backup --label before-upgrade
+  dbm backup --name '{database}-{host}_{time}_{label}'
   dbm backup --exclude-table-data 'audit.*'      partial: never `latest`, never what a run goes back to
   dbm backup --quiet --store /var/backups/shop     for cron: silent unless something is wrong
   dbm backup --verify --prune                      read back and checked, then the rules of dbm.toml"
 )]
 pub(crate) struct Backup {
+    /// How it is named: {database}, {host} and words, then _{time}, then _{label} or one word
+    #[arg(long, value_name = "TEMPLATE")]
+    name: Option<String>,
     /// A word for the archive's name
     #[arg(long, value_name = "WORD", value_parser = NonEmptyStringValueParser::new())]
     label: Option<String>,
@@ -60,6 +68,9 @@ pub(crate) struct Backup {
     /// Afterwards remove the archives of this database that no rule keeps
     #[arg(long)]
     prune: bool,
+    /// Write Prometheus metrics into this text file
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<String>,
     #[command(flatten)]
     rules: Rules,
 }
@@ -68,35 +79,68 @@ impl Backup {
     /// What of it belongs to the configuration.
     pub(crate) fn add_flags(&self, flags: &mut Flags) {
         self.rules.add_flags(flags);
+        if let Some(template) = &self.name {
+            flags.insert("name", template.clone());
+        }
+        if let Some(file) = &self.metrics {
+            flags.insert("metrics", file.clone());
+        }
         if let Some(level) = self.level {
             flags.insert("level", level.to_string());
         }
     }
 
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
-        let url = context.url_as(self.role.as_deref())?;
+        let url = context.url_as(self.role.as_deref());
+        let database = url.as_ref().ok().map(DatabaseUrl::database_name);
+        let notifier = Notifier::of_backup(context, database)?;
+        let told = match url {
+            Ok(url) => self.make(context, url, &notifier).await,
+            Err(error) => Err(error),
+        };
+        notifier.end(told.as_ref()).await;
+        told.map(drop)
+    }
+
+    async fn make(&self, context: &Context, url: DatabaseUrl, notifier: &Notifier<'_>) -> Result<Told> {
         // A policy that cannot be used is said before the work.
         let policy = if self.prune { Some(prune::policy(&context.configuration)?) } else { None };
         let audit = context.audit(&url)?;
         let _alone = Alone::take(&context.configuration.path("log_dir"), &url)?;
         audit.start();
+        notifier.begin().await;
+        let store = context.store()?;
         let done = async {
-            let written = self.write(context, url, &audit).await?;
-            let pruned = self.after(context, &written, policy, &audit).await?;
-            Ok((written, pruned))
+            let written = self.write(context, &*store, url, &audit).await?;
+            let having = having(context, &written).await?;
+            let pruned = self.after(context, &written, &having, policy, &audit).await?;
+            Ok((written, having, pruned))
         };
-        let done: Result<(dump::Written, Option<Pruned>)> = done.await;
+        let done: Result<(dump::Written, Vec<Box<dyn Store>>, Option<AllPruned>)> = done.await;
         let fields = done.as_ref().map_or_else(
             |_| json!({}),
-            |(written, _)| json!({ "archive": written.name.to_string(), "identity": written.identity, "bytes": written.bytes }),
+            |(written, having, _)| {
+                json!({
+                    "archive": written.name.to_string(),
+                    "identity": written.identity,
+                    "bytes": written.bytes,
+                    "stores": describe(having),
+                })
+            },
         );
         audit.finish(&done, fields);
-        let (written, pruned) = done?;
+        let (written, having, pruned) = done?;
+        let having = describe(&having);
+        context.warn_of_troubles(&store.troubles());
         let milliseconds = u64::try_from(written.duration.as_millis()).unwrap_or(u64::MAX);
+        let all: Vec<_> = context.stores()?.iter().map(|store| store.describe()).collect();
+        let missing: Vec<_> = all.into_iter().filter(|store| !having.contains(store)).collect();
         let mut document = json!({
             "command": "backup",
             "archive": written.name.to_string(),
-            "store": context.store()?.describe(),
+            "store": having.join(", "),
+            "stores": having,
+            "missing_in": missing,
             "identity": written.identity,
             "bytes": written.bytes,
             "tables": written.tables,
@@ -111,13 +155,16 @@ impl Backup {
         });
         let mut text = format!(
             "backed up into {}\n  {}, {}, {} in {}, identity {}\n",
-            context.store()?.describe() + "/" + &written.name.to_string(),
+            having.iter().map(|store| format!("{store}/{}", written.name)).collect::<Vec<_>>().join(", "),
             output::bytes(written.bytes),
             output::plural(written.tables, "table"),
             output::plural(written.rows, "row"),
             output::duration(written.duration),
             short(&written.identity.to_string()),
         );
+        if !missing.is_empty() {
+            context.output.warn(&format!("this backup is not in {}", missing.join(", ")));
+        }
         if written.name.encrypted {
             self.warn_untested(context, &written).await?;
         }
@@ -142,11 +189,15 @@ impl Backup {
             text.push_str("  read back: every byte is as it was written\n");
         }
         if let Some(pruned) = &pruned {
-            document["pruned"] = prune::document(pruned);
-            text.push_str(&prune::text(pruned, &*context.store()?));
+            document["pruned"] = match pruned.documents().as_slice() {
+                [one] => one.clone(),
+                several => json!(several),
+            };
+            text.push_str(&pruned.text());
         }
         context.output.report(&document, &text);
-        pruned.as_ref().map_or(Ok(()), prune::failed)
+        pruned.as_ref().map_or(Ok(()), AllPruned::failed)?;
+        Ok(Told { document, database: None })
     }
 
     /// Encrypted archives that nobody has ever opened may be for a key that nobody has.
@@ -171,49 +222,68 @@ impl Backup {
         &self,
         context: &Context,
         written: &dump::Written,
+        having: &[Box<dyn Store>],
         policy: Option<Policy>,
         audit: &Audit,
-    ) -> Result<Option<Pruned>> {
-        let store = context.store()?;
+    ) -> Result<Option<AllPruned>> {
         if self.verify {
-            let options = RestoreOptions { cancel: context.cancel.clone(), ..RestoreOptions::default() };
             audit.step("verify", "before", json!({}));
-            let progress = Shown::new(&context.output);
-            let verified = verify::verify(&*store, &written.name, None, &options, &*progress).await?;
-            audit.step("verify", "after", json!({ "identity": verified.identity }));
-            if let Some(error) = verified.not_noted {
-                context.output.warn(&format!("that it was checked could not be noted beside it: {error}"));
+            for store in having {
+                self.read_back(context, written, &**store).await?;
             }
+            audit.step("verify", "after", json!({ "identity": written.identity }));
         }
         let Some(policy) = policy else { return Ok(None) };
         if written.unfinished || written.partial {
             context.output.warn("nothing was pruned: this backup does not count as a good one");
             return Ok(None);
         }
-        let plan = prune::plan(&*store, &policy, Some(std::slice::from_ref(&written.source))).await?;
-        audit.step(
-            "prune",
-            "before",
-            json!({ "going": plan.going().map(|gone| &gone.file).collect::<Vec<_>>() }),
-        );
-        let pruned = retention::prune(&*store, &plan, &context.cancel).await?;
-        audit.step("prune", "after", json!({ "removed": pruned.removed }));
+        audit.step("prune", "before", json!({}));
+        // Only where this backup is: elsewhere it failed.
+        let pruned =
+            prune::all(context, having, &policy, Some(std::slice::from_ref(&written.source))).await?;
+        audit.step("prune", "after", json!({ "removed": pruned.removed() }));
         Ok(Some(pruned))
     }
 
-    async fn write(&self, context: &Context, url: DatabaseUrl, audit: &Audit) -> Result<dump::Written> {
+    /// Every byte of one store's copy, as far as that goes here.
+    async fn read_back(&self, context: &Context, written: &dump::Written, store: &dyn Store) -> Result<()> {
+        if written.name.encrypted && !context.keys()?.opens() {
+            verify::stored(store, &written.name, &context.cancel).await?;
+            context.output.warn(
+                "it was read back as it is stored: that it can be opened is proven only where the identity is",
+            );
+            return Ok(());
+        }
+        let options = RestoreOptions { cancel: context.cancel.clone(), ..RestoreOptions::default() };
+        let progress = Shown::new(&context.output);
+        let verified = verify::verify(store, &written.name, None, &options, &*progress).await?;
+        if let Some(error) = verified.not_noted {
+            context.output.warn(&format!("that it was checked could not be noted beside it: {error}"));
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        context: &Context,
+        store: &dyn Store,
+        url: DatabaseUrl,
+        audit: &Audit,
+    ) -> Result<dump::Written> {
         let database = Database::new(url)?;
-        let store = context.store()?;
         match context.open_run(&mut *database.session().await?).await {
             Ok(open) => context.warn_of(open.as_ref()),
             // What cannot be read may be a run, so the backup is no good one; but it is one.
             Err(error) => context.output.warn(&error.chain().join(": ")),
         }
         let options = BackupOptions {
+            name: name(&context.configuration)?,
+            host: host(),
             label: self.label.clone(),
             level: context.level()?,
             jobs: context.jobs()?,
-            is_open: Some(Told::is_open),
+            is_open: Some(journal::Told::is_open),
             secrets: self.secrets,
             selection: self.part.of_backup(context)?,
             no_owner: self.no_owner,
@@ -223,7 +293,7 @@ impl Backup {
         };
         let progress = Shown::new(&context.output);
         audit.step("back-up", "before", json!({}));
-        let written = dump::create(&database, &*store, &options, &*progress).await?;
+        let written = dump::create(&database, store, &options, &*progress).await?;
         audit.step(
             "back-up",
             "after",
@@ -231,4 +301,30 @@ impl Backup {
         );
         Ok(written)
     }
+}
+
+/// The stores that have the backup, asked one by one.
+async fn having(context: &Context, written: &dump::Written) -> Result<Vec<Box<dyn Store>>> {
+    let mut having = context.stores()?;
+    if having.len() > 1 {
+        for store in std::mem::take(&mut having) {
+            if named::has(context, &*store, &written.name).await {
+                having.push(store);
+            }
+        }
+    }
+    Ok(having)
+}
+
+fn describe(stores: &[Box<dyn Store>]) -> Vec<String> {
+    stores.iter().map(|store| store.describe()).collect()
+}
+
+/// How archives are named.
+fn name(configuration: &Configuration) -> Result<NameTemplate> {
+    let Some(given) = configuration.given("name") else { return Ok(NameTemplate::default()) };
+    given.value.parse().map_err(|error: NotATemplate| {
+        CommandError::new(Meaning::Usage, error)
+            .hint("write --name '{database}-{host}_{time}_{label}', for example")
+    })
 }

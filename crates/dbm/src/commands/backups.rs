@@ -1,5 +1,5 @@
-use backup::catalogue::{self, State};
-use chrono::SecondsFormat;
+use backup::catalogue::{self, Backup, State};
+use backup::store::Sidecar;
 use clap::Args;
 use database::Database;
 use serde_json::json;
@@ -26,39 +26,71 @@ pub(crate) struct Backups {
 
 impl Backups {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
-        let store = context.store()?;
-        let mut all = catalogue::list(&*store).await?;
-        if self.of_this {
-            let source = Database::new(context.url()?)?.about().await?.source;
-            all.retain(|backup| backup.source() == Some(&source));
-        }
-        let document = json!({ "command": "backups", "store": store.describe(), "backups": all });
-        let mut rows = Vec::new();
-        for backup in &all {
-            let state = match &backup.state {
-                State::Good => "good".to_owned(),
-                State::Partial => "partial: something was left out on request".to_owned(),
-                State::Unfinished => "unfinished: made while a run was open".to_owned(),
-                State::Unknown(why) => format!("unknown: {why}"),
-            };
-            let sidecar = backup.sidecar.as_ref();
-            let time = backup.time().map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
-            let pinned = sidecar.and_then(|sidecar| sidecar.pin.as_ref());
-            let pinned = pinned.map_or(String::new(), |why| format!(", pinned: {why}"));
-            rows.push(vec![
-                backup.file.clone(),
-                time.unwrap_or_else(|| "-".to_owned()),
-                output::bytes(backup.bytes),
-                sidecar.map_or("-".to_owned(), |sidecar| output::plural(sidecar.rows, "row")),
-                format!("{state}{pinned}"),
-            ]);
-        }
-        let text = if rows.is_empty() {
-            format!("no archive is in {}\n", store.describe())
-        } else {
-            output::columns(&rows)
+        let sources = match self.of_this {
+            true => Some(Database::new(context.url()?)?.sources().await?),
+            false => None,
         };
+        let stores = context.stores()?;
+        let several = stores.len() > 1;
+        let (mut entries, mut text) = (Vec::new(), String::new());
+        for store in &stores {
+            let mut all = catalogue::list(&**store).await?;
+            if let Some(sources) = &sources {
+                all.retain(|backup| backup.source().is_some_and(|source| sources.contains(source)));
+            }
+            let described = store.describe();
+            let rows: Vec<_> = all.iter().map(row).collect();
+            if rows.is_empty() {
+                text.push_str(&format!("no archive is in {described}\n"));
+            } else if several {
+                text.push_str(&format!("{described}\n{}", output::columns(&rows)));
+            } else {
+                text.push_str(&output::columns(&rows));
+            }
+            for backup in all {
+                let mut entry = json!(backup);
+                entry["store"] = json!(described);
+                entries.push(entry);
+            }
+        }
+        let stores: Vec<_> = stores.iter().map(|store| store.describe()).collect();
+        let document = json!({
+            "command": "backups",
+            "store": stores.join(", "),
+            "stores": stores,
+            "backups": entries,
+        });
         context.output.answer(&document, &text);
         Ok(())
+    }
+}
+
+/// What is told of one archive, in columns.
+fn row(backup: &Backup) -> Vec<String> {
+    let state = match &backup.state {
+        State::Good => "good".to_owned(),
+        State::Partial => "partial: something was left out on request".to_owned(),
+        State::Unfinished => "unfinished: made while a run was open".to_owned(),
+        State::Unknown(why) => format!("unknown: {why}"),
+    };
+    let sidecar = backup.sidecar.as_ref();
+    let pinned = sidecar.and_then(|sidecar| sidecar.pin.as_ref());
+    let pinned = pinned.map_or(String::new(), |why| format!(", pinned: {why}"));
+    vec![
+        backup.file.clone(),
+        backup.time().map_or_else(|| "-".to_owned(), output::moment),
+        output::bytes(backup.bytes),
+        sidecar.map_or("-".to_owned(), |sidecar| output::plural(sidecar.rows, "row")),
+        sidecar.map_or("-".to_owned(), tried),
+        format!("{state}{pinned}"),
+    ]
+}
+
+/// When it was last restored and compared, else when its bytes were last read back.
+fn tried(sidecar: &Sidecar) -> String {
+    match (sidecar.last_proven, sidecar.last_verified) {
+        (Some(proven), _) => format!("proven {}", output::moment(proven)),
+        (None, Some(verified)) => format!("verified {}", output::moment(verified)),
+        (None, None) => "never verified".to_owned(),
     }
 }

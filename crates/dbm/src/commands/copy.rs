@@ -2,7 +2,7 @@ use backup::copy;
 use clap::Args;
 use serde_json::json;
 
-use super::named;
+use super::named::{self, Named};
 use crate::context::Context;
 use crate::error::{CommandError, Result};
 use crate::output;
@@ -28,9 +28,8 @@ pub(crate) struct Copy {
 
 impl Copy {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
-        let from = context.store()?;
         let to = context.store_named(&self.to)?;
-        let backup = named::find(context, &*from, &self.name).await?;
+        let Named { backup, store: from, .. } = named::find(context, &self.name).await?;
         let name = backup.name()?;
         let Some(sidecar) =
             backup.sidecar.filter(|_| !matches!(backup.state, backup::catalogue::State::Unknown(_)))

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use backup::restore;
+use backup::store::Store;
 use clap::Args;
 use database::Database;
 use migrate::files;
@@ -55,7 +56,7 @@ impl Doctor {
                 0
             }
         };
-        store(context, &mut findings, bytes).await;
+        stores(context, &mut findings, bytes).await;
         let log = context.configuration.path("log_dir");
         let existing = nearest_existing(&log.join(audit::NAME));
         match writable(&existing) {
@@ -179,11 +180,18 @@ async fn database(context: &Context, findings: &mut Findings) -> Result<u64> {
 }
 
 /// Whether archives can be written, and whether there is room for one.
-async fn store(context: &Context, findings: &mut Findings, bytes: u64) {
-    let opened = match context.store() {
-        Ok(opened) => opened,
-        Err(error) => return findings.failed("store", &error),
-    };
+async fn stores(context: &Context, findings: &mut Findings, bytes: u64) {
+    match context.stores() {
+        Ok(stores) => {
+            for (opened, name) in stores.iter().zip(context.configuration.store_names()) {
+                store(&**opened, &name, findings, bytes).await;
+            }
+        }
+        Err(error) => findings.failed("store", &error),
+    }
+}
+
+async fn store(opened: &dyn Store, store: &str, findings: &mut Findings, bytes: u64) {
     match opened.leftovers().await {
         Ok(left) if left.is_empty() => {}
         Ok(left) => findings.add(
@@ -196,7 +204,6 @@ async fn store(context: &Context, findings: &mut Findings, bytes: u64) {
         ),
         Err(error) => findings.failed("store", &error.into()),
     }
-    let store = context.configuration.store();
     if store.contains("://") {
         match opened.list().await {
             Ok(files) => findings.add(
@@ -212,13 +219,13 @@ async fn store(context: &Context, findings: &mut Findings, bytes: u64) {
         }
         return;
     }
-    let folder = nearest_existing(Path::new(&store));
+    let folder = nearest_existing(Path::new(store));
     if !folder.is_dir() {
         findings.add(Health::Ill, "store", format!("{} is no folder", folder.display()));
     } else if !writable(&folder) {
         findings.add(Health::Ill, "store", format!("{} cannot be written", folder.display()));
     } else {
-        findings.add(Health::Well, "store", store.clone());
+        findings.add(Health::Well, "store", store.to_owned());
     }
     if let Ok(disk) = rustix::fs::statvfs(&folder) {
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);

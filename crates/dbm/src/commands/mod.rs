@@ -26,6 +26,7 @@ mod selection_flags;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod verify;
+mod watched;
 
 use crate::arguments::Command;
 use crate::context::Context;

@@ -45,10 +45,19 @@ impl Unpin {
 }
 
 async fn set(context: &Context, name: &str, reason: Option<&str>) -> Result<()> {
-    let store = context.store()?;
-    let name = named::find(context, &*store, name).await?.name()?;
-    catalogue::pin(&*store, &name, reason).await?;
-    let document = json!({ "command": context.command, "archive": name.to_string(), "store": store.describe(), "pin": reason });
+    let (backup, stores) = named::everywhere(context, name).await?;
+    let name = backup.name()?;
+    for store in &stores {
+        catalogue::pin(&**store, &name, reason).await?;
+    }
+    let described: Vec<_> = stores.iter().map(|store| store.describe()).collect();
+    let document = json!({
+        "command": context.command,
+        "archive": name.to_string(),
+        "store": described.join(", "),
+        "stores": described,
+        "pin": reason,
+    });
     let text = match reason {
         Some(reason) => format!("{name} stays until `dbm unpin {name}`: {reason}\n"),
         None => format!("{name} goes when its time has come\n"),

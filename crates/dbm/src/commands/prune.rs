@@ -88,26 +88,89 @@ impl Rules {
 
 impl Prune {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
-        let store = context.store()?;
         let policy = policy(&context.configuration)?;
-        let plan = plan(&*store, &policy, None).await?;
+        let stores = context.stores()?;
         if self.dry_run {
-            let document =
-                json!({ "command": "prune", "store": store.describe(), "dry_run": true, "plan": plan });
-            context.output.answer(&document, &lines(&plan));
+            let (mut documents, mut text) = (Vec::new(), String::new());
+            for store in &stores {
+                let plan = plan(&**store, &policy, None).await?;
+                if stores.len() > 1 {
+                    text.push_str(&format!("{}\n", store.describe()));
+                }
+                text.push_str(&lines(&plan));
+                documents.push(json!({ "store": store.describe(), "dry_run": true, "plan": plan }));
+            }
+            context.output.answer(&answer("prune", documents), &text);
             return Ok(());
         }
-        let audit = context.audit_of(&store.describe())?;
+        let described: Vec<_> = stores.iter().map(|store| store.describe()).collect();
+        let audit = context.audit_of(&described.join(", "))?;
         audit.start();
-        let done = retention::prune(&*store, &plan, &context.cancel).await.map_err(CommandError::from);
-        let fields = done.as_ref().map_or_else(|_| json!({}), |pruned| json!({ "removed": pruned.removed }));
+        let done = all(context, &stores, &policy, None).await;
+        let fields = done.as_ref().map_or_else(|_| json!({}), |all| json!({ "removed": all.removed() }));
         audit.finish(&done, fields);
-        let pruned = done?;
-        let mut document = document(&pruned);
-        document["command"] = json!("prune");
-        document["store"] = json!(store.describe());
-        context.output.report(&document, &text(&pruned, &*store));
-        failed(&pruned)
+        let all = done?;
+        context.output.report(&answer("prune", all.documents()), &all.text());
+        all.failed()
+    }
+}
+
+/// One document of several stores': of one store its own fields too.
+fn answer(command: &str, stores: Vec<Value>) -> Value {
+    let mut document = match stores.as_slice() {
+        [one] => one.clone(),
+        _ => json!({}),
+    };
+    document["command"] = json!(command);
+    document["stores"] = json!(stores);
+    document
+}
+
+/// What was pruned in each store.
+pub(crate) struct AllPruned(Vec<(String, Pruned)>);
+
+/// Prunes each store by itself: what one has lost, another's rules know nothing of.
+pub(crate) async fn all(
+    context: &Context,
+    stores: &[Box<dyn Store>],
+    policy: &Policy,
+    of: Option<&[SourceId]>,
+) -> Result<AllPruned> {
+    let mut all = Vec::new();
+    for store in stores {
+        let plan = plan(&**store, policy, of).await?;
+        all.push((store.describe(), retention::prune(&**store, &plan, &context.cancel).await?));
+    }
+    Ok(AllPruned(all))
+}
+
+impl AllPruned {
+    /// What `--json` tells of each store.
+    pub(crate) fn documents(&self) -> Vec<Value> {
+        let each = self.0.iter().map(|(store, pruned)| {
+            let mut document = document(pruned);
+            document["store"] = json!(store);
+            document
+        });
+        each.collect()
+    }
+
+    /// What people are told.
+    pub(crate) fn text(&self) -> String {
+        self.0.iter().map(|(store, pruned)| text(pruned, store)).collect()
+    }
+
+    /// The names of what is gone.
+    pub(crate) fn removed(&self) -> Vec<&String> {
+        self.0.iter().flat_map(|(_, pruned)| &pruned.removed).collect()
+    }
+
+    /// What was to go and did not is a failure of the command.
+    pub(crate) fn failed(&self) -> Result<()> {
+        match self.0.iter().all(|(_, pruned)| pruned.failed.is_empty()) {
+            true => Ok(()),
+            false => Err(CommandError::reported(Meaning::Failed, "not everything could be removed")),
+        }
     }
 }
 
@@ -145,7 +208,7 @@ pub(crate) fn policy(configuration: &Configuration) -> Result<Policy> {
 }
 
 /// What is to become of each archive now.
-pub(crate) async fn plan(store: &dyn Store, policy: &Policy, of: Option<&[SourceId]>) -> Result<PrunePlan> {
+async fn plan(store: &dyn Store, policy: &Policy, of: Option<&[SourceId]>) -> Result<PrunePlan> {
     Ok(retention::plan(&catalogue::list(store).await?, policy, of, Utc::now()))
 }
 
@@ -167,7 +230,7 @@ fn lines(plan: &PrunePlan) -> String {
 }
 
 /// What `--json` tells of it.
-pub(crate) fn document(pruned: &Pruned) -> Value {
+fn document(pruned: &Pruned) -> Value {
     let failed: Vec<_> =
         pruned.failed.iter().map(|(file, why)| json!({ "archive": file, "why": why })).collect();
     json!({
@@ -180,13 +243,13 @@ pub(crate) fn document(pruned: &Pruned) -> Value {
 }
 
 /// What people are told of it.
-pub(crate) fn text(pruned: &Pruned, store: &dyn Store) -> String {
+fn text(pruned: &Pruned, store: &str) -> String {
     let mut text = format!(
         "{} removed, {} freed; {} left in {}\n",
         output::plural(pruned.removed.len() as u64, "archive"),
         output::bytes(pruned.freed),
         output::plural(pruned.left.len() as u64, "archive"),
-        store.describe()
+        store
     );
     for file in &pruned.removed {
         text.push_str(&format!("  removed {file}\n"));
@@ -198,12 +261,4 @@ pub(crate) fn text(pruned: &Pruned, store: &dyn Store) -> String {
         text.push_str(&format!("  swept {file}, which a killed backup had left\n"));
     }
     text
-}
-
-/// What was to go and did not is a failure of the command.
-pub(crate) fn failed(pruned: &Pruned) -> Result<()> {
-    match pruned.failed.is_empty() {
-        true => Ok(()),
-        false => Err(CommandError::reported(Meaning::Failed, "not everything could be removed")),
-    }
 }

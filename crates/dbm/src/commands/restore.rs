@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use backup::archive::Archive;
 use backup::restore::{self, Among, RestoreOptions};
@@ -10,7 +11,7 @@ use helpers::naming::BackupName;
 use migrate::Restoring;
 use serde_json::json;
 
-use super::named;
+use super::named::{self, Named};
 use super::run_flags::{self, RunFlags};
 use super::selection_flags::SelectionFlags;
 use crate::audit::Audit;
@@ -98,8 +99,8 @@ fn owner(text: &str) -> Result<Owner, String> {
 impl Restore {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let url = context.url_as(self.role.as_deref())?;
-        let store = context.store()?;
-        let name = named::find(context, &*store, &self.name).await?.name()?;
+        let Named { backup, store, place } = named::find(context, &self.name).await?;
+        let name = backup.name()?;
         if self.into.is_some() || !self.part.selection()?.is_everything() {
             return self.aside(context, url, &*store, &name).await;
         }
@@ -119,7 +120,9 @@ impl Restore {
                 detach_replication: self.detach_replication,
                 from_source: self.from_source.clone().map(SourceId),
             };
-            let runner = run_flags::runner(context, &RunFlags::default(), Database::new(url)?, Some(&audit))?;
+            let database = Database::new(url)?;
+            let store = Arc::from(context.store_reading(place)?);
+            let runner = run_flags::runner_on(context, &RunFlags::default(), database, store, Some(&audit))?;
             let done = runner.restore(&name, &restoring).await;
             run_flags::judged(&runner, done).await
         };

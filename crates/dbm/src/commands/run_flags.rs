@@ -71,6 +71,17 @@ pub(crate) fn runner(
     database: Database,
     audit: Option<&Audit>,
 ) -> Result<Runner> {
+    runner_on(context, flags, database, Arc::from(context.store()?), audit)
+}
+
+/// The same on a store of the caller's choice.
+pub(crate) fn runner_on(
+    context: &Context,
+    flags: &RunFlags,
+    database: Database,
+    store: Arc<dyn Store>,
+    audit: Option<&Audit>,
+) -> Result<Runner> {
     let configuration = &context.configuration;
     let writers = configuration.writers()?;
     let settings = Settings {
@@ -93,7 +104,6 @@ pub(crate) fn runner(
         by: format!("{}@{}", audit::who(), audit::host()),
         dbm: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let store: Arc<dyn Store> = Arc::from(context.store()?);
     Ok(Runner::new(database, store, settings)
         .with_variables(Arc::new(EnvironmentVariables(configuration.environment.clone())))
         .with_watch(Arc::new(Screen::new(&context.output, audit, context.yes)))

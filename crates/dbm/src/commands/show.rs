@@ -3,7 +3,7 @@ use chrono::SecondsFormat;
 use clap::Args;
 use serde_json::json;
 
-use super::named;
+use super::named::{self, Named};
 use crate::context::Context;
 use crate::error::Result;
 use crate::output;
@@ -24,8 +24,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
-        let store = context.store()?;
-        let backup = named::find(context, &*store, &self.name).await?;
+        let Named { backup, store, .. } = named::find(context, &self.name).await?;
         let name = backup.name()?;
         let archive = Archive::open(store.source(&name).await?).await?;
         let (head, index) = (archive.head(), archive.index());

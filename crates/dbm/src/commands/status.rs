@@ -6,6 +6,8 @@ use migrate::files;
 use migrate::history::{Applied, State};
 use serde_json::json;
 
+use super::watched::Watched;
+use crate::configuration::Flags;
 use crate::context::Context;
 use crate::error::{CommandError, Meaning, Result};
 use crate::output;
@@ -15,17 +17,36 @@ use crate::output;
 #[command(after_help = "Examples:
   dbm status
   dbm status --tables            with the rows of every table, counted and not estimated
-  dbm status --exit-code         5 if something is pending, changed or gone, for scripts")]
+  dbm status --exit-code         5 if something is pending, changed or gone, for scripts
+  dbm status --max-age 26h --max-unproven 8d --exit-code     and if backups are too old, for a monitor")]
 pub(crate) struct Status {
     /// Count the rows of every table
     #[arg(long)]
     tables: bool,
-    /// End with 5 if not everything is applied as it is in the folder
+    /// Sum up the backups of this database, with when they were last verified and proven
+    #[arg(long)]
+    backups: bool,
+    /// Find it wrong if the newest good backup is older than this: 26h
+    #[arg(long, value_name = "TIME")]
+    max_age: Option<String>,
+    /// Find it wrong if none was restored and compared (`dbm verify --deep`) for so long: 8d
+    #[arg(long, value_name = "TIME")]
+    max_unproven: Option<String>,
+    /// End with 5 if anything is found wrong, or not everything is applied as it is in the folder
     #[arg(long)]
     exit_code: bool,
 }
 
 impl Status {
+    /// What of it belongs to the configuration.
+    pub(crate) fn add_flags(&self, flags: &mut Flags) {
+        for (name, value) in [("max_age", &self.max_age), ("max_unproven", &self.max_unproven)] {
+            if let Some(value) = value {
+                flags.insert(name, value.clone());
+            }
+        }
+    }
+
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let database = Database::new(context.url()?)?;
         let mut session = database.session().await?;
@@ -70,7 +91,8 @@ impl Status {
             }
             false => None,
         };
-        let document = json!({
+        let backups = Watched::look(context, &database, self.backups).await?;
+        let mut document = json!({
             "command": "status",
             "database": database.name(),
             "applied": applied.len(),
@@ -102,7 +124,14 @@ impl Status {
             text.push('\n');
             text.push_str(&output::columns(&rows));
         }
+        if let Some(backups) = &backups {
+            document["backups"] = backups.document();
+            text.push_str(&backups.text());
+        }
         context.output.answer(&document, &text);
+        if self.exit_code && backups.as_ref().is_some_and(Watched::is_unwell) {
+            return Err(CommandError::reported(Meaning::Found, "the backups are not as they are to be"));
+        }
         if self.exit_code && (pending > 0 || !findings.is_empty() || open.is_some()) {
             return Err(CommandError::reported(
                 Meaning::Found,

@@ -5,11 +5,13 @@ use backup::verify;
 use clap::Args;
 use database::Database;
 use helpers::naming::BackupName;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::named;
+use crate::configuration::Flags;
 use crate::context::Context;
 use crate::error::{CommandError, Result};
+use crate::notify::{Notifier, Told};
 use crate::output;
 use crate::progress::Shown;
 
@@ -30,17 +32,38 @@ pub(crate) struct Verify {
     /// Restore it on the side and compare every table
     #[arg(long)]
     deep: bool,
+    /// Write Prometheus metrics into this text file
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<String>,
     /// Act as this role, of which the account is a member
     #[arg(long, value_name = "ROLE", requires = "deep")]
     role: Option<String>,
 }
 
 impl Verify {
+    /// What of it belongs to the configuration.
+    pub(crate) fn add_flags(&self, flags: &mut Flags) {
+        if let Some(file) = &self.metrics {
+            flags.insert("metrics", file.clone());
+        }
+    }
+
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
-        let store = context.store()?;
-        let name = named::find(context, &*store, &self.name).await?.name()?;
+        let notifier = Notifier::of_verify(context)?;
+        let told = self.make(context, &notifier).await;
+        notifier.end(told.as_ref()).await;
+        told.map(drop)
+    }
+
+    async fn make(&self, context: &Context, notifier: &Notifier<'_>) -> Result<Told> {
+        let (backup, stores) = named::everywhere(context, &self.name).await?;
+        let database = backup.sidecar.as_ref().map(|sidecar| sidecar.database.clone());
+        let name = backup.name()?;
+        let described: Vec<_> = stores.iter().map(|store| store.describe()).collect();
         if name.encrypted && !context.keys()?.opens() {
-            return self.stored(context, &*store, &name).await;
+            notifier.begin().await;
+            let document = self.stored(context, &stores, &name).await?;
+            return Ok(Told { document, database });
         }
         let audit = match self.deep {
             true => Some(context.audit(&context.url()?)?),
@@ -49,12 +72,35 @@ impl Verify {
         if let Some(audit) = &audit {
             audit.start();
         }
-        let done = self.check(context, &*store, &name).await.map_err(|error| {
-            match error.hints.is_empty() && !context.cancel.is_cancelled() {
-                true => error.hint("`dbm backups` lists the others; take a new one with `dbm backup`"),
-                false => error,
+        notifier.begin().await;
+        let done = async {
+            let (mut archive, mut failed) = (None, None);
+            // Each store's copy is its own: one that is damaged says nothing of the others.
+            for store in &stores {
+                match self.check(context, &**store, &name).await {
+                    Ok(checked) => archive = Some(checked),
+                    Err(error) => {
+                        if stores.len() > 1 {
+                            context.output.warn(&format!(
+                                "{}: {}",
+                                store.describe(),
+                                error.chain().join(": ")
+                            ));
+                        }
+                        failed.get_or_insert(error);
+                    }
+                }
             }
-        });
+            match (failed, archive) {
+                (None, Some(archive)) => Ok(archive),
+                (Some(error), _) if error.hints.is_empty() && !context.cancel.is_cancelled() => {
+                    Err(error.hint("`dbm backups` lists the others; take a new one with `dbm backup`"))
+                }
+                (Some(error), _) => Err(error),
+                (None, None) => Err(CommandError::failed(format!("no store has {name}"))),
+            }
+        };
+        let done: Result<Archive> = done.await;
         if let Some(audit) = &audit {
             audit.finish(&done, json!({ "archive": name.to_string() }));
         }
@@ -64,6 +110,7 @@ impl Verify {
         let document = json!({
             "command": "verify",
             "archive": name.to_string(),
+            "stores": described,
             "identity": archive.identity(),
             "bytes": archive.bytes(),
             "parts": index.parts.len(),
@@ -72,7 +119,8 @@ impl Verify {
             "deep": self.deep,
         });
         let checked = format!(
-            "{name} is whole: {} in {}, {}",
+            "{name} is whole{}: {} in {}, {}",
+            if stores.len() > 1 { format!(" in {}", described.join(", ")) } else { String::new() },
             output::bytes(archive.bytes()),
             output::plural(index.parts.len() as u64, "part"),
             output::plural(rows, "row")
@@ -82,21 +130,25 @@ impl Verify {
             false => "\n",
         };
         context.output.answer(&document, &(checked + proven));
-        Ok(())
+        Ok(Told { document, database })
     }
 
     /// Without a key: whether the bytes are still those that were written.
-    async fn stored(&self, context: &Context, store: &dyn Store, name: &BackupName) -> Result<()> {
+    async fn stored(&self, context: &Context, stores: &[Box<dyn Store>], name: &BackupName) -> Result<Value> {
         if self.deep {
             return Err(CommandError::failed(format!(
                 "{name} is encrypted, and no identity is given to open it"
             ))
             .hint("give it with `--identity-file FILE`, or work where it is"));
         }
-        let bytes = verify::stored(store, name, &context.cancel).await?;
+        let mut bytes = 0;
+        for store in stores {
+            bytes = verify::stored(&**store, name, &context.cancel).await?;
+        }
         let document = json!({
             "command": "verify",
             "archive": name.to_string(),
+            "stores": stores.iter().map(|store| store.describe()).collect::<Vec<_>>(),
             "bytes": bytes,
             "deep": false,
             "stored_bytes_only": true,
@@ -107,7 +159,7 @@ impl Verify {
             output::bytes(bytes)
         );
         context.output.answer(&document, &text);
-        Ok(())
+        Ok(document)
     }
 
     async fn check(&self, context: &Context, store: &dyn Store, name: &BackupName) -> Result<Archive> {

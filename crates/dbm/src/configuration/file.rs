@@ -59,8 +59,8 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<File> {
             });
         };
         let text = match (key.shape, value) {
-            (Shape::Text | Shape::Path | Shape::Duration, Value::String(text)) => text,
-            (Shape::Texts, Value::Array(all)) if all.iter().all(Value::is_str) => {
+            (Shape::Text | Shape::Path | Shape::Stores | Shape::Duration, Value::String(text)) => text,
+            (Shape::Texts | Shape::Stores, Value::Array(all)) if all.iter().all(Value::is_str) => {
                 all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
             }
             (Shape::Number, Value::Integer(number)) => number.to_string(),
@@ -102,6 +102,7 @@ fn wanted(shape: Shape) -> &'static str {
     match shape {
         Shape::Text | Shape::Path => "text in quotes",
         Shape::Texts => "a list of texts in quotes",
+        Shape::Stores => "text in quotes or a list of such",
         Shape::Number => "a whole number",
         Shape::Truth => "true or false",
         Shape::Duration => "a duration in quotes",
@@ -145,7 +146,7 @@ mod tests {
         );
         assert_eq!(
             refusal("store = 2"),
-            "error: `store` in `dbm.toml` is a whole number, not text in quotes\nhint: write store = \"backups\""
+            "error: `store` in `dbm.toml` is a whole number, not text in quotes or a list of such\nhint: write store = \"backups\""
         );
         assert_eq!(
             refusal("lock_wait = 5"),

@@ -9,6 +9,8 @@ pub(crate) enum Shape {
     Path,
     /// A list of strings; in the environment with commas between.
     Texts,
+    /// One store or a list of them; in the environment one a line, since a bucket's name may have commas in it.
+    Stores,
     /// A whole number.
     Number,
     /// `true` or `false`.
@@ -34,7 +36,8 @@ const fn key(name: &'static str, variable: &'static str, shape: Shape, default: 
 pub(crate) const KEYS: &[Key] = &[
     key("url", "DATABASE_URL", Shape::Text, None),
     key("url_file", "DBM_URL_FILE", Shape::Path, None),
-    key("store", "DBM_STORE", Shape::Path, Some("backups")),
+    key("store", "DBM_STORE", Shape::Stores, Some("backups")),
+    key("require", "DBM_REQUIRE", Shape::Text, Some("all")),
     key("spool", "DBM_SPOOL", Shape::Path, Some("/var/tmp")),
     key("recipients", "DBM_RECIPIENTS", Shape::Text, None),
     key("recipients_file", "DBM_RECIPIENTS_FILE", Shape::Path, None),
@@ -49,6 +52,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("exclude_table", "DBM_EXCLUDE_TABLE", Shape::Texts, None),
     key("exclude_table_data", "DBM_EXCLUDE_TABLE_DATA", Shape::Texts, None),
     key("exclude_schema", "DBM_EXCLUDE_SCHEMA", Shape::Texts, None),
+    key("name", "DBM_NAME", Shape::Text, Some("{database}_{time}_{label}")),
     key("level", "DBM_LEVEL", Shape::Number, Some("1")),
     key("keep_last", "DBM_KEEP_LAST", Shape::Number, Some("0")),
     key("keep_hourly", "DBM_KEEP_HOURLY", Shape::Number, Some("0")),
@@ -59,6 +63,20 @@ pub(crate) const KEYS: &[Key] = &[
     key("keep_within", "DBM_KEEP_WITHIN", Shape::Duration, None),
     key("keep_tag", "DBM_KEEP_TAG", Shape::Text, None),
     key("min_keep", "DBM_MIN_KEEP", Shape::Number, Some("3")),
+    key("max_age", "DBM_MAX_AGE", Shape::Duration, None),
+    key("max_unproven", "DBM_MAX_UNPROVEN", Shape::Duration, None),
+    key("metrics", "DBM_METRICS", Shape::Path, None),
+    key("ping_url", "DBM_PING_URL", Shape::Text, None),
+    key("ping_url_file", "DBM_PING_URL_FILE", Shape::Path, None),
+    key("verify_ping_url", "DBM_VERIFY_PING_URL", Shape::Text, None),
+    key("verify_ping_url_file", "DBM_VERIFY_PING_URL_FILE", Shape::Path, None),
+    key("webhook_url", "DBM_WEBHOOK_URL", Shape::Text, None),
+    key("webhook_url_file", "DBM_WEBHOOK_URL_FILE", Shape::Path, None),
+    key("webhook_header_file", "DBM_WEBHOOK_HEADER_FILE", Shape::Path, None),
+    key("notify_timeout", "DBM_NOTIFY_TIMEOUT", Shape::Duration, Some("10s")),
+    key("hook_before", "DBM_HOOK_BEFORE", Shape::Text, None),
+    key("hook_after", "DBM_HOOK_AFTER", Shape::Text, None),
+    key("hook_timeout", "DBM_HOOK_TIMEOUT", Shape::Duration, Some("10min")),
     key("lock_wait", "DBM_LOCK_WAIT", Shape::Duration, Some("0s")),
     key("reconnect", "DBM_RECONNECT", Shape::Duration, Some("60s")),
     key("lock_timeout", "DBM_LOCK_TIMEOUT", Shape::Duration, Some("5s")),
@@ -75,7 +93,7 @@ pub(crate) const OTHER_VARIABLES: &[&str] =
 pub(crate) fn example(key: &Key) -> String {
     let value = key.default.unwrap_or("…");
     match key.shape {
-        Shape::Text | Shape::Path | Shape::Duration => format!("{} = \"{value}\"", key.name),
+        Shape::Text | Shape::Path | Shape::Stores | Shape::Duration => format!("{} = \"{value}\"", key.name),
         Shape::Texts => format!("{} = [\"{value}\"]", key.name),
         Shape::Number | Shape::Truth => format!("{} = {value}", key.name),
     }

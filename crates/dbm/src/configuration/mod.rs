@@ -10,7 +10,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use backup::store::{S3Credentials, StoreSettings};
+use backup::store::{Require, S3Credentials, StoreSettings};
+use chrono::TimeDelta;
 
 pub(crate) use file::NAME as FILE_NAME;
 pub(crate) use placeholders::Placeholders;
@@ -202,11 +203,32 @@ impl Configuration {
         }
     }
 
-    /// Where archives live: a folder, or a URL such as `s3://`, as given.
-    pub(crate) fn store(&self) -> String {
-        match self.given("store") {
-            Some(given) if given.value.contains("://") => given.value.clone(),
-            _ => self.path("store").to_string_lossy().into_owned(),
+    /// Where archives live, each a folder, or a URL such as `s3://` as given; the first is read from first.
+    pub(crate) fn store_names(&self) -> Vec<String> {
+        let Some(given) = self.given("store") else { return Vec::new() };
+        let folder = self.folder_of(&given.origin);
+        let name = |name: &str| match name.contains("://") {
+            true => name.to_owned(),
+            false => folder.join(name).to_string_lossy().into_owned(),
+        };
+        given.value.lines().map(str::trim).filter(|name| !name.is_empty()).map(name).collect()
+    }
+
+    /// How many of several stores must have a backup.
+    pub(crate) fn require(&self) -> Result<Require> {
+        let given = self.required("require")?;
+        match given.value.as_str() {
+            "all" => Ok(Require::All),
+            "any" => Ok(Require::Any),
+            _ => Err(self.wrong("require", given, "all or any")),
+        }
+    }
+
+    /// A length of time that need not be set.
+    pub(crate) fn limit(&self, name: &str) -> Result<Option<TimeDelta>> {
+        match self.given(name) {
+            None => Ok(None),
+            Some(_) => Ok(Some(TimeDelta::from_std(self.duration(name)?).unwrap_or(TimeDelta::MAX))),
         }
     }
 
@@ -296,7 +318,7 @@ impl Configuration {
         for key in KEYS.iter().filter(|key| self.values.contains_key(key.name)) {
             match key.shape {
                 Shape::Text | Shape::Texts => {}
-                Shape::Path => {
+                Shape::Path | Shape::Stores => {
                     // An empty one would be the current folder, which nobody means.
                     if let Some(given) = self.given(key.name).filter(|given| given.value.trim().is_empty()) {
                         return Err(self.wrong(key.name, given, "the name of a file or folder"));
@@ -319,7 +341,7 @@ impl Configuration {
                 Shape::Duration => drop(self.duration(key.name)?),
             }
         }
-        Ok(())
+        self.require().map(drop)
     }
 
     fn wrong(&self, name: &str, given: &Given, wanted: &str) -> CommandError {

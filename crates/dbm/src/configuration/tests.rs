@@ -30,10 +30,20 @@ fn paths_are_relative_to_where_they_were_given() {
     std::fs::write(folder.path().join("dbm.toml"), "store = 'kept'").unwrap();
     let found = read(&below, &[("log_dir", "here")], &[]);
     assert_eq!(found.file, Some(folder.path().join("dbm.toml")));
-    assert_eq!(found.path("store"), folder.path().join("kept"));
+    assert_eq!(found.store_names(), [folder.path().join("kept").to_str().unwrap()]);
     assert_eq!(found.path("migrations"), folder.path().join("migrations"));
     assert_eq!(found.path("log_dir"), below.join("here"));
-    assert_eq!(read(&below, &[("store", "s3://bucket/x")], &[]).store(), "s3://bucket/x");
+    assert_eq!(read(&below, &[("store", "s3://bucket/x")], &[]).store_names(), ["s3://bucket/x"]);
+}
+
+#[test]
+fn several_stores_are_a_list() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("dbm.toml"), "store = ['kept', 's3://bucket/a,b']").unwrap();
+    let kept = folder.path().join("kept").to_str().unwrap().to_owned();
+    assert_eq!(read(folder.path(), &[], &[]).store_names(), [kept, "s3://bucket/a,b".to_owned()]);
+    let given = read(folder.path(), &[], &[("DBM_STORE", "s3://one\ns3://two\n")]);
+    assert_eq!(given.store_names(), ["s3://one", "s3://two"]);
 }
 
 #[test]
