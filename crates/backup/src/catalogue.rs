@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, Result};
 /// The label of a backup that was made while a run was open: never `latest`, never good.
 pub const UNFINISHED: &str = "unfinished";
 
-/// Archives of later than now by more than this were made by a clock that was wrong.
+/// How far ahead of now an archive may be dated; beyond that its clock was wrong, and it is passed over.
 pub(crate) const SKEW: TimeDelta = TimeDelta::hours(1);
 
 /// How many small files are read at once.
@@ -131,14 +131,6 @@ async fn look(store: &dyn Store, listed: Listed) -> Result<Backup> {
 
 async fn tail(store: &dyn Store, name: &BackupName) -> Result<Sidecar> {
     Sidecar::of(&Archive::open(store.source(name).await?).await?).await
-}
-
-/// The newest good archive of that database, by its source ids and never by its name.
-///
-/// # Errors
-/// [`ErrorKind::NotFound`] if there is none.
-pub async fn latest(store: &dyn Store, sources: &[SourceId]) -> Result<Backup> {
-    resolve(store, "latest", sources).await
 }
 
 fn one_of(sources: &[SourceId]) -> String {
@@ -330,7 +322,7 @@ pub async fn remove(store: &dyn Store, name: &BackupName) -> Result<()> {
     let pin = store.read_sidecar(name).await?.and_then(|sidecar| sidecar.pin);
     if let Some(reason) = pin {
         return Err(Error::new(ErrorKind::Refused, format!("{name} is pinned: {reason}"))
-            .with_hint("an open run ends with `dbm recover`"));
+            .with_hint(format!("an open run ends with `dbm recover`, another pin with `dbm unpin {name}`")));
     }
     store.remove(name).await
 }
@@ -406,7 +398,7 @@ mod tests {
         store.insert(&name.to_string(), vec![0]);
         let sidecar = Sidecar { source: ours.clone(), time, ..conformance::sidecar(stored) };
         store.write_sidecar(&name, &sidecar).await.unwrap();
-        let found = latest(&store, std::slice::from_ref(&ours)).await.unwrap();
+        let found = resolve(&store, "latest", std::slice::from_ref(&ours)).await.unwrap();
         assert!(found.file.starts_with("ours_20251104"), "{}", found.file);
         let error = resolve(&store, "before:2025-11-04", &[]).await.unwrap_err();
         assert!(error.to_string().contains("needs a database"), "{error}");

@@ -25,7 +25,7 @@ pub struct Copied {
 ///
 /// # Errors
 /// [`ErrorKind::Exists`] if the name is taken there, [`ErrorKind::Damaged`] if its bytes are not those that were
-/// written; then nothing of it is left there.
+/// written, [`ErrorKind::Refused`] if nobody noted which those are; then nothing of it is left there.
 pub async fn copy(
     from: &dyn Store,
     name: &BackupName,
@@ -61,6 +61,11 @@ async fn bytes(
     if name.label.as_deref() == Some(UNFINISHED) {
         tracing::info!(%name, "an unfinished backup is copied as one");
     }
+    let Some(written) = sidecar.sha256 else {
+        let message = format!("no hash of {name} lies beside it, so a copy could not be told from damage");
+        return Err(Error::new(ErrorKind::Refused, message)
+            .with_hint(format!("check it first, which notes the hash: dbm verify {name}")));
+    };
     let source = from.stored(name).await?;
     let length = source.len().await?;
     progress.phase("copying", Some(length));
@@ -79,7 +84,7 @@ async fn bytes(
         upload.write(piece).await?;
     }
     // Before it is there: a damaged archive gets no second home.
-    if sidecar.bytes != length || sidecar.sha256.is_some_and(|known| known != hasher.finish()) {
+    if sidecar.bytes != length || written != hasher.finish() {
         return Err(Error::new(ErrorKind::Damaged, format!("{name} has changed since it was written"))
             .with_hint("do not restore it; take another backup (`dbm backups` lists them)"));
     }
@@ -107,6 +112,9 @@ mod tests {
         sidecar.pin = Some("here".to_owned());
         from.insert(&name.to_string(), bytes);
         let cancel = CancellationToken::new();
+        let unknown = Sidecar { sha256: None, ..sidecar.clone() };
+        let error = copy(&from, &name, &unknown, &to, &Silent, &cancel).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
         let copied = copy(&from, &name, &sidecar, &to, &Silent, &cancel).await.unwrap();
         assert_eq!((copied.bytes, copied.sha256), (stored.bytes, stored.sha256));
         let beside = to.read_sidecar(&name).await.unwrap().unwrap();

@@ -5,7 +5,7 @@ use rustix::process::{Pid, test_kill_process};
 
 use crate::SessionId;
 
-/// What a session is called among the server's: `dbm PROCESS-STARTED-PLACE@HOST`.
+/// How the application name of our sessions begins: `dbm PROCESS-STARTED-PLACE@HOST`.
 const PREFIX: &str = "dbm ";
 
 impl SessionId {
@@ -34,7 +34,7 @@ impl SessionId {
         if test_kill_process(process) == Err(Errno::SRCH) {
             return true;
         }
-        // There is one of that number; a later one has begun at another time.
+        // A process of that id is there; if it was started at another time, the id was used again.
         let stat = stat(self.client_process);
         stat.is_some_and(|(ended, started)| {
             ended || self.client_started != 0 && started != self.client_started

@@ -106,9 +106,8 @@ impl Database {
         })
     }
 
-    /// Which database it is, for commands that only read: with an id of its own given to it where we may write, since a
-    /// path or an address is not the database. Where that fails, they have to do.
-    ///
+    /// The source id for commands that only read: where we may write, the database gets an id of its own, since a path or
+    /// an address is not the database; where that fails, path or address have to do.
     pub async fn known_as(&self, about: &About) -> SourceId {
         let known = match self {
             Self::Mysql(server) if about.may_run => server.ensure_source_id().await,

@@ -127,13 +127,7 @@ impl fmt::Debug for CommandError {
 
 impl From<database::Error> for CommandError {
     fn from(error: database::Error) -> Self {
-        use database::ErrorKind as Kind;
-        let meaning = match error.kind() {
-            Kind::Usage => Meaning::Usage,
-            _ => Meaning::Failed,
-        };
-        let hints = error.hint().map(str::to_owned).into_iter().collect();
-        Self { meaning, source: Box::new(error), hints, reported: false }
+        backup::Error::from(error).into()
     }
 }
 

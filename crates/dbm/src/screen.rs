@@ -1,4 +1,4 @@
-//! Who looks on while a run goes its way: every step into the audit log, the tellable ones on the screen.
+//! Reports a run's steps: all of them to the audit log, those that people care for to the terminal.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};

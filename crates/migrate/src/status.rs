@@ -7,7 +7,7 @@ use database::{ObjectId, Session, quote};
 use serde::Serialize;
 
 use crate::engine;
-use crate::files::{Finding, Folder, Migration, label, survey};
+use crate::files::{Finding, Folder, Migration, survey};
 use crate::history::{self, Applied};
 use crate::journal::Told;
 use crate::plan::{MigrateOptions, drifted, late, to_migrate};
@@ -173,7 +173,7 @@ pub(crate) async fn count(session: &mut dyn Session, table: &ObjectId) -> Result
     })
 }
 
-/// The newest number: the last applied migration, `004_orders`.
-pub fn current(applied: &[Applied]) -> Option<String> {
-    applied.last().map(|row| label(row.number, &row.name))
+/// Where the database is: the applied migration of the highest number, whenever it was applied.
+pub fn current(applied: &[Applied]) -> Option<&Applied> {
+    applied.iter().max_by_key(|row| row.number)
 }

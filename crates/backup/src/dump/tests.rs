@@ -146,13 +146,13 @@ async fn the_latest_may_be_from_before_the_file_had_an_id() {
     assert_ne!(early.source, id);
     let sources = database.sources().await.unwrap();
     assert_eq!(sources, [id, early.source.clone()]);
-    assert_eq!(catalogue::latest(&store, &sources).await.unwrap().name().unwrap(), early.name);
+    assert_eq!(catalogue::resolve(&store, "latest", &sources).await.unwrap().name().unwrap(), early.name);
     let late = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
-    assert_eq!(catalogue::latest(&store, &sources).await.unwrap().name().unwrap(), late.name);
+    assert_eq!(catalogue::resolve(&store, "latest", &sources).await.unwrap().name().unwrap(), late.name);
     // Another file of the same name is another database.
     let elsewhere = tempfile::tempdir().unwrap();
     let other = make(elsewhere.path(), "CREATE TABLE t (x)").sources().await.unwrap();
-    assert_eq!(catalogue::latest(&store, &other).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(catalogue::resolve(&store, "latest", &other).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]
@@ -165,11 +165,11 @@ async fn a_moved_file_keeps_its_archives_and_a_lost_one_makes_no_other() {
     let (old, new) = (folder.path().join("shop.sqlite"), folder.path().join("moved.sqlite"));
     fs::rename(&old, &new).unwrap();
     let sources = Database::Sqlite(File::new(&new, Mode::ReadWrite)).sources().await.unwrap();
-    assert_eq!(catalogue::latest(&store, &sources).await.unwrap().name().unwrap(), written.name);
+    assert_eq!(catalogue::resolve(&store, "latest", &sources).await.unwrap().name().unwrap(), written.name);
     // Asked for in its old place, the database is neither found nor made.
     let lost = Database::Sqlite(File::new(&old, Mode::Create));
     let sources = lost.sources().await.unwrap();
-    assert_eq!(catalogue::latest(&store, &sources).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(catalogue::resolve(&store, "latest", &sources).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(!old.exists());
 }
 

@@ -26,7 +26,7 @@ fn wrong(what: impl Into<String>, hint: &str) -> Error {
     Error::new(ErrorKind::Usage, what).with_hint(hint)
 }
 
-/// What says that something was to be encrypted for somebody, and not for whom.
+/// The error where recipients were configured, and the list of them is empty.
 fn none(from: &str) -> Error {
     wrong(
         format!("{from} names no recipient, so that nothing would be encrypted"),

@@ -16,7 +16,7 @@ fn name(database: &str) -> String {
     quote::literal(Engine::Mysql, &format!("dbm run {}", &hash[..32]))
 }
 
-/// The lock that says that the run's lock is only let go to be taken again: a reset of the session lets go of all.
+/// The guard lock, held while a reset of the session briefly releases the run's lock.
 fn guard(database: &str) -> String {
     let hash = blake3::hash(database.as_bytes()).to_hex();
     quote::literal(Engine::Mysql, &format!("dbm guard {}", &hash[..32]))
@@ -58,7 +58,7 @@ impl Lock for Session {
         let Some(id) = self.connection.value(&sql, what).await? else { return Ok(None) };
         let id: i64 = id.parse().unwrap_or_default();
         let there = started(&mut self.connection, id).await?;
-        // Who it is on its own host, the journal says, once the run has begun.
+        // The server knows only the connection; once the run has begun, the journal names the client's process.
         if let Some(home) = Home::find(&mut self.connection, &database).await? {
             let sql = format!(
                 "SELECT session FROM {} WHERE `database` = {} ORDER BY number DESC LIMIT 1",
@@ -147,7 +147,7 @@ impl Session {
         let _own = self.server.own(i64::from(beside.id()));
         let guarded = take(&mut beside, &guard, what).await?;
         let outcome = match self.connection.renew().await {
-            // Who tries just now gives it back at once, seeing the guard.
+            // A run that takes the lock in this moment sees the guard, and releases it at once.
             Ok(()) => take(&mut self.connection, &name, what).await,
             Err(error) => Err(error),
         };

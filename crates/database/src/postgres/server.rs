@@ -53,9 +53,8 @@ impl Server {
     pub async fn connect(&self, database: Option<&str>) -> Result<Connection> {
         let database = database.unwrap_or_else(|| self.database());
         match connect(&self.settings, database).await {
-            // Who comes while two databases exchange their names waits for the exchange, and is then told that the
-            // one that he had found is gone, although there is one of that name (InitPostgres looks again after its
-            // lock). So one look more.
+            // A client that connects during a swap may be told that the database does not exist, although one of that
+            // name does (InitPostgres looks again once it has its lock). So it is tried once more.
             Err(error) if error.kind() == ErrorKind::NoDatabase => {
                 tokio::time::sleep(RENAMED).await;
                 connect(&self.settings, database).await

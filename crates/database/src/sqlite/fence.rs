@@ -47,7 +47,7 @@ impl Keeper {
         self.shut = !self.connection.is_autocommit();
         match version(session) {
             Ok(now) => self.compare(now),
-            // Who cannot tell does not say that nobody wrote.
+            // If the version cannot be read, somebody may have written.
             Err(cause) => {
                 self.slipped = true;
                 tracing::warn!(%cause, "others may have written to the database");

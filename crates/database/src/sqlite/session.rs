@@ -222,7 +222,7 @@ fn through<T>(
     })
 }
 
-/// What was done is done: that the gate stays open is no failure of it, and is found out by who asks.
+/// That the gate could not be shut does not fail the statement that was run; `is_sealed` reports it.
 fn shut(connection: &Connection, gate: &Gate) {
     if let Err(cause) = gate.shut(connection) {
         tracing::warn!(%cause, "others may write to the database");

@@ -20,7 +20,7 @@ impl Current {
         let applied = history::read(&mut *session).await?;
         let open = context.open_run(&mut *session).await?;
         context.warn_of(open.as_ref());
-        let newest = applied.iter().max_by_key(|row| row.number);
+        let newest = migrate::status::current(&applied);
         let document = json!({
             "command": "current",
             "database": database.name(),

@@ -49,7 +49,8 @@ impl Replaced {
                     String::new(),
                 ]
             }));
-            let mut text = if rows.is_empty() { "nothing\n".to_owned() } else { output::columns(&rows) };
+            let mut text =
+                if rows.is_empty() { "nothing is kept\n".to_owned() } else { output::columns(&rows) };
             if let Some(row) = rows.first() {
                 text.push_str(&format!("let one go with: dbm replaced --let-go {}\n", for_shell(&row[0])));
             }

@@ -248,7 +248,7 @@ impl Restore {
     }
 }
 
-/// What a run that is open would put back, or keep others from, is not restored into.
+/// Refuses to restore into a database with an open run, whose recovery could undo the restore.
 async fn refuse_open_run(context: &Context, database: &Database) -> Result<()> {
     let open = context.open_run(&mut *database.session().await?).await?;
     let Some(told) = open else { return Ok(()) };

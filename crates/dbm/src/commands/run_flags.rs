@@ -111,7 +111,7 @@ pub(crate) fn runner_on(
         .with_cancel(context.cancel.clone()))
 }
 
-/// What a run that was not begun means: with one of before still open in the database, a person is needed.
+/// What a failure before the run began means: if an older run is still open in the database, a person is needed.
 pub(crate) async fn judged(runner: &Runner, result: backup::Result<Report>) -> Result<Report> {
     let mut error = match result {
         Ok(report) => return Ok(report),

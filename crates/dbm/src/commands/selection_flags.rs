@@ -32,7 +32,7 @@ pub(crate) struct SelectionFlags {
 }
 
 impl SelectionFlags {
-    /// What they select of a database that is backed up: without flags of its own, what `dbm.toml` leaves out.
+    /// The selection for a backup; what is not given as flags comes from `dbm.toml`.
     pub(crate) fn of_backup(&self, context: &Context) -> Result<Selection> {
         let configured = |flags: &[String], name: &str| match flags {
             [] => context.configuration.texts(name),

@@ -48,7 +48,7 @@ pub(crate) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Resu
     }
 }
 
-/// The word that leaves the rows of a table's heirs out.
+/// The keyword that leaves out the rows of inheriting tables.
 pub(crate) fn only(engine: Engine, kind: Kind) -> &'static str {
     if engine == Engine::Postgres && kind == Kind::Table { "ONLY " } else { "" }
 }
@@ -70,7 +70,7 @@ pub(crate) fn fence_outlives_exchange(engine: Engine) -> bool {
     engine == Engine::Mysql
 }
 
-/// Whether the journal goes wherever the database goes, and not where its name or path goes.
+/// Whether the journal is stored inside the database, so that it moves with it, rather than beside it.
 pub(crate) fn journal_is_inside(engine: Engine) -> bool {
     engine != Engine::Sqlite
 }

@@ -262,7 +262,7 @@ fn load(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
     Some(Source { path: path.to_owned(), text })
 }
 
-/// What of a migration was not filled in: nothing may be applied as long as there is any.
+/// The files of a migration that `dbm new` wrote and nobody has filled in; while there are any, nothing is applied.
 pub(crate) fn unfilled(migration: &Migration) -> Vec<Finding> {
     let sources = std::iter::once(&migration.source).chain(&migration.rollback);
     let empty = sources.filter(|source| !has_statement(&source.text));

@@ -1,3 +1,5 @@
+use database::Engine;
+use database::script::{self, EnumValue};
 use serde::Serialize;
 
 use super::item::{Action, Item};
@@ -35,9 +37,9 @@ pub(super) fn cut(items: Vec<Item>) -> Vec<Group> {
                 return Some(None);
             }
             let used =
-                group.items.iter().flat_map(|before| &before.enum_values).find(|value| item.mentions(value));
-            used.map(|value| {
-                Some(format!("it uses the enum value '{value}', which the group before it adds"))
+                group.items.iter().flat_map(|before| &before.enum_values).find(|added| item.uses(added));
+            used.map(|added| {
+                Some(format!("it uses the enum value '{}', which the group before it adds", added.value))
             })
         };
         match groups.last_mut() {
@@ -66,8 +68,12 @@ impl Item {
         self.alone.is_none() && self.action == Action::Run && self.before + self.after > 0
     }
 
-    /// Whether a text in quotes is in it.
-    pub(super) fn mentions(&self, value: &str) -> bool {
-        self.body.text.contains(&format!("'{}'", value.replace('\'', "''")))
+    /// Whether one of its statements or checks seems to use an enum's value.
+    fn uses(&self, added: &EnumValue) -> bool {
+        [&self.body, &self.verify].into_iter().any(|filled| {
+            // It was cut before: that it cannot be is unknown here, and so is what it uses.
+            script::split(Engine::Postgres, &filled.text)
+                .map_or(true, |statements| statements.iter().any(|statement| added.is_used_by(statement)))
+        })
     }
 }

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use database::script::EnumValue;
 use serde::Serialize;
 
 use crate::files::{Unless, label};
@@ -62,7 +63,7 @@ pub struct Item {
     pub(crate) own_transaction: bool,
     /// Values that it adds to an enum.
     #[serde(skip)]
-    pub(super) enum_values: Vec<String>,
+    pub(super) enum_values: Vec<EnumValue>,
     #[serde(skip)]
     pub(crate) checksum: String,
     #[serde(skip)]

@@ -145,11 +145,10 @@ impl Item {
                 _ => {}
             }
             let Some(added) = &nature.adds_enum_value else { continue };
-            let quoted = format!("'{}'", added.value.replace('\'', "''"));
-            if statements[place + 1..].iter().any(|later| later.text.contains(&quoted)) {
-                self.run_alone(&format!("it uses the enum value {quoted}, which it adds itself"));
+            if statements[place + 1..].iter().any(|later| added.is_used_by(later)) {
+                self.run_alone(&format!("it uses the enum value '{}', which it adds itself", added.value));
             }
-            self.enum_values.push(added.value.clone());
+            self.enum_values.push(added.clone());
         }
         Ok(())
     }

@@ -109,6 +109,10 @@ fn an_enum_value_is_used_in_a_later_group() {
         groups(Postgres, &["ALTER TYPE mood ADD VALUE 'calm'; INSERT INTO a VALUES ('calm');"]),
         [[-1]]
     );
+    for user in ["COPY a FROM stdin;\ncalm\n\\.\n", "DO 'BEGIN INSERT INTO a VALUES (''calm''); END';"] {
+        assert_eq!(groups(Postgres, &[add, user]), [[1], [2]], "{user}");
+    }
+    assert_eq!(groups(Postgres, &[add, "-- not 'calm'\nSELECT 1;"]), [[1, 2]]);
     let plan = plan(Postgres, &[add, "INSERT INTO a VALUES ('calm');"]).unwrap();
     assert!(plan.groups[1].because.as_ref().unwrap().contains("'calm'"));
 }

@@ -126,7 +126,8 @@ impl Runner {
             let session = &mut **open.session()?;
             let done = self.item(session, item, context, since, false).await?;
             session.check_deferred().await.map_err(|error| of_item(item, &error.into()))?;
-            // Before the history's row, which is not for a role to write that the file has taken.
+            // Before the history's row is written: the file may have said SET ROLE, and that role need not have rights on the
+            // history.
             session.reset().await?;
             self.record(session, item, done.became, &run, since.elapsed()).await?;
             self.watch.migration(&item.label(), since.elapsed());
@@ -352,7 +353,7 @@ impl Runner {
             () = self.cancel.cancelled() => {}
         }
         loop {
-            // What ran may just have ended, and the next thing be what has to be stopped: hence again and again.
+            // Again and again: a cancellation may hit just as a statement ends, and the next one would run on.
             let _ = canceller.cancel().await;
             tokio::select! {
                 biased;

@@ -35,7 +35,7 @@ impl Runner {
             is_open: None,
             // A safe run has to bring everything back.
             secrets: true,
-            pin: Some(format!("run {}", open.run)),
+            pin: Some(pin_of(&open.run)),
             cancel: self.cancel.clone(),
             // All of it: nothing less is a way back.
             ..BackupOptions::default()
@@ -286,11 +286,11 @@ impl Runner {
         Ok(differing(archive, &digests))
     }
 
-    /// The run is over: its backup may go its way like any other.
-    pub(super) async fn unpin(&self, note: &ArchiveNote) {
+    /// The run is over, so its backup may be pruned like any other.
+    pub(super) async fn unpin(&self, run: &str, note: &ArchiveNote) {
         let Ok(name) = note.name.parse::<BackupName>() else { return };
         let Ok(Some(mut sidecar)) = self.store.read_sidecar(&name).await else { return };
-        if sidecar.pin.as_deref().is_some_and(|pin| pin.starts_with("run ")) {
+        if sidecar.pin.as_deref() == Some(&pin_of(run)) {
             sidecar.pin = None;
             if let Err(error) = self.store.write_sidecar(&name, &sidecar).await {
                 self.watch.note(&format!("the backup {} stays pinned: {error}", note.name));
@@ -326,4 +326,9 @@ pub(super) fn described(note: &ArchiveNote, archive: &Archive, since: Instant) -
         rows: archive.index().rows(),
         duration_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
     }
+}
+
+/// Why a run's backup is pinned. A pin of any other reason is a person's.
+fn pin_of(run: &str) -> String {
+    format!("run {run}")
 }

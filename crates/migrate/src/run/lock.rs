@@ -101,7 +101,7 @@ impl Runner {
     }
 }
 
-/// How often a server may go away while one run is being settled: one that dies of the restore is not asked for ever.
+/// How many times the server may go away while one run is being settled: the restore itself may be what crashes it.
 const LOSSES: u32 = 5;
 
 /// A server that went away, and for how long.

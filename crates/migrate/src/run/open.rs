@@ -11,7 +11,7 @@ use crate::journal::{Begun, Step, Told};
 /// A run whose journal is open, and the session that holds the lock.
 pub(super) struct Open<'r> {
     pub(super) runner: &'r Runner,
-    /// Gone once another database has taken the place of the one that it was in, or when it broke.
+    /// `None` after a swap (it was in the database that was renamed away), or after the connection broke.
     pub(super) session: Option<Box<dyn Session>>,
     /// The session that broke, until another is had in its place.
     pub(super) broken: Option<SessionId>,

@@ -48,7 +48,7 @@ impl Runner {
     }
 
     async fn try_settle(&self, open: &mut Open<'_>, report: &mut Report, recovery: bool) -> Result<()> {
-        // Without a session, what has taken the database's place has brought the journal's end along.
+        // No session means that a swap succeeded, and it has written the journal's end already.
         if open.session.is_some() || open.broken.is_some() {
             self.sound_session(open).await?;
         }
@@ -204,8 +204,9 @@ impl Runner {
         if let Some(session) = open.session.as_mut() {
             session.unlock().await?;
         }
-        if let Some(archive) = open.told()?.backup() {
-            self.unpin(archive).await;
+        let told = open.told()?;
+        if let Some(archive) = told.backup() {
+            self.unpin(&told.run, archive).await;
         }
         report.outcome = match ending {
             _ if recovery => Outcome::Done,
@@ -252,7 +253,7 @@ impl Runner {
         if told.ending().is_some() {
             // Whoever was killed between the last entry and this has left it so.
             if let Some(archive) = told.backup() {
-                self.unpin(archive).await;
+                self.unpin(&told.run, archive).await;
             }
             return Ok((Some(session), None));
         }
@@ -327,8 +328,8 @@ impl Runner {
     }
 }
 
-/// Writes the journal anew where a statement, which hid it from the scanner, has removed its place: whoever comes
-/// after a kill must find it.
+/// Writes the journal again if a statement that the scanner could not see has dropped it: whoever comes after a kill
+/// must find it.
 async fn journal_again(open: &mut Open<'_>) -> Result<()> {
     let entries = open.entries.clone();
     let session = open.session()?;

@@ -140,7 +140,7 @@ impl Work {
         locked(queue).pop_front()
     }
 
-    /// Locks the tables with nobody in between, and keeps which of them could be.
+    /// Tries to lock the tables without waiting, and keeps which of them it got.
     async fn lock(
         &self,
         connection: &Connection,

@@ -146,7 +146,7 @@ async fn public_as_born(client: &Connection) -> Result<()> {
         client.batch_execute("CREATE SCHEMA public").await.map_err(what)?;
     }
     let ours = "SELECT pg_catalog.pg_has_role(nspowner, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = 'public'";
-    // Who may not change it cannot have changed it.
+    // An account without rights on it cannot have changed it.
     if !client.query_one(ours, &[]).await.map_err(what)?.get::<_, bool>(0) {
         return Ok(());
     }

@@ -52,7 +52,7 @@ pub(crate) async fn part_of(
     let ids = |flags: &dyn Fn(usize) -> bool| -> HashSet<&ObjectId> {
         (0..nodes.len()).filter(|&place| flags(place)).map(|place| nodes[place].id).collect()
     };
-    // What is everywhere is no part of a part.
+    // A namespace that is there already needs no definition.
     let everywhere = |id: &ObjectId| id.kind == Kind::Namespace && there(id);
     let kept = ids(&|place| picked.kept[place] && !everywhere(nodes[place].id));
     let rows = ids(&|place| picked.rows[place]);

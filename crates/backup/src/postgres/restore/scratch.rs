@@ -125,7 +125,7 @@ pub(crate) async fn run_all(client: &Connection, statements: &[String]) -> Resul
 
 pub(crate) fn taken(name: &str) -> Error {
     Error::new(ErrorKind::Refused, format!("there is a database `{name}` already"))
-        .with_hint("choose another name; dbm never restores over a database by that way")
+        .with_hint("choose another name; `--into` never overwrites a database")
 }
 
 /// Gives a scratch database the name that nobody has, in one step; where that fails, it is gone.

@@ -160,7 +160,7 @@ impl Shared {
         let sent = match new {
             false => request().send().await,
             true => match request().if_none_match("*").send().await {
-                // Whoever does not know the condition is asked without: the name was looked for before.
+                // A store that does not know the condition gets a plain request; the name was looked for before.
                 Err(error) if is_unknown(&error) => request().send().await,
                 sent => sent,
             },

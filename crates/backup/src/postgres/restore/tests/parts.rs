@@ -268,7 +268,7 @@ async fn a_partial_backup_is_no_backup_of_the_database() {
         let one = listed.iter().find(|backup| backup.file == written.name.to_string()).unwrap();
         assert_eq!((&one.state, one.is_good()), (&catalogue::State::Partial, false));
         assert_eq!(
-            catalogue::latest(&store, std::slice::from_ref(&written.source)).await.unwrap().file,
+            catalogue::resolve(&store, "latest", std::slice::from_ref(&written.source)).await.unwrap().file,
             whole.name.to_string()
         );
         let archive = Archive::open(store.source(&written.name).await.unwrap()).await.unwrap();
