@@ -327,6 +327,31 @@ fn another_engine() {
     refused(folder.dbm(&database.url(), &["restore", &name]), 1, &["sqlite", "postgres"]);
 }
 
+/// `DBM_TEST_POSTGRES_NEWEST_URL` is a server of the newest version that dbm knows.
+#[test]
+fn a_newer_server() {
+    let newest = std::env::var("DBM_TEST_POSTGRES_NEWEST_URL")
+        .expect("DBM_TEST_POSTGRES_NEWEST_URL is not set: run the tests through scripts/test");
+    let older = Postgres::new("older");
+    older.run("CREATE TABLE kept (id INTEGER)");
+    tool("psql", &["-qX", &newest, "-c", &format!("CREATE DATABASE {}", older.name())], "");
+    let newer = format!("{}/{}", newest.rsplit_once('/').expect("a URL with a database").0, older.name());
+    tool("psql", &["-qX", &newer, "-c", TABLE], "");
+    let folder = Folder::new(&older.url());
+    folder.dbm(&newer, &["backup"]).run().expect(0);
+    let name = name_of(&archive(&folder));
+    let before = older.everything();
+    for arguments in [&["restore", &name, "--yes"][..], &["restore", &name, "--into", "copy_of_newer"]] {
+        refused(
+            folder.dbm(&older.url(), arguments),
+            1,
+            &["of PostgreSQL 18", "newer than the server's", "of version 18 or newer"],
+        );
+    }
+    assert_eq!((older.everything(), older.kin()), (before, Vec::new()));
+    tool("psql", &["-qX", &newest, "-c", &format!("DROP DATABASE {}", older.name())], "");
+}
+
 #[test]
 fn a_newer_format() {
     let (folder, database) = sqlite_project();

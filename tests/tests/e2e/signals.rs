@@ -1,11 +1,12 @@
-//! Ctrl-C and SIGTERM stop cleanly: a backup leaves nothing, a run puts the database back, the exit code says so.
+//! Ctrl-C and SIGTERM stop cleanly: a backup leaves nothing, a run puts the database back, a restore leaves it as it is, the
+//! exit code says so.
 
 use std::fs;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tests::{Ended, Folder, Judge as _, Postgres, signal};
+use tests::{Ended, Folder, Judge as _, Postgres, Sqlite, signal};
 
 /// Waits until a query gives `answer`.
 #[track_caller]
@@ -98,4 +99,72 @@ fn a_run_of_several_groups_is_put_back() {
     assert_eq!(database.ask("SELECT count(*) FROM item"), "0");
     stopped(child, Signal::INT).expect(3);
     assert_eq!(database.everything(), before);
+}
+
+/// In a database that is being restored, it goes on for a minute.
+const SLOW: &str = "CREATE FUNCTION slow(n integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+      PERFORM pg_sleep(60) WHERE current_database() LIKE '%restoring%'; RETURN n; END $$;
+    CREATE TABLE item (id INTEGER); CREATE INDEX slowly ON item (slow(id)); INSERT INTO item VALUES (1), (2);";
+
+#[test]
+fn a_restore_leaves_a_database_as_it_is() {
+    let database = Postgres::new("stopped");
+    database.run(SLOW);
+    let url = database.url();
+    let folder = Folder::new(&url);
+    folder.dbm(&url, &["backup"]).run().expect(0);
+    database.run("INSERT INTO item VALUES (3)");
+    let before = database.everything();
+    for by in [Signal::INT, Signal::TERM] {
+        let child = folder.dbm(&url, &["restore", "latest", "--yes"]).spawn();
+        let restoring = format!("datname LIKE '{}_restoring%'", database.name());
+        wait_for(
+            &database,
+            &format!(
+                "SELECT count(*) > 0 FROM pg_stat_activity WHERE {restoring} AND wait_event = 'PgSleep'"
+            ),
+            "t",
+        );
+        let ended = stopped(child, by).expect(1);
+        assert!(ended.stderr.contains("stopped on request"), "{}", ended.stderr);
+        assert_eq!((database.everything(), database.kin()), (before.clone(), Vec::new()));
+        // Nothing is left to recover.
+        folder.dbm(&url, &["status", "--exit-code"]).run().expect(0);
+    }
+}
+
+#[test]
+fn a_restore_leaves_a_file_as_it_is() {
+    let folder = Folder::new("sqlite://unset.db");
+    let database = Sqlite::new(folder.path().join("app.db"), "CREATE TABLE item (id INTEGER);");
+    let url = database.url();
+    folder.dbm(&url, &["backup"]).run().expect(0);
+    database.run("INSERT INTO item VALUES (1)");
+    let before = database.everything();
+    let files = || {
+        let entries = fs::read_dir(folder.path()).expect("the folder");
+        let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+        names.sort();
+        names
+    };
+    // Whoever writes keeps the exchange waiting, and is kept out by nothing.
+    let writer = rusqlite::Connection::open(database.path()).expect("opened");
+    for by in [Signal::INT, Signal::TERM] {
+        writer.execute_batch("BEGIN IMMEDIATE").expect("begun");
+        let child = folder.dbm(&url, &["restore", "latest", "--yes"]).spawn();
+        let journal = folder.path().join("app.db-dbm");
+        let start = Instant::now();
+        while !fs::read_to_string(&journal).is_ok_and(|text| text.ends_with("\"exchange\"}}\n")) {
+            assert!(start.elapsed() < Duration::from_secs(30), "{:?}", fs::read_to_string(&journal));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        stopped(child, by).expect(1);
+        writer.execute_batch("ROLLBACK").expect("rolled back");
+        assert_eq!(database.everything(), before);
+        let left: Vec<_> = files().into_iter().filter(|it| it.to_string_lossy().contains("_re")).collect();
+        assert!(left.is_empty(), "{left:?}");
+        folder.dbm(&url, &["status", "--exit-code"]).run().expect(0);
+    }
+    folder.dbm(&url, &["restore", "latest", "--yes"]).run().expect(0);
+    assert_eq!(database.ask("SELECT count(*) FROM item"), "0");
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use database::postgres::{self, Connection, Server, catalog, properties};
 use database::{Entry, Kind, ObjectId, Schema, Section, TableDigest};
@@ -11,6 +11,7 @@ use super::target::Target;
 use super::{large_objects, outline, relations, select, sequences};
 use crate::archive::{Outlined, RawPart};
 use crate::dump::BackupOptions;
+use crate::postgres::failed;
 use crate::postgres::roles::{self, Roles};
 use crate::{Error, ErrorKind, Result};
 
@@ -27,6 +28,8 @@ pub(crate) struct Extras {
     pub(crate) large_objects_digest: TableDigest,
     /// The roles that the objects name, so that a restore can tell which are missing.
     pub(crate) roles: Roles,
+    /// The tablespaces that the objects name, for the same.
+    pub(crate) tablespaces: BTreeSet<String>,
     /// What is there and no part of any archive, for people to read.
     pub(crate) noted: Vec<String>,
 }
@@ -104,6 +107,7 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         large_objects,
         large_objects_digest: TableDigest::default(),
         roles: roles::read(client).await?,
+        tablespaces: tablespaces(client).await?,
         noted: noted(client).await?,
     };
     Ok(Prepared {
@@ -118,6 +122,19 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         properties,
         extras,
     })
+}
+
+/// What is where the database itself is names none.
+async fn tablespaces(client: &Connection) -> Result<BTreeSet<String>> {
+    let rows = client
+        .query(
+            "SELECT DISTINCT spcname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t
+             ON t.oid = c.reltablespace WHERE t.spcname <> 'pg_global'",
+            &[],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot list the tablespaces"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 fn refuse(schema: &Schema) -> Result<()> {

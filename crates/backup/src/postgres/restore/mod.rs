@@ -23,6 +23,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use chrono::Utc;
@@ -282,6 +284,8 @@ fn made_here(name: &str) -> Result<()> {
 struct Extras {
     #[serde(default)]
     roles: Roles,
+    #[serde(default)]
+    tablespaces: BTreeSet<String>,
     #[serde(default)]
     large_objects: u64,
     #[serde(default)]

@@ -74,6 +74,9 @@ pub(crate) async fn preflight(
     versions(archive, about, &mut preflight);
     made_like(&client, archive, about, &mut preflight).await?;
     extensions(&client, about, archive, &mut preflight).await?;
+    if goes != Goes::Among && options.selection.is_everything() && !archive.index().partial {
+        tablespaces(&client, archive, &mut preflight).await?;
+    }
     if !options.no_owner {
         strangers(&client, about, &roles, &mut preflight).await?;
     }
@@ -214,7 +217,7 @@ fn versions(archive: &Archive, about: &About, preflight: &mut Preflight) {
     }
 }
 
-/// Whether the server can make a database with the archive's encoding, locale and tablespace.
+/// Whether the server can make a database with the archive's encoding and locale.
 async fn made_like(
     client: &Connection,
     archive: &Archive,
@@ -249,25 +252,18 @@ async fn made_like(
     let row = client
         .query_one(
             "SELECT pg_catalog.pg_char_to_encoding($1) >= 0,
-                    EXISTS (SELECT FROM pg_catalog.pg_tablespace WHERE spcname = $2),
-                    $3 IN ('C', 'POSIX')
-                    OR EXISTS (SELECT FROM pg_catalog.pg_database WHERE $3 IN (datcollate, datctype))
-                    OR EXISTS (SELECT FROM pg_catalog.pg_collation WHERE $3 IN (collcollate, collctype))",
-            &[&wanted.encoding, &wanted.tablespace, &wanted.collate],
+                    $2 IN ('C', 'POSIX')
+                    OR EXISTS (SELECT FROM pg_catalog.pg_database WHERE $2 IN (datcollate, datctype))
+                    OR EXISTS (SELECT FROM pg_catalog.pg_collation WHERE $2 IN (collcollate, collctype))",
+            &[&wanted.encoding, &wanted.collate],
         )
         .await
         .map_err(|error| failed(error, "cannot look the locale up"))?;
-    let [encoding, tablespace, locale]: [bool; 3] = [row.get(0), row.get(1), row.get(2)];
+    let [encoding, locale]: [bool; 2] = [row.get(0), row.get(1)];
     if !encoding {
         preflight.problems.push(finding(
             format!("the server does not know the encoding {}", wanted.encoding),
             "restore on a server that does",
-        ));
-    }
-    if !tablespace {
-        preflight.problems.push(finding(
-            format!("the server has no tablespace `{}`", wanted.tablespace),
-            "create it: CREATE TABLESPACE",
         ));
     }
     if !locale {
@@ -277,6 +273,30 @@ async fn made_like(
                 wanted.collate
             ),
             "install the locale on the server's machine if that fails",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the server has the tablespaces of the database and of what is in it.
+async fn tablespaces(client: &Connection, archive: &Archive, preflight: &mut Preflight) -> Result<()> {
+    let mut wanted = super::extras(archive)?.tablespaces;
+    if preflight.way == Way::Beside {
+        wanted.insert(super::properties(archive, &RestoreOptions::default())?.tablespace);
+    }
+    let wanted: Vec<&String> = wanted.iter().collect();
+    let rows = client
+        .query(
+            "SELECT name FROM unnest($1::text[]) name
+             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_tablespace WHERE spcname = name) ORDER BY name",
+            &[&wanted],
+        )
+        .await
+        .map_err(|error| failed(error, "cannot look the tablespaces up"))?;
+    for row in rows {
+        preflight.problems.push(finding(
+            format!("the server has no tablespace `{}`", row.get::<_, String>(0)),
+            "create it on the server's machine: CREATE TABLESPACE",
         ));
     }
     Ok(())

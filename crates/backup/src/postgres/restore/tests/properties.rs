@@ -1,7 +1,9 @@
 //! What belongs to the database itself comes back with it.
 
+use super::archives::Place;
 use super::by_hand::Draft;
-use super::{ask, database, fresh, name, run};
+use super::tools::same;
+use super::{ask, connect, database, fresh, name, run};
 use crate::progress::Silent;
 use crate::restore::{self, RestoreOptions};
 
@@ -110,4 +112,81 @@ async fn encoding_and_locale() {
     let beside = restore::beside(&archive, &door, &RestoreOptions::default(), &Silent).await.unwrap();
     beside.swap(&[], true).await.unwrap();
     assert_eq!(ask("postgres", &look).await, before);
+}
+
+#[tokio::test]
+async fn the_locale_of_icu() {
+    let major = connect("postgres").await.major_version();
+    // Before PostgreSQL 15 only a column has one.
+    let provider = if major >= 15 { "LOCALE_PROVIDER icu ICU_LOCALE 'de-u-ks-level2'" } else { "" };
+    let rules = if major >= 16 { "ICU_RULES '& a < z'" } else { "" };
+    let shop = name("icu");
+    run("postgres", &format!("CREATE DATABASE \"{shop}\" TEMPLATE template0 {provider} {rules}")).await;
+    run(
+        &shop,
+        "CREATE COLLATION plain (provider = icu, locale = 'sv', deterministic = false);
+         CREATE TABLE word (it text PRIMARY KEY, swedish text COLLATE plain UNIQUE);
+         INSERT INTO word SELECT it, it FROM unnest(ARRAY['z', 'Ä', 'a', 'ö', 'A ', 'ß']) it",
+    )
+    .await;
+    let look = format!(
+        "SELECT to_jsonb(d) - '{{oid,datname,datfrozenxid,datminmxid}}'::text[] FROM pg_database d WHERE datname = '{shop}'"
+    );
+    let before = ask("postgres", &look).await;
+    assert!(major < 15 || before.contains("de-u-ks-level2"), "{before}");
+    let door = database(&shop);
+    let place = Place::new();
+    let (archive, _) = place.back_up(&door).await;
+    let beside = restore::beside(&archive, &door, &RestoreOptions::default(), &Silent).await.unwrap();
+    let replaced = beside.swap(&[], true).await.unwrap();
+    assert_eq!(ask("postgres", &look).await, before);
+    same(&shop, &replaced.name).await;
+}
+
+#[tokio::test]
+async fn tablespaces_of_the_database_and_of_what_is_in_it() {
+    let (shop, fast, slow) = (name("spaces"), name("fast"), name("slow \\ 'one'"));
+    for space in [&fast, &slow] {
+        let client = connect("postgres").await;
+        // Without a folder of the server's own, to which a test may have no way.
+        client.batch_execute("SET allow_in_place_tablespaces = on").await.unwrap();
+        client.batch_execute(&format!("CREATE TABLESPACE \"{space}\" LOCATION ''")).await.unwrap();
+    }
+    run("postgres", &format!("CREATE DATABASE \"{shop}\" TEMPLATE template0 TABLESPACE \"{slow}\"")).await;
+    run(
+        &shop,
+        &format!(
+            "CREATE TABLE item (id integer PRIMARY KEY USING INDEX TABLESPACE \"{fast}\", name text) TABLESPACE \"{fast}\";
+             INSERT INTO item SELECT i, 'n' || i FROM generate_series(1, 300) i;
+             CREATE INDEX ON item (name) TABLESPACE pg_default;
+             CREATE MATERIALIZED VIEW seen TABLESPACE \"{fast}\" AS SELECT count(*) FROM item;
+             CREATE TABLE parted (id integer) PARTITION BY LIST (id) TABLESPACE \"{fast}\";
+             CREATE TABLE part PARTITION OF parted DEFAULT TABLESPACE pg_default; CREATE TABLE plain (id integer)"
+        ),
+    )
+    .await;
+    let look = format!(
+        "SELECT spcname FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = '{shop}'"
+    );
+    assert_eq!(ask("postgres", &look).await, slow);
+    let door = database(&shop);
+    let place = Place::new();
+    let (archive, _) = place.back_up(&door).await;
+    let beside = restore::beside(&archive, &door, &RestoreOptions::default(), &Silent).await.unwrap();
+    let replaced = beside.swap(&[], true).await.unwrap();
+    assert_eq!(ask("postgres", &look).await, slow);
+    same(&shop, &replaced.name).await;
+    // Elsewhere without them: named before anything is made.
+    for database in [&shop, &replaced.name] {
+        run("postgres", &format!("DROP DATABASE \"{database}\" WITH (FORCE)")).await;
+    }
+    run("postgres", &format!("DROP TABLESPACE \"{fast}\"; ")).await;
+    run("postgres", &format!("DROP TABLESPACE \"{slow}\"")).await;
+    let error = restore::into(&archive, &database("postgres"), &shop, &RestoreOptions::default(), &Silent)
+        .await
+        .unwrap_err();
+    assert!(error.hint().is_some(), "{error}");
+    for space in [&fast, &slow] {
+        assert!(error.to_string().contains(&format!("tablespace `{space}`")), "{error}");
+    }
 }

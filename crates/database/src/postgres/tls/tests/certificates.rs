@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A folder of certificates: `ca.pem`, `stranger.pem` (a CA that signed nothing), `NAME.pem` of servers with
-/// the key `server.key`, and `client.pem`, `other-client.pem` and `strange-client.pem` with `client.key`.
+/// the key `server.key`, of which `unchained.pem` was signed by `between.pem` and `chained.pem` shows that too, and `client.pem`, `other-client.pem` and `strange-client.pem` with `client.key`.
 pub(super) struct Certificates(PathBuf);
 
 const CONFIGURATION: &str = "
@@ -45,7 +45,7 @@ impl Certificates {
         let made = Self(folder.to_owned());
         std::fs::write(made.path("openssl.cnf"), CONFIGURATION).unwrap();
         std::fs::write(made.path("index.txt"), "").unwrap();
-        for key in ["ca.key", "stranger.key", "server.key", "client.key"] {
+        for key in ["ca.key", "between.key", "stranger.key", "server.key", "client.key"] {
             made.openssl(&format!("ecparam -name prime256v1 -genkey -noout -out {key}"));
         }
         for name in ["ca", "stranger"] {
@@ -57,6 +57,11 @@ impl Certificates {
         made.sign("good", "server.csr", "ca", "-extfile openssl.cnf -extensions here");
         made.sign("elsewhere", "server.csr", "ca", "-extfile openssl.cnf -extensions elsewhere");
         made.sign("nameless", "server.csr", "ca", "-extfile openssl.cnf -extensions nameless");
+        made.request("between", "between");
+        made.sign("between", "between.csr", "ca", "-extfile openssl.cnf -extensions authority_extensions");
+        made.sign("unchained", "server.csr", "between", "-extfile openssl.cnf -extensions here");
+        let chain = ["unchained.pem", "between.pem"].map(|name| std::fs::read(made.path(name)).unwrap());
+        std::fs::write(made.path("chained.pem"), chain.concat()).unwrap();
         // What PostgreSQL's manual has one type: without extensions it becomes a certificate of version 1.
         made.sign("version1", "server.csr", "ca", "");
         made.sign("client", "client.csr", "ca", "-extfile openssl.cnf -extensions nameless");

@@ -108,6 +108,7 @@ async fn tls_and_passwords_as_libpq_has_them() {
     passwords(&lab).await;
     password_files(&lab).await;
     names_and_dates(&lab).await;
+    chains(&lab).await;
     self_signed(&lab).await;
     version_1(&lab).await;
     without_tls(&lab).await;
@@ -224,6 +225,21 @@ async fn passwords(lab: &Lab) {
         ("user0@localhost?sslmode=require", Fails(Authentication, "wants a password for `user0`")),
     ])
     .await;
+}
+
+/// A CA that signs through another one: the server has to show the certificate between.
+async fn chains(lab: &Lab) {
+    let distrusted = Fails(Connection, "nobody whom sslrootcert trusts");
+    lab.show(Some("chained.pem"));
+    lab.as_libpq(&[
+        ("postgres@localhost?sslmode=require", Tls),
+        ("postgres@localhost?sslmode=verify-full&sslrootcert={ca.pem}", Tls),
+        ("postgres@localhost?sslmode=verify-ca&sslrootcert={stranger.pem}", distrusted),
+    ])
+    .await;
+    lab.show(Some("unchained.pem"));
+    lab.as_libpq(&[("postgres@localhost?sslmode=verify-full&sslrootcert={ca.pem}", distrusted)]).await;
+    lab.show(Some("good.pem"));
 }
 
 /// Where several lines stand, `nasty` is the role of the first that must match.
