@@ -10,6 +10,7 @@ mod kills;
 mod lines;
 mod losses;
 mod memory;
+mod nights;
 mod parts;
 mod poolers;
 mod replication;

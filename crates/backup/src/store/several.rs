@@ -86,9 +86,8 @@ fn note(troubles: &Troubles, store: &dyn Store, error: &Error) {
 fn of_store(store: &dyn Store, error: Error) -> Error {
     let hint = error.hint().map(str::to_owned);
     let named = Error::new(error.kind(), format!("of several stores {} fails", store.describe()));
-    let hint = hint.unwrap_or_else(|| {
-        "mend it, leave it out, or be content with the others: `--require any`".to_owned()
-    });
+    let others = "or be content with the other stores: `--require any`";
+    let hint = hint.map_or_else(|| format!("mend it, {others}"), |hint| format!("{hint}; {others}"));
     named.with_hint(hint).with_source(error)
 }
 

@@ -20,7 +20,20 @@ impl Grants {
     /// # Errors
     /// What asking gave.
     pub async fn read(connection: &mut Connection) -> Result<Self> {
-        let rows = connection.query("SHOW GRANTS", "cannot ask the server what the account may do").await?;
+        let what = "cannot ask the server what the account may do";
+        // MySQL tells what its roles may do only when they are named; MariaDB tells of the current one by itself, and
+        // 5.7 knows of none.
+        let roles = connection.value("SELECT CURRENT_ROLE()", what).await.unwrap_or_default();
+        let of_roles = match roles.filter(|roles| roles.contains("`@`")) {
+            Some(roles) => {
+                connection.query(&format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}"), what).await.ok()
+            }
+            None => None,
+        };
+        let rows = match of_roles {
+            Some(rows) => rows,
+            None => connection.query("SHOW GRANTS", what).await?,
+        };
         Ok(Self::of(rows.iter().filter_map(|row| row.first()?.as_deref())))
     }
 

@@ -192,6 +192,34 @@ async fn an_account_without_reload_backs_up_with_one_session() {
 }
 
 #[tokio::test]
+async fn an_account_that_may_not_see_everything_is_refused() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE t (a int); CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1")
+        .await;
+    run(&source, "CREATE FUNCTION f() RETURNS int DETERMINISTIC RETURN 1").await;
+    let user = source.database().replace("dbm_backup", "u");
+    run(&source, &format!("CREATE USER {user} IDENTIFIED BY 'x'")).await;
+    let settings = database::mysql::Settings {
+        user: Some(user.clone()),
+        password: Some("x".to_owned().into()),
+        ..source.settings().clone()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(folder.path());
+    let database = Database::Mysql(Server::new(settings));
+    for (grant, unseen) in [
+        ("SELECT, SHOW VIEW", "triggers, events, functions and procedures"),
+        ("TRIGGER", "events, functions and procedures"),
+        ("EVENT", "functions and procedures"),
+    ] {
+        run(&source, &format!("GRANT {grant} ON {}.* TO {user}", source.database())).await;
+        let error = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap_err();
+        assert!(error.to_string().ends_with(&format!("has {unseen}")), "{grant}: {error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("GRANT ")), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_carried_leaves_no_archive() {
     let source = fresh().await;
     run(&source, "CREATE TABLE t (a int); CREATE VIEW v AS SELECT * FROM t; DROP TABLE t").await;

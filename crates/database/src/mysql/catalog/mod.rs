@@ -8,6 +8,7 @@ mod events;
 mod reader;
 mod routines;
 mod sequences;
+mod sight;
 mod tables;
 pub mod text;
 mod triggers;

@@ -2,7 +2,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::wrap::{SCRIPT_MODE, Under};
-use super::{columns, events, id, routines, sequences, tables, triggers, unknown, views};
+use super::{columns, events, id, routines, sequences, sight, tables, triggers, unknown, views};
 use crate::mysql::{Connection, OWN_TABLES};
 use crate::{
     Column, Engine, Error, ErrorKind, Kind, NotCarried, Object, ObjectId, Result, Schema, Section, quote,
@@ -49,6 +49,7 @@ pub async fn read(connection: &mut Connection, database: &str) -> Result<Schema>
         )
         .with_hint("mend the name in the URL, or GRANT the account something on it")
     })?;
+    sight::check(connection, database).await?;
     let sql = format!(
         "SELECT table_name, table_type, COALESCE(engine, ''), COALESCE(data_length, 0) FROM information_schema.tables
           WHERE table_schema = {literal} ORDER BY table_name"

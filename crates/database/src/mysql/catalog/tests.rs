@@ -131,7 +131,7 @@ async fn the_stock_client_makes_the_same_of_the_definitions() {
 async fn what_cannot_be_read_is_no_empty_definition() {
     let server = fresh().await;
     run(&server, "CREATE TABLE t (a int); CREATE PROCEDURE p() SELECT 1").await;
-    let (_, plain) = account(&server, "SELECT, EXECUTE").await;
+    let (_, plain) = account(&server, "SELECT, EXECUTE, TRIGGER, EVENT").await;
     let error = plain.schema().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
     assert!(error.to_string().contains("procedure p"), "{error}");

@@ -1,3 +1,4 @@
+use super::proxy::{Fault, Proxy};
 use super::*;
 use crate::ErrorKind;
 
@@ -51,4 +52,24 @@ async fn a_store_that_does_not_answer_is_named() {
     let url = format!("s3://{BUCKET}/x?endpoint=http://127.0.0.1:1&patience=1s");
     let error = S3Store::new(&url, &settings("dbmtest")).unwrap().list().await.unwrap_err();
     assert!(error.to_string().contains("cannot be reached"), "{error}");
+}
+
+#[tokio::test]
+async fn what_the_store_refuses_comes_with_what_to_do() {
+    for (status, code, kind, hint) in [
+        (400, "AuthorizationHeaderMalformed", ErrorKind::Store, "?region="),
+        (301, "PermanentRedirect", ErrorKind::Store, "?region="),
+        (403, "RequestTimeTooSkewed", ErrorKind::Store, "clock is wrong"),
+        (403, "AccessDenied", ErrorKind::Permission, "s3:ListBucket"),
+        (400, "ExpiredToken", ErrorKind::Store, "have expired"),
+        (507, "InsufficientStorage", ErrorKind::NoSpace, "make room"),
+    ] {
+        let proxy = Proxy::start().await;
+        proxy.fault(&["GET"], 100, Fault::Answer(status, code));
+        let store = store_at(&proxy.endpoint, &prefix(), "&patience=1s");
+        let error = store.list().await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{code}: {error}");
+        assert!(error.to_string().contains(code), "{error}");
+        assert!(error.hint().is_some_and(|text| text.contains(hint)), "{code}: {:?}", error.hint());
+    }
 }

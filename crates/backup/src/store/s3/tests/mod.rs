@@ -1,5 +1,6 @@
 mod bad_input;
 mod faults;
+mod options;
 mod proxy;
 mod uploads;
 

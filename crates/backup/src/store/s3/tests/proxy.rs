@@ -36,25 +36,25 @@ pub(super) struct Rule {
 pub(super) struct Proxy {
     pub(super) endpoint: String,
     rules: Arc<Mutex<Vec<Rule>>>,
-    lines: Arc<Mutex<Vec<String>>>,
+    heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let (rules, lines) = (Arc::<Mutex<Vec<Rule>>>::default(), Arc::<Mutex<Vec<String>>>::default());
-        let (of_task, lines_of_task) = (rules.clone(), lines.clone());
+        let (rules, heads) = (Arc::<Mutex<Vec<Rule>>>::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (of_task, heads_of_task) = (rules.clone(), heads.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (rules, lines) = (of_task.clone(), lines_of_task.clone());
+                let (rules, heads) = (of_task.clone(), heads_of_task.clone());
                 tokio::spawn(async move {
                     // A side that goes away is a part of what is tried here.
-                    let _ = serve(client, &rules, &lines).await;
+                    let _ = serve(client, &rules, &heads).await;
                 });
             }
         });
-        Self { endpoint, rules, lines }
+        Self { endpoint, rules, heads }
     }
 
     /// Requests of this kind meet a fault, so often.
@@ -69,8 +69,17 @@ impl Proxy {
 
     /// How many requests had those words in their first line.
     pub(super) fn count(&self, words: &[&str]) -> usize {
-        let lines = self.lines.lock().unwrap();
-        lines.iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
+        self.requests(words).len()
+    }
+
+    /// The heads of those requests, in small letters.
+    pub(super) fn requests(&self, words: &[&str]) -> Vec<String> {
+        let heads = self.heads.lock().unwrap();
+        let has = |head: &&String| {
+            let line = head.lines().next().unwrap_or_default();
+            words.iter().all(|word| line.contains(word))
+        };
+        heads.iter().filter(has).map(|head| head.to_ascii_lowercase()).collect()
     }
 }
 
@@ -85,11 +94,11 @@ fn take(rules: &Mutex<Vec<Rule>>, line: &str) -> Option<Fault> {
 async fn serve(
     mut client: TcpStream,
     rules: &Mutex<Vec<Rule>>,
-    lines: &Mutex<Vec<String>>,
+    heads: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
     let Some((head, mut body)) = head(&mut client).await? else { return Ok(()) };
     let line = head.lines().next().unwrap_or_default().to_owned();
-    lines.lock().unwrap().push(line.clone());
+    heads.lock().unwrap().push(head.clone());
     let fault = take(rules, &line);
     let length: usize = header(&head, "content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     if let Some(Fault::Answer(status, code)) = fault {
