@@ -1,6 +1,9 @@
 //! What differs for MySQL and MariaDB.
 
 pub(crate) mod dump;
+pub(crate) mod restore;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use crate::{Error, ErrorKind};
 

@@ -2,6 +2,7 @@ use crate::Result;
 use database::Entry;
 
 use super::Replaced;
+use crate::mysql::restore as mysql;
 use crate::postgres::restore as postgres;
 use crate::sqlite::restore as sqlite;
 
@@ -15,12 +16,17 @@ pub struct Beside(Inner);
 #[derive(Debug)]
 enum Inner {
     Postgres(postgres::Beside),
+    Mysql(mysql::Beside),
     Sqlite(Box<sqlite::Beside>),
 }
 
 impl Beside {
     pub(crate) fn postgres(beside: postgres::Beside) -> Self {
         Self(Inner::Postgres(beside))
+    }
+
+    pub(crate) fn mysql(beside: mysql::Beside) -> Self {
+        Self(Inner::Mysql(beside))
     }
 
     pub(crate) fn sqlite(beside: sqlite::Beside) -> Self {
@@ -31,6 +37,7 @@ impl Beside {
     pub fn scratch_name(&self) -> &str {
         match &self.0 {
             Inner::Postgres(beside) => beside.scratch_name(),
+            Inner::Mysql(beside) => beside.scratch_name(),
             Inner::Sqlite(beside) => beside.scratch_name(),
         }
     }
@@ -38,12 +45,16 @@ impl Beside {
     /// Writes the journal into it and lets it take the target's place, in one step that a kill cannot
     /// part. Ends the caller's own sessions on the target; those of others only with `disconnect`.
     ///
+    /// On MySQL it is many steps, of which [`settle`](crate::restore::settle) finishes the rest after a kill; the caller's sessions stay, and so
+    /// does a fence that the caller has raised: what is published there must leave it to be lifted.
+    ///
     /// # Errors
     /// [`crate::ErrorKind::Busy`] where sessions are in the way. The target is as it was, and the
     /// restored one is gone.
     pub async fn swap(self, publish: &[Entry], disconnect: bool) -> Result<Replaced> {
         match self.0 {
             Inner::Postgres(beside) => beside.swap(publish, disconnect).await,
+            Inner::Mysql(beside) => beside.swap(publish, disconnect).await,
             Inner::Sqlite(beside) => beside.swap(publish).await,
         }
     }
@@ -55,6 +66,7 @@ impl Beside {
     pub async fn discard(self) -> Result<()> {
         match self.0 {
             Inner::Postgres(beside) => beside.discard().await,
+            Inner::Mysql(beside) => beside.discard().await,
             Inner::Sqlite(beside) => beside.discard(),
         }
     }

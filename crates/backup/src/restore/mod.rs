@@ -21,7 +21,8 @@ pub use replaced::Replaced;
 pub use safeguard::Safeguard;
 
 use crate::archive::Archive;
-use crate::mysql;
+use crate::mysql::not_yet;
+use crate::mysql::restore as mysql;
 use crate::postgres::restore as postgres;
 use crate::progress::Progress;
 use crate::selection::Selection;
@@ -48,7 +49,9 @@ pub async fn preflight(
             )
             .await?
         }
-        Database::Mysql(_) => return Err(mysql::not_yet("restoring")),
+        Database::Mysql(server) => {
+            mysql::preflight(archive, server, mysql::Goes::IntoTarget, options).await?
+        }
         Database::Sqlite(file) => sqlite::preflight(archive, file, options).await?,
     };
     if archive.index().partial {
@@ -73,7 +76,7 @@ fn partial(archive: &Archive) -> Error {
 pub async fn scratch_name(database: &Database) -> Result<String> {
     match database {
         Database::Postgres(server) => postgres::scratch_name(server, &database.name()).await,
-        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
+        Database::Mysql(server) => mysql::scratch_name(server, server.database()).await,
         Database::Sqlite(file) => sqlite::scratch_name(file),
     }
 }
@@ -108,7 +111,9 @@ pub async fn beside(
                 .await
                 .map(Beside::postgres)
         }
-        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
+        Database::Mysql(server) => {
+            Box::pin(mysql::beside(archive, server, options, progress)).await.map(Beside::mysql)
+        }
         Database::Sqlite(file) => sqlite::beside(archive, file, options, progress).await.map(Beside::sqlite),
     }
 }
@@ -132,7 +137,7 @@ pub async fn in_place(
             let archive = postgres::wanted(archive, options).await?;
             postgres::in_place(&archive, server, &database.name(), publish, options, progress).await
         }
-        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
+        Database::Mysql(_) => Err(not_yet("a restore in place")),
         Database::Sqlite(_) => Err(Error::new(
             ErrorKind::Refused,
             "a SQLite file is not restored in place: a new file goes beside it first",
@@ -159,7 +164,8 @@ pub async fn into(
             postgres::makes_its_tables(&archive)?;
             postgres::into(&archive, server, name, options, progress).await
         }
-        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
+        Database::Mysql(_) if !options.selection.is_everything() => Err(mysql::one_or_all()),
+        Database::Mysql(server) => Box::pin(mysql::into(archive, server, name, options, progress)).await,
         Database::Sqlite(_) if !options.selection.is_everything() => Err(sqlite_is_whole()),
         Database::Sqlite(file) => sqlite::into(archive, file, name, options, progress).await,
     }
@@ -178,7 +184,7 @@ pub async fn among(
 ) -> Result<Among> {
     match database {
         Database::Postgres(server) => postgres::among(archive, server, options, progress).await,
-        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
+        Database::Mysql(server) => Box::pin(mysql::among(archive, server, options, progress)).await,
         Database::Sqlite(file) => {
             let selection = &options.selection;
             let [pattern] = selection.tables.as_slice() else { return Err(sqlite_is_whole()) };
@@ -227,8 +233,10 @@ pub async fn into_missing(
             let archive = postgres::wanted(archive, options).await?;
             postgres::into(&archive, server, &database.name(), options, progress).await
         }
+        Database::Mysql(server) => {
+            Box::pin(mysql::into(archive, server, server.database(), options, progress)).await
+        }
         // The database's name is that of the file without its ending.
-        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
         Database::Sqlite(file) => {
             sqlite::into_file(archive, &file.canonical_path()?, options, progress).await
         }
@@ -255,7 +263,10 @@ pub async fn prove(
             postgres::into_scratch(archive, server, &scratch, options, progress).await?;
             postgres::discard_scratch(server, &scratch).await
         }
-        Database::Mysql(_) => Err(mysql::not_yet("proving a backup")),
+        Database::Mysql(server) => {
+            mysql::into_scratch(archive, server, &scratch, options, progress).await?;
+            mysql::discard_scratch(server, &scratch).await
+        }
         Database::Sqlite(file) => sqlite::prove(archive, file, &scratch, options, progress).await,
     }
 }
@@ -273,7 +284,7 @@ pub async fn table(
 ) -> Result<String> {
     match database {
         Database::Postgres(server) => postgres::table(archive, server, table, options, progress).await,
-        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
+        Database::Mysql(server) => mysql::table(archive, server, table, options, progress).await,
         Database::Sqlite(file) => sqlite::table(archive, file, table, options, progress).await,
     }
 }
@@ -282,7 +293,7 @@ pub async fn table(
 pub async fn replaced(database: &Database) -> Result<Vec<Replaced>> {
     match database {
         Database::Postgres(server) => postgres::replaced(server, &database.name()).await,
-        Database::Mysql(_) => Ok(Vec::new()),
+        Database::Mysql(server) => mysql::replaced(server).await,
         Database::Sqlite(file) => sqlite::replaced(file),
     }
 }
@@ -294,7 +305,7 @@ pub async fn replaced(database: &Database) -> Result<Vec<Replaced>> {
 pub async fn let_go(database: &Database, name: &str) -> Result<()> {
     match database {
         Database::Postgres(server) => postgres::let_go(server, &database.name(), name).await,
-        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
+        Database::Mysql(server) => mysql::let_go(server, name).await,
         Database::Sqlite(file) => sqlite::let_go(file, name),
     }
 }
@@ -303,7 +314,7 @@ pub async fn let_go(database: &Database, name: &str) -> Result<()> {
 pub async fn leftovers(database: &Database) -> Result<Vec<String>> {
     match database {
         Database::Postgres(server) => postgres::leftovers(server, &database.name()).await,
-        Database::Mysql(_) => Ok(Vec::new()),
+        Database::Mysql(server) => mysql::leftovers(server).await,
         Database::Sqlite(file) => sqlite::leftovers(file),
     }
 }
@@ -315,22 +326,22 @@ pub async fn leftovers(database: &Database) -> Result<Vec<String>> {
 pub async fn discard_scratch(database: &Database, name: &str) -> Result<()> {
     match database {
         Database::Postgres(server) => postgres::discard_scratch(server, name).await,
-        Database::Mysql(_) => Err(mysql::not_yet("restoring")),
+        Database::Mysql(server) => mysql::discard_scratch(server, name).await,
         Database::Sqlite(file) => sqlite::discard_scratch(file, name),
     }
 }
 
-/// Waits until no swap of this database is under way, also none that a killed client left to the server.
+/// Waits until no swap of this database is under way, also none that a killed client left to the server. On MySQL it
+/// finishes or undoes what was interrupted, to which the caller must hold the run's lock; the journal says which.
 /// Recovery calls it before it looks at the journal.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Busy`] if one takes longer than half a minute.
+/// [`crate::ErrorKind::Busy`] if one takes longer than half a minute; what stopped the finishing.
 pub async fn settle(database: &Database) -> Result<()> {
     match database {
         Database::Postgres(server) => postgres::settle(server).await,
+        Database::Mysql(server) => Box::pin(mysql::settle(server)).await,
         // The exchange is over with the process that made it.
-        // Nothing is exchanged there yet.
-        Database::Mysql(_) => Ok(()),
         Database::Sqlite(_) => Ok(()),
     }
 }

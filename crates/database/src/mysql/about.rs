@@ -41,7 +41,9 @@ impl Server {
             source: self.source_through(connection).await?,
             account,
             superuser,
-            may_create_databases: grants.everywhere("CREATE"),
+            may_create_databases: ["_restoring_", "_replaced_"]
+                .iter()
+                .all(|made| grants.on(&format!("{}{made}", self.database()), "CREATE")),
             may_write: !read_only,
             may_run: !read_only && (has_home || Home::may_make(&grants, self.database())),
             bytes: bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or_default(),

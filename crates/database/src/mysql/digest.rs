@@ -15,8 +15,21 @@ use crate::{ObjectId, Result, Table, TableDigest};
 /// # Errors
 /// What the server refuses.
 pub async fn table(connection: &mut Connection, id: &ObjectId, table: &Table) -> Result<TableDigest> {
+    of(connection, id, table, "").await
+}
+
+/// The same of some rows: `which` is `WHERE …`, or empty.
+///
+/// # Errors
+/// What the server refuses.
+pub async fn of(
+    connection: &mut Connection,
+    id: &ObjectId,
+    table: &Table,
+    which: &str,
+) -> Result<TableDigest> {
     let wrong = |cause| error(cause, format!("cannot read the rows of {id}"));
-    let mut result = connection.query_iter(rows::select(id, table, "")).await.map_err(wrong)?;
+    let mut result = connection.query_iter(rows::select(id, table, which)).await.map_err(wrong)?;
     let mut digest = TableDigest::default();
     let mut bytes = Vec::new();
     while let Some(row) = result.next().await.map_err(wrong)? {

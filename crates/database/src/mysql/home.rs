@@ -9,7 +9,7 @@ use crate::{Engine, Error, ErrorKind, Result, quote};
 pub const HOME: &str = "dbm";
 
 /// The tables of dbm's own that may lie in a database itself and are no part of it. The history is.
-pub const OWN_TABLES: [&str; 3] = ["dbm_journal", "dbm_committed", "dbm_source"];
+pub const OWN_TABLES: [&str; 4] = ["dbm_journal", "dbm_committed", "dbm_source", "dbm_swap"];
 
 /// The table of migrations that are applied.
 pub const HISTORY_TABLE: &str = "dbm_history";
@@ -95,6 +95,30 @@ impl Home {
             connection.batch(&sql, what).await?;
         }
         Ok(())
+    }
+
+    /// Whether the table of exchanges has been made, which only they need.
+    pub(super) async fn has_swaps(self, connection: &mut Connection, database: &str) -> Result<bool> {
+        let (schema, name) = match self {
+            Self::Server => (HOME, "swap"),
+            Self::Inside => (database, "dbm_swap"),
+        };
+        let sql = format!(
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = {} AND table_name = '{name}'",
+            quote::literal(Engine::Mysql, schema)
+        );
+        Ok(connection.value(&sql, "cannot look for dbm's own tables").await?.is_some())
+    }
+
+    /// Makes the table of exchanges.
+    pub(super) async fn make_swaps(self, connection: &mut Connection, database: &str) -> Result<()> {
+        let sql = format!(
+            "CREATE TABLE IF NOT EXISTS {} (`database` varchar(64) NOT NULL PRIMARY KEY, stage varchar(20) NOT NULL, \
+             plan longtext NOT NULL, session text NOT NULL) \
+             ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+            self.table("swap", database)
+        );
+        connection.batch(&sql, "cannot make the table that dbm notes exchanges in").await
     }
 
     /// One of its tables, quoted and qualified.

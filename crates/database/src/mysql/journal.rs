@@ -90,7 +90,7 @@ impl Session {
         quote::literal(Engine::Mysql, self.server.database())
     }
 
-    fn insert(&self, home: Home, entry: &Entry) -> Result<String> {
+    pub(super) fn insert(&self, home: Home, entry: &Entry) -> Result<String> {
         let json = |cause| {
             Error::new(ErrorKind::Internal, "an entry of the journal cannot be written as JSON")
                 .with_source(cause)
@@ -109,7 +109,7 @@ impl Session {
     }
 
     /// Writes. It is on disk when this returns, unless the server's `innodb_flush_log_at_trx_commit` is not 1.
-    async fn durably(&mut self, sql: &str) -> Result<()> {
+    pub(super) async fn durably(&mut self, sql: &str) -> Result<()> {
         let what = "cannot write the journal";
         if let Err(error) = self.connection.batch(sql, what).await {
             if error.kind() != ErrorKind::Connection {

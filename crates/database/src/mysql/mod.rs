@@ -17,6 +17,7 @@ pub mod rows;
 mod server;
 mod session;
 mod settings;
+mod swap;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -29,4 +30,5 @@ pub use grants::Grants;
 pub use home::{HISTORY_TABLE, HOME, OWN_TABLES};
 pub use server::Server;
 pub use session::Session;
+pub use swap::SwapNote;
 pub use settings::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT, DEFAULT_SOCKETS, Place, Settings, SslMode};

@@ -51,6 +51,19 @@ impl Session {
         })
     }
 
+    /// Runs one or more statements whose results do not matter.
+    ///
+    /// # Errors
+    /// What the server refuses, with `what` failed before it.
+    pub async fn batch(&mut self, sql: &str, what: &str) -> Result<()> {
+        self.connection.batch(sql, what).await
+    }
+
+    /// Which kind of server it is of.
+    pub fn flavour(&self) -> super::Flavour {
+        self.connection.flavour()
+    }
+
     pub(super) fn in_transaction(&self) -> bool {
         self.in_transaction
     }

@@ -39,7 +39,7 @@ pub(crate) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(text: &'a str, quoting: Quoting) -> Self {
+    pub(crate) fn new(text: &'a str, quoting: Quoting) -> Self {
         Self { text, at: 0, quoting, conditional: false }
     }
 
@@ -64,7 +64,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token, or none at the end.
-    pub(super) fn token(&mut self) -> Result<Option<Token>, Unfinished> {
+    pub(crate) fn token(&mut self) -> Result<Option<Token>, Unfinished> {
         self.skip_blanks()?;
         let start = self.at;
         if start >= self.text.len() {

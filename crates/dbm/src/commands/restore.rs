@@ -65,8 +65,9 @@ pub(crate) struct Restore {
     /// Leave out grants and default privileges
     #[arg(long, short = 'x')]
     no_privileges: bool,
-    /// Who owns what: keep (as in the archive), current (this account), or map=OLD:NEW,… (roles by other names)
-    #[arg(long, value_name = "WHO", conflicts_with = "no_owner", value_parser = owner)]
+    /// Who owns what, and in whose name MySQL's views and routines act: keep (as in the archive), current (this
+    /// account; also strip), or map=OLD:NEW,… (roles, or accounts as user or user@host, by other names)
+    #[arg(long, visible_alias = "definer", value_name = "WHO", conflicts_with = "no_owner", value_parser = owner)]
     owner: Option<Owner>,
     /// Act as this role, of which the account is a member
     #[arg(long, value_name = "ROLE")]
@@ -85,7 +86,7 @@ fn owner(text: &str) -> Result<Owner, String> {
     let Some(pairs) = text.strip_prefix("map=") else {
         return match text {
             "keep" => Ok(Owner::Keep),
-            "current" => Ok(Owner::Current),
+            "current" | "strip" => Ok(Owner::Current),
             _ => Err("it is keep, current or map=OLD:NEW,OLD:NEW".to_owned()),
         };
     };

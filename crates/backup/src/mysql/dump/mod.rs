@@ -10,4 +10,7 @@ mod tests;
 mod work;
 mod write;
 
-pub(crate) use prepare::prepare;
+pub(crate) use plan::pieces;
+pub(crate) use prepare::{Extras, Properties, prepare, properties};
+pub(crate) use rows::Target;
+pub(crate) use script::HISTORY;

@@ -12,17 +12,17 @@ const PIECE: u64 = 16 << 20;
 
 /// Some or all rows of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     /// Which table, by its place.
-    pub(super) table: usize,
+    pub(crate) table: usize,
     /// `WHERE …`, or nothing for all of it.
-    pub(super) which: String,
+    pub(crate) which: String,
     /// About how many bytes.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The pieces of all tables, the largest first.
-pub(super) async fn pieces(
+pub(crate) async fn pieces(
     connection: &mut Connection,
     schema: &Schema,
     targets: &[Target],

@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
+
 use database::mysql::{Flavour, Server, catalog};
-use database::{Entry, Journal as _, Schema};
+use database::{Entry, Journal as _, Schema, script};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +16,15 @@ pub(crate) struct Extras {
     pub(crate) server: String,
     /// Whether tables have rows of their history.
     pub(crate) history: bool,
+    /// The engines of its tables.
+    #[serde(default)]
+    pub(crate) engines: Vec<String>,
+    /// The accounts in whose name its objects act, as `user@host`.
+    #[serde(default)]
+    pub(crate) definers: Vec<String>,
+    /// The table with the longest statement of one row, and that one's bytes.
+    #[serde(default)]
+    pub(crate) longest: Option<(String, u64)>,
 }
 
 /// What belongs to the database itself.
@@ -113,19 +124,44 @@ async fn look(server: &Server, jobs: usize, cancel: &CancellationToken) -> Resul
         )
         .with_hint("use a newer server"));
     }
+    let sql = format!(
+        "SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = {} AND engine IS NOT NULL ORDER BY 1",
+        database::quote::literal(database::Engine::Mysql, server.database())
+    );
+    let engines = connection.query(&sql, what).await?.into_iter().flatten().flatten().collect();
     let longest = connection.value("SELECT @@global.max_allowed_packet", what).await?;
     connection.close().await;
     Ok(Prepared {
         snapshot,
-        schema,
         targets,
         without_snapshot,
         properties,
-        extras: Extras { server: flavour.to_string(), history },
+        extras: Extras {
+            server: flavour.to_string(),
+            history,
+            engines,
+            definers: definers(&schema)?,
+            longest: None,
+        },
+        schema,
         flavour,
         longest: longest.and_then(|bytes| bytes.parse().ok()).unwrap_or(16 << 20),
         journal,
     })
+}
+
+/// The accounts in whose name the objects act.
+fn definers(schema: &Schema) -> Result<Vec<String>> {
+    let mut found = BTreeSet::new();
+    for object in &schema.objects {
+        for statement in script::split(database::Engine::Mysql, &object.definition)? {
+            found.extend(catalog::definer(statement.text).map(|definer| match definer.host.as_str() {
+                "" => definer.user,
+                host => format!("{}@{host}", definer.user),
+            }));
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// The names of the tables whose engine knows snapshots.
@@ -139,7 +175,7 @@ async fn transactional(connection: &mut database::mysql::Connection, database: &
     Ok(rows.into_iter().flatten().flatten().collect())
 }
 
-async fn properties(connection: &mut database::mysql::Connection, database: &str) -> Result<Properties> {
+pub(crate) async fn properties(connection: &mut database::mysql::Connection, database: &str) -> Result<Properties> {
     let literal = database::quote::literal(database::Engine::Mysql, database);
     let what = "cannot read the database's own properties";
     let comment = match connection.flavour() {

@@ -19,15 +19,15 @@ pub(super) struct Block {
 
 /// A table to read, and how.
 #[derive(Debug)]
-pub(super) struct Target {
-    pub(super) id: ObjectId,
-    pub(super) table: Table,
+pub(crate) struct Target {
+    pub(crate) id: ObjectId,
+    pub(crate) table: Table,
     columns: Vec<RowColumn>,
     head: Vec<u8>,
 }
 
 impl Target {
-    pub(super) fn new(id: &ObjectId, table: &Table) -> Self {
+    pub(crate) fn new(id: &ObjectId, table: &Table) -> Self {
         let columns = rows::columns(table);
         let names: Vec<String> =
             columns.iter().map(|column| quote::identifier(Engine::Mysql, &column.name)).collect();
@@ -55,6 +55,8 @@ pub(super) struct Blocks<'t> {
     row: Vec<u8>,
     encoded: Vec<u8>,
     digest: TableDigest,
+    /// The bytes of the longest statement that one row needs.
+    largest: usize,
 }
 
 impl<'t> Blocks<'t> {
@@ -70,6 +72,7 @@ impl<'t> Blocks<'t> {
             row,
             encoded,
             digest: TableDigest::default(),
+            largest: 0,
         }
     }
 
@@ -96,7 +99,9 @@ impl<'t> Blocks<'t> {
             }
         }
         self.row.push(b')');
-        if self.row.len() + self.target.head.len() + 2 > self.longest {
+        let alone = self.row.len() + self.target.head.len() + 2;
+        self.largest = self.largest.max(alone);
+        if alone > self.longest {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
@@ -140,9 +145,9 @@ impl<'t> Blocks<'t> {
         if self.block.bytes.len() < PART_BYTES { None } else { self.end() }
     }
 
-    /// The last block, if there is one, and what all rows together are.
-    pub(super) fn finish(mut self) -> (Option<Block>, TableDigest) {
-        (self.end(), self.digest)
+    /// The last block, if there is one, what all rows together are, and the bytes of the longest statement that one needs.
+    pub(super) fn finish(mut self) -> (Option<Block>, TableDigest, usize) {
+        (self.end(), self.digest, self.largest)
     }
 
     fn close(&mut self) {
@@ -284,7 +289,8 @@ mod tests {
             done.extend(blocks.add(&[Some(&value)]).unwrap());
             done.extend(blocks.full());
         }
-        let (last, digest) = blocks.finish();
+        let (last, digest, largest) = blocks.finish();
+        assert!((200_000..200_100).contains(&largest));
         done.extend(last);
         assert_eq!(done.iter().map(|block| block.rows).sum::<u64>(), 100);
         assert_eq!(digest.rows, 100);

@@ -22,5 +22,6 @@ pub(super) fn opening(flavour: Flavour, history: bool) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// What lets the times of a table's history in as they were; MariaDB 10.11 and newer know it.
-pub(super) const HISTORY: &str = "SET SESSION system_versioning_insert_history = 1;\n";
+/// What lets the times of a table's history in as they were, which MariaDB 10.11 and newer know, and keys be added to it.
+pub(crate) const HISTORY: &str =
+    "SET SESSION system_versioning_insert_history = 1, system_versioning_alter_history = KEEP;\n";

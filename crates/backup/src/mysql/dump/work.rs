@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Result};
 /// What a worker hands on.
 pub(super) enum Done {
     Part(StoredPart),
-    Rows { table: usize, digest: TableDigest },
+    Rows { table: usize, digest: TableDigest, largest: usize },
 }
 
 /// What all workers share.
@@ -65,8 +65,8 @@ impl Work {
         let mut out = Out { to: to.clone(), level: self.level, pending: None };
         let work = async {
             while let Some(piece) = queue.take() {
-                let digest = self.piece(&mut connection, &piece, &mut out).await?;
-                out.send(Done::Rows { table: piece.table, digest }).await?;
+                let (digest, largest) = self.piece(&mut connection, &piece, &mut out).await?;
+                out.send(Done::Rows { table: piece.table, digest, largest }).await?;
             }
             out.flush().await
         };
@@ -80,7 +80,7 @@ impl Work {
         }
     }
 
-    async fn piece(&self, connection: &mut Connection, piece: &Piece, out: &mut Out) -> Result<TableDigest> {
+    async fn piece(&self, connection: &mut Connection, piece: &Piece, out: &mut Out) -> Result<(TableDigest, usize)> {
         let target = &self.targets[piece.table];
         let failed = |cause| error(cause, format!("cannot read the rows of {}", target.id));
         let sql = rows::select(&target.id, &target.table, &piece.which);
@@ -99,11 +99,11 @@ impl Work {
             }
         }
         result.drop_result().await.map_err(failed)?;
-        let (last, digest) = blocks.finish();
+        let (last, digest, largest) = blocks.finish();
         if let Some(block) = last {
             out.put(part(target, block)).await?;
         }
-        Ok(digest)
+        Ok((digest, largest))
     }
 }
 

@@ -38,7 +38,7 @@ impl Prepared {
             targets,
             without_snapshot,
             properties,
-            extras,
+            mut extras,
             flavour,
             longest,
             ..
@@ -81,7 +81,8 @@ impl Prepared {
             workers.abort_all();
         }
         while workers.join_next().await.is_some() {}
-        let digests = digests?;
+        let (digests, largest) = digests?;
+        extras.longest = largest.map(|(bytes, table)| (work.targets[table].id.name.clone(), bytes as u64));
 
         progress.phase("definitions", None);
         let counters = schema.objects.iter().filter(|object| counter_sql(object).is_some());
@@ -206,7 +207,7 @@ impl Script<'_> {
         Ok(())
     }
 
-    /// Takes what the workers hand on; returns what each table holds. `ended` is told when nothing more will come.
+    /// Takes what the workers hand on; returns what each table holds, and the longest statement of one row with its table. `ended` is told when nothing more will come.
     async fn rows(
         &mut self,
         work: &Work,
@@ -214,8 +215,9 @@ impl Script<'_> {
         progress: &dyn Progress,
         cancel: &CancellationToken,
         ended: tokio::sync::oneshot::Sender<()>,
-    ) -> Result<Vec<TableDigest>> {
+    ) -> Result<(Vec<TableDigest>, Option<(usize, usize)>)> {
         let mut digests = vec![TableDigest::default(); work.targets.len()];
+        let mut longest = None;
         loop {
             let done = tokio::select! {
                 biased;
@@ -225,7 +227,10 @@ impl Script<'_> {
             match done {
                 None => break,
                 Some(Err(error)) => return Err(error),
-                Some(Ok(Done::Rows { table, digest })) => digests[table].merge(digest),
+                Some(Ok(Done::Rows { table, digest, largest })) => {
+                    digests[table].merge(digest);
+                    longest = longest.max(Some((largest, table)));
+                }
                 Some(Ok(Done::Part(part))) => {
                     let (bytes, rows) = (part.bytes(), part.rows());
                     self.writer.append(part).await?;
@@ -234,7 +239,7 @@ impl Script<'_> {
             }
         }
         drop(ended);
-        Ok(digests)
+        Ok((digests, longest))
     }
 }
 

@@ -13,9 +13,9 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     for row in reader.connection.query(&sql, "cannot read the events").await? {
         let Ok([Some(name), definer]) = <[Option<String>; 2]>::try_from(row) else { continue };
         let quoted = quote::identifier(Engine::Mysql, &name);
-        // Event, mode, time zone, text, client's character set, connection's collation.
+        // Event, mode, time zone, text, client's character set, connection's collation, database's collation.
         let row = reader.row(&format!("SHOW CREATE EVENT {quoted}")).await?;
-        let [_, mode, time_zone, Some(text), client, connection] = row.get(..6).unwrap_or_default() else {
+        let [_, mode, time_zone, Some(text), client, connection, then] = row.get(..7).unwrap_or_default() else {
             return Err(Error::new(
                 ErrorKind::Permission,
                 format!("the account may not see the event {name}"),
@@ -26,7 +26,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             mode: mode.clone(),
             charset: client.clone().zip(connection.clone()),
             time_zone: time_zone.clone(),
-            database: None,
+            database: reader.collation_then(then.clone()),
         };
         reader.note_recoding(&under, text, &format!("event {name}"));
         let event = id(Kind::Event, &name);

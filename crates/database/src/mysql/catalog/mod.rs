@@ -4,6 +4,7 @@
 //! has [`SCRIPT_SESSION`]; what needs another mode, character set or time zone sets it and puts it back.
 
 mod columns;
+mod definer;
 mod events;
 mod reader;
 mod routines;
@@ -16,6 +17,7 @@ mod unknown;
 mod views;
 mod wrap;
 
+pub use definer::{Definer, definer};
 pub use reader::read;
 pub use wrap::{SCRIPT_MODE, SCRIPT_SESSION};
 

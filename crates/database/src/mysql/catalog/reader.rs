@@ -151,6 +151,11 @@ impl Reader<'_> {
         }
     }
 
+    /// The collation that the database had when an object was made, and its own, where that is another one now.
+    pub(super) fn collation_then(&self, then: Option<String>) -> Option<(String, String)> {
+        then.filter(|then| *then != self.collation).map(|then| (then, self.collation.clone()))
+    }
+
     /// Tells of a text that is carried in another character set than it was written in.
     pub(super) fn note_recoding(&mut self, under: &Under, text: &str, what: &str) {
         if let Some((client, _)) = under.charset.as_ref().filter(|_| under.recodes(text)) {

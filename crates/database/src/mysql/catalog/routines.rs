@@ -35,12 +35,11 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             )
             .with_hint("GRANT SHOW CREATE ROUTINE (MariaDB 11.3), SHOW_ROUTINE (MySQL 8.0.20) or SELECT ON mysql.proc lets it"));
         };
-        let now = reader.collation.clone();
         let under = Under {
             mode: mode.clone(),
             charset: client.clone().zip(connection.clone()),
             time_zone: None,
-            database: then.filter(|then| *then != now).map(|then| (then, now)),
+            database: reader.collation_then(Some(then)),
         };
         reader.note_recoding(&under, text, &format!("{} {name}", word.to_lowercase()));
         let depends_on = match kind {

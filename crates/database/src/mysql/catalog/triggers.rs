@@ -8,15 +8,15 @@ use crate::{Engine, Kind, Object, ObjectId, Result, Section, quote};
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     let sql = format!(
         "SELECT event_object_table, trigger_name, event_manipulation, action_timing, sql_mode, character_set_client,
-                collation_connection
+                collation_connection, database_collation
            FROM information_schema.triggers WHERE trigger_schema = {}
           ORDER BY event_object_table, action_timing, event_manipulation, action_order",
         reader.literal()
     );
     let mut before: Option<(ObjectId, [String; 2])> = None;
     for row in reader.connection.query(&sql, "cannot read the triggers").await? {
-        let Ok([Some(table), Some(name), event, timing, mode, client, connection]) =
-            <[Option<String>; 7]>::try_from(row)
+        let Ok([Some(table), Some(name), event, timing, mode, client, connection, then]) =
+            <[Option<String>; 8]>::try_from(row)
         else {
             continue;
         };
@@ -29,7 +29,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         // What is in its body was written by people, and may say what it likes of other databases.
         let quoting = mode.as_deref().unwrap_or_default();
         let text = without_database(&text, reader.database, quoting, trigger_body(&text, quoting)?)?;
-        let under = Under { mode, charset: client.zip(connection), ..Under::default() };
+        let database = reader.collation_then(then);
+        let under = Under { mode, charset: client.zip(connection), database, ..Under::default() };
         reader.note_recoding(&under, &text, &format!("trigger {name}"));
         let own = id_of(Kind::Trigger, &table, &name);
         let moment = [event.unwrap_or_default(), timing.unwrap_or_default()];

@@ -1,0 +1,51 @@
+//! The part of the proof that takes time: every row is read back, in ranges, by as many workers as there are.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use database::mysql::{Connection, digest, rows};
+use database::{Schema, TableDigest};
+use futures_util::future::try_join_all;
+
+use super::prove;
+use crate::archive::Index;
+use crate::mysql::dump::{Target, pieces};
+use crate::{Error, ErrorKind, Result};
+
+/// Reads every table's rows back over all of the connections, and compares number and digest.
+pub(super) async fn all(workers: &mut [Connection], schema: &Schema, index: &Index) -> Result<()> {
+    for worker in workers.iter_mut() {
+        worker.batch(rows::ROW_SESSION, "cannot set a session up").await?;
+    }
+    let jobs = workers.len();
+    let Some(first) = workers.first_mut() else {
+        return Err(Error::new(ErrorKind::Internal, "a proof without a connection"));
+    };
+    let mut targets = Vec::new();
+    let mut expected = Vec::new();
+    for (id, table) in schema.tables_with_rows() {
+        // What the server says of a table's size right after it was filled is old.
+        let parts = index.parts.iter().filter(|part| part.objects.first() == Some(id));
+        let bytes = parts.map(|part| u64::from(part.bytes)).sum();
+        targets.push(Target::new(id, &database::Table { bytes, ..table.clone() }));
+        expected.push(prove::expected(index, id)?);
+    }
+    let queue = Mutex::new(VecDeque::from(pieces(first, schema, &targets, jobs).await?));
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work = async |worker: &mut Connection| {
+        let mut found = Vec::new();
+        while let Some(piece) = next() {
+            let target = &targets[piece.table];
+            let digest = digest::of(worker, &target.id, &target.table, &piece.which).await?;
+            found.push((piece.table, digest));
+        }
+        Ok::<_, Error>(found)
+    };
+    let found = try_join_all(workers.iter_mut().map(work)).await?;
+    let mut digests = vec![TableDigest::default(); targets.len()];
+    found.into_iter().flatten().for_each(|(table, digest)| digests[table].merge(digest));
+    for ((target, expected), found) in targets.iter().zip(&expected).zip(&digests) {
+        prove::compare_rows(&target.id, expected, found)?;
+    }
+    Ok(())
+}

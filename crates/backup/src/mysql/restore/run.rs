@@ -1,0 +1,202 @@
+//! Running one part of an archive on a connection: nothing but what a dump writes.
+
+use database::mysql::Connection;
+use database::mysql::catalog::definer;
+use database::{Engine, quote, script};
+
+use super::definers::Definers;
+use crate::{Error, ErrorKind, Result};
+
+/// The first words of what a part of definitions may hold.
+const DEFINING: [&str; 5] = ["CREATE", "ALTER", "DROP", "SET", "DO"];
+
+/// What no definition begins with, though its first word may.
+const SERVER_WIDE: [&str; 9] = [
+    "CREATE USER",
+    "CREATE ROLE",
+    "CREATE SERVER",
+    "CREATE DATABASE",
+    "CREATE SCHEMA",
+    "ALTER USER",
+    "DROP DATABASE",
+    "DROP USER",
+    "SET GLOBAL",
+];
+
+/// Runs the statements of a part, in order.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] before anything of the part has run where it holds what no definition is; or what the server
+/// refuses, with the statement's beginning.
+pub(super) async fn statements(
+    connection: &mut Connection,
+    text: &str,
+    definers: Option<Definers<'_>>,
+) -> Result<()> {
+    let statements = script::split(Engine::Mysql, text)?;
+    statements.iter().try_for_each(|statement| check(statement.text))?;
+    for statement in statements {
+        let sql = definers.map_or(statement.text.into(), |definers| definers.apply(statement.text));
+        let ran = connection.batch(&sql, &format!("cannot run `{}`", beginning(&sql))).await;
+        ran.map_err(|error| match error.kind() {
+            database::ErrorKind::Permission if definer(&sql).is_some() => error.with_hint(
+                "only an account with SET USER (MariaDB), SET_ANY_DEFINER (MySQL) or SUPER may make objects of others; \
+                 `--definer current` makes them this account's",
+            ),
+            _ => error,
+        })?;
+    }
+    Ok(())
+}
+
+fn check(text: &str) -> Result<()> {
+    let words: Vec<String> = text.split_ascii_whitespace().take(2).map(str::to_ascii_uppercase).collect();
+    let first = words.first().map_or("", String::as_str);
+    let both = words.join(" ");
+    if DEFINING.contains(&first) && !SERVER_WIDE.contains(&both.as_str()) {
+        return Ok(());
+    }
+    Err(no_part(format!("a part of definitions holds `{}`, which no definition is", beginning(text))))
+}
+
+fn no_part(message: String) -> Error {
+    Error::new(ErrorKind::Refused, message).with_hint(
+        "the archive was not written by dbm, or was changed and its hashes made anew; do not restore it",
+    )
+}
+
+/// Runs the `INSERT`s of a part of rows in one transaction; `renamed` is their table's name, and the other one that they
+/// go into.
+///
+/// # Errors
+/// As [`statements`].
+pub(super) async fn rows(
+    connection: &mut Connection,
+    part: &[u8],
+    renamed: Option<(&str, &str)>,
+) -> Result<()> {
+    let text = std::str::from_utf8(part)
+        .map_err(|cause| no_part("a part of rows is not UTF-8".to_owned()).with_source(cause))?;
+    let inserts = inserts(text)?;
+    let what = "cannot begin to load rows";
+    connection.batch("START TRANSACTION", what).await?;
+    let head = |name: &str| format!("INSERT INTO {} (", quote::identifier(Engine::Mysql, name));
+    for insert in inserts {
+        let elsewhere = renamed.and_then(|(old, new)| Some(head(new) + insert.strip_prefix(&head(old))?));
+        let sql = elsewhere.as_deref().unwrap_or(insert);
+        connection.batch(sql, &format!("cannot run `{}`", beginning(sql))).await?;
+    }
+    connection.batch("COMMIT", "cannot commit rows").await?;
+    Ok(())
+}
+
+/// Cuts a part of rows into its statements: much faster than reading its tokens, and stricter.
+fn inserts(text: &str) -> Result<Vec<&str>> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\'' => at = string_end(bytes, at)?,
+            b'`' => at = name_end(bytes, at)?,
+            b';' => {
+                found.push(text[start..at].trim());
+                at += 1;
+                start = at;
+            }
+            b'-' if bytes.get(at + 1) == Some(&b'-') => return Err(odd(&text[start..])),
+            byte if byte.is_ascii_alphanumeric() || b"_,()+-.= \n".contains(&byte) => at += 1,
+            _ => return Err(odd(&text[start..])),
+        }
+    }
+    if !text[start..].trim().is_empty() {
+        return Err(odd(&text[start..]));
+    }
+    for statement in &found {
+        if !statement.starts_with("INSERT INTO `") && !statement.starts_with("SET sql_mode = '") {
+            return Err(odd(statement));
+        }
+    }
+    Ok(found)
+}
+
+/// The place after a string that begins at `start`.
+fn string_end(bytes: &[u8], start: usize) -> Result<usize> {
+    let mut at = start + 1;
+    while let Some(found) = memchr::memchr2(b'\'', b'\\', &bytes[at..]) {
+        at += found;
+        match (bytes[at], bytes.get(at + 1)) {
+            (b'\\', _) | (_, Some(b'\'')) => at += 2,
+            _ => return Ok(at + 1),
+        }
+        if at > bytes.len() {
+            break;
+        }
+    }
+    Err(no_part("a part of rows ends within a string".to_owned()))
+}
+
+/// The place after a quoted name that begins at `start`.
+fn name_end(bytes: &[u8], start: usize) -> Result<usize> {
+    let mut at = start + 1;
+    while let Some(found) = memchr::memchr(b'`', &bytes[at..]) {
+        at += found + 1;
+        if bytes.get(at) != Some(&b'`') {
+            return Ok(at);
+        }
+        at += 1;
+    }
+    Err(no_part("a part of rows ends within a name".to_owned()))
+}
+
+fn odd(text: &str) -> Error {
+    no_part(format!("a part of rows holds `{}`, which no row is", beginning(text)))
+}
+
+/// The beginning of a statement, for a message: of rows the table and no value.
+fn beginning(text: &str) -> String {
+    let text = text.trim_start();
+    let text = text.split_once(" VALUES\n").filter(|_| text.starts_with("INSERT ")).map_or(text, |(head, _)| head);
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect();
+    if text.chars().count() > 160 { format!("{line}…") } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_cut_where_the_server_cuts_them() {
+        let text = "SET sql_mode = 'X';\nINSERT INTO `a;``\n'` (`b`) VALUES\n('x;''\\';--'),\n(_latin1 0xFF),(-1e+5,NULL);\n\
+                    INSERT INTO `t` () VALUES\n();\n";
+        let found = inserts(text).unwrap();
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[1], "INSERT INTO `a;``\n'` (`b`) VALUES\n('x;''\\';--'),\n(_latin1 0xFF),(-1e+5,NULL)");
+        assert_eq!(beginning(found[1]), "INSERT INTO `a;`` '` (`b`)");
+    }
+
+    #[test]
+    fn what_is_no_row_is_refused() {
+        for text in [
+            "DROP TABLE t;",
+            "INSERT INTO `t` VALUES (1)",
+            "INSERT INTO `t` VALUES ('a\\';",
+            "INSERT INTO `t` VALUES (1) /* x */;",
+            "INSERT INTO `t` VALUES (1) -- x\n;",
+            "INSERT INTO `t` VALUES (1); INSERT INTO u SELECT 1;",
+            "INSERT INTO `t` VALUES (@@datadir);",
+        ] {
+            assert_eq!(inserts(text).unwrap_err().kind(), ErrorKind::Refused, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_definitions_are_run() {
+        for text in ["GRANT ALL ON *.* TO x", "INSERT INTO t VALUES (1)", "create  user x", "SET GLOBAL x = 1", "LOAD DATA"] {
+            assert_eq!(check(text).unwrap_err().kind(), ErrorKind::Refused, "{text}");
+        }
+        for text in ["CREATE TABLE t (a int)", "DO SETVAL(`s`, 1, 0)", "SET sql_mode = ''", "ALTER DATABASE COLLATE = x"] {
+            check(text).unwrap();
+        }
+    }
+}

@@ -1,0 +1,228 @@
+use database::mysql::Server;
+use database::{Database, Entry, Journal as _};
+
+use crate::archive::Archive;
+use crate::dump::BackupOptions;
+use crate::mysql::testing::{EVERYTHING, VALUES, back_up, fresh, mariadb_dump, rows, run};
+use crate::progress::Silent;
+use crate::restore::{self, RestoreOptions};
+use crate::{ErrorKind, restore::Beside};
+
+fn named(server: &Server, name: &str) -> Server {
+    super::swap::at(server, name)
+}
+
+fn database(server: &Server) -> Database {
+    Database::Mysql(server.clone())
+}
+
+async fn backed_up(server: &Server) -> (tempfile::TempDir, Archive) {
+    let (folder, archive, _) = back_up(server, &BackupOptions::default()).await;
+    (folder, archive)
+}
+
+/// The databases whose name begins with another one's.
+async fn databases(server: &Server) -> Vec<String> {
+    let sql = format!("SHOW DATABASES LIKE '{}%'", server.database());
+    rows(server, &sql).await.into_iter().flatten().flatten().collect()
+}
+
+async fn same(copy: &Server, source: &Server) {
+    assert_eq!(copy.digests().await.unwrap(), source.digests().await.unwrap());
+    let (one, other) = (copy.schema().await.unwrap(), source.schema().await.unwrap());
+    for (one, other) in one.objects.iter().zip(&other.objects) {
+        assert_eq!(one, other);
+    }
+    assert_eq!(one, other);
+    assert_eq!(mariadb_dump(copy), mariadb_dump(source));
+}
+
+#[tokio::test]
+async fn a_new_database_holds_all_that_the_archive_holds() {
+    let source = fresh().await;
+    run(&source, EVERYTHING).await;
+    run(&source, VALUES).await;
+    run(&source, &format!("ALTER DATABASE {} CHARACTER SET ucs2 COLLATE ucs2_czech_ci COMMENT 'it''s'", source.database())).await;
+    let (_folder, archive) = backed_up(&source).await;
+    let name = format!("{}_new", source.database());
+    restore::into(&archive, &database(&source), &name, &RestoreOptions::default(), &Silent).await.unwrap();
+    let copy = named(&source, &name);
+    same(&copy, &source).await;
+    let of = async |server: &Server| {
+        let sql = "SELECT default_collation_name, schema_comment FROM information_schema.schemata WHERE schema_name = DATABASE()";
+        rows(server, sql).await
+    };
+    assert_eq!(of(&copy).await, of(&source).await);
+    // Nothing leads back to the database that it is a copy of.
+    assert_eq!(rows(&copy, "SELECT * FROM fired").await.len(), 0);
+    let dump = crate::mysql::testing::mariadb_dump(&copy);
+    assert!(!dump.contains(source.database()), "{dump}");
+    run(&copy, "INSERT INTO `odd``\"na'me \nä` (at) VALUES ('2020-01-01')").await;
+    assert_eq!(databases(&source).await, [source.database(), &name], "nothing else is left");
+    run(&copy, "CALL ansi(); SELECT tools.f(1)").await;
+    let error = restore::into(&archive, &database(&source), &name, &RestoreOptions::default(), &Silent).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Refused);
+}
+
+#[tokio::test]
+async fn a_proof_leaves_nothing() {
+    let source = fresh().await;
+    run(&source, VALUES).await;
+    let (_folder, archive) = backed_up(&source).await;
+    restore::prove(&archive, &database(&source), &RestoreOptions::default(), &Silent).await.unwrap();
+    assert_eq!(databases(&source).await, [source.database()]);
+    let leftover = restore::scratch_name(&database(&source)).await.unwrap();
+    run(&source, &format!("CREATE DATABASE {leftover}")).await;
+    assert_eq!(restore::leftovers(&database(&source)).await.unwrap(), [leftover.as_str()]);
+    restore::discard_scratch(&database(&source), &leftover).await.unwrap();
+    assert!(restore::leftovers(&database(&source)).await.unwrap().is_empty());
+    let error = restore::discard_scratch(&database(&source), source.database()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+}
+
+async fn beside(archive: &Archive, server: &Server) -> Beside {
+    restore::beside(archive, &database(server), &RestoreOptions::default(), &Silent).await.unwrap()
+}
+
+/// What a database is, in the words of the stock tool and of its rows.
+async fn state(server: &Server) -> (String, String) {
+    (mariadb_dump(server), format!("{:?}", server.digests().await.unwrap()))
+}
+
+#[tokio::test]
+async fn the_restored_database_takes_the_place_and_the_other_one_is_kept() {
+    let target = fresh().await;
+    run(&target, EVERYTHING).await;
+    run(&target, VALUES).await;
+    let before = state(&target).await;
+    let (_folder, archive) = backed_up(&target).await;
+    run(&target, "DROP TABLE texts; INSERT INTO customer VALUES (7, 'x'); CREATE TABLE later (a int DEFAULT NEXTVAL(s));
+        CREATE VIEW of_later AS SELECT * FROM later; CREATE TRIGGER late BEFORE INSERT ON later FOR EACH ROW SET NEW.a = 1;
+        ALTER EVENT nightly DISABLE; DROP VIEW beyond; ALTER TABLE numbers AUTO_INCREMENT = 5000").await;
+    let between = state(&target).await;
+    let step = serde_json::json!({});
+    let entry = Entry { run: "one".into(), number: 0, at: chrono::Utc::now(), step };
+    let replaced = beside(&archive, &target).await.swap(std::slice::from_ref(&entry), false).await.unwrap();
+    assert_eq!(state(&target).await, before);
+    let kept = named(&target, &replaced.name);
+    let asleep = |(dump, digests): (String, String)| (dump.replace(" ENABLE ", " DISABLE "), digests);
+    assert_eq!(state(&kept).await, asleep(between));
+    assert_eq!(target.session().await.unwrap().entries().await.unwrap(), [entry]);
+    let listed = restore::replaced(&database(&target)).await.unwrap();
+    assert_eq!(listed.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), [replaced.name.as_str()]);
+    // Each side goes on by itself.
+    run(&kept, "INSERT INTO later () VALUES ()").await;
+    run(&target, "INSERT INTO `odd``\"na'me \nä` (at) VALUES ('2020-01-01')").await;
+    restore::let_go(&database(&target), &replaced.name).await.unwrap();
+    assert_eq!(databases(&target).await, [target.database()]);
+    assert_eq!(state(&target).await.0.len(), before.0.len());
+    let gone = restore::let_go(&database(&target), &replaced.name).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::Refused);
+}
+
+/// Drops the exchange at a moment, as a killed process would, and looks what the next command makes of it.
+#[tokio::test]
+async fn an_exchange_that_is_killed_anywhere_is_finished_or_undone() {
+    let target = fresh().await;
+    run(&target, "CREATE TABLE t (a int PRIMARY KEY) ENGINE = InnoDB; CREATE TABLE u (a int, FOREIGN KEY (a) REFERENCES t (a));
+        CREATE TABLE log (a int) ENGINE = Aria; CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW INSERT INTO log VALUES (NEW.a);
+        CREATE VIEW v AS SELECT * FROM t; CREATE FUNCTION f() RETURNS int DETERMINISTIC RETURN 1; CREATE SEQUENCE s;
+        CREATE TABLE d (a int DEFAULT NEXTVAL(s)); INSERT INTO t VALUES (1); INSERT INTO u VALUES (1)").await;
+    let (_folder, archive) = backed_up(&target).await;
+    let before = state(&target).await;
+    run(&target, "INSERT INTO t VALUES (2); DROP VIEW v; CREATE VIEW w AS SELECT 2 FROM u; CREATE TABLE x (a int)").await;
+    let (mut forward, mut back) = (0, 0);
+    for round in 0..40_u32 {
+        let between = state(&target).await;
+        let ready = beside(&archive, &target).await;
+        let scratch = ready.scratch_name().to_owned();
+        let entry = Entry { run: format!("run {round}"), number: 0, at: chrono::Utc::now(), step: serde_json::json!({}) };
+        let swapping = tokio::spawn(async move { ready.swap(&[entry], true).await.map(drop) });
+        tokio::time::sleep(std::time::Duration::from_millis(u64::from(round * 7))).await;
+        swapping.abort();
+        let done = swapping.await.is_ok();
+        restore::settle(&database(&target)).await.unwrap();
+        let entries = target.session().await.unwrap().entries().await.unwrap();
+        let published = entries.first().is_some_and(|entry| entry.run == format!("run {round}"));
+        assert!(published || !done, "round {round}");
+        let now = state(&target).await;
+        if published {
+            forward += 1;
+            assert_eq!(now, before, "round {round}");
+            run(&target, "INSERT INTO t VALUES (2); DROP VIEW v; CREATE VIEW w AS SELECT 2 FROM u; CREATE TABLE x (a int)").await;
+        } else {
+            back += 1;
+            assert_eq!(now, between, "round {round}");
+        }
+        restore::discard_scratch(&database(&target), &scratch).await.unwrap();
+        for one in restore::replaced(&database(&target)).await.unwrap() {
+            restore::let_go(&database(&target), &one.name).await.unwrap();
+        }
+        assert_eq!(databases(&target).await, [target.database()], "round {round}");
+    }
+    assert!(forward > 0 && back > 0, "{forward} forward, {back} back");
+}
+
+#[tokio::test]
+async fn one_table_comes_back_beside_the_one_that_is_there() {
+    let target = fresh().await;
+    run(&target, EVERYTHING).await;
+    run(&target, VALUES).await;
+    let (_folder, archive) = backed_up(&target).await;
+    let selection = |name: &str| RestoreOptions {
+        selection: crate::selection::Selection {
+            tables: vec![crate::selection::Pattern::table(name).unwrap()],
+            ..crate::selection::Selection::default()
+        },
+        ..RestoreOptions::default()
+    };
+    run(&target, "DELETE FROM texts WHERE id = 1; DROP TABLE numbers").await;
+    for name in ["texts", "old", "choices", "orders"] {
+        let among = restore::among(&archive, &database(&target), &selection(name), &Silent).await.unwrap();
+        let [(id, made)] = among.beside.as_slice() else { panic!("{among:?}") };
+        assert_eq!(id.name, name);
+        assert!(made.starts_with(&format!("`{name}_restored_")), "{made}");
+    }
+    let among = restore::among(&archive, &database(&target), &selection("numbers"), &Silent).await.unwrap();
+    assert_eq!(among.made.len(), 1);
+    let digests = target.digests().await.unwrap();
+    let numbers = archive.index().tables.iter().find(|entry| entry.id.name == "numbers").unwrap();
+    assert_eq!(digests[&numbers.id], numbers.digest);
+    let error = restore::among(&archive, &database(&target), &selection("none"), &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn definers_and_names_of_databases() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE t (a int); CREATE DEFINER = gone@nowhere VIEW v AS SELECT a FROM t;
+        CREATE DEFINER = gone@nowhere PROCEDURE p() SELECT 1; CREATE DEFINER = gone@nowhere EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01' DO SELECT 1").await;
+    let (_folder, archive) = backed_up(&source).await;
+    let found = restore::preflight(&archive, &database(&source), &RestoreOptions::default()).await.unwrap();
+    assert_eq!(found.missing_roles, ["gone@nowhere"]);
+    let definers = async |copy: &Server| -> Vec<String> {
+        let sql = "SELECT definer FROM information_schema.views WHERE table_schema = DATABASE() UNION ALL
+            SELECT definer FROM information_schema.routines WHERE routine_schema = DATABASE() UNION ALL
+            SELECT definer FROM information_schema.events WHERE event_schema = DATABASE()";
+        rows(copy, sql).await.into_iter().flatten().flatten().collect()
+    };
+    let own = rows(&source, "SELECT CURRENT_USER()").await[0][0].clone().unwrap();
+    let map = [("gone".to_owned(), "root@%".to_owned())].into();
+    for (number, no_owner, roles, expected) in [
+        (1, false, std::collections::BTreeMap::new(), "gone@nowhere"),
+        (2, true, std::collections::BTreeMap::new(), own.as_str()),
+        (3, false, map, "root@%"),
+    ] {
+        let name = format!("{}_{number}", source.database());
+        let options = RestoreOptions { no_owner, roles, ..RestoreOptions::default() };
+        restore::into(&archive, &database(&source), &name, &options, &Silent).await.unwrap();
+        assert_eq!(definers(&named(&source, &name)).await, [expected; 3]);
+    }
+    run(&source, &format!("CREATE PROCEDURE names() SELECT * FROM {}.t", source.database())).await;
+    let (_folder, archive) = backed_up(&source).await;
+    let name = format!("{}_4", source.database());
+    let error = restore::into(&archive, &database(&source), &name, &RestoreOptions::default(), &Silent).await.unwrap_err();
+    assert!(error.to_string().contains("procedure names"), "{error}");
+    let replaced = beside(&archive, &source).await.swap(&[], false).await.unwrap();
+    restore::let_go(&database(&source), &replaced.name).await.unwrap();
+}

@@ -1,0 +1,123 @@
+//! A fresh database for each test, on the server that `scripts/test` started, and the stock tools that judge.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use database::mysql::{Place, Server};
+use database::{Database, DatabaseUrl, Engine, quote, script};
+
+use crate::archive::Archive;
+use crate::dump::{BackupOptions, create};
+use crate::progress::Silent;
+use crate::store::{LocalStore, Store as _};
+
+/// Every kind of object that MariaDB 10.11 has, with names and texts that bite.
+pub(crate) const EVERYTHING: &str = include_str!("../../../database/src/mysql/catalog/tests/everything.sql");
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A new database on the server that `scripts/test` started.
+pub(crate) async fn fresh() -> Server {
+    let url =
+        std::env::var("DBM_TEST_MARIADB_URL").expect("DBM_TEST_MARIADB_URL is missing: run scripts/test");
+    let url = DatabaseUrl::parse(&url).unwrap();
+    let name = format!("dbm_backup_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let server = |url| match url {
+        DatabaseUrl::Mysql(settings) => Server::new(settings),
+        other => panic!("{other}"),
+    };
+    let mut connection = server(url.clone()).connect_nowhere().await.unwrap();
+    let sql = format!("CREATE DATABASE {}", quote::identifier(Engine::Mysql, &name));
+    connection.batch(&sql, "").await.unwrap();
+    server(url.with_database(&name))
+}
+
+pub(crate) fn client(program: &str, server: &Server) -> Command {
+    let Place::Tcp { host, port } = &server.settings().place else { panic!("a server by address") };
+    let mut command = Command::new(program);
+    command.args(["--no-defaults", "-u", server.settings().user.as_deref().unwrap(), "-h", host, "-P"]);
+    command.arg(port.to_string());
+    command
+}
+
+/// Feeds a script to the stock client; whether it took it.
+pub(crate) fn load(server: &Server, script: &[u8]) -> Result<(), String> {
+    let mut client = client("mariadb", server);
+    client.args(["--comments", server.database()]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut client = client.spawn().unwrap();
+    let written = client.stdin.take().unwrap().write_all(script);
+    let output = client.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { written.map_err(|error| error.to_string()) } else { Err(said) }
+}
+
+pub(crate) fn mariadb_dump(server: &Server) -> String {
+    let mut tool = client("mariadb-dump", server);
+    tool.args(["--no-data", "--routines", "--events", "--triggers", "--skip-comments", server.database()]);
+    let output = tool.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().replace(server.database(), "DATABASE")
+}
+
+/// Backs up and gives the archive and, by zstd's own tool, its script.
+pub(crate) async fn back_up(server: &Server, options: &BackupOptions) -> (tempfile::TempDir, Archive, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(folder.path());
+    let written = create(&Database::Mysql(server.clone()), &store, options, &Silent).await.unwrap();
+    let archive = Archive::open(store.source(&written.name).await.unwrap()).await.unwrap();
+    let file = folder.path().join(written.name.to_string());
+    let zstd = Command::new("zstd").args(["-dcq"]).arg(file).output().unwrap();
+    assert!(zstd.status.success());
+    (folder, archive, zstd.stdout)
+}
+
+/// Values that bite, of every type, in tables of every engine.
+pub(crate) const VALUES: &str = r#"
+CREATE TABLE texts (id int PRIMARY KEY, a varchar(50) CHARACTER SET utf8mb4, b varchar(50) CHARACTER SET latin1,
+  c text CHARACTER SET ucs2, d varchar(20) CHARACTER SET sjis, e longtext, j json) DEFAULT CHARSET utf8mb4;
+INSERT INTO texts VALUES (1, 'it''s \\ "q"\n\r\t\0\Z %', _latin1 0xE4F6FC80, _ucs2 0x006100E4, _sjis 0x815C, '-- ; /* */', '{"a": "\\"b"}'),
+  (2, _utf8mb4 0xF09F9880, '', '', '', '', NULL), (3, NULL, NULL, NULL, NULL, NULL, 'null'), (0, '\\N', 'NULL', ';', 'x ', ' ', '1.0');
+CREATE TABLE numbers (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, i bigint, d decimal(65,30), f float, g double,
+  h float(9,3), b bit(64), y year, z int(8) zerofill) AUTO_INCREMENT = 1000;
+INSERT INTO numbers VALUES (18446744073709551614, -9223372036854775808, -0.000000000000000000000000000001, 16777216, 5e-324,
+  1.001, b'1', 0, 7), (2, 9223372036854775807, 99999999999999999999999999999999999, 0.1, 1.7976931348623157e308, -1, 0xFFFFFFFFFFFFFFFF, 2155, 0),
+  (3, 0, 0, -3.402823e38, -0e0, 0, 0, 1901, 99999999);
+SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00';
+CREATE TABLE times (d date, t time(6), dt datetime(6), ts timestamp(6) NULL);
+INSERT INTO times VALUES ('0000-00-00', '-838:59:59.999999', '0000-00-00 00:00:00', '2020-10-25 00:30:00.000001'),
+  ('2020-02-31', '838:59:59', '9999-12-31 23:59:59.999999', '2038-01-19 03:14:07.999999'), (NULL, NULL, NULL, NULL);
+CREATE TABLE choices (e enum('', 'a', 'ä'), s set('x', 'y', ''));
+INSERT INTO choices VALUES ('', ''), ('a', 'x,y'), ('ä', 'y'), ('nothing', 'x'), (NULL, NULL);
+SET sql_mode = DEFAULT;
+CREATE TABLE bytes (b blob, v varbinary(10), f binary(3), g geometry, u uuid, i6 inet6, i4 inet4);
+INSERT INTO bytes VALUES (0x00275C0A0D1A, '', 'a', ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))', 4326), UUID(), '::1', '1.2.3.4'),
+  ('', NULL, 0x000000, NULL, NULL, NULL, NULL);
+CREATE TABLE generated (a int, b int AS (a * 2) STORED, c int AS (a * 3) VIRTUAL, d int INVISIBLE DEFAULT 5);
+INSERT INTO generated (a, d) VALUES (1, 2), (1, 2), (3, 4);
+CREATE TABLE no_rows_of_its_own (b int AS (1) STORED);
+CREATE TABLE in_my (a int) ENGINE = MyISAM;
+CREATE TABLE in_aria (a int) ENGINE = Aria;
+CREATE TABLE in_memory (a int) ENGINE = MEMORY;
+INSERT INTO in_my VALUES (1), (2); INSERT INTO in_aria VALUES (3); INSERT INTO in_memory VALUES (4);
+CREATE TABLE old (a int PRIMARY KEY, b int) WITH SYSTEM VERSIONING;
+INSERT INTO old VALUES (1, 1), (2, 2); UPDATE old SET b = 3 WHERE a = 1; DELETE FROM old WHERE a = 2;
+CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE a_child (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE);
+INSERT INTO parent VALUES (1); INSERT INTO a_child VALUES (1, 1);
+CREATE SEQUENCE s START WITH 10 CACHE 100; DO NEXTVAL(s);
+CREATE TABLE fired (x int); CREATE TRIGGER tr AFTER INSERT ON parent FOR EACH ROW INSERT INTO fired VALUES (NEW.id);
+CREATE VIEW v AS SELECT * FROM parent;
+"#;
+
+/// Runs a script as the client would.
+pub(crate) async fn run(server: &Server, sql: &str) {
+    let mut session = server.session().await.unwrap();
+    for statement in script::split(Engine::Mysql, sql).unwrap() {
+        session.batch(statement.text, statement.text).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+/// Rows of a query.
+pub(crate) async fn rows(server: &Server, sql: &str) -> Vec<Vec<Option<String>>> {
+    server.connect(None).await.unwrap().query(sql, sql).await.unwrap_or_else(|error| panic!("{error}"))
+}
