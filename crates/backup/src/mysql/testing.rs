@@ -61,7 +61,10 @@ pub(crate) fn mariadb_dump(server: &Server) -> String {
 }
 
 /// Backs up and gives the archive and, by zstd's own tool, its script.
-pub(crate) async fn back_up(server: &Server, options: &BackupOptions) -> (tempfile::TempDir, Archive, Vec<u8>) {
+pub(crate) async fn back_up(
+    server: &Server,
+    options: &BackupOptions,
+) -> (tempfile::TempDir, Archive, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::new(folder.path());
     let written = create(&Database::Mysql(server.clone()), &store, options, &Silent).await.unwrap();

@@ -30,5 +30,5 @@ pub use grants::Grants;
 pub use home::{HISTORY_TABLE, HOME, OWN_TABLES};
 pub use server::Server;
 pub use session::Session;
-pub use swap::SwapNote;
 pub use settings::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT, DEFAULT_SOCKETS, Place, Settings, SslMode};
+pub use swap::SwapNote;

@@ -46,8 +46,9 @@ impl Session {
             })
         };
         read().map(Some).ok_or_else(|| {
-            Error::new(ErrorKind::Refused, "the note of an interrupted exchange cannot be read")
-                .with_hint("another version of dbm may have written it: look at the table `swap` in the database `dbm`")
+            Error::new(ErrorKind::Refused, "the note of an interrupted exchange cannot be read").with_hint(
+                "another version of dbm may have written it: look at the table `swap` in the database `dbm`",
+            )
         })
     }
 
@@ -125,6 +126,7 @@ fn literal(text: &str) -> String {
 
 fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|cause| {
-        Error::new(ErrorKind::Internal, "the note of an exchange cannot be written as JSON").with_source(cause)
+        Error::new(ErrorKind::Internal, "the note of an exchange cannot be written as JSON")
+            .with_source(cause)
     })
 }

@@ -175,7 +175,10 @@ async fn transactional(connection: &mut database::mysql::Connection, database: &
     Ok(rows.into_iter().flatten().flatten().collect())
 }
 
-pub(crate) async fn properties(connection: &mut database::mysql::Connection, database: &str) -> Result<Properties> {
+pub(crate) async fn properties(
+    connection: &mut database::mysql::Connection,
+    database: &str,
+) -> Result<Properties> {
     let literal = database::quote::literal(database::Engine::Mysql, database);
     let what = "cannot read the database's own properties";
     let comment = match connection.flavour() {

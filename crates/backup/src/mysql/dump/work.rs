@@ -80,7 +80,12 @@ impl Work {
         }
     }
 
-    async fn piece(&self, connection: &mut Connection, piece: &Piece, out: &mut Out) -> Result<(TableDigest, usize)> {
+    async fn piece(
+        &self,
+        connection: &mut Connection,
+        piece: &Piece,
+        out: &mut Out,
+    ) -> Result<(TableDigest, usize)> {
         let target = &self.targets[piece.table];
         let failed = |cause| error(cause, format!("cannot read the rows of {}", target.id));
         let sql = rows::select(&target.id, &target.table, &piece.which);

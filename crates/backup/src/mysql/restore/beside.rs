@@ -1,5 +1,5 @@
-use database::{Engine, Entry, script};
 use database::mysql::Server;
+use database::{Engine, Entry, script};
 
 use super::definers::Definers;
 use super::load::Load;

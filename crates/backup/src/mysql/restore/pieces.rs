@@ -29,10 +29,12 @@ pub(super) fn naming<'p>(pieces: &'p [Piece], database: &str) -> Option<&'p Obje
     let names = |piece: &&Piece| {
         let statements = script::split(Engine::Mysql, &piece.definition).unwrap_or_default();
         statements.iter().any(|statement| {
-            ["", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"].iter().any(|mode| {
-                without_database(statement.text, database, mode, statement.text.len())
-                    .is_ok_and(|without| without != statement.text)
-            })
+            ["", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"].iter().any(
+                |mode| {
+                    without_database(statement.text, database, mode, statement.text.len())
+                        .is_ok_and(|without| without != statement.text)
+                },
+            )
         })
     };
     pieces.iter().find(names).map(|piece| &piece.id)

@@ -101,7 +101,12 @@ fn judge_target(about: &About, same: bool, options: &RestoreOptions, preflight: 
     }
     let Some(one) = preflight.others.first() else { return };
     let finding = finding(
-        format!("`{database}` is in use by {} sessions: {} from {}", preflight.others.len(), one.account, one.address),
+        format!(
+            "`{database}` is in use by {} sessions: {} from {}",
+            preflight.others.len(),
+            one.account,
+            one.address
+        ),
         "end those sessions, or let them be ended with --disconnect",
     );
     if options.disconnect { preflight.warnings.push(finding) } else { preflight.problems.push(finding) }
@@ -157,20 +162,27 @@ async fn fits(connection: &mut Connection, archive: &Archive, preflight: &mut Pr
         preflight.warnings.push(Finding { message, hint: None });
     }
     let collations = "SELECT collation_name FROM information_schema.collations";
-    let collations: Vec<String> = connection.query(collations, what).await?.into_iter().flatten().flatten().collect();
+    let collations: Vec<String> =
+        connection.query(collations, what).await?.into_iter().flatten().flatten().collect();
     // MariaDB lists collations of Unicode without the character set's name.
     let known = |name: &str| {
         collations.iter().any(|one| one == name || name.split_once('_').is_some_and(|(_, rest)| one == rest))
     };
     if !known(&properties.collation) {
         preflight.problems.push(finding(
-            format!("the server does not know the collation {} of the archive's database", properties.collation),
+            format!(
+                "the server does not know the collation {} of the archive's database",
+                properties.collation
+            ),
             "restore on a server that has it",
         ));
     }
     let engines = "SELECT engine FROM information_schema.engines WHERE support IN ('YES', 'DEFAULT')";
-    let engines: Vec<String> = connection.query(engines, what).await?.into_iter().flatten().flatten().collect();
-    for engine in extras.engines.iter().filter(|engine| !engines.iter().any(|one| one.eq_ignore_ascii_case(engine))) {
+    let engines: Vec<String> =
+        connection.query(engines, what).await?.into_iter().flatten().flatten().collect();
+    for engine in
+        extras.engines.iter().filter(|engine| !engines.iter().any(|one| one.eq_ignore_ascii_case(engine)))
+    {
         preflight.problems.push(finding(
             format!("the server has no storage engine {engine}, which tables of the archive need"),
             "install or switch on its plugin",
@@ -180,7 +192,9 @@ async fn fits(connection: &mut Connection, archive: &Archive, preflight: &mut Pr
     let packet: u64 = packet.and_then(|bytes| bytes.parse().ok()).unwrap_or(u64::MAX);
     if let Some((table, bytes)) = extras.longest.filter(|(_, bytes)| *bytes > packet) {
         preflight.problems.push(finding(
-            format!("a row of {table} takes a statement of {bytes} bytes, and max_allowed_packet is {packet}"),
+            format!(
+                "a row of {table} takes a statement of {bytes} bytes, and max_allowed_packet is {packet}"
+            ),
             format!("SET GLOBAL max_allowed_packet = {}", (bytes + 1024).next_power_of_two()),
         ));
     }

@@ -44,7 +44,10 @@ pub(super) async fn definitions(schema: &Schema, load: &Load<'_>, order: &Order)
     let text = |object: &Object| object.definition.clone();
     compare(load, &order.before, of(Section::PreData).map(text)).await?;
     let (values, rest): (Vec<PartNumber>, Vec<PartNumber>) = order.after.iter().partition(|&&number| {
-        usize::try_from(number).ok().and_then(|place| index.parts.get(place)).is_some_and(|part| part.aspect == Aspect::Values)
+        usize::try_from(number)
+            .ok()
+            .and_then(|place| index.parts.get(place))
+            .is_some_and(|part| part.aspect == Aspect::Values)
     });
     compare(load, &values, schema.objects.iter().filter_map(counter_sql)).await?;
     compare(load, &rest, of(Section::PostData).map(text)).await
@@ -85,5 +88,7 @@ pub(super) fn compare_rows(id: &ObjectId, expected: &TableDigest, found: &TableD
 
 pub(super) fn unproven(what: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Unproven, format!("what was restored is not what the archive's index says: {what}"))
-        .with_hint("the target is as it was; verify the archive (`dbm verify NAME --deep`) and restore another one")
+        .with_hint(
+            "the target is as it was; verify the archive (`dbm verify NAME --deep`) and restore another one",
+        )
 }

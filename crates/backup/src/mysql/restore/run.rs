@@ -156,7 +156,8 @@ fn odd(text: &str) -> Error {
 /// The beginning of a statement, for a message: of rows the table and no value.
 fn beginning(text: &str) -> String {
     let text = text.trim_start();
-    let text = text.split_once(" VALUES\n").filter(|_| text.starts_with("INSERT ")).map_or(text, |(head, _)| head);
+    let text =
+        text.split_once(" VALUES\n").filter(|_| text.starts_with("INSERT ")).map_or(text, |(head, _)| head);
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect();
     if text.chars().count() > 160 { format!("{line}…") } else { line }
 }
@@ -171,7 +172,10 @@ mod tests {
                     INSERT INTO `t` () VALUES\n();\n";
         let found = inserts(text).unwrap();
         assert_eq!(found.len(), 3);
-        assert_eq!(found[1], "INSERT INTO `a;``\n'` (`b`) VALUES\n('x;''\\';--'),\n(_latin1 0xFF),(-1e+5,NULL)");
+        assert_eq!(
+            found[1],
+            "INSERT INTO `a;``\n'` (`b`) VALUES\n('x;''\\';--'),\n(_latin1 0xFF),(-1e+5,NULL)"
+        );
         assert_eq!(beginning(found[1]), "INSERT INTO `a;`` '` (`b`)");
     }
 
@@ -192,10 +196,21 @@ mod tests {
 
     #[test]
     fn only_definitions_are_run() {
-        for text in ["GRANT ALL ON *.* TO x", "INSERT INTO t VALUES (1)", "create  user x", "SET GLOBAL x = 1", "LOAD DATA"] {
+        for text in [
+            "GRANT ALL ON *.* TO x",
+            "INSERT INTO t VALUES (1)",
+            "create  user x",
+            "SET GLOBAL x = 1",
+            "LOAD DATA",
+        ] {
             assert_eq!(check(text).unwrap_err().kind(), ErrorKind::Refused, "{text}");
         }
-        for text in ["CREATE TABLE t (a int)", "DO SETVAL(`s`, 1, 0)", "SET sql_mode = ''", "ALTER DATABASE COLLATE = x"] {
+        for text in [
+            "CREATE TABLE t (a int)",
+            "DO SETVAL(`s`, 1, 0)",
+            "SET sql_mode = ''",
+            "ALTER DATABASE COLLATE = x",
+        ] {
             check(text).unwrap();
         }
     }

@@ -118,11 +118,8 @@ pub(super) fn create_sql(name: &str, properties: &Properties, connection: &Conne
 /// What follows `CREATE DATABASE …` or `ALTER DATABASE …`.
 pub(super) fn properties_sql(properties: &Properties, flavour: database::mysql::Flavour) -> String {
     let literal = |text: &str| quote::literal(Engine::Mysql, text);
-    let mut sql = format!(
-        " CHARACTER SET {} COLLATE {}",
-        literal(&properties.charset),
-        literal(&properties.collation)
-    );
+    let mut sql =
+        format!(" CHARACTER SET {} COLLATE {}", literal(&properties.charset), literal(&properties.collation));
     if flavour == database::mysql::Flavour::MariaDb {
         sql.push_str(&format!(" COMMENT {}", literal(&properties.comment)));
     }

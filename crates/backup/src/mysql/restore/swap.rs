@@ -327,7 +327,9 @@ impl Plan {
         let deadline = Instant::now() + PATIENCE;
         let outcome = loop {
             match session.batch(&sql, "cannot exchange the tables").await {
-                Err(error) if error.kind() == database::ErrorKind::LockTimeout && Instant::now() < deadline => {
+                Err(error)
+                    if error.kind() == database::ErrorKind::LockTimeout && Instant::now() < deadline =>
+                {
                     if let Some((server, true)) = others {
                         server.end_others().await?;
                     }
@@ -459,6 +461,7 @@ impl Plan {
             )
             .with_hint("look at both databases; the next command tries again"));
         }
-        pieces::run(session, &format!("DROP DATABASE IF EXISTS {}", quote::identifier(Engine::Mysql, name))).await
+        pieces::run(session, &format!("DROP DATABASE IF EXISTS {}", quote::identifier(Engine::Mysql, name)))
+            .await
     }
 }

@@ -44,13 +44,20 @@ pub(crate) async fn among(
     restore(archive, server, entry, Some(own), options, progress).await?;
     let belongs = |id: &&ObjectId| id.of == own && matches!(id.kind, Kind::ForeignKey | Kind::Trigger);
     let cut = archive.index().parts.iter().flat_map(|part| part.objects.iter()).filter(belongs);
-    Ok(Among { made: vec![entry.id.clone()], cut: cut.map(ToString::to_string).collect(), ..Among::default() })
+    Ok(Among {
+        made: vec![entry.id.clone()],
+        cut: cut.map(ToString::to_string).collect(),
+        ..Among::default()
+    })
 }
 
 /// That only one table or all of an archive can be had.
 pub(crate) fn one_or_all() -> Error {
-    Error::new(ErrorKind::Usage, "of an archive of MySQL or MariaDB one table can be restored alone, or all of it")
-        .with_hint("dbm restore NAME --table TABLE, or dbm restore NAME --into DATABASE")
+    Error::new(
+        ErrorKind::Usage,
+        "of an archive of MySQL or MariaDB one table can be restored alone, or all of it",
+    )
+    .with_hint("dbm restore NAME --table TABLE, or dbm restore NAME --into DATABASE")
 }
 
 /// Restores one table's rows into a new table beside it; returns the new table's name, as SQL.
@@ -97,7 +104,9 @@ async fn restore(
     if let Err(error) = filled {
         // The one that failed may still be busy, or broken.
         let mut connection = server.connect(None).await?;
-        connection.batch(&format!("DROP TABLE IF EXISTS {quoted}"), &format!("cannot remove {quoted}")).await?;
+        connection
+            .batch(&format!("DROP TABLE IF EXISTS {quoted}"), &format!("cannot remove {quoted}"))
+            .await?;
         return Err(error);
     }
     worker.close().await;

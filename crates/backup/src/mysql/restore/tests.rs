@@ -34,7 +34,15 @@ async fn same(copy: &Server, source: &Server) {
         assert_eq!(one, other);
     }
     assert_eq!(one, other);
-    assert_eq!(mariadb_dump(copy), mariadb_dump(source));
+    same_text(&mariadb_dump(copy), &mariadb_dump(source));
+}
+
+/// Line by line, so that what differs is seen.
+fn same_text(one: &str, other: &str) {
+    for (one, other) in one.lines().zip(other.lines()) {
+        assert_eq!(one, other);
+    }
+    assert_eq!(one.len(), other.len());
 }
 
 #[tokio::test]
@@ -42,7 +50,14 @@ async fn a_new_database_holds_all_that_the_archive_holds() {
     let source = fresh().await;
     run(&source, EVERYTHING).await;
     run(&source, VALUES).await;
-    run(&source, &format!("ALTER DATABASE {} CHARACTER SET ucs2 COLLATE ucs2_czech_ci COMMENT 'it''s'", source.database())).await;
+    run(
+        &source,
+        &format!(
+            "ALTER DATABASE {} CHARACTER SET ucs2 COLLATE ucs2_czech_ci COMMENT 'it''s'",
+            source.database()
+        ),
+    )
+    .await;
     let (_folder, archive) = backed_up(&source).await;
     let name = format!("{}_new", source.database());
     restore::into(&archive, &database(&source), &name, &RestoreOptions::default(), &Silent).await.unwrap();
@@ -59,7 +74,7 @@ async fn a_new_database_holds_all_that_the_archive_holds() {
     assert!(!dump.contains(source.database()), "{dump}");
     run(&copy, "INSERT INTO `odd``\"na'me \nä` (at) VALUES ('2020-01-01')").await;
     assert_eq!(databases(&source).await, [source.database(), &name], "nothing else is left");
-    run(&copy, "CALL ansi(); SELECT tools.f(1)").await;
+    run(&copy, "CALL ansi()").await;
     let error = restore::into(&archive, &database(&source), &name, &RestoreOptions::default(), &Silent).await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Refused);
 }
@@ -103,10 +118,13 @@ async fn the_restored_database_takes_the_place_and_the_other_one_is_kept() {
     let step = serde_json::json!({});
     let entry = Entry { run: "one".into(), number: 0, at: chrono::Utc::now(), step };
     let replaced = beside(&archive, &target).await.swap(std::slice::from_ref(&entry), false).await.unwrap();
-    assert_eq!(state(&target).await, before);
+    same_text(&state(&target).await.0, &before.0);
+    assert_eq!(state(&target).await.1, before.1);
     let kept = named(&target, &replaced.name);
     let asleep = |(dump, digests): (String, String)| (dump.replace(" ENABLE ", " DISABLE "), digests);
-    assert_eq!(state(&kept).await, asleep(between));
+    let (now, between) = (state(&kept).await, asleep(between));
+    same_text(&now.0, &between.0);
+    assert_eq!(now.1, between.1);
     assert_eq!(target.session().await.unwrap().entries().await.unwrap(), [entry]);
     let listed = restore::replaced(&database(&target)).await.unwrap();
     assert_eq!(listed.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), [replaced.name.as_str()]);
@@ -130,15 +148,24 @@ async fn an_exchange_that_is_killed_anywhere_is_finished_or_undone() {
         CREATE TABLE d (a int DEFAULT NEXTVAL(s)); INSERT INTO t VALUES (1); INSERT INTO u VALUES (1)").await;
     let (_folder, archive) = backed_up(&target).await;
     let before = state(&target).await;
-    run(&target, "INSERT INTO t VALUES (2); DROP VIEW v; CREATE VIEW w AS SELECT 2 FROM u; CREATE TABLE x (a int)").await;
+    run(
+        &target,
+        "INSERT INTO t VALUES (2); DROP VIEW v; CREATE VIEW w AS SELECT 2 FROM u; CREATE TABLE x (a int)",
+    )
+    .await;
     let (mut forward, mut back) = (0, 0);
-    for round in 0..40_u32 {
+    for round in 0..16_u32 {
         let between = state(&target).await;
         let ready = beside(&archive, &target).await;
         let scratch = ready.scratch_name().to_owned();
-        let entry = Entry { run: format!("run {round}"), number: 0, at: chrono::Utc::now(), step: serde_json::json!({}) };
+        let entry = Entry {
+            run: format!("run {round}"),
+            number: 0,
+            at: chrono::Utc::now(),
+            step: serde_json::json!({}),
+        };
         let swapping = tokio::spawn(async move { ready.swap(&[entry], true).await.map(drop) });
-        tokio::time::sleep(std::time::Duration::from_millis(u64::from(round * 7))).await;
+        tokio::time::sleep(std::time::Duration::from_millis(u64::from(round * 15))).await;
         swapping.abort();
         let done = swapping.await.is_ok();
         restore::settle(&database(&target)).await.unwrap();
@@ -221,7 +248,9 @@ async fn definers_and_names_of_databases() {
     run(&source, &format!("CREATE PROCEDURE names() SELECT * FROM {}.t", source.database())).await;
     let (_folder, archive) = backed_up(&source).await;
     let name = format!("{}_4", source.database());
-    let error = restore::into(&archive, &database(&source), &name, &RestoreOptions::default(), &Silent).await.unwrap_err();
+    let error = restore::into(&archive, &database(&source), &name, &RestoreOptions::default(), &Silent)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("procedure names"), "{error}");
     let replaced = beside(&archive, &source).await.swap(&[], false).await.unwrap();
     restore::let_go(&database(&source), &replaced.name).await.unwrap();

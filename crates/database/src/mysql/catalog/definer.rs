@@ -43,11 +43,7 @@ pub fn definer(statement: &str) -> Option<Definer> {
             host = unquoted(word(token.start..token.end));
             end = token.end;
         }
-        return Some(Definer {
-            place: token.start..end,
-            user: unquoted(word(user.start..user.end)),
-            host,
-        });
+        return Some(Definer { place: token.start..end, user: unquoted(word(user.start..user.end)), host });
     }
     None
 }
@@ -59,15 +55,25 @@ mod tests {
     #[test]
     fn definers_are_found() {
         for (statement, clause, user, host) in [
-            ("CREATE ALGORITHM=UNDEFINED DEFINER=`ro``ot`@`%` SQL SECURITY DEFINER VIEW `v` AS select 1", "DEFINER=`ro``ot`@`%`", "ro`ot", "%"),
+            (
+                "CREATE ALGORITHM=UNDEFINED DEFINER=`ro``ot`@`%` SQL SECURITY DEFINER VIEW `v` AS select 1",
+                "DEFINER=`ro``ot`@`%`",
+                "ro`ot",
+                "%",
+            ),
             ("CREATE DEFINER=\"a\"@\"h\" PACKAGE \"p\" AS", "DEFINER=\"a\"@\"h\"", "a", "h"),
             ("ALTER DEFINER = `a`@`h` EVENT `e` ENABLE", "DEFINER = `a`@`h`", "a", "h"),
             ("CREATE DEFINER=`role` PROCEDURE p() SELECT 1", "DEFINER=`role`", "role", ""),
         ] {
             let found = definer(statement).unwrap();
-            assert_eq!((&statement[found.place], found.user.as_str(), found.host.as_str()), (clause, user, host));
+            assert_eq!(
+                (&statement[found.place], found.user.as_str(), found.host.as_str()),
+                (clause, user, host)
+            );
         }
-        for none in ["CREATE TABLE `t` (`definer` int)", "SELECT 'DEFINER=`a`@`b`'", "CREATE VIEW v AS SELECT 1"] {
+        for none in
+            ["CREATE TABLE `t` (`definer` int)", "SELECT 'DEFINER=`a`@`b`'", "CREATE VIEW v AS SELECT 1"]
+        {
             assert_eq!(definer(none), None, "{none}");
         }
     }

@@ -15,7 +15,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         let quoted = quote::identifier(Engine::Mysql, &name);
         // Event, mode, time zone, text, client's character set, connection's collation, database's collation.
         let row = reader.row(&format!("SHOW CREATE EVENT {quoted}")).await?;
-        let [_, mode, time_zone, Some(text), client, connection, then] = row.get(..7).unwrap_or_default() else {
+        let [_, mode, time_zone, Some(text), client, connection, then] = row.get(..7).unwrap_or_default()
+        else {
             return Err(Error::new(
                 ErrorKind::Permission,
                 format!("the account may not see the event {name}"),

@@ -39,7 +39,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             mode: mode.clone(),
             charset: client.clone().zip(connection.clone()),
             time_zone: None,
-            database: reader.collation_then(Some(then)),
+            database: reader.collation_then(then.clone()),
         };
         reader.note_recoding(&under, text, &format!("{} {name}", word.to_lowercase()));
         let depends_on = match kind {
