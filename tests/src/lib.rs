@@ -1,6 +1,6 @@
 //! What the end-to-end tests share: folders, databases, and the `dbm` binary run as a user would.
 //!
-//! The judges are the engines' own tools (`psql`, `pg_dump`, `sqlite3`), from the PATH that
+//! The judges are the engines' own tools (`psql`, `pg_dump`, `mariadb`, `mariadb-dump`, `sqlite3`), from the PATH that
 //! `scripts/test` sets. Nothing here skips: what is missing is a panic that says so.
 
 mod binary;
@@ -8,6 +8,8 @@ mod bucket;
 mod folder;
 mod judge;
 mod listener;
+mod mariadb;
+mod mariadb_server;
 mod pooler;
 mod postgres;
 mod proxy;
@@ -21,6 +23,8 @@ pub use bucket::Bucket;
 pub use folder::Folder;
 pub use judge::Judge;
 pub use listener::{Listener, Request};
+pub use mariadb::Mariadb;
+pub use mariadb_server::OwnMariadb;
 pub use pooler::Pooler;
 pub use postgres::Postgres;
 pub use proxy::Proxy;

@@ -46,6 +46,18 @@ impl Writer {
         })
     }
 
+    /// Writes into a MariaDB database, and connects again whenever its session was ended.
+    ///
+    /// # Panics
+    /// If its thread cannot be started.
+    pub fn mariadb(url: String) -> Self {
+        Self::start(move |stop| {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(write_mariadb(&url, stop))
+        })
+    }
+
     fn start(work: impl FnOnce(&AtomicBool) -> BTreeSet<i64> + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let theirs = Arc::clone(&stop);
@@ -85,6 +97,34 @@ async fn write_postgres(url: &str, stop: &AtomicBool) -> BTreeSet<i64> {
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
         driver.abort();
+    }
+    acknowledged
+}
+
+async fn write_mariadb(url: &str, stop: &AtomicBool) -> BTreeSet<i64> {
+    use mysql_async::prelude::Queryable as _;
+
+    let mut acknowledged = BTreeSet::new();
+    let mut entry = 0_i64;
+    while !stop.load(Ordering::Relaxed) {
+        let connecting = mysql_async::Conn::from_url(url);
+        let Ok(Ok(mut connection)) = tokio::time::timeout(Duration::from_secs(5), connecting).await else {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        while !stop.load(Ordering::Relaxed) {
+            entry += 1;
+            let insert = format!("INSERT INTO ledger VALUES ({entry}, 'w')");
+            match tokio::time::timeout(Duration::from_secs(20), connection.query_drop(insert)).await {
+                Ok(Ok(())) => {
+                    acknowledged.insert(entry);
+                }
+                // The table may be away for a moment; the session is as it was.
+                Ok(Err(mysql_async::Error::Server(_))) => {}
+                _ => break,
+            }
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
     }
     acknowledged
 }

@@ -3,11 +3,13 @@
 //! After recovery the schema and every table but the ledger is exactly what it was or exactly what
 //! was asked for; what was committed stays; each acknowledged row is in the database or in a replaced one.
 
+mod mariadb;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use tests::{Folder, Judge, LEDGER, Postgres, Sqlite, Writer, tool};
+use tests::{Ended, Folder, Judge, LEDGER, Postgres, Sqlite, Writer, tool};
 
 /// How many random kills each engine takes, on top of the ones at each step.
 const RANDOM_KILLS: u32 = 60;
@@ -304,6 +306,33 @@ fn kill_once<B: Bench>(bench: &B, scenario: &Scenario, ends: &Ends, kill: &Kill)
     };
     let committed = matches!(kill, Kill::At(step) if step.starts_with("commit") && step.ends_with(":after"));
     let recovered = folder.dbm(&url, &["recover", "--yes"]).run();
+    let acknowledged = writer.stop();
+    if committed && scenario.wanted == Wanted::After {
+        assert!(
+            database.everything() == ends.after,
+            "{what}: a committed release was undone\n{}{}",
+            recovered.stdout,
+            recovered.stderr
+        );
+    }
+    judge(bench, scenario, ends, &database, acknowledged, &recovered, &what);
+
+    // Nothing stands in the way of the next run, and it ends as if nobody had killed.
+    let code = if scenario.wanted == Wanted::After { 0 } else { 3 };
+    folder.dbm(&url, scenario.arguments).run().expect(code);
+    assert!(database.everything() == ends.after, "{what}: the next run ends elsewhere");
+}
+
+/// What must hold once the run was recovered.
+fn judge<B: Bench>(
+    bench: &B,
+    scenario: &Scenario,
+    ends: &Ends,
+    database: &B::Database,
+    acknowledged: BTreeSet<i64>,
+    recovered: &Ended,
+    what: &str,
+) {
     assert!(
         matches!(recovered.code, 0 | 3),
         "{what}: recover ended with {}\n{}\n{}",
@@ -311,16 +340,7 @@ fn kill_once<B: Bench>(bench: &B, scenario: &Scenario, ends: &Ends, kill: &Kill)
         recovered.stdout,
         recovered.stderr
     );
-    let acknowledged = writer.stop();
     let now = database.everything();
-    if committed && scenario.wanted == Wanted::After {
-        assert!(
-            now == ends.after,
-            "{what}: a committed release was undone\n{}{}",
-            recovered.stdout,
-            recovered.stderr
-        );
-    }
     assert!(
         now == ends.before || now == ends.after,
         "{what}: neither before nor after\n{}\n{}\n--- now\n{now}\n--- before\n{}",
@@ -328,7 +348,7 @@ fn kill_once<B: Bench>(bench: &B, scenario: &Scenario, ends: &Ends, kill: &Kill)
         recovered.stderr,
         ends.before
     );
-    let kept = bench.ledgers(&database);
+    let kept = bench.ledgers(database);
     let lost: Vec<_> = acknowledged.difference(&kept).collect();
     assert!(lost.is_empty(), "{what}: acknowledged rows are nowhere: {lost:?}\n{}", recovered.stderr);
     if scenario.name == FENCED && bench.fence_outlives_process() {
@@ -337,13 +357,8 @@ fn kill_once<B: Bench>(bench: &B, scenario: &Scenario, ends: &Ends, kill: &Kill)
         let lost: Vec<_> = acknowledged.difference(&here).collect();
         assert!(lost.is_empty(), "{what}: written behind the fence: {lost:?}\n{}", recovered.stderr);
     }
-    let complaints = bench.complaints(&database);
+    let complaints = bench.complaints(database);
     assert!(complaints.is_empty(), "{what}: {complaints:?}\n{}", recovered.stderr);
-
-    // Nothing stands in the way of the next run, and it ends as if nobody had killed.
-    let code = if scenario.wanted == Wanted::After { 0 } else { 3 };
-    folder.dbm(&url, scenario.arguments).run().expect(code);
-    assert!(database.everything() == ends.after, "{what}: the next run ends elsewhere");
 }
 
 fn kill_all<B: Bench>(bench: &B) {

@@ -58,10 +58,10 @@ pub(crate) fn fence_outlives_process(engine: Engine) -> bool {
     engine != Engine::Sqlite
 }
 
-/// Whether a restored database takes its place and publishes the journal in one step, so that an open journal says
-/// that there was no exchange.
+/// Whether a restored database takes its place and publishes the journal in one step, or in steps that are finished
+/// before the journal is read, so that an open journal says that there was no exchange.
 pub(crate) fn swap_is_one_step(engine: Engine) -> bool {
-    engine == Engine::Postgres
+    engine != Engine::Sqlite
 }
 
 /// Whether a fence stands on after the exchange, and is lifted only then. Elsewhere it goes with the database that is

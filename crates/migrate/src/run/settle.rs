@@ -107,7 +107,11 @@ impl Runner {
                 && session.reset().await.is_ok()
                 && session.try_lock().await.is_ok_and(|locked| locked)
             {
-                return journal_again(open).await;
+                return match open.told()?.exchanging() {
+                    // Its own connection may have broken in the middle of it, and this one not.
+                    true => self.exchanged(open).await,
+                    false => journal_again(open).await,
+                };
             }
             open.broken = Some(session.id().clone());
             open.session = None;
@@ -126,6 +130,16 @@ impl Runner {
         open.entries = entries;
         open.session = Some(session);
         open.broken = None;
+        Ok(())
+    }
+
+    /// Finishes an exchange that was interrupted, and reads what it has published.
+    async fn exchanged(&self, open: &mut Open<'_>) -> Result<()> {
+        backup::restore::settle(&self.database).await?;
+        let entries = open.session()?.entries().await?;
+        if entries.first().is_some_and(|first| first.run == open.run) {
+            open.entries = entries;
+        }
         Ok(())
     }
 
