@@ -5,4 +5,4 @@ mod sandbox;
 mod several;
 mod single;
 
-pub(crate) use sandbox::Sandbox;
+pub(crate) use sandbox::{ENGINES, Sandbox, quoted, undone};

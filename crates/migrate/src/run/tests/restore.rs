@@ -6,11 +6,9 @@ use backup::store::LocalStore;
 use database::Engine;
 use helpers::naming::BackupName;
 
-use super::Sandbox;
+use super::{ENGINES, Sandbox};
 use crate::plan::Allowed;
 use crate::{Outcome, Restoring};
-
-const ENGINES: [Engine; 2] = [Engine::Sqlite, Engine::Postgres];
 
 async fn backed_up(sandbox: &Sandbox) -> BackupName {
     let store = LocalStore::new(sandbox.path().join("store"));
@@ -119,6 +117,9 @@ async fn a_restore_supersedes_a_journal_without_a_beginning() {
                 let kept =
                     text.lines().filter(|line| !line.contains("\"begin\"")).map(|line| format!("{line}\n"));
                 std::fs::write(&journal, kept.collect::<String>()).unwrap();
+            }
+            _ if engine == Engine::Mysql => {
+                sandbox.execute("DELETE FROM dbm.journal WHERE number = 0 AND `database` = DATABASE()").await;
             }
             _ => sandbox.execute("DELETE FROM dbm.journal WHERE number = 0").await,
         }

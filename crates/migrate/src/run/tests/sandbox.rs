@@ -9,7 +9,15 @@ use database::{Database, DatabaseUrl, Engine};
 use crate::files::{Folder, Migration, read};
 use crate::history::{self, Applied};
 use crate::plan::Allowed;
-use crate::{Event, MigrateOptions, Question, Report, Runner, Settings, Watch};
+use crate::{Event, MigrateOptions, Outcome, Question, Report, Runner, Settings, Watch};
+
+/// Every engine, for what is to hold on each.
+pub(crate) const ENGINES: [Engine; 3] = [Engine::Sqlite, Engine::Postgres, Engine::Mysql];
+
+/// How a run of one group ends that fails: where DDL commits, only the backup is a way back.
+pub(crate) fn undone(engine: Engine) -> Outcome {
+    if engine == Engine::Mysql { Outcome::PutBack } else { Outcome::NothingChanged }
+}
 
 /// A project with a database of its own.
 pub(crate) struct Sandbox {
@@ -64,7 +72,8 @@ impl Sandbox {
                 std::fs::write(&path, "").unwrap();
                 DatabaseUrl::parse(&format!("sqlite://{}", path.display())).unwrap()
             }
-            _ => fresh_postgres().await,
+            Engine::Mysql => fresh("DBM_TEST_MARIADB_URL", "").await,
+            _ => fresh("DBM_TEST_POSTGRES_URL", " TEMPLATE template0").await,
         };
         let settings = Settings {
             lock_wait: Duration::from_secs(5),
@@ -127,22 +136,20 @@ impl Sandbox {
     pub(crate) fn everything(&self) -> String {
         let dump = match self.database.url() {
             DatabaseUrl::Sqlite(file) => tool("sqlite3", &[&file.path.display().to_string(), ".dump"]),
+            DatabaseUrl::Mysql(settings) => mariadb_dump(&settings),
             _ => {
-                let url = format!("{}/{}", self.server(), self.database.name());
+                let server = std::env::var("DBM_TEST_POSTGRES_URL").unwrap();
+                let url = format!("{}/{}", server.rsplit_once('/').unwrap().0, self.database.name());
                 tool("pg_dump", &["--exclude-schema=dbm", "--exclude-table=public.dbm_history*", "-d", &url])
             }
         };
         let mut lines: Vec<&str> = dump
             .lines()
             .filter(|line| !line.contains("dbm_") && !line.contains("restrict ") && !line.contains("setval"))
+            .filter(|line| !line.starts_with("-- Host:") && !line.contains(" for database '"))
             .collect();
         lines.sort_unstable();
         lines.join("\n")
-    }
-
-    fn server(&self) -> String {
-        let url = std::env::var("DBM_TEST_POSTGRES_URL").unwrap();
-        url.rsplit_once('/').unwrap().0.to_owned()
     }
 
     pub(crate) fn events(&self) -> Vec<String> {
@@ -166,16 +173,45 @@ impl Sandbox {
     }
 }
 
-async fn fresh_postgres() -> DatabaseUrl {
-    let url =
-        std::env::var("DBM_TEST_POSTGRES_URL").expect("DBM_TEST_POSTGRES_URL is missing: run scripts/test");
+/// The same as SQL of MySQL writes it: names between double quotes are text there.
+pub(crate) fn quoted(engine: Engine, sql: &str) -> String {
+    if engine == Engine::Mysql { sql.replace('"', "`") } else { sql.to_owned() }
+}
+
+/// A new database on the server whose URL a variable holds.
+async fn fresh(variable: &str, options: &str) -> DatabaseUrl {
+    let url = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is missing: run scripts/test"));
     let url = DatabaseUrl::parse(&url).unwrap();
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("migrate_{}_{number}", std::process::id());
     let mut session = Database::new(url.clone()).unwrap().session().await.unwrap();
     session.execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
-    session.execute(&format!("CREATE DATABASE {name} TEMPLATE template0")).await.unwrap();
+    session.execute(&format!("CREATE DATABASE {name}{options}")).await.unwrap();
     url.with_database(&name)
+}
+
+/// Rows in the order of their keys, without counters, which may be ahead.
+fn mariadb_dump(settings: &database::mysql::Settings) -> String {
+    let database::mysql::Place::Tcp { host, port } = &settings.place else { panic!("a port") };
+    let (port, user) = (port.to_string(), settings.user.clone().unwrap());
+    let history = format!("--ignore-table={}.dbm_history", settings.database);
+    let mut arguments = vec!["--no-defaults", "-h", host, "-P", &port, "-u", &user, "--skip-dump-date"];
+    arguments.extend([
+        "--routines",
+        "--events",
+        "--triggers",
+        "--order-by-primary",
+        "--skip-extended-insert",
+    ]);
+    arguments.extend([history.as_str(), settings.database.as_str()]);
+    let dump = tool("mariadb-dump", &arguments);
+    let mut kept = String::new();
+    for line in dump.lines() {
+        let counter = line.split(' ').find(|word| word.starts_with("AUTO_INCREMENT="));
+        kept.push_str(&counter.map_or_else(|| line.to_owned(), |counter| line.replace(counter, "")));
+        kept.push('\n');
+    }
+    kept
 }
 
 fn tool(program: &str, arguments: &[&str]) -> String {
