@@ -3,15 +3,15 @@
 use tests::{Dbm, Folder, Judge, Mariadb, Postgres, Sqlite};
 
 const HALF: &str = "
-    CREATE TABLE gate_users (id INTEGER PRIMARY KEY, name VARCHAR(150) NOT NULL, phone VARCHAR(30),
+    CREATE TABLE gate_users (id BIGINT PRIMARY KEY, name VARCHAR(150) NOT NULL, phone VARCHAR(30),
         badge_number VARCHAR(50) NOT NULL UNIQUE, created_at TIMESTAMP);
     INSERT INTO gate_users (id, name, badge_number) VALUES (1, 'Asha', 'B-1'), (2, 'Ravi', 'B-2');
-    CREATE TABLE purchase_order (id INTEGER PRIMARY KEY, order_number VARCHAR(50) NOT NULL);
+    CREATE TABLE purchase_order (id BIGINT PRIMARY KEY, order_number VARCHAR(50) NOT NULL);
     INSERT INTO purchase_order VALUES (7, 'PO-7');
     CREATE TABLE showroom_product (id ${identity}, sku VARCHAR(50) NOT NULL UNIQUE,
         name VARCHAR(200) NOT NULL, price NUMERIC(12, 2) NOT NULL, stock INTEGER DEFAULT 0 NOT NULL);
     INSERT INTO showroom_product (sku, name, price) VALUES ('DESK-OAK', 'a desk of their own', 1);
-    CREATE TABLE dispatch_request (id INTEGER PRIMARY KEY, request_number VARCHAR(50) NOT NULL, notes TEXT,
+    CREATE TABLE dispatch_request (id BIGINT PRIMARY KEY, request_number VARCHAR(50) NOT NULL, notes TEXT,
         priority VARCHAR(20) DEFAULT 'high' NOT NULL);
     INSERT INTO dispatch_request VALUES (3, 'DR-3', 'mind the step', 'low');
 ";

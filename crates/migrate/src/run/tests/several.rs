@@ -86,7 +86,9 @@ async fn what_differs_in_the_replaced_database_is_told() {
         let told = report.restored.unwrap().unarchived;
         let told: Vec<_> =
             told.iter().map(|one| (one.table.name.as_str(), one.archived, one.replaced)).collect();
-        assert_eq!(told, [("note", 1, 1)], "{engine}");
+        // Without a transaction, what the failing file did before its failure is in the replaced database too.
+        let own = if engine == Engine::Mysql { vec![("item", 2, 3)] } else { vec![] };
+        assert_eq!(told, [own, vec![("note", 1, 1)]].concat(), "{engine}");
     }
 }
 
