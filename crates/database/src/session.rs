@@ -51,11 +51,17 @@ pub trait Statements: Send {
     /// [`crate::ErrorKind::Statement`] with the server's message and code, or what broke the connection.
     async fn run(&mut self, statement: &Statement<'_>) -> Result<Ran>;
 
-    /// Runs SQL of dbm's own, of one or more statements.
+    /// Runs SQL of one or more statements, in which names mean what they mean to the database's users.
     async fn execute(&mut self, sql: &str) -> Result<()>;
 
-    /// Runs one query and reads all of its rows, as text. For small results only.
+    /// Runs one query and reads all of its rows, as text. For small results only. Names mean what they mean to users.
     async fn query(&mut self, sql: &str) -> Result<Rows>;
+
+    /// Runs one statement of dbm's own, in which a word that is not qualified is the system's, whatever the database's users
+    /// have set; reads all of its rows. Not in the middle of a file: the next of its statements finds the session as new.
+    async fn own(&mut self, sql: &str) -> Result<Rows> {
+        self.query(sql).await
+    }
 
     /// Begins a transaction in which each wait for a lock lasts at most `lock_timeout`.
     async fn begin(&mut self, lock_timeout: Option<Duration>) -> Result<()>;

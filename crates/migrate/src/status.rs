@@ -166,7 +166,7 @@ pub async fn tables(
 pub(crate) async fn count(session: &mut dyn Session, table: &ObjectId) -> Result<u64> {
     let name = quote::qualified(session.engine(), &[&table.namespace, &table.name]);
     let only = engine::only(session.engine(), table.kind);
-    let rows = session.query(&format!("SELECT count(*) FROM {only}{name}")).await?;
+    let rows = session.own(&format!("SELECT count(*) FROM {only}{name}")).await?;
     let first = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
     first.and_then(|count| count.parse().ok()).ok_or_else(|| {
         Error::new(ErrorKind::Internal, format!("the server does not say how many rows {table} has"))

@@ -296,3 +296,71 @@ fn in_place_behind_a_fence() {
         database.run(&format!("ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {role};"));
     }
 }
+
+/// Whoever may write to a namespace that comes before the system's in the `search_path` owns the words of an unqualified
+/// statement: none of dbm's own takes any from there.
+#[test]
+fn a_hostile_search_path_owns_no_statement_of_dbm() {
+    let database = Postgres::new("hostile");
+    // Every operator and function of the system again, each of which tells who called it.
+    database.run(
+        "CREATE SCHEMA evil;
+         DO $outer$ DECLARE it record; args text; BEGIN
+           FOR it IN SELECT o.oid, oprname, oprleft::regtype AS l, oprright::regtype AS r, oprresult::regtype AS res
+                       FROM pg_operator o JOIN pg_type a ON a.oid = oprleft JOIN pg_type b ON b.oid = oprright
+                       JOIN pg_type c ON c.oid = oprresult
+                      WHERE oprnamespace = 'pg_catalog'::regnamespace AND 'p' NOT IN (a.typtype, b.typtype, c.typtype) LOOP
+             EXECUTE format('CREATE FUNCTION evil.\"op %s\"(%s, %s) RETURNS %s LANGUAGE plpgsql AS $$ BEGIN
+               RAISE EXCEPTION ''hijacked by %s: %%'', pg_catalog.current_query(); END $$', it.oid, it.l, it.r, it.res, replace(it.oprname, '%', '%%'));
+             EXECUTE format('CREATE OPERATOR evil.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = evil.\"op %s\")', it.oprname, it.l, it.r, it.oid);
+           END LOOP;
+           FOR it IN SELECT p.oid, proname, prokind, array_to_string(proargtypes::regtype[], ', ') AS args, prorettype::regtype AS res
+                       FROM pg_proc p JOIN pg_type t ON t.oid = prorettype
+                      WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind IN ('f', 'a') AND t.typtype <> 'p' AND NOT proretset
+                        AND NOT EXISTS (SELECT FROM unnest(proargtypes) x JOIN pg_type a ON a.oid = x WHERE a.typtype = 'p')
+                        AND provariadic = 0 LOOP
+             IF it.prokind = 'f' THEN
+               EXECUTE format('CREATE FUNCTION evil.%I(%s) RETURNS %s LANGUAGE plpgsql AS $$ BEGIN
+                 RAISE EXCEPTION ''hijacked by %s: %%'', pg_catalog.current_query(); END $$', it.proname, it.args, it.res, it.proname);
+             ELSE
+               EXECUTE format('CREATE FUNCTION evil.\"agg %s\"(%s) RETURNS pg_catalog.int8 LANGUAGE plpgsql AS $$ BEGIN
+                 RAISE EXCEPTION ''hijacked by %s: %%'', pg_catalog.current_query(); END $$', it.oid, concat_ws(', ', 'pg_catalog.int8', nullif(it.args, '')), it.proname);
+               EXECUTE format('CREATE AGGREGATE evil.%I(%s) (SFUNC = evil.\"agg %s\", STYPE = pg_catalog.int8, INITCOND = 0)',
+                 it.proname, coalesce(nullif(it.args, ''), '*'), it.oid);
+             END IF;
+           END LOOP; END $outer$;",
+    );
+    let (name, url) = (database.name(), database.url());
+    database.run(&format!("ALTER DATABASE {name} SET search_path = evil, public, pg_catalog"));
+    let called = tests::try_tool("psql", &["-qX", &url, "-c", "SELECT oid = 1 FROM pg_catalog.pg_class"], "");
+    assert!(called.2.contains("hijacked by ="), "{}", called.2);
+    let folder = Folder::new(&url);
+    folder.migration("001_a", "CREATE TABLE public.a (x pg_catalog.int4);", "DROP TABLE public.a;");
+    folder.migration(
+        "002_b",
+        "-- dbm: no-transaction\n-- dbm: unless column public.a.y\nALTER TABLE public.a ADD COLUMN y pg_catalog.int4;\n\
+         -- dbm: verify\nSELECT true;",
+        "-- dbm: no-transaction\nALTER TABLE public.a DROP COLUMN y;",
+    );
+    let go = |arguments: &[&str], code: i32| {
+        let ended = folder.dbm(&url, arguments).run();
+        assert!(!ended.stderr.contains("hijacked"), "{arguments:?}: {}", ended.stderr);
+        assert!(!ended.stdout.contains("hijacked"), "{arguments:?}: {}", ended.stdout);
+        ended.expect(code);
+    };
+    go(&["status", "--tables"], 0);
+    go(&["migrate", "--safe", "--fence"], 0);
+    for reading in
+        [&["status", "--tables"][..], &["history"], &["current"], &["check"], &["doctor"], &["backup"]]
+    {
+        go(reading, 0);
+    }
+    go(&["rollback", "1", "--accept-lost-writes"], 0);
+    folder.migration(
+        "002_b",
+        "-- dbm: no-transaction\nDROP TABLE public.a;\nSELECT nothing;",
+        "SELECT true;",
+    );
+    go(&["migrate", "--safe", "--fence"], 3);
+    go(&["restore", "latest", "--yes"], 0);
+}

@@ -41,6 +41,7 @@ const EFFECTIVE: &str = "SELECT pg_catalog.array_agg(item ORDER BY item::text)::
 #[async_trait]
 impl Fence for Session {
     async fn fence_state(&mut self) -> Result<FenceState> {
+        self.as_dbm_reads().await?;
         let sql =
             "SELECT datname, datacl::text FROM pg_catalog.pg_database WHERE datname = current_database()";
         let mut rows = self.rows(sql, WHAT).await?;
@@ -57,6 +58,7 @@ impl Fence for Session {
     }
 
     async fn raise_fence(&mut self, state: &FenceState) -> Result<()> {
+        self.as_dbm_reads().await?;
         let State { database, .. } = read(state)?;
         let database = quote::identifier(Engine::Postgres, &database);
         let us =
@@ -79,6 +81,7 @@ impl Fence for Session {
     }
 
     async fn lift_fence(&mut self, state: &FenceState) -> Result<()> {
+        self.as_dbm_reads().await?;
         let state = read(state)?;
         let what = "cannot give others their right to connect back";
         let wanted = match &state.acl {

@@ -33,7 +33,7 @@ GRANT SELECT ON dbm.journal, dbm.committed TO PUBLIC;
 
 /// Makes the transaction that it stands in durable, whatever the account's settings are.
 const DURABLE: &str = "SELECT pg_catalog.set_config('synchronous_commit', 'local', true)
- WHERE pg_catalog.current_setting('synchronous_commit') = 'off';
+ WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off';
 ";
 
 /// The statement that writes an entry, for a database that has the place of [`journal_sql`].
@@ -86,10 +86,12 @@ async fn has_table(connection: &Connection, name: &str, what: &str) -> Result<bo
 #[async_trait]
 impl Journal for Session {
     async fn entries(&mut self) -> Result<Vec<Entry>> {
+        self.as_dbm_reads().await?;
         entries(&self.connection).await
     }
 
     async fn begin_run(&mut self, first: &Entry) -> Result<()> {
+        self.as_dbm_reads().await?;
         let what = "cannot begin the journal";
         let there = has_table(&self.connection, "journal", what).await?
             && has_table(&self.connection, "committed", what).await?;
@@ -132,6 +134,7 @@ impl Journal for Session {
 
     async fn committed(&mut self, run: &str) -> Result<Vec<u32>> {
         let what = "cannot read which groups are committed";
+        self.as_dbm_reads().await?;
         if !has_table(&self.connection, "committed", what).await? {
             return Ok(Vec::new());
         }

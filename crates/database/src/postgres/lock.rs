@@ -32,6 +32,7 @@ impl Lock for Session {
     }
 
     async fn try_lock(&mut self) -> Result<bool> {
+        self.as_dbm_reads().await?;
         self.same_session().await?;
         if self.locked {
             return Ok(true);
@@ -59,6 +60,7 @@ impl Lock for Session {
     }
 
     async fn lock_holder(&mut self) -> Result<Option<SessionId>> {
+        self.as_dbm_reads().await?;
         holder(&self.connection, KEY).await
     }
 
@@ -71,6 +73,7 @@ impl Lock for Session {
     }
 
     async fn end_session(&mut self, orphan: &SessionId) -> Result<bool> {
+        self.as_dbm_reads().await?;
         let there = orphan.id != self.id.id && end(&self.connection, orphan).await?;
         end_left_behind(&self.connection).await?;
         Ok(there)

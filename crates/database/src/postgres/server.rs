@@ -8,6 +8,9 @@ use crate::{ErrorKind, Result};
 /// The server sessions that this process holds open for its whole command.
 type Pids = Arc<Mutex<BTreeSet<i64>>>;
 
+/// From here on a word that is not qualified is the system's.
+pub(super) const QUIET: &str = "SET search_path = pg_catalog, pg_temp; ";
+
 /// A PostgreSQL server and the database on it that a command is about.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -71,7 +74,7 @@ impl Server {
     /// As [`connect`](super::connect).
     pub async fn quiet(&self, database: Option<&str>) -> Result<Connection> {
         let connection = self.connect(database).await?;
-        let set = connection.batch_execute("SET search_path = pg_catalog, pg_temp").await;
+        let set = connection.batch_execute(QUIET).await;
         set.map_err(|error| connection.error(error, "cannot set the session up"))?;
         Ok(connection)
     }

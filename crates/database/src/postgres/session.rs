@@ -8,7 +8,8 @@ use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::ErrorPosition;
 
 use super::connect::KEEPALIVES;
-use super::{Connection, Server, server::Own, tls};
+use super::server::{Own, QUIET};
+use super::{Connection, Server, tls};
 use crate::script::{self, Statement};
 use crate::{Canceller, Engine, Error, ErrorKind, Ran, Result, Rows, SessionId, Statements};
 
@@ -27,7 +28,7 @@ pub struct Session {
     pub(super) locked: bool,
     /// No pooler was found between us and the server.
     pub(super) direct: bool,
-    /// Nothing of the caller's was run yet: an unqualified name means the system's.
+    /// Nothing of the caller's was run since it was new: an unqualified name means the system's.
     quiet: bool,
     /// Keeps the session's number among those of this process.
     pub(super) _own: Own,
@@ -79,6 +80,15 @@ impl Session {
     async fn as_users_read(&mut self) -> Result<()> {
         if std::mem::take(&mut self.quiet) {
             self.batch("RESET search_path", "cannot set the session up").await?;
+        }
+        Ok(())
+    }
+
+    /// From here on names mean what they mean to the system.
+    pub(super) async fn as_dbm_reads(&mut self) -> Result<()> {
+        if !self.quiet {
+            self.batch(QUIET, "cannot set the session up").await?;
+            self.quiet = true;
         }
         Ok(())
     }
@@ -199,12 +209,17 @@ impl Statements for Session {
         self.rows(sql, "").await
     }
 
+    async fn own(&mut self, sql: &str) -> Result<Rows> {
+        self.as_dbm_reads().await?;
+        self.rows(sql, "").await
+    }
+
     async fn begin(&mut self, lock_timeout: Option<Duration>) -> Result<()> {
         self.as_users_read().await?;
         let sql = format!(
             "BEGIN; SET LOCAL lock_timeout = {};
              SELECT pg_catalog.set_config('synchronous_commit', 'local', true)
-              WHERE pg_catalog.current_setting('synchronous_commit') = 'off';
+              WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off';
              SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current()",
             milliseconds(lock_timeout)
         );
@@ -225,10 +240,12 @@ impl Statements for Session {
     }
 
     async fn check_deferred(&mut self) -> Result<()> {
-        // What is deferred from its start on is to be so again for the next file.
+        // What is deferred from its start on is to be so again for the next file. What is checked may call the users'
+        // functions, so that names are theirs here.
         let sql = "SET CONSTRAINTS ALL IMMEDIATE;
                    SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')
-                     FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace
+                     FROM pg_catalog.pg_constraint c
+                     JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.connamespace
                     WHERE c.condeferred";
         match first(self.rows(sql, "").await?) {
             Some(names) => self.batch(&format!("SET CONSTRAINTS {names} DEFERRED"), "").await,
@@ -252,7 +269,9 @@ impl Statements for Session {
 
     async fn rollback(&mut self) -> Result<()> {
         self.transaction = None;
-        self.batch("ROLLBACK", "cannot roll back").await
+        self.batch("ROLLBACK", "cannot roll back").await?;
+        // It may have undone that too.
+        if std::mem::take(&mut self.quiet) { self.as_dbm_reads().await } else { Ok(()) }
     }
 
     async fn set_lock_timeout(&mut self, lock_timeout: Option<Duration>) -> Result<()> {
@@ -264,12 +283,12 @@ impl Statements for Session {
     }
 
     async fn reset(&mut self) -> Result<()> {
-        self.quiet = false;
         let mut sql = "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; \
                        DISCARD SEQUENCES; DISCARD TEMP; SET statement_timeout = 0; SET lock_timeout = 0; \
                        SET idle_in_transaction_session_timeout = 0; "
             .to_owned();
         sql.push_str(KEEPALIVES);
+        sql.push_str(QUIET);
         for (since, set) in [
             (14, "SET idle_session_timeout = 0; "),
             (14, "SET client_connection_check_interval = '5s'; "),
@@ -286,6 +305,7 @@ impl Statements for Session {
             sql.push_str(&self.name_sql());
         }
         self.batch(&sql, "cannot reset the session").await?;
+        self.quiet = true;
         self.keep_lock().await
     }
 

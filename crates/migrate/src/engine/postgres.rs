@@ -3,6 +3,9 @@ use database::{Engine, Session, quote};
 
 use crate::files::{Name, Unless};
 
+/// The system's, whatever the database's users have put before it: names alone are theirs here.
+const EQUAL: &str = "OPERATOR(pg_catalog.=)";
+
 fn literal(text: &str) -> String {
     quote::literal(Engine::Postgres, text)
 }
@@ -15,24 +18,24 @@ pub(super) fn history_exists(table: &str) -> String {
 pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Result<bool> {
     let sql = match unless {
         Unless::Table(name) => format!(
-            "SELECT 1 FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({}) AND relkind IN ('r', 'p', 'f')",
+            "SELECT 1 FROM pg_catalog.pg_class WHERE oid {EQUAL} pg_catalog.to_regclass({}) AND relkind {EQUAL} ANY ('{{r,p,f}}')",
             literal(&name.to_string())
         ),
         Unless::Index(name) => format!(
-            "SELECT 1 FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({}) AND relkind IN ('i', 'I')",
+            "SELECT 1 FROM pg_catalog.pg_class WHERE oid {EQUAL} pg_catalog.to_regclass({}) AND relkind {EQUAL} ANY ('{{i,I}}')",
             literal(&name.to_string())
         ),
         Unless::Column(name) => {
             let Some((table, column)) = table_and(name) else { return Ok(false) };
             format!(
-                "SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass({table}) AND attname = {column} \
-                 AND attnum > 0 AND NOT attisdropped"
+                "SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid {EQUAL} pg_catalog.to_regclass({table}) AND attname {EQUAL} {column} \
+                 AND attnum OPERATOR(pg_catalog.>) 0 AND NOT attisdropped"
             )
         }
         Unless::Constraint(name) => {
             let Some((table, constraint)) = table_and(name) else { return Ok(false) };
             format!(
-                "SELECT 1 FROM pg_catalog.pg_constraint WHERE conrelid = pg_catalog.to_regclass({table}) AND conname = {constraint}"
+                "SELECT 1 FROM pg_catalog.pg_constraint WHERE conrelid {EQUAL} pg_catalog.to_regclass({table}) AND conname {EQUAL} {constraint}"
             )
         }
     };

@@ -13,11 +13,11 @@ const COLUMNS: &str = "number, position, name, module, checksum, algorithm, roll
 /// The connection broke, or the table is not one of dbm's making.
 pub async fn read(session: &mut dyn Session) -> Result<Vec<Applied>> {
     let exists = engine::history_exists(session.engine(), session.history_table());
-    if session.query(&exists).await?.is_empty() {
+    if session.own(&exists).await?.is_empty() {
         return Ok(Vec::new());
     }
     let sql = format!("SELECT {COLUMNS} FROM {} ORDER BY position, number", session.history_table());
-    session.query(&sql).await?.into_iter().map(row).collect()
+    session.own(&sql).await?.into_iter().map(row).collect()
 }
 
 fn row(row: Vec<Option<String>>) -> Result<Applied> {
@@ -95,7 +95,8 @@ pub async fn insert(session: &mut dyn Session, row: &Applied) -> Result<()> {
         text(&row.run),
         text(&row.dbm),
     );
-    Ok(session.execute(&sql).await?)
+    session.own(&sql).await?;
+    Ok(())
 }
 
 /// Removes one row.
@@ -104,5 +105,6 @@ pub async fn insert(session: &mut dyn Session, row: &Applied) -> Result<()> {
 /// The connection broke.
 pub async fn delete(session: &mut dyn Session, number: u64) -> Result<()> {
     let sql = format!("DELETE FROM {} WHERE number = {number}", session.history_table());
-    Ok(session.execute(&sql).await?)
+    session.own(&sql).await?;
+    Ok(())
 }
