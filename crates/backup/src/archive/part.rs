@@ -1,11 +1,12 @@
-use std::cell::RefCell;
+use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use database::{ObjectId, Section};
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::CParameter;
+use zstd::stream::raw::{CParameter, Encoder, InBuffer, Operation as _, OutBuffer};
 
 use super::frame::internal;
+use super::hash::Hasher;
 use super::{Aspect, Hash, PartNumber};
 use crate::{Error, ErrorKind, Result};
 
@@ -14,6 +15,10 @@ pub const PART_BYTES: usize = 4 << 20;
 
 /// No part is larger before compression, unless one row is.
 pub const PART_LIMIT: usize = 16 << 20;
+
+/// A frame is kept in pieces of this many bytes. Frames are of all sizes, each on its way for a moment: whole, they would
+/// leave holes in the heap that nothing fits into, and memory would grow.
+const PIECE: usize = 256 << 10;
 
 /// A part before compression: whole statements, or complete blocks of rows.
 #[derive(Clone, Debug)]
@@ -40,7 +45,7 @@ pub struct StoredPart {
     pub(super) objects: Arc<[ObjectId]>,
     pub(super) rows: u64,
     pub(super) bytes: u32,
-    pub(super) frame: Vec<u8>,
+    pub(super) frame: Vec<Bytes>,
     pub(super) sha256: Hash,
     pub(super) follows: Vec<PartNumber>,
 }
@@ -62,36 +67,58 @@ impl StoredPart {
     }
 }
 
-thread_local! {
-    /// The compressor of this thread, with its level: its tables take megabytes, so it is kept.
-    static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
-}
-
 /// Compresses a part into one zstd frame with its size and a checksum, and hashes it. Runs on a worker's thread.
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] for more bytes than an archive can say (4 GiB).
 pub fn compress(part: RawPart, level: i32) -> Result<StoredPart> {
+    compress_by(&mut encoder(level)?, part).map(|(part, _)| part)
+}
+
+/// What compresses parts at that level. Its tables take a megabyte or more.
+pub(super) fn encoder(level: i32) -> Result<Encoder<'static>> {
+    let mut new = Encoder::new(level).map_err(internal)?;
+    new.set_parameter(CParameter::ChecksumFlag(true)).map_err(internal)?;
+    Ok(new)
+}
+
+/// As [`compress`]; returns the part's bytes too, whose room can be used again.
+pub(super) fn compress_by(encoder: &mut Encoder<'static>, part: RawPart) -> Result<(StoredPart, Vec<u8>)> {
     let RawPart { section, aspect, objects, rows, bytes, follows } = part;
     let length = u32::try_from(bytes.len()).map_err(|_| too_large(bytes.len()))?;
-    let frame = COMPRESSOR.with_borrow_mut(|kept| -> Result<Vec<u8>> {
-        if kept.as_ref().is_none_or(|(kept, _)| *kept != level) {
-            let mut new = Compressor::new(level).map_err(internal)?;
-            new.set_parameter(CParameter::ChecksumFlag(true)).map_err(internal)?;
-            new.set_parameter(CParameter::ContentSizeFlag(true)).map_err(internal)?;
-            *kept = Some((level, new));
-        }
-        let (_, compressor) =
-            kept.as_mut().ok_or_else(|| Error::new(ErrorKind::Internal, "no compressor"))?;
-        let mut frame = compressor.compress(&bytes).map_err(internal)?;
-        frame.shrink_to_fit();
-        Ok(frame)
-    })?;
-    if u32::try_from(frame.len()).is_err() {
+    let frame = pieces(encoder, &bytes).map_err(internal)?;
+    if u32::try_from(frame.iter().map(Bytes::len).sum::<usize>()).is_err() {
         return Err(too_large(bytes.len()));
     }
-    let sha256 = Hash::of(&frame);
-    Ok(StoredPart { section, aspect, objects: objects.into(), rows, bytes: length, frame, sha256, follows })
+    let mut hasher = Hasher::default();
+    frame.iter().for_each(|piece| hasher.update(piece));
+    let sha256 = hasher.finish();
+    let part =
+        StoredPart { section, aspect, objects: objects.into(), rows, bytes: length, frame, sha256, follows };
+    Ok((part, bytes))
+}
+
+/// One frame, in pieces.
+fn pieces(encoder: &mut Encoder<'static>, bytes: &[u8]) -> io::Result<Vec<Bytes>> {
+    encoder.reinit()?;
+    encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
+    let room = zstd::zstd_safe::compress_bound(bytes.len()).min(PIECE);
+    let mut input = InBuffer::around(bytes);
+    let mut pieces = Vec::new();
+    let mut left = usize::MAX;
+    while left > 0 {
+        let mut piece = Vec::with_capacity(room);
+        let mut output = OutBuffer::around(&mut piece);
+        while left > 0 && output.pos() < output.capacity() {
+            if input.pos < bytes.len() {
+                encoder.run(&mut input, &mut output)?;
+            } else {
+                left = encoder.finish(&mut output, true)?;
+            }
+        }
+        pieces.push(piece.into());
+    }
+    Ok(pieces)
 }
 
 fn too_large(bytes: usize) -> Error {

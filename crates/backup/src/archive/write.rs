@@ -46,7 +46,7 @@ impl ArchiveWriter {
             outline: Vec::new(),
             partial: false,
         };
-        writer.write(frame, 0).await?;
+        writer.write(vec![frame.into()], 0).await?;
         Ok(writer)
     }
 
@@ -118,17 +118,19 @@ impl ArchiveWriter {
         let frame = frame::index(&lines::write(&index)?)?;
         drop(index);
         let footer = Footer { offset: self.offset, length: frame.len() as u64, identity: Hash::of(&frame) };
-        self.write(frame, 0).await?;
-        self.write(frame::footer(footer)?, 0).await?;
+        self.write(vec![frame.into()], 0).await?;
+        self.write(vec![frame::footer(footer)?.into()], 0).await?;
         let table = frame::seek_table(&self.frames)?;
         self.upload.write(table.into()).await?;
         let stored = self.upload.complete().await?;
         Ok(Finished { identity: footer.identity, stored, parts: count })
     }
 
-    async fn write(&mut self, frame: Vec<u8>, bytes: u32) -> Result<u32> {
-        let length = u32::try_from(frame.len()).map_err(frame::internal)?;
-        self.upload.write(Bytes::from(frame)).await?;
+    async fn write(&mut self, frame: Vec<Bytes>, bytes: u32) -> Result<u32> {
+        let length = u32::try_from(frame.iter().map(Bytes::len).sum::<usize>()).map_err(frame::internal)?;
+        for piece in frame {
+            self.upload.write(piece).await?;
+        }
         self.frames.push((length, bytes));
         self.offset += u64::from(length);
         Ok(length)

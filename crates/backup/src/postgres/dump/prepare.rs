@@ -72,7 +72,9 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     let leader = snapshot::lead(server, selection, &options.cancel).await?;
     let client = &leader.connection;
     refuse_enum_hash(client).await?;
-    let mut schema = catalog::read_with(client, options.secrets).await?;
+    let beside = if options.jobs > 1 { snapshot::beside(server).await } else { None };
+    let mut schema = catalog::read_with(client, options.secrets, beside.as_deref()).await?;
+    drop(beside);
     refuse(&schema)?;
     let rows = select::apply(&mut schema, options)?;
     let bare = (!selection.has_definitions()).then(|| select::rows_only(&schema));

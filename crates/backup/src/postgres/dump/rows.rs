@@ -26,6 +26,8 @@ pub(super) struct Block {
 pub(super) struct Blocks {
     expected: usize,
     open: Option<Block>,
+    /// Room for the next one.
+    spare: Vec<u8>,
     /// How many bytes of rows are in the open one.
     filled: usize,
     table: usize,
@@ -40,7 +42,21 @@ impl Blocks {
     pub(super) fn new(expected: u64) -> Self {
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
         let (header, digest) = (Vec::new(), TableDigest::default());
-        Self { expected, open: None, filled: 0, table: 0, header, within: false, digest }
+        Self { expected, open: None, spare: Vec::new(), filled: 0, table: 0, header, within: false, digest }
+    }
+
+    /// Gives it the room of a block that is done with, for the next one.
+    pub(super) fn reuse(&mut self, mut room: Vec<u8>) {
+        // What one enormous row took is given back.
+        if room.capacity() <= LARGEST {
+            room.clear();
+            self.spare = room;
+        }
+    }
+
+    /// The room that was not used.
+    pub(super) fn into_spare(self) -> Vec<u8> {
+        self.spare
     }
 
     /// The rows of that table come next; `header` is the COPY statement with its `;` and newline.
@@ -74,7 +90,9 @@ impl Blocks {
         let open = self.open.get_or_insert_with(|| {
             // A whole part at once: growing it step by step would copy it and leave holes in the heap.
             let rows = self.expected.min(WANTED + (WANTED >> 2)).max(row.len());
-            Block { bytes: Vec::with_capacity(self.header.len() + rows + END.len()), ..Block::default() }
+            let mut bytes = std::mem::take(&mut self.spare);
+            bytes.reserve(self.header.len() + rows + END.len());
+            Block { bytes, ..Block::default() }
         });
         if !self.within {
             open.bytes.extend_from_slice(&self.header);
@@ -213,6 +231,20 @@ mod tests {
             blocks.begin(0, HEADER.to_vec());
             assert_eq!(blocks.add(row).unwrap_err().kind(), ErrorKind::Refused, "{row:?}");
         }
+    }
+
+    #[test]
+    fn room_is_used_again_but_not_that_of_an_enormous_row() {
+        let mut blocks = Blocks::new(100);
+        let room = Vec::with_capacity(1 << 20);
+        let place = room.as_ptr();
+        blocks.reuse(room);
+        blocks.begin(0, HEADER.to_vec());
+        blocks.add(b"1\n").unwrap();
+        let block = blocks.finish().unwrap();
+        assert_eq!((block.bytes.as_ptr(), block.rows), (place, 1));
+        blocks.reuse(Vec::with_capacity(LARGEST + 1));
+        assert_eq!(blocks.into_spare().capacity(), 0);
     }
 
     proptest! {

@@ -144,6 +144,14 @@ pub(super) async fn follow(server: &Server, exported: &str) -> Result<Connection
     Ok(connection)
 }
 
+/// A further session outside the snapshot, which waits for no lock for long: behind an `ALTER TABLE` that waits for the
+/// leader's lock it would wait for ever. `None` where the server lets no more in.
+pub(super) async fn beside(server: &Server) -> Option<Connection> {
+    let connection = server.quiet(None).await.ok()?;
+    connection.batch_execute("SET lock_timeout = '500ms'; SET search_path = ''").await.ok()?;
+    Some(connection)
+}
+
 /// Begins the transaction and locks the tables. No statement of it takes the snapshot.
 async fn lock(client: &tokio_postgres::Client, relations: &[Relation]) -> Result<()> {
     let failed = |error| postgres::error(error, "cannot lock the tables against being altered");

@@ -12,13 +12,12 @@ use database::postgres::{Connection, copy};
 use database::{Section, TableDigest};
 use futures_util::{FutureExt, TryStreamExt};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
 
 use super::large_objects;
 use super::plan::Piece;
 use super::rows::{Block, Blocks};
 use super::target::Target;
-use crate::archive::{Aspect, PartNumber, RawPart, StoredPart, compress};
+use crate::archive::{Aspect, PartNumber, Press, Pressing, RawPart, StoredPart};
 use crate::{Error, ErrorKind, Result};
 
 /// How often a session with nothing to do says that it is there, so that nothing in between forgets it.
@@ -82,7 +81,7 @@ impl Work {
     /// Works through everything; returns when the followers have ended too.
     pub(super) async fn lead(self: Arc<Self>, connection: Connection, to: mpsc::Sender<Result<Done>>) {
         let work = async {
-            let mut out = Out::new(to.clone(), self.level);
+            let mut out = Out::new(to.clone(), self.level)?;
             loop {
                 let task = self.take(&self.handed).or_else(|| self.take(&self.queue));
                 if let Some(task) = task {
@@ -108,7 +107,7 @@ impl Work {
     pub(super) async fn follow(self: Arc<Self>, connection: Connection, to: mpsc::Sender<Result<Done>>) {
         let _gone = Gone(&self);
         let work = async {
-            let mut out = Out::new(to.clone(), self.level);
+            let mut out = Out::new(to.clone(), self.level)?;
             // Whether we could lock a table.
             let mut ours = HashMap::new();
             while let Some(task) = self.take(&self.queue) {
@@ -198,12 +197,12 @@ impl Work {
             }
             Task::LargeObjects(made) => {
                 let to = out.to.clone();
-                let level = self.level;
+                let press = out.press.clone();
                 let digest = large_objects::contents(connection, &mut |mut part: RawPart| {
-                    let to = to.clone();
+                    let (to, press) = (to.clone(), press.clone());
                     part.follows.clone_from(made);
                     async move {
-                        let part = off_thread(part, level).await.map_err(joined)??;
+                        let (part, _) = press.begin(part).end().await?;
                         to.send(Ok(Done::Part(part))).await.map_err(|_| stopped())
                     }
                     .boxed()
@@ -226,6 +225,7 @@ impl Work {
         let bytes = pieces.iter().fold(0, |sum: u64, piece| sum.saturating_add(piece.bytes));
         // The text of rows is often larger than they are on disk.
         let mut blocks = Blocks::new(bytes.saturating_mul(2));
+        blocks.reuse(std::mem::take(&mut out.spare));
         let mut digests = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let target = &self.targets[piece.table];
@@ -238,19 +238,20 @@ impl Work {
             blocks.begin(piece.table, target.copied.header().into_bytes());
             while let Some(row) = stream.try_next().await.map_err(failed)? {
                 if let Some(block) = blocks.before(row.len()) {
-                    out.put(self.part(block)).await?;
+                    blocks.reuse(out.put(self.part(block)).await?);
                 }
                 blocks.add(&row).map_err(|error| about(target, error))?;
                 drop(row);
                 if let Some(block) = blocks.full() {
-                    out.put(self.part(block)).await?;
+                    blocks.reuse(out.put(self.part(block)).await?);
                 }
             }
             digests.push((piece.table, blocks.end()));
         }
-        if let Some(block) = blocks.finish() {
-            out.put(self.part(block)).await?;
-        }
+        out.spare = match blocks.finish() {
+            Some(block) => out.put(self.part(block)).await?,
+            None => blocks.into_spare(),
+        };
         Ok(digests)
     }
 
@@ -279,34 +280,39 @@ impl Drop for Gone<'_> {
 /// Compresses parts beside the reading, one at a time, and hands them on in their order.
 struct Out {
     to: mpsc::Sender<Result<Done>>,
-    level: i32,
-    pending: Option<JoinHandle<Result<StoredPart>>>,
+    press: Press,
+    pending: Option<Pressing>,
+    /// Room for a part's bytes, kept between tasks.
+    spare: Vec<u8>,
 }
 
 impl Out {
-    fn new(to: mpsc::Sender<Result<Done>>, level: i32) -> Self {
-        Self { to, level, pending: None }
+    fn new(to: mpsc::Sender<Result<Done>>, level: i32) -> Result<Self> {
+        Ok(Self { to, press: Press::new(level)?, pending: None, spare: Vec::new() })
     }
 
-    async fn put(&mut self, part: RawPart) -> Result<()> {
-        self.flush().await?;
-        self.pending = Some(off_thread(part, self.level));
-        Ok(())
+    /// Begins with this part, and hands on the one before it, whose room it returns: with two of them each worker
+    /// fills one while the other is compressed.
+    async fn put(&mut self, part: RawPart) -> Result<Vec<u8>> {
+        let room = self.settle().await?;
+        self.pending = Some(self.press.begin(part));
+        Ok(room)
     }
 
     async fn flush(&mut self) -> Result<()> {
-        let Some(pending) = self.pending.take() else { return Ok(()) };
-        let part = pending.await.map_err(joined)??;
-        self.send(Done::Part(part)).await
+        self.settle().await.map(drop)
+    }
+
+    async fn settle(&mut self) -> Result<Vec<u8>> {
+        let Some(pending) = self.pending.take() else { return Ok(Vec::new()) };
+        let (part, room) = pending.end().await?;
+        self.send(Done::Part(part)).await?;
+        Ok(room)
     }
 
     async fn send(&mut self, done: Done) -> Result<()> {
         self.to.send(Ok(done)).await.map_err(|_| stopped())
     }
-}
-
-fn off_thread(part: RawPart, level: i32) -> JoinHandle<Result<StoredPart>> {
-    tokio::task::spawn_blocking(move || compress(part, level))
 }
 
 async fn report(error: Error, to: &mpsc::Sender<Result<Done>>) {
@@ -324,10 +330,6 @@ fn about(target: &Target, error: database::Error) -> Error {
 
 fn stopped() -> Error {
     Error::new(ErrorKind::Cancelled, "the backup was stopped")
-}
-
-fn joined(error: tokio::task::JoinError) -> Error {
-    Error::new(ErrorKind::Internal, "compressing a part broke").with_source(error)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -71,7 +71,7 @@ async fn fill(
     progress: &dyn Progress,
 ) -> Result<Among> {
     let selection = &options.selection;
-    let before = prove::schema(client).await?;
+    let before = prove::schema(client, None).await?;
     let there: HashSet<&ObjectId> = before.objects.iter().map(|object| &object.id).collect();
     if selection.content == Content::DataOnly {
         let rows = part_of(archive, selection, &|id| there.contains(id)).await?.archive;
@@ -119,7 +119,7 @@ async fn fill(
     Load { archive: &archive, progress }.serially(client, order).await?;
     execute(client, "SET CONSTRAINTS ALL IMMEDIATE").await?;
     progress.phase("proof", None);
-    let after = prove::schema(client).await?;
+    let after = prove::schema(client, None).await?;
     among.made = proven(client, &archive, &after, options).await?;
     Ok(among)
 }

@@ -84,7 +84,7 @@ async fn fill(
     Load { archive, progress }.serially(client, order::order(&index.parts, options)).await?;
     run(client, "SET CONSTRAINTS ALL IMMEDIATE").await?;
     progress.phase("proof", None);
-    let schema = prove::schema(client).await?;
+    let schema = prove::schema(client, None).await?;
     prove::objects(&schema, archive, options)?;
     read_back::serially(client, &schema, index).await?;
     prove::beside_rows(client, archive).await?;

@@ -10,9 +10,9 @@ use crate::postgres::dump::{large_objects, sequences};
 use crate::restore::RestoreOptions;
 use crate::{Error, ErrorKind, Result};
 
-/// Reads the catalogs of the database that the client is on.
-pub(crate) async fn schema(client: &Connection) -> Result<Schema> {
-    Ok(postgres::catalog::read(client).await?)
+/// Reads the catalogs of the database that the clients are on.
+pub(crate) async fn schema(client: &Connection, beside: Option<&Connection>) -> Result<Schema> {
+    Ok(postgres::catalog::read_with(client, false, beside.map(|beside| &**beside)).await?)
 }
 
 /// Compares which objects there are.

@@ -107,7 +107,7 @@ pub(super) async fn fill(
     execute(client, "SET CONSTRAINTS ALL IMMEDIATE").await?;
     still.end(client).await?;
     progress.phase("proof", None);
-    let after = prove::schema(client).await?;
+    let after = prove::schema(client, None).await?;
     for entry in &index.tables {
         let Some(table) = after.get(&entry.id).and_then(|object| object.table.as_ref()) else {
             return Err(unproven(format!("{} is missing", entry.id)));

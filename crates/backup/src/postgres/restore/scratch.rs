@@ -82,7 +82,7 @@ async fn fill(
     Box::pin(load.all(&workers, order::with_early(&index.parts, options, &early))).await?;
     progress.phase("proof", None);
     let first = &workers[0];
-    let schema = prove::schema(first).await?;
+    let schema = prove::schema(first, workers.get(1)).await?;
     prove::objects(&schema, archive, options)?;
     prove::beside_rows(first, archive).await?;
     let workers = Box::pin(read_back::all(workers, &schema, index)).await?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use md5::{Digest as _, Md5};
 
@@ -30,7 +30,8 @@ pub(super) struct Filling {
 
 #[derive(Debug)]
 enum Content {
-    Memory(BytesMut),
+    /// The pieces as they came: a part of the upload is copied together nowhere.
+    Memory(Vec<Bytes>),
     File { file: File, folder: PathBuf },
 }
 
@@ -45,7 +46,7 @@ pub(super) struct Full {
 
 #[derive(Clone, Debug)]
 enum FullContent {
-    Memory(Bytes),
+    Memory(Arc<[Bytes]>),
     File(Arc<File>),
 }
 
@@ -56,7 +57,7 @@ impl Filling {
     /// [`ErrorKind::NoSpace`] if the disk does not have it, [`ErrorKind::Io`] if no file can be made.
     pub(super) fn new(size: u64, spool: Option<&Path>) -> Result<Self> {
         let content = match spool {
-            _ if size <= IN_MEMORY => Content::Memory(BytesMut::new()),
+            _ if size <= IN_MEMORY => Content::Memory(Vec::new()),
             None => {
                 return Err(Error::new(
                     ErrorKind::Usage,
@@ -86,19 +87,13 @@ impl Filling {
     }
 
     /// Adds bytes, no more than there is room for. Where it is a file, this blocks.
-    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<()> {
-        self.hash.update(bytes);
+    pub(super) fn add(&mut self, bytes: Bytes) -> Result<()> {
+        self.hash.update(&bytes);
         self.filled += bytes.len() as u64;
         match &mut self.content {
-            Content::Memory(memory) => {
-                if memory.capacity() == 0 {
-                    // In one piece: growing by doubling would take twice as much.
-                    memory.reserve(usize::try_from(self.size).unwrap_or(0));
-                }
-                memory.extend_from_slice(bytes);
-            }
+            Content::Memory(pieces) => pieces.push(bytes),
             Content::File { file, folder } => {
-                file.write_all(bytes).map_err(|cause| spool_failed(folder, cause))?;
+                file.write_all(&bytes).map_err(|cause| spool_failed(folder, cause))?;
             }
         }
         Ok(())
@@ -108,7 +103,7 @@ impl Filling {
         use base64::Engine as _;
         let md5 = base64::engine::general_purpose::STANDARD.encode(self.hash.finalize());
         let content = match self.content {
-            Content::Memory(memory) => FullContent::Memory(memory.freeze()),
+            Content::Memory(pieces) => FullContent::Memory(pieces.into()),
             Content::File { file, .. } => FullContent::File(Arc::new(file)),
         };
         Full { bytes: self.filled, md5, content }
@@ -120,7 +115,7 @@ impl Full {
     pub(super) fn body(&self) -> ByteStream {
         let (content, bytes) = (self.content.clone(), self.bytes);
         ByteStream::new(SdkBody::retryable(move || {
-            SdkBody::from_body_1_x(Pieces { content: content.clone(), at: 0, end: bytes })
+            SdkBody::from_body_1_x(Pieces { content: content.clone(), next: (0, 0), at: 0, end: bytes })
         }))
     }
 }
@@ -150,6 +145,8 @@ fn spool_failed(folder: &Path, cause: io::Error) -> Error {
 /// A part in pieces: the client of HTTP copies what it is given at once, and keeps that room for the connection.
 struct Pieces {
     content: FullContent,
+    /// Which of the pieces in memory comes next, and from which of its bytes on.
+    next: (usize, usize),
     at: u64,
     end: u64,
 }
@@ -163,19 +160,26 @@ impl Body for Pieces {
         if length == 0 {
             return Poll::Ready(None);
         }
-        let at = self.at;
-        self.at += length as u64;
-        Poll::Ready(Some(match &self.content {
-            FullContent::Memory(bytes) => {
-                let from = usize::try_from(at).unwrap_or(bytes.len());
-                Ok(Frame::data(bytes.slice(from..from + length)))
+        let (at, (place, from)) = (self.at, self.next);
+        let mut next = (place, from);
+        let piece = match &self.content {
+            FullContent::Memory(pieces) => {
+                let Some(whole) = pieces.get(place) else { return Poll::Ready(None) };
+                let to = whole.len().min(from + length);
+                next = if to == whole.len() { (place + 1, 0) } else { (place, to) };
+                whole.slice(from..to)
             }
             // A read of what was just written comes from the page cache; a thread for each piece would cost more.
             FullContent::File(file) => {
                 let mut piece = vec![0; length];
-                file.read_exact_at(&mut piece, at).map(|()| Frame::data(piece.into()))
+                if let Err(cause) = file.read_exact_at(&mut piece, at) {
+                    return Poll::Ready(Some(Err(cause)));
+                }
+                piece.into()
             }
-        }))
+        };
+        (self.at, self.next) = (at + piece.len() as u64, next);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -145,7 +145,7 @@ impl S3Upload {
             self.bytes += piece.len() as u64;
             let work = move || {
                 hasher.update(&piece);
-                let added = filling.add(&piece);
+                let added = filling.add(piece);
                 (filling, hasher, added)
             };
             let (filling, hasher, added) = tokio::task::spawn_blocking(work).await.map_err(|cause| {

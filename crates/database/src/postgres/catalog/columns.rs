@@ -1,6 +1,9 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use super::reader::Reader;
+use tokio_postgres::Row;
+
+use super::reader::{Reader, each};
 use super::sql::{OURS, get, ident};
 use crate::{Column, Generated, Result};
 
@@ -43,17 +46,17 @@ fn query(reader: &Reader<'_>) -> String {
 pub(super) struct ColumnRow {
     pub(super) number: i32,
     pub(super) name: String,
-    pub(super) data_type: String,
+    pub(super) data_type: Arc<str>,
     pub(super) type_oid: u32,
     pub(super) not_null: bool,
-    pub(super) collation: Option<String>,
+    pub(super) collation: Option<Arc<str>>,
     pub(super) default_oid: Option<u32>,
     pub(super) expression: Option<String>,
-    pub(super) generated: String,
-    pub(super) identity: String,
-    pub(super) storage: String,
-    pub(super) type_storage: String,
-    pub(super) compression: String,
+    pub(super) generated: Option<char>,
+    pub(super) identity: Option<char>,
+    pub(super) storage: Option<char>,
+    pub(super) type_storage: Option<char>,
+    pub(super) compression: Option<char>,
     pub(super) target: i32,
     pub(super) options: Vec<String>,
     pub(super) foreign_options: Vec<String>,
@@ -87,14 +90,14 @@ impl ColumnRow {
     }
 
     fn model(&self) -> Column {
-        let generated = match self.generated.as_str() {
-            "s" => Some(Generated::Stored),
-            "v" => Some(Generated::Virtual),
+        let generated = match self.generated {
+            Some('s') => Some(Generated::Stored),
+            Some('v') => Some(Generated::Virtual),
             _ => None,
         };
         Column {
             name: self.name.clone(),
-            data_type: self.data_type.clone(),
+            data_type: self.data_type.to_string(),
             not_null: self.not_null,
             default: self.expression.clone().filter(|_| generated.is_none()),
             generated,
@@ -119,6 +122,14 @@ impl Columns {
         self.rows(relation).iter().find(|column| column.number == number).map(|column| column.name.as_str())
     }
 
+    /// Takes in all columns of a relation.
+    fn close(&mut self, (relation, mut rows): (u32, Vec<ColumnRow>)) {
+        if !rows.is_empty() {
+            rows.shrink_to_fit();
+            self.0.insert(relation, rows);
+        }
+    }
+
     /// Takes the options of each column that match out.
     pub(super) fn retain_options(&mut self, relation: u32, keep: impl Fn(&str) -> bool) {
         for column in self.0.entry(relation).or_default() {
@@ -129,38 +140,71 @@ impl Columns {
 
 pub(super) async fn read(reader: &Reader<'_>) -> Result<Columns> {
     let mut columns = Columns::default();
-    for row in reader.rows("columns", &query(reader)).await? {
-        let refusal = match get::<Option<u32>>(&row, "refusal")? {
-            Some(oid) => Some(Refusal {
-                oid,
-                name: get(&row, "refusal_name")?,
-                valid: get(&row, "refusal_valid")?,
-                alone: get(&row, "refusal_alone")?,
-                local: get(&row, "refusal_local")?,
-            }),
-            None => None,
-        };
-        let column = ColumnRow {
-            number: get(&row, "number")?,
-            name: get(&row, "name")?,
-            data_type: get(&row, "data_type")?,
-            type_oid: get(&row, "atttypid")?,
-            not_null: get(&row, "attnotnull")?,
-            collation: get(&row, "collation")?,
-            default_oid: get(&row, "default_oid")?,
-            expression: get(&row, "expression")?,
-            generated: get(&row, "generated")?,
-            identity: get(&row, "identity")?,
-            storage: get(&row, "storage")?,
-            type_storage: get(&row, "type_storage")?,
-            compression: get(&row, "compression")?,
-            target: get(&row, "target")?,
-            options: get(&row, "options")?,
-            foreign_options: get(&row, "foreign_options")?,
-            local: get(&row, "attislocal")?,
-            refusal,
-        };
-        columns.0.entry(get(&row, "attrelid")?).or_default().push(column);
-    }
+    let mut names = Names::default();
+    // Those of a relation come one after the other.
+    let mut open = (0, Vec::new());
+    each(reader.client, "columns", &query(reader), |row| {
+        let relation = get(row, "attrelid")?;
+        if open.0 != relation {
+            columns.close(std::mem::replace(&mut open, (relation, Vec::new())));
+        }
+        open.1.push(column(row, &mut names)?);
+        Ok(())
+    })
+    .await?;
+    columns.close(open);
     Ok(columns)
+}
+
+fn column(row: &Row, names: &mut Names) -> Result<ColumnRow> {
+    let refusal = match get::<Option<u32>>(row, "refusal")? {
+        Some(oid) => Some(Refusal {
+            oid,
+            name: get(row, "refusal_name")?,
+            valid: get(row, "refusal_valid")?,
+            alone: get(row, "refusal_alone")?,
+            local: get(row, "refusal_local")?,
+        }),
+        None => None,
+    };
+    Ok(ColumnRow {
+        number: get(row, "number")?,
+        name: get(row, "name")?,
+        data_type: names.one(get(row, "data_type")?),
+        type_oid: get(row, "atttypid")?,
+        not_null: get(row, "attnotnull")?,
+        collation: get::<Option<&str>>(row, "collation")?.map(|name| names.one(name)),
+        default_oid: get(row, "default_oid")?,
+        expression: get(row, "expression")?,
+        generated: letter(row, "generated")?,
+        identity: letter(row, "identity")?,
+        storage: letter(row, "storage")?,
+        type_storage: letter(row, "type_storage")?,
+        compression: letter(row, "compression")?,
+        target: get(row, "target")?,
+        options: get(row, "options")?,
+        foreign_options: get(row, "foreign_options")?,
+        local: get(row, "attislocal")?,
+        refusal,
+    })
+}
+
+/// A value of the catalogs' type `"char"`; `None` where it is empty.
+fn letter(row: &Row, column: &str) -> Result<Option<char>> {
+    Ok(get::<&str>(row, column)?.chars().next())
+}
+
+/// Names that many columns share, each kept once.
+#[derive(Default)]
+struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    fn one(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = name.into();
+        self.0.insert(Arc::clone(&new));
+        new
+    }
 }

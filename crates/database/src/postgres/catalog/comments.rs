@@ -1,13 +1,14 @@
 use std::collections::HashMap;
 
-use super::columns::Columns;
 use super::labels::named;
 use super::reader::{Reader, class};
 use super::sql::{get, ident, lit, qual};
 use crate::{Kind, Result};
 
 const QUERY: &str = "
-    SELECT d.classoid, d.objoid, d.objsubid, d.description FROM pg_description d
+    SELECT d.classoid, d.objoid, d.objsubid, d.description, a.attname::text AS column FROM pg_description d
+        LEFT JOIN pg_attribute a ON d.classoid = 'pg_class'::regclass AND d.objsubid > 0
+            AND a.attrelid = d.objoid AND a.attnum = d.objsubid
     WHERE d.objoid >= 16384 OR d.classoid IN ('pg_namespace'::regclass, 'pg_largeobject'::regclass)
     ORDER BY d.classoid, d.objoid, d.objsubid";
 
@@ -54,7 +55,7 @@ const MEMBERS: &str = "
         AND m.classid <> 'pg_namespace'::regclass
     ORDER BY i.type, i.identity COLLATE \"C\"";
 
-pub(super) async fn read(reader: &mut Reader<'_>, columns: &Columns) -> Result<()> {
+pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     let mut born: HashMap<u32, Option<String>> = HashMap::new();
     for row in reader.rows("available extensions", EXTENSIONS).await? {
         born.insert(get(&row, "oid")?, get(&row, "comment")?);
@@ -88,7 +89,7 @@ pub(super) async fn read(reader: &mut Reader<'_>, columns: &Columns) -> Result<(
         }
         let node = &reader.nodes[place];
         let target = if column != 0 {
-            let Some(name) = columns.name(key.1, column) else { continue };
+            let Some(name) = get::<Option<&str>>(&row, "column")? else { continue };
             let own = &node.object.id;
             format!("COLUMN {}.{}", qual(&own.namespace, &own.name), ident(name))
         } else if let (class::CLASS, Some(index)) = (key.0, indexes.get(&key.1)) {

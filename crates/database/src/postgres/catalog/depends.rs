@@ -1,5 +1,7 @@
+use tokio_postgres::Row;
+
 use super::base_types::part_from_shells;
-use super::reader::{Reader, class};
+use super::reader::{Reader, class, each};
 use super::sql::{get, ident, qual};
 use super::triggers::internal;
 use crate::{Kind, Result};
@@ -22,28 +24,7 @@ fn inherited(reader: &Reader<'_>) -> String {
 }
 
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
-    for row in reader.rows("dependencies", QUERY).await? {
-        let (from, to): ((u32, u32), (u32, u32)) = (
-            (get(&row, "classid")?, get(&row, "objid")?),
-            (get(&row, "refclassid")?, get(&row, "refobjid")?),
-        );
-        let (Some(one), Some(other)) = (reader.find(from), reader.find(to)) else { continue };
-        // What one extension made it makes in its own order; a row type may be a member beside its table.
-        let member = reader.members.get(&from);
-        if member.is_some() && member == reader.members.get(&to) {
-            continue;
-        }
-        let automatic = get::<String>(&row, "type")? == "a";
-        // A sequence that goes with its column, a partition that goes with its parent: ties that are made later.
-        let kind = reader.nodes[one].object.id.kind;
-        let tied = automatic
-            && from.0 == class::CLASS
-            && to.0 == class::CLASS
-            && matches!(kind, Kind::Sequence | Kind::Table);
-        if one != other && !tied {
-            reader.nodes[one].needs.insert(other);
-        }
-    }
+    each(reader.client, "dependencies", QUERY, |row| depend(reader, row)).await?;
     for (place, parent) in std::mem::take(&mut reader.attach) {
         let parent = reader.find((class::CLASS, parent));
         reader.nodes[place].needs.extend(parent);
@@ -72,6 +53,28 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         node.needs.remove(&place);
     }
     part_from_shells(reader);
+    Ok(())
+}
+
+fn depend(reader: &mut Reader<'_>, row: &Row) -> Result<()> {
+    let (from, to): ((u32, u32), (u32, u32)) =
+        ((get(row, "classid")?, get(row, "objid")?), (get(row, "refclassid")?, get(row, "refobjid")?));
+    let (Some(one), Some(other)) = (reader.find(from), reader.find(to)) else { return Ok(()) };
+    // What one extension made it makes in its own order; a row type may be a member beside its table.
+    let member = reader.members.get(&from);
+    if member.is_some() && member == reader.members.get(&to) {
+        return Ok(());
+    }
+    let automatic = get::<&str>(row, "type")? == "a";
+    // A sequence that goes with its column, a partition that goes with its parent: ties that are made later.
+    let kind = reader.nodes[one].object.id.kind;
+    let tied = automatic
+        && from.0 == class::CLASS
+        && to.0 == class::CLASS
+        && matches!(kind, Kind::Sequence | Kind::Table);
+    if one != other && !tied {
+        reader.nodes[one].needs.insert(other);
+    }
     Ok(())
 }
 

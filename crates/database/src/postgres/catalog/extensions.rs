@@ -17,8 +17,7 @@ const EXTENSIONS: &str = "
 /// Tables and sequences whose rows a dump carries, with their conditions.
 const CONFIGURED: &str = "
     SELECT c.oid, n.nspname::text AS namespace, c.relname::text AS name, c.relkind::text AS kind,
-        coalesce(f.condition, '') AS condition, e.oid AS extension,
-        CASE WHEN c.relkind = 'r' THEN pg_table_size(c.oid) ELSE 0 END AS bytes
+        coalesce(f.condition, '') AS condition, e.oid AS extension
     FROM pg_extension e, LATERAL unnest(e.extconfig, e.extcondition) AS f(relation, condition)
         JOIN pg_class c ON c.oid = f.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\"";
@@ -94,10 +93,8 @@ pub(super) async fn read_tables(reader: &mut Reader<'_>, columns: &Columns) -> R
                 handle: u64::from(oid),
                 columns: columns.of(oid),
                 holds_rows: true,
-                bytes: u64::try_from(get::<i64>(&row, "bytes")?).unwrap_or_default(),
-                pages: 0,
                 filter: Some(condition).filter(|condition| !condition.trim().is_empty()),
-                next: None,
+                ..Table::default()
             });
         }
         node.needs.extend(reader.places.get(&(class::EXTENSION, extension)));

@@ -33,6 +33,7 @@ mod reader;
 mod repair;
 mod rules;
 mod sequences;
+mod sizes;
 mod sql;
 mod statistics;
 mod subscriptions;
@@ -58,20 +59,40 @@ use crate::{Result, Schema};
 /// # Errors
 /// What the server says; [`crate::ErrorKind::Internal`] where the catalogs are not what their documentation says.
 pub async fn read(client: &Client) -> Result<Schema> {
-    read_with(client, false).await
+    read_with(client, false, None).await
 }
 
 /// As [`read`]; with `secrets` the passwords that are part of the database (of user mappings and subscriptions) are in the
 /// definitions, without them they are named in [`Schema::left_out`].
 ///
+/// `beside` is another session in the same database, which need not see the same moment: it is asked meanwhile for what
+/// takes the server longest. It must not wait for locks for long, and where it fails the first is asked.
+///
 /// # Errors
 /// As [`read`].
-pub async fn read_with(client: &Client, secrets: bool) -> Result<Schema> {
+pub async fn read_with(client: &Client, secrets: bool, beside: Option<&Client>) -> Result<Schema> {
     let before = sql::settle(client).await?;
-    let schema = read_settled(client, secrets).await;
+    let sizes = async {
+        match beside {
+            Some(beside) => sizes::read(beside).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let (schema, sizes) = futures_util::join!(read_settled(client, secrets), sizes);
+    let schema = match (schema, sizes) {
+        (Ok(schema), Ok(Some(sizes))) => Ok((schema, sizes)),
+        (Ok(schema), other) => {
+            if let Err(cause) = other {
+                tracing::debug!(%cause, "the session beside could not read the sizes of the tables");
+            }
+            sizes::read(client).await.map(|sizes| (schema, sizes))
+        }
+        (Err(error), _) => Err(error),
+    };
     let after = sql::unsettle(client, &before).await;
-    let schema = schema?;
+    let (mut schema, sizes) = schema?;
     after?;
+    sizes.note(&mut schema);
     Ok(schema)
 }
 
@@ -102,6 +123,7 @@ async fn read_settled(client: &Client, secrets: bool) -> Result<Schema> {
     sequences::add(&mut reader, &columns, sequences);
     views::read(&mut reader, &columns).await?;
     extensions::read_tables(&mut reader, &columns).await?;
+    drop(columns);
     constraints::read(&mut reader).await?;
     indexes::read(&mut reader).await?;
     triggers::read(&mut reader).await?;
@@ -114,7 +136,7 @@ async fn read_settled(client: &Client, secrets: bool) -> Result<Schema> {
     event_triggers::read(&mut reader).await?;
     depends::read(&mut reader).await?;
     depends::read_extensions(&mut reader).await?;
-    comments::read(&mut reader, &columns).await?;
+    comments::read(&mut reader).await?;
     privileges::read(&mut reader).await?;
     labels::read(&mut reader).await?;
     unknown::read(&mut reader).await?;

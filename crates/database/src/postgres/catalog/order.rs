@@ -38,7 +38,12 @@ fn put_together(nodes: &mut [Node], place: usize) {
         let comments = std::mem::take(&mut nodes[place].object.comments);
         nodes[whole].object.comments.extend(comments);
     }
-    let Text::Pieces(Pieces { head, entries, list, typed, tail }) = &nodes[place].text else { return };
+    // What was put together is not kept beside it.
+    let text = std::mem::replace(&mut nodes[place].text, Text::Whole);
+    let Text::Pieces(Pieces { head, entries, list, typed, tail }) = text else {
+        nodes[place].text = text;
+        return;
+    };
     let written: Vec<String> = entries
         .iter()
         .filter_map(|entry| {
@@ -48,7 +53,7 @@ fn put_together(nodes: &mut [Node], place: usize) {
         })
         .collect();
     let middle = match (list, written.is_empty()) {
-        (true, true) if *typed => String::new(),
+        (true, true) if typed => String::new(),
         (true, true) => " ()".to_owned(),
         (true, false) => format!(" (\n    {}\n)", written.join(",\n    ")),
         (false, _) => written.concat(),

@@ -1,5 +1,6 @@
 use std::collections::{BTreeSet, HashMap};
 
+use futures_util::TryStreamExt as _;
 use tokio_postgres::{Client, Row};
 
 use super::sql::{get, ident};
@@ -203,6 +204,23 @@ impl<'c> Reader<'c> {
     pub(super) fn leave_out(&mut self, what: impl Into<String>, why: &str) {
         self.left_out.push(NotCarried { what: what.into(), why: why.to_owned() });
     }
+}
+
+/// Hands on the rows of a query about a kind of object as they come: of some there are many times as many as tables,
+/// and all of them at once would take more memory than what is kept of them.
+pub(super) async fn each(
+    client: &Client,
+    kind: &str,
+    sql: &str,
+    mut take: impl FnMut(&Row) -> Result<()>,
+) -> Result<()> {
+    let failed = |error| postgres::error(error, format_args!("cannot read the {kind} from the catalogs"));
+    let no_parameters: [&str; 0] = [];
+    let mut rows = std::pin::pin!(client.query_raw(sql, no_parameters).await.map_err(failed)?);
+    while let Some(row) = rows.try_next().await.map_err(failed)? {
+        take(&row)?;
+    }
+    Ok(())
 }
 
 /// The identity of an object.

@@ -20,10 +20,7 @@ fn query() -> String {
             coalesce(ft.ftoptions, '{{}}') AS foreign_options,
             CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END AS of_type,
             CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_key,
-            pg_get_expr(c.relpartbound, c.oid) AS bound,
-            CASE WHEN c.relkind = 'r' THEN pg_table_size(c.oid) ELSE 0 END AS bytes,
-            CASE WHEN c.relkind = 'r' AND am.amname = 'heap'
-                THEN pg_relation_size(c.oid) / current_setting('block_size')::int8 ELSE 0 END AS pages
+            pg_get_expr(c.relpartbound, c.oid) AS bound
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             LEFT JOIN pg_class t ON t.oid = c.reltoastrelid LEFT JOIN pg_am am ON am.oid = c.relam
             LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
@@ -119,13 +116,10 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
         handle: u64::from(oid),
         columns: material.columns.of(oid),
         holds_rows: get::<String>(row, "kind")? == "r",
-        bytes: u64::try_from(get::<i64>(row, "bytes")?).unwrap_or_default(),
-        pages: u64::try_from(get::<i64>(row, "pages")?).unwrap_or_default(),
-        filter: None,
-        next: None,
+        ..Table::default()
     });
 
-    let mut entries = Vec::new();
+    let mut entries = Vec::with_capacity(material.columns.rows(oid).len());
     let mut after = String::new();
     for column in material.columns.rows(oid) {
         let written = column.local || !merged;
@@ -134,7 +128,7 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
         if made {
             entries.push(entry(reader, table, &qualified, column, of_type.is_some()));
         } else if let (false, Some(default)) = (written, column.default_oid) {
-            if column.generated.is_empty() {
+            if column.generated.is_none() {
                 // Also where it is the parent's: that may be given only after this table was made.
                 default_node(reader, table, &qualified, column, default);
             } else {
@@ -156,7 +150,7 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
         }
         details(&mut after, &qualified, column, &inherited);
         if let Some(sequence) = material.identities.get(&(oid, column.number)) {
-            let always = if column.identity == "a" { "ALWAYS" } else { "BY DEFAULT" };
+            let always = if column.identity == Some('a') { "ALWAYS" } else { "BY DEFAULT" };
             let sequence_name = qual(&sequence.namespace, &sequence.name);
             let how = format!(
                 "ADD GENERATED {always} AS IDENTITY (SEQUENCE NAME {sequence_name} {})",
@@ -323,14 +317,14 @@ fn entry(reader: &mut Reader<'_>, table: usize, qualified: &str, column: &Column
     };
     let mut part = None;
     if let (Some(oid), Some(expression)) = (column.default_oid, &column.expression) {
-        match column.generated.as_str() {
-            "" => {
+        match column.generated {
+            None => {
                 let place = default_node(reader, table, qualified, column, oid);
                 reader.nodes[place].part_of = Some(table);
                 part = Some((place, format!(" DEFAULT {expression}")));
             }
-            kind => {
-                let kept = if kind == "v" { "VIRTUAL" } else { "STORED" };
+            Some(kind) => {
+                let kept = if kind == 'v' { "VIRTUAL" } else { "STORED" };
                 before.push_str(&format!(" GENERATED ALWAYS AS ({expression}) {kept}"));
                 let owner = reader.nodes[table].object.table.as_ref().map_or(0, |table| table.handle);
                 let owner = u32::try_from(owner).unwrap_or_default();
@@ -416,21 +410,21 @@ fn check_entry(
 
 /// Storage, compression, statistics and options, where they are not what the column is born with.
 fn details(text: &mut String, table: &str, column: &ColumnRow, inherited: &[&ColumnRow]) {
-    let born = inherited.first().map_or(&column.type_storage, |parent| &parent.storage);
-    if column.storage != *born {
-        let word = match column.storage.as_str() {
-            "p" => "PLAIN",
-            "e" => "EXTERNAL",
-            "m" => "MAIN",
+    let born = inherited.first().map_or(column.type_storage, |parent| parent.storage);
+    if column.storage != born {
+        let word = match column.storage {
+            Some('p') => "PLAIN",
+            Some('e') => "EXTERNAL",
+            Some('m') => "MAIN",
             _ => "EXTENDED",
         };
         text.push_str(&alter(table, column, &format!("SET STORAGE {word}")));
     }
-    let born = inherited.first().map_or("", |parent| parent.compression.as_str());
+    let born = inherited.first().and_then(|parent| parent.compression);
     if column.compression != born {
-        let word = match column.compression.as_str() {
-            "p" => "pglz",
-            "l" => "lz4",
+        let word = match column.compression {
+            Some('p') => "pglz",
+            Some('l') => "lz4",
             _ => "default",
         };
         text.push_str(&alter(table, column, &format!("SET COMPRESSION {word}")));

@@ -1,0 +1,69 @@
+//! A thread that compresses parts, one after the other.
+//!
+//! It has one compressor and one heap of its own. The threads that tokio lends for blocking work are more than are busy
+//! at once: each of them would keep a compressor's tables, and the room that its parts took.
+
+use std::sync::mpsc;
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::part::{compress_by, encoder};
+use super::{RawPart, StoredPart};
+use crate::{Error, ErrorKind, Result};
+
+/// A part, and the room that its bytes took before compression.
+pub(crate) type Pressed = (StoredPart, Vec<u8>);
+
+/// A part on its way to the thread, and where the answer goes.
+type Job = (RawPart, oneshot::Sender<Result<Pressed>>);
+
+/// A thread that compresses; it ends when this and all its clones are dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Press {
+    to: mpsc::Sender<Job>,
+}
+
+/// A part that is being compressed.
+#[derive(Debug)]
+pub(crate) struct Pressing(oneshot::Receiver<Result<Pressed>>);
+
+impl Press {
+    /// Starts the thread, for that level of compression.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where the system gives no thread or no memory for it.
+    pub(crate) fn new(level: i32) -> Result<Self> {
+        let mut encoder = encoder(level)?;
+        let (to, jobs) = mpsc::channel::<Job>();
+        let work = move || {
+            for (part, answer) in jobs {
+                // Nobody waits for the answer where the backup has failed meanwhile.
+                drop(answer.send(compress_by(&mut encoder, part)));
+            }
+        };
+        let started = thread::Builder::new().name("dbm-compress".to_owned()).spawn(work);
+        started.map_err(|cause| Error::io(ErrorKind::Internal, "cannot start a thread that compresses", cause))?;
+        Ok(Self { to })
+    }
+
+    /// Begins to compress a part; whoever goes on meanwhile should not get further ahead than by one.
+    pub(crate) fn begin(&self, part: RawPart) -> Pressing {
+        let (answer, pressing) = oneshot::channel();
+        // If the thread is gone, so is the other end of the answer.
+        drop(self.to.send((part, answer)));
+        Pressing(pressing)
+    }
+}
+
+impl Pressing {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// As [`compress`](super::compress).
+    pub(crate) async fn end(self) -> Result<Pressed> {
+        self.0.await.unwrap_or_else(|cause| {
+            Err(Error::new(ErrorKind::Internal, "compressing a part broke").with_source(cause))
+        })
+    }
+}
