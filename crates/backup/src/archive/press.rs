@@ -43,7 +43,9 @@ impl Press {
             }
         };
         let started = thread::Builder::new().name("dbm-compress".to_owned()).spawn(work);
-        started.map_err(|cause| Error::io(ErrorKind::Internal, "cannot start a thread that compresses", cause))?;
+        started.map_err(|cause| {
+            Error::io(ErrorKind::Internal, "cannot start a thread that compresses", cause)
+        })?;
         Ok(Self { to })
     }
 

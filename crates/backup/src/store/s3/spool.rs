@@ -32,7 +32,10 @@ pub(super) struct Filling {
 enum Content {
     /// The pieces as they came: a part of the upload is copied together nowhere.
     Memory(Vec<Bytes>),
-    File { file: File, folder: PathBuf },
+    File {
+        file: File,
+        folder: PathBuf,
+    },
 }
 
 /// A part that is full. It can be sent as often as needed.
