@@ -113,8 +113,13 @@ impl Context {
 
     /// Another store than the configured ones, written in the same way.
     pub(crate) fn store_named(&self, text: &str) -> Result<Box<dyn Store>> {
+        Ok(Box::new(self.encrypted_store(text)?))
+    }
+
+    /// The same, for what only a store behind keys can do.
+    pub(crate) fn encrypted_store(&self, text: &str) -> Result<EncryptedStore> {
         let store = backup::store::choose(text, &self.configuration.stores())?;
-        Ok(Box::new(EncryptedStore::new(store, Arc::new(self.keys()?))))
+        Ok(EncryptedStore::new(store, Arc::new(self.keys()?)))
     }
 
     /// Says what has failed in one of several stores though the command went on.

@@ -6,6 +6,7 @@ use helpers::naming::BackupName;
 use super::Keys;
 use super::source::EncryptedSource;
 use super::upload::EncryptedUpload;
+use crate::archive::Archive;
 use crate::store::{Listed, Sidecar, Source, Store, Trouble, Upload};
 use crate::{Error, ErrorKind, Result};
 
@@ -20,6 +21,53 @@ impl EncryptedStore {
     /// The store behind these keys.
     pub fn new(inner: Box<dyn Store>, keys: Arc<Keys>) -> Self {
         Self { inner, keys }
+    }
+}
+
+impl EncryptedStore {
+    /// Authenticates what lies beside an archive from before there was a key for that, once the archive itself, opened
+    /// with the identity, says the same. Returns whether there was something to authenticate.
+    ///
+    /// A pin and what was found damaged stay; that it was verified, and its stored bytes' hash, nobody can vouch for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] where they differ, or there is something that another key has authenticated;
+    /// [`ErrorKind::Usage`] without a key.
+    pub async fn vouch(&self, name: &BackupName) -> Result<bool> {
+        if !self.keys.authenticates() {
+            return Err(Error::new(ErrorKind::Usage, "there is no key to authenticate with")
+                .with_hint("give it: `mac_key_file` in dbm.toml, or DBM_MAC_KEY_FILE"));
+        }
+        let beside = match self.inner.read_sidecar(name).await? {
+            Some(beside) if name.encrypted => beside,
+            _ => return Ok(false),
+        };
+        if self.keys.is_authentic(&name.to_string(), &beside) {
+            return Ok(false);
+        }
+        let truth = Sidecar::of(&Archive::open(self.source(name).await?).await?).await?;
+        let claimed = Sidecar {
+            sha256: None,
+            mac: None,
+            last_proven: None,
+            last_verified: None,
+            damaged: None,
+            pin: None,
+            ..beside.clone()
+        };
+        if beside.mac.is_some() || claimed != truth {
+            let why = match beside.mac {
+                Some(_) => "is authenticated with another key, or was changed",
+                None => "does not say what the archive itself says",
+            };
+            return Err(Error::new(ErrorKind::Refused, format!("{name}.json {why}")).with_hint(
+                "bring it back from a copy; or remove it, with the pin that it may hold: \
+                 `dbm verify NAME` then writes another",
+            ));
+        }
+        let vouched = Sidecar { damaged: beside.damaged, pin: beside.pin, ..truth };
+        self.write_sidecar(name, &vouched).await?;
+        Ok(true)
     }
 }
 
@@ -64,7 +112,13 @@ impl Store for EncryptedStore {
     async fn read_sidecar(&self, name: &BackupName) -> Result<Option<Sidecar>> {
         let Some(sidecar) = self.inner.read_sidecar(name).await? else { return Ok(None) };
         if name.encrypted && !self.keys.is_authentic(&name.to_string(), &sidecar) {
-            let what = format!("{name}.json is not as somebody with the key of mac_key_file wrote it");
+            let what = match sidecar.mac {
+                Some(_) => format!("{name}.json is not as somebody with the key of mac_key_file wrote it"),
+                None => format!(
+                    "{name}.json is from before there was a mac_key_file, or forged: `dbm keys sign` tells, where the \
+                     identity is"
+                ),
+            };
             return Err(Error::new(ErrorKind::Refused, what).with_hint(
                 "bring it back from a copy; or remove it, with the pin that it may hold: \
                  `dbm verify NAME` then writes another",

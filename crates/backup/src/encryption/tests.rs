@@ -198,3 +198,34 @@ fn keys_are_read_as_age_writes_them() {
     assert!(refused(keys.with_passphrase("x")).contains("does not go together"));
     assert!(refused(Keys::new().with_mac_key("12")).contains("64 hex digits"));
 }
+
+#[tokio::test]
+async fn what_was_written_before_there_was_a_key_is_vouched_for_by_the_archive_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.sqlite");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    let database =
+        database::Database::Sqlite(database::sqlite::File::new(path, database::sqlite::Mode::ReadWrite));
+    let memory = MemoryStore::default();
+    let (keys, made) = pair();
+    let keyless = behind(&memory, keys);
+    let options = crate::dump::BackupOptions::default();
+    let written = crate::dump::create(&database, &keyless, &options, &crate::progress::Silent).await.unwrap();
+    let name = written.name;
+    crate::catalogue::pin(&keyless, &name, Some("kept")).await.unwrap();
+    assert_eq!(keyless.vouch(&name).await.unwrap_err().kind(), ErrorKind::Usage);
+    let identity = Keys::new().with_recipients(&made.recipient, "list").unwrap();
+    let identity = identity.with_identities(&made.identity, "identity.txt").unwrap();
+    let store = behind(&memory, identity.with_mac_key(&made.mac_key).unwrap());
+    assert!(!crate::catalogue::list(&store).await.unwrap()[0].is_good());
+    // What lies is not vouched for.
+    let honest = memory.read_sidecar(&name).await.unwrap().unwrap();
+    let forged = Sidecar { time: honest.time + chrono::TimeDelta::days(9), ..honest.clone() };
+    memory.write_sidecar(&name, &forged).await.unwrap();
+    assert_eq!(store.vouch(&name).await.unwrap_err().kind(), ErrorKind::Refused);
+    memory.write_sidecar(&name, &honest).await.unwrap();
+    assert!(store.vouch(&name).await.unwrap());
+    assert!(!store.vouch(&name).await.unwrap(), "once is enough");
+    let listed = crate::catalogue::list(&store).await.unwrap();
+    assert!(listed[0].is_good() && listed[0].sidecar.as_ref().unwrap().pin.as_deref() == Some("kept"));
+}

@@ -57,7 +57,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Check(verb) => verb.run(context).await,
         Command::Doctor(verb) => verb.run(context).await,
         Command::Replaced(verb) => verb.run(context).await,
-        Command::Keys(verb) => verb.run(context),
+        Command::Keys(verb) => verb.run(context).await,
         Command::Password(verb) => verb.run(context),
         Command::Completions(verb) => verb.run(context),
         Command::Man(verb) => verb.run(context),

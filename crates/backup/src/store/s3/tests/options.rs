@@ -7,6 +7,10 @@ use super::*;
 async fn sent(more: &str, words: &[&str]) -> Vec<String> {
     let proxy = Proxy::start().await;
     let store = store_at(&proxy.endpoint, &prefix(), &format!("&part_size=5MiB&patience=2s{more}"));
+    if more.contains("&sse=") {
+        // This server encrypts nothing, and would refuse the lease, with which an upload begins.
+        proxy.fault(&["PUT", ".part"], 1, Fault::Pretend);
+    }
     let bytes = noise(6 << 20);
     // Whether this server takes them is not asked here.
     if let Ok(stored) = put(&store, &name(0), &bytes).await {
@@ -33,6 +37,10 @@ async fn encryption_class_tags_and_locks_are_asked_for_when_an_upload_begins() {
         for head in sent(option, BEGIN).await {
             assert!(head.contains(header), "{option}: no `{header}` in\n{head}");
         }
+    }
+    // What lies beside an archive is encrypted as it is.
+    for head in sent("&sse=AES256", &["PUT", ".part"]).await {
+        assert!(head.contains("x-amz-server-side-encryption: aes256"), "{head}");
     }
     let head = sent("&object_lock=governance:30d", BEGIN).await.remove(0);
     let until = (Utc::now() + chrono::TimeDelta::days(30)).format("%Y-%m-%d").to_string();

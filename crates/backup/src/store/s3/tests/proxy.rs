@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub(super) enum Fault {
     /// The store is not asked; the answer has this status and code.
     Answer(u16, &'static str),
+    /// The store is not asked; the answer says that it was done.
+    Pretend,
     /// The answer breaks off in the middle of its body.
     CutAnswer,
     /// The store did what it was asked, and the answer is lost.
@@ -110,6 +112,11 @@ async fn serve(
             text.len(),
             if line.starts_with("HEAD") { "" } else { &text }
         );
+        return client.write_all(answer.as_bytes()).await;
+    }
+    if let Some(Fault::Pretend) = fault {
+        read_body(&mut client, &head, &mut body, length).await?;
+        let answer = "HTTP/1.1 200 OK\r\nETag: \"0\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         return client.write_all(answer.as_bytes()).await;
     }
     if let Some(Fault::CutRequest) = fault {
