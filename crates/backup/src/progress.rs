@@ -8,6 +8,11 @@ pub trait Progress: Send + Sync {
     /// So many bytes before compression, and rows, are done.
     fn advance(&self, bytes: u64, rows: u64);
 
+    /// What a person should know of the work, and is no failure.
+    fn note(&self, line: &str) {
+        tracing::warn!("{line}");
+    }
+
     /// All is done.
     fn done(&self);
 }

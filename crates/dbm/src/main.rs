@@ -94,7 +94,7 @@ async fn run(arguments: Arguments, output: Output) -> Result<()> {
     let cancel = signals::watch(output.clone())
         .map_err(|error| CommandError::failed(format!("signals cannot be watched: {error}")))?;
     let context = Context { output, configuration, command: word, yes: global.yes, cancel };
-    commands::run(command, &context).await
+    Box::pin(commands::run(command, &context)).await
 }
 
 /// Says what failed, on stderr and with `--json` on stdout too.

@@ -92,6 +92,11 @@ impl Shown {
 }
 
 impl Progress for Shown {
+    fn note(&self, line: &str) {
+        tracing::warn!("{line}");
+        self.output.say(line);
+    }
+
     fn phase(&self, name: &str, total_bytes: Option<u64>) {
         self.end();
         self.bytes.store(0, Ordering::Relaxed);

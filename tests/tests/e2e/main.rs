@@ -6,6 +6,7 @@ mod bad_input;
 mod example;
 mod facts;
 mod faults;
+mod globals;
 mod kills;
 mod lines;
 mod losses;

@@ -33,6 +33,8 @@ pub type PartNumber = u32;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Aspect {
+    /// Makes what the server lacks of roles and what hangs on them; for whoever restores without dbm.
+    Globals,
     /// Creates them.
     Definition,
     /// Says who owns them.
@@ -47,6 +49,8 @@ pub enum Aspect {
     Values,
     /// Large objects.
     LargeObjects,
+    /// The planner's statistics.
+    Statistics,
     /// Pages of a SQLite database file, in order.
     Pages,
     /// The script's own frame: what makes a cut file fail in `psql`.

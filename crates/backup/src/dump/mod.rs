@@ -53,6 +53,14 @@ async fn write(
     if database.engine() != Engine::Postgres && options.is_partial() {
         return Err(whole_only(database.engine(), options));
     }
+    if database.engine() != Engine::Postgres && options.globals {
+        let what = format!("--globals: {} has no roles that an archive of it could hold", database.engine());
+        return Err(Error::new(ErrorKind::Usage, what).with_hint("back up without --globals"));
+    }
+    if database.engine() != Engine::Postgres && options.statistics {
+        let what = format!("--statistics: those of {} cannot be archived", database.engine());
+        return Err(Error::new(ErrorKind::Usage, what).with_hint("back up without --statistics"));
+    }
     let swept = store.sweep().await?;
     if !swept.is_empty() {
         tracing::info!(?swept, store = store.describe(), "removed what killed backups had left");
@@ -86,6 +94,9 @@ async fn write(
         Database::Postgres(server) => {
             let (name, upload) = reserve(store, &about, label, ArchiveKind::Script, options).await?;
             let prepared = postgres::dump::prepare(server, options).await?;
+            if let Some(note) = prepared.note() {
+                progress.note(&note);
+            }
             if let Some(is_open) = options.is_open {
                 unfinished |= is_open(&prepared.journal().await?);
             }

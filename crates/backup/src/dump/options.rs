@@ -31,6 +31,13 @@ pub struct BackupOptions {
     pub is_open: Option<fn(&[Entry]) -> bool>,
     /// Whether passwords that are part of the database are archived.
     pub secrets: bool,
+    /// Whether roles, memberships, settings of roles, privileges on parameters and the names of tablespaces are
+    /// archived, too.
+    pub globals: bool,
+    /// Whether these hold the hashes of the roles' passwords.
+    pub role_passwords: bool,
+    /// Whether the planner's statistics are archived, so that a restore need not make them anew.
+    pub statistics: bool,
     /// Why the archive must not be pruned from the moment on when it is there.
     pub pin: Option<String>,
     /// What goes into it; whatever is left out makes it partial.
@@ -74,6 +81,9 @@ impl Default for BackupOptions {
             unfinished: false,
             is_open: None,
             secrets: false,
+            globals: false,
+            role_passwords: false,
+            statistics: false,
             pin: None,
             selection: Selection::default(),
             no_owner: false,

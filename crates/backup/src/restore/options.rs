@@ -25,6 +25,8 @@ pub struct RestoreOptions {
     pub detach_replication: bool,
     /// The source whose archive may take the place of a target that holds something else.
     pub from_source: Option<SourceId>,
+    /// Makes what the server lacks of the archive's roles, memberships, settings of roles and privileges on parameters.
+    pub globals: bool,
     /// Collects the planner's statistics of what was restored.
     pub analyze: bool,
     /// The name of the database to restore into, chosen by the caller so that a
@@ -45,6 +47,7 @@ impl Default for RestoreOptions {
             disconnect: false,
             detach_replication: false,
             from_source: None,
+            globals: false,
             analyze: true,
             scratch: None,
             cancel: CancellationToken::new(),

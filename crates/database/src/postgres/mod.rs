@@ -9,6 +9,7 @@ pub mod copy;
 pub mod digest;
 mod error;
 mod fence;
+pub mod globals;
 mod journal;
 mod lock;
 mod others;

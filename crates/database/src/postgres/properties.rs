@@ -334,16 +334,16 @@ impl Properties {
     }
 }
 
-fn identifier(name: &str) -> String {
+pub(super) fn identifier(name: &str) -> String {
     quote::identifier(Engine::Postgres, name)
 }
 
 /// `a.b`, as extensions name their settings, is two names.
-fn setting_name(name: &str) -> String {
+pub(super) fn setting_name(name: &str) -> String {
     name.split('.').map(identifier).collect::<Vec<_>>().join(".")
 }
 
-fn setting_value(name: &str, value: &str) -> String {
+pub(super) fn setting_value(name: &str, value: &str) -> String {
     if !LISTS.contains(&name) {
         return quote::literal(Engine::Postgres, value);
     }

@@ -24,6 +24,9 @@ use crate::output;
 use crate::progress::Shown;
 use crate::report::short;
 
+/// What a backup came to: what was written, the stores that have it, and what was pruned.
+type Done = (dump::Written, Vec<Box<dyn Store>>, Option<AllPruned>);
+
 /// `dbm backup`
 #[derive(Debug, Args)]
 #[command(
@@ -51,6 +54,15 @@ pub(crate) struct Backup {
     /// Archive passwords that are part of the database (user mappings, subscriptions)
     #[arg(long)]
     secrets: bool,
+    /// Archive what belongs to the server, too: roles, memberships, settings of roles, privileges on parameters
+    #[arg(long)]
+    globals: bool,
+    /// With --globals: archive the hashes of the roles' passwords (superusers only)
+    #[arg(long, requires = "globals")]
+    role_passwords: bool,
+    /// Archive the planner's statistics, so that a restore need not ANALYZE (PostgreSQL 18 and newer)
+    #[arg(long)]
+    statistics: bool,
     #[command(flatten)]
     part: SelectionFlags,
     /// Leave out who owns what
@@ -116,7 +128,7 @@ impl Backup {
             let pruned = self.after(context, &written, &having, policy, &audit).await?;
             Ok((written, having, pruned))
         };
-        let done: Result<(dump::Written, Vec<Box<dyn Store>>, Option<AllPruned>)> = done.await;
+        let done: Result<Done> = done.await;
         let fields = done.as_ref().map_or_else(
             |_| json!({}),
             |(written, having, _)| {
@@ -285,6 +297,9 @@ impl Backup {
             jobs: context.jobs()?,
             is_open: Some(journal::Told::is_open),
             secrets: self.secrets,
+            globals: self.globals,
+            role_passwords: self.role_passwords,
+            statistics: self.statistics,
             selection: self.part.of_backup(context)?,
             no_owner: self.no_owner,
             no_privileges: self.no_privileges,

@@ -39,6 +39,7 @@ Examples:
   dbm restore latest --table orders --into orders_copy
   dbm restore latest --schema 'audit' --exclude-table-data '*.log_*' --into audit_copy
   dbm restore latest --data-only --table orders      fills the table orders, which is there and empty
+  dbm restore latest --globals --into shop     on a server of its own: the roles that it lacks are made first
   dbm restore latest --owner map=prod:staging        what belonged to prod belongs to staging"
 )]
 pub(crate) struct Restore {
@@ -69,6 +70,12 @@ pub(crate) struct Restore {
     /// account; also strip), or map=OLD:NEW,… (roles, or accounts as user or user@host, by other names)
     #[arg(long, visible_alias = "definer", value_name = "WHO", conflicts_with = "no_owner", value_parser = owner)]
     owner: Option<Owner>,
+    /// Make the roles, memberships, settings of roles and privileges on parameters that the server lacks
+    #[arg(long)]
+    globals: bool,
+    /// Leave the planner without statistics (ANALYZE) of what was restored
+    #[arg(long)]
+    no_analyze: bool,
     /// Act as this role, of which the account is a member
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
@@ -117,6 +124,8 @@ impl Restore {
                 no_owner: self.no_owner(),
                 no_privileges: self.no_privileges,
                 roles: self.roles(),
+                globals: self.globals,
+                no_analyze: self.no_analyze,
                 disconnect: self.disconnect,
                 detach_replication: self.detach_replication,
                 from_source: self.from_source.clone().map(SourceId),
@@ -222,6 +231,8 @@ impl Restore {
             no_owner: self.no_owner(),
             no_privileges: self.no_privileges,
             roles: self.roles(),
+            globals: self.globals,
+            analyze: !self.no_analyze,
             selection: self.part.selection()?,
             cancel: context.cancel.clone(),
             ..RestoreOptions::default()

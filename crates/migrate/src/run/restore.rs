@@ -21,6 +21,10 @@ pub struct Restoring {
     pub no_privileges: bool,
     /// Roles by other names.
     pub roles: std::collections::BTreeMap<String, String>,
+    /// Makes what the server lacks of the archive's roles.
+    pub globals: bool,
+    /// Leaves the planner without statistics of what was restored.
+    pub no_analyze: bool,
     /// Ends the sessions of others.
     pub disconnect: bool,
     /// Leaves replication with the database that is replaced.
@@ -40,6 +44,8 @@ impl Runner {
         options.no_owner = restoring.no_owner;
         options.no_privileges = restoring.no_privileges;
         options.roles.clone_from(&restoring.roles);
+        options.globals = restoring.globals;
+        options.analyze = !restoring.no_analyze;
         options.disconnect = restoring.disconnect;
         options.detach_replication = restoring.detach_replication;
         options.from_source.clone_from(&restoring.from_source);

@@ -13,6 +13,7 @@ mod rows;
 mod script;
 mod select;
 mod snapshot;
+mod statistics;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use database::postgres::globals::{self, Globals};
 use database::postgres::{self, Connection, Server, catalog, properties};
 use database::{Entry, Kind, ObjectId, Schema, Section, TableDigest};
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use super::definitions::{self, Planned};
 use super::script::Envelope;
 use super::snapshot::{self, Leader};
 use super::target::Target;
-use super::{large_objects, outline, relations, select, sequences};
+use super::{large_objects, outline, relations, select, sequences, statistics};
 use crate::archive::{Outlined, RawPart};
 use crate::dump::BackupOptions;
 use crate::postgres::failed;
@@ -30,6 +31,9 @@ pub(crate) struct Extras {
     pub(crate) roles: Roles,
     /// The tablespaces that the objects name, for the same.
     pub(crate) tablespaces: BTreeSet<String>,
+    /// What belongs to the server, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) globals: Option<Globals>,
     /// What is there and no part of any archive, for people to read.
     pub(crate) noted: Vec<String>,
 }
@@ -49,6 +53,11 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// What a person should know of the server.
+    pub(crate) fn note(&self) -> Option<String> {
+        note(self.leader.connection.major_version())
+    }
+
     /// The journal of runs as it is in the snapshot.
     pub(crate) async fn journal(&self) -> Result<Vec<Entry>> {
         Ok(postgres::entries(&self.leader.connection).await?)
@@ -71,6 +80,7 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     let selection = &options.selection;
     let leader = snapshot::lead(server, selection, &options.cancel).await?;
     let client = &leader.connection;
+    statistics::check(options, client.major_version())?;
     refuse_enum_hash(client).await?;
     let beside = if options.jobs > 1 { snapshot::beside(server).await } else { None };
     let mut schema = catalog::read_with(client, options.secrets, beside.as_deref()).await?;
@@ -110,6 +120,10 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         large_objects_digest: TableDigest::default(),
         roles: roles::read(client).await?,
         tablespaces: tablespaces(client).await?,
+        globals: match options.globals {
+            true => Some(globals::read(client, options.role_passwords).await?),
+            false => None,
+        },
         noted: noted(client).await?,
     };
     Ok(Prepared {
@@ -137,6 +151,17 @@ async fn tablespaces(client: &Connection) -> Result<BTreeSet<String>> {
         .await
         .map_err(|error| failed(error, "cannot list the tablespaces"))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+fn note(major: u32) -> Option<String> {
+    (major > catalog::NEWEST).then(|| {
+        format!(
+            "the server is of version {major}, newer than the {} that this dbm was written for: its catalogs were \
+             looked through for kinds of objects that dbm does not know, and there are none; prove the backup with \
+             `dbm verify --deep`",
+            catalog::NEWEST
+        )
+    })
 }
 
 fn refuse(schema: &Schema) -> Result<()> {
@@ -217,4 +242,13 @@ async fn noted(client: &Connection) -> Result<Vec<String>> {
             postgres::error(error, "cannot look for prepared transactions and replication slots")
         })?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+#[cfg(test)]
+mod unit {
+    #[test]
+    fn a_newer_server_is_said() {
+        assert_eq!(super::note(18), None);
+        assert!(super::note(19).unwrap().contains("version 19, newer than the 18"));
+    }
 }

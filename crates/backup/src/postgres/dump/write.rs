@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use database::postgres::{Connection, Server};
+use database::postgres::{Connection, Server, globals};
 use database::{ErrorKind as DatabaseErrorKind, Section, SourceId, TableDigest};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::definitions::Planned;
 use super::prepare::{Extras, Prepared};
+use super::psql::for_psql;
 use super::work::{Done, Task, Work};
-use super::{plan, snapshot};
+use super::{plan, snapshot, statistics};
 use crate::archive::{ArchiveWriter, Aspect, Grade, PartNumber, RawPart, Tail, compress};
 use crate::dump::BackupOptions;
 use crate::progress::Progress;
@@ -43,16 +44,22 @@ impl Prepared {
             targets,
             values,
             envelope,
-            outline,
+            mut outline,
             properties,
             mut extras,
         } = self;
+        let statistics = statistics::read(&leader.connection, &schema, options).await?;
+        statistics.note(&mut outline);
         writer.outline(outline);
         if options.is_partial() {
             writer.mark_partial();
         }
         let mut script = Script { writer, level };
         script.guard(Section::PreData, envelope.opening()).await?;
+        if let Some(globals) = &extras.globals {
+            let text = globals::script(globals);
+            script.whole(Aspect::Globals, Section::PreData, for_psql(&text)?.as_bytes().to_vec()).await?;
+        }
         script.section(sections.remove(&Section::PreData)).await?;
         let made = script.section(sections.remove(&Section::Data)).await?;
         for part in values {
@@ -84,11 +91,18 @@ impl Prepared {
         progress.phase("definitions", None);
         script.section(sections.remove(&Section::PostData)).await?;
         script.section(sections.remove(&Section::Final)).await?;
+        for part in statistics.parts {
+            script.writer.append(part).await?;
+        }
         script.guard(Section::Final, envelope.closing()).await?;
 
         let mut kinds = BTreeMap::new();
         for object in &schema.objects {
             *kinds.entry(object.id.kind).or_default() += 1;
+        }
+        let mut left_out: Vec<String> = schema.left_out.iter().map(ToString::to_string).collect();
+        if options.statistics {
+            left_out.extend(statistics::left_out(&schema));
         }
         let entries = digests.into_iter().enumerate().map(|(place, digest)| work.target(place).entry(digest));
         Ok(Tail {
@@ -96,7 +110,7 @@ impl Prepared {
             snapshot: leader.moment,
             grade: Grade::Exact,
             kinds,
-            left_out: schema.left_out.iter().map(ToString::to_string).collect(),
+            left_out,
             properties: options.properties_override.clone().unwrap_or(properties),
             tables: entries.collect(),
             extras: to_json(&extras)?,
@@ -118,14 +132,12 @@ impl Script<'_> {
     }
 
     async fn guard(&mut self, section: Section, bytes: Vec<u8>) -> Result<()> {
-        let part = RawPart {
-            section,
-            aspect: Aspect::Guard,
-            objects: Vec::new(),
-            rows: 0,
-            bytes,
-            follows: Vec::new(),
-        };
+        self.whole(Aspect::Guard, section, bytes).await
+    }
+
+    /// A part that is no object's.
+    async fn whole(&mut self, aspect: Aspect, section: Section, bytes: Vec<u8>) -> Result<()> {
+        let part = RawPart { section, aspect, objects: Vec::new(), rows: 0, bytes, follows: Vec::new() };
         self.append(part).await?;
         Ok(())
     }

@@ -24,7 +24,7 @@ const SHOWN: usize = 10;
 ///
 /// # Errors
 /// What collides or is missing, by name, and what failed; the database is then as it was.
-pub(crate) async fn among(
+pub(super) async fn among(
     archive: &Archive,
     server: &Server,
     options: &RestoreOptions,

@@ -3,6 +3,7 @@
 mod among;
 mod clear;
 mod early;
+mod globals;
 mod load;
 mod order;
 mod part_of;
@@ -28,13 +29,12 @@ use std::collections::BTreeSet;
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use chrono::Utc;
+use database::postgres::globals::Globals;
 use database::postgres::properties::Properties;
 use database::postgres::{self, Server, Settings};
 use database::{Engine, Entry, Kind, ObjectId, TableDigest, quote};
 use serde::Deserialize;
 
-pub(crate) use among::among;
-pub(crate) use place::in_place;
 pub(crate) use preflight::{Goes, preflight};
 pub(crate) use swap::settle;
 pub(crate) use table::table;
@@ -43,7 +43,45 @@ use super::roles::Roles;
 use crate::archive::{Archive, Aspect, Part};
 use crate::progress::Progress;
 use crate::restore::names::{self, Made};
-use crate::restore::{Replaced, RestoreOptions};
+use crate::restore::{Among, Replaced, RestoreOptions};
+
+/// Restores in the target itself.
+///
+/// # Errors
+/// As [`place::in_place`].
+pub(crate) async fn in_place(
+    archive: &Archive,
+    server: &Server,
+    database: &str,
+    publish: &[Entry],
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let place = place::in_place(archive, server, database, publish, options, progress);
+    globals::around(archive, server, (options, progress), place).await
+}
+
+/// Restores what the options select into the database itself.
+///
+/// # Errors
+/// As [`among::among`].
+pub(crate) async fn among(
+    archive: &Archive,
+    server: &Server,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<Among> {
+    let work = among::among(archive, server, options, progress);
+    let among = globals::around(archive, server, (options, progress), work).await?;
+    if options.analyze {
+        progress.phase("statistics", None);
+        // What was restored stays: without statistics it is only slower until the server makes them.
+        if let Err(cause) = read_back::statistics_of(server, among.made.iter().chain(&among.filled)).await {
+            progress.note(&format!("the tables are restored, and ANALYZE failed ({cause}): run it by hand"));
+        }
+    }
+    Ok(among)
+}
 
 /// A restored and proven database beside its target.
 #[derive(Debug)]
@@ -64,7 +102,8 @@ pub(crate) async fn beside(
         Some(name) => made_here(name).map(|()| name.clone())?,
         None => scratch_name(server, target).await?,
     };
-    scratch::build(archive, server, &scratch, options, progress).await?;
+    let build = scratch::build(archive, server, &scratch, options, progress);
+    globals::around(archive, server, (options, progress), build).await?;
     Ok(Beside { server: server.clone(), scratch })
 }
 
@@ -188,7 +227,8 @@ pub(crate) async fn into_scratch(
         about => about?,
     };
     preflight(archive, server, &about, Goes::IntoNew, options).await?.check()?;
-    scratch::build(archive, server, name, options, progress).await
+    let build = scratch::build(archive, server, name, options, progress);
+    globals::around(archive, server, (options, progress), build).await
 }
 
 /// The same server by a database that is always there.
@@ -290,6 +330,13 @@ struct Extras {
     large_objects: u64,
     #[serde(default)]
     large_objects_digest: TableDigest,
+    #[serde(default)]
+    globals: Option<Globals>,
+}
+
+/// Whether the archive holds the planner's statistics, so that none need be collected.
+fn has_statistics(archive: &Archive) -> bool {
+    archive.index().parts.iter().any(|part| part.aspect == Aspect::Statistics)
 }
 
 /// The engine's own page of the index.

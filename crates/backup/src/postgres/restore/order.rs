@@ -110,7 +110,8 @@ impl Graph {
 /// Whether the options leave the part out, or it is no more than the script's own frame.
 fn left_out(aspect: Aspect, options: &RestoreOptions) -> bool {
     match aspect {
-        Aspect::Guard => true,
+        // What belongs to the server is made before anything else, if it is wanted.
+        Aspect::Guard | Aspect::Globals => true,
         Aspect::Owner => options.no_owner,
         Aspect::Privileges => options.no_privileges,
         _ => false,

@@ -69,6 +69,9 @@ pub(crate) async fn part_of(
             Aspect::Rows => of_rows(archive, number, part, &rows).await?,
             Aspect::Values => cut(number, part, &spans, |id| rows.contains(id))?,
             Aspect::LargeObjects => selection.has_large_objects().then(|| whole(number, part)),
+            Aspect::Statistics => cut(number, part, &spans, |id| {
+                rows.contains(id) && selection.has_definitions() && !there(id)
+            })?,
             // A new database without `public` is no matter of the objects.
             _ if part.objects.is_empty() => None,
             _ => cut(number, part, &spans, |id| {

@@ -18,7 +18,7 @@ use crate::restore::RestoreOptions;
 ///
 /// # Errors
 /// What failed. Then nothing of it is there, except where the connection broke during the commit, which it says.
-pub(crate) async fn in_place(
+pub(super) async fn in_place(
     archive: &Archive,
     server: &Server,
     database: &str,
@@ -61,10 +61,10 @@ pub(crate) async fn in_place(
             error
         }
     })?;
-    if options.analyze {
+    if options.analyze && !super::has_statistics(archive) {
         // What was restored stays: without statistics it is only slower until the server makes them.
         if let Err(cause) = client.batch_execute("ANALYZE").await {
-            tracing::warn!(%cause, "the database is restored, and ANALYZE failed: run it by hand");
+            progress.note(&format!("the database is restored, and ANALYZE failed ({cause}): run it by hand"));
         }
     }
     Ok(())

@@ -42,7 +42,12 @@ pub(crate) async fn preflight(
         target_source: about.source.clone(),
         target: TargetState::Empty,
         way: Way::Beside,
-        missing_roles: missing_roles(&client, &roles, options).await?,
+        missing_roles: {
+            let made = super::globals::roles(archive, options)?;
+            let mut missing = missing_roles(&client, &roles, options).await?;
+            missing.retain(|role| !made.contains(role));
+            missing
+        },
         missing_extensions: Vec::new(),
         others: Vec::new(),
         attached: Vec::new(),
@@ -101,7 +106,7 @@ fn judge(about: &About, options: &RestoreOptions, preflight: &mut Preflight) {
     if !preflight.missing_roles.is_empty() {
         problems.push(finding(
             format!("the server has no role {}", list(&preflight.missing_roles)),
-            "create the roles, or restore with --no-owner --no-privileges",
+            "create the roles (--globals does, of an archive that has them), or restore with --no-owner --no-privileges",
         ));
     }
     if !preflight.missing_extensions.is_empty() {

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use database::postgres::copy::CopiedTable;
 use database::postgres::digest::{self, Rows};
-use database::postgres::{Connection, analyze};
-use database::{ObjectId, Schema, TableDigest};
+use database::postgres::{Connection, Server, analyze};
+use database::{Engine, Kind, ObjectId, Schema, TableDigest, quote};
 use futures_util::future::try_join_all;
 use tokio::task::JoinSet;
 
+use super::load::worker;
 use super::prove;
 use crate::archive::Index;
 use crate::postgres::dump::plan::{self, Piece};
@@ -64,6 +65,20 @@ pub(crate) async fn statistics(workers: &[Connection]) -> Result<()> {
     }))
     .await?;
     Ok(())
+}
+
+/// Has the server collect statistics of some tables.
+pub(crate) async fn statistics_of(server: &Server, ids: impl Iterator<Item = &ObjectId>) -> Result<()> {
+    let tables: Vec<String> = ids
+        .filter(|id| matches!(id.kind, Kind::Table | Kind::MaterializedView))
+        .map(|id| quote::qualified(Engine::Postgres, &[&id.namespace, &id.name]))
+        .collect();
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let client = worker(server, server.database()).await?;
+    let done = client.batch_execute(&format!("ANALYZE {}", tables.join(", "))).await;
+    done.map_err(|error| failed(error, "cannot collect statistics"))
 }
 
 /// Reads every row back on one connection, inside its open transaction.

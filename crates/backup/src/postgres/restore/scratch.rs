@@ -86,7 +86,7 @@ async fn fill(
     prove::objects(&schema, archive, options)?;
     prove::beside_rows(first, archive).await?;
     let workers = Box::pin(read_back::all(workers, &schema, index)).await?;
-    if options.analyze {
+    if options.analyze && !super::has_statistics(archive) {
         progress.phase("statistics", None);
         read_back::statistics(&workers).await?;
     }

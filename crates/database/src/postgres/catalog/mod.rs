@@ -52,6 +52,9 @@ use tokio_postgres::Client;
 use self::reader::Reader;
 use crate::{Result, Schema};
 
+/// The newest major version whose catalogs dbm was written for. Of a newer server's, what it does not know is refused.
+pub const NEWEST: u32 = 18;
+
 /// Reads all objects of the database that the client is on, in the caller's transaction if there is one.
 ///
 /// Schema `dbm` is left out: it is the run's own. What cannot be carried is in [`Schema::refused`].

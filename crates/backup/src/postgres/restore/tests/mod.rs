@@ -9,6 +9,7 @@ mod proof;
 mod properties;
 mod round;
 mod rows_only;
+mod statistics;
 mod swap;
 mod tools;
 mod values;
