@@ -13,7 +13,5 @@ pub(crate) fn not_yet(what: &str) -> Error {
         ErrorKind::Refused,
         format!("{what} is not supported for MySQL and MariaDB by this version of dbm"),
     )
-    .with_hint(
-        "restore an archive by hand into a new database: zstd -dc ARCHIVE | mariadb NEW_DATABASE (or mysql)",
-    )
+    .with_hint("let the account create databases beside it, whose names begin like its own")
 }

@@ -2,9 +2,10 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use database::mysql::{Place, Server};
+use database::mysql::{Flavour, Place, Server};
 use database::{Database, DatabaseUrl, Engine, quote, script};
 
 use crate::archive::Archive;
@@ -12,8 +13,9 @@ use crate::dump::{BackupOptions, create};
 use crate::progress::Silent;
 use crate::store::{LocalStore, Store as _};
 
-/// Every kind of object that MariaDB 10.11 has, with names and texts that bite.
-pub(crate) const EVERYTHING: &str = include_str!("../../../database/src/mysql/catalog/tests/everything.sql");
+const EVERYTHING: &str = include_str!("../../../database/src/mysql/catalog/tests/everything.sql");
+const EVERYTHING_OF_MYSQL: &str =
+    include_str!("../../../database/src/mysql/catalog/tests/everything_mysql.sql");
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -28,6 +30,7 @@ pub(crate) async fn fresh() -> Server {
         other => panic!("{other}"),
     };
     let mut connection = server(url.clone()).connect_nowhere().await.unwrap();
+    let _ = FLAVOUR.set(connection.flavour());
     let sql = format!("CREATE DATABASE {}", quote::identifier(Engine::Mysql, &name));
     connection.batch(&sql, "").await.unwrap();
     server(url.with_database(&name))
@@ -43,7 +46,7 @@ pub(crate) fn client(program: &str, server: &Server) -> Command {
 
 /// Feeds a script to the stock client; whether it took it.
 pub(crate) fn load(server: &Server, script: &[u8]) -> Result<(), String> {
-    let mut client = client("mariadb", server);
+    let mut client = client(if is_mariadb() { "mariadb" } else { "mysql" }, server);
     client.args(["--comments", server.database()]).stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut client = client.spawn().unwrap();
     let written = client.stdin.take().unwrap().write_all(script);
@@ -53,7 +56,10 @@ pub(crate) fn load(server: &Server, script: &[u8]) -> Result<(), String> {
 }
 
 pub(crate) fn mariadb_dump(server: &Server) -> String {
-    let mut tool = client("mariadb-dump", server);
+    let mut tool = client(if is_mariadb() { "mariadb-dump" } else { "mysqldump" }, server);
+    if !is_mariadb() {
+        tool.args(["--no-tablespaces", "--set-gtid-purged=OFF"]);
+    }
     tool.args(["--no-data", "--routines", "--events", "--triggers", "--skip-comments", server.database()]);
     let output = tool.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -76,7 +82,7 @@ pub(crate) async fn back_up(
 }
 
 /// Values that bite, of every type, in tables of every engine.
-pub(crate) const VALUES: &str = r#"
+const VALUES: &str = r#"
 CREATE TABLE texts (id int PRIMARY KEY, a varchar(50) CHARACTER SET utf8mb4, b varchar(50) CHARACTER SET latin1,
   c text CHARACTER SET ucs2, d varchar(20) CHARACTER SET sjis, e longtext, j json) DEFAULT CHARSET utf8mb4;
 INSERT INTO texts VALUES (1, 'it''s \\ "q"\n\r\t\0\Z %', _latin1 0xE4F6FC80, _ucs2 0x006100E4, _sjis 0x815C, '-- ; /* */', '{"a": "\\"b"}'),
@@ -93,24 +99,49 @@ INSERT INTO times VALUES ('0000-00-00', '-838:59:59.999999', '0000-00-00 00:00:0
 CREATE TABLE choices (e enum('', 'a', 'ä'), s set('x', 'y', ''));
 INSERT INTO choices VALUES ('', ''), ('a', 'x,y'), ('ä', 'y'), ('nothing', 'x'), (NULL, NULL);
 SET sql_mode = DEFAULT;
-CREATE TABLE bytes (b blob, v varbinary(10), f binary(3), g geometry, u uuid, i6 inet6, i4 inet4);
-INSERT INTO bytes VALUES (0x00275C0A0D1A, '', 'a', ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))', 4326), UUID(), '::1', '1.2.3.4'),
-  ('', NULL, 0x000000, NULL, NULL, NULL, NULL);
-CREATE TABLE generated (a int, b int AS (a * 2) STORED, c int AS (a * 3) VIRTUAL, d int INVISIBLE DEFAULT 5);
-INSERT INTO generated (a, d) VALUES (1, 2), (1, 2), (3, 4);
+CREATE TABLE bytes (b blob, v varbinary(10), f binary(3), g geometry);
+INSERT INTO bytes VALUES (0x00275C0A0D1A, '', 'a', ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))', 4326)), ('', NULL, 0x000000, NULL);
+CREATE TABLE made_of_others (a int, b int AS (a * 2) STORED, c int AS (a * 3) VIRTUAL, d int DEFAULT 5 INVISIBLE);
+INSERT INTO made_of_others (a, d) VALUES (1, 2), (1, 2), (3, 4);
 CREATE TABLE no_rows_of_its_own (b int AS (1) STORED);
 CREATE TABLE in_my (a int) ENGINE = MyISAM;
-CREATE TABLE in_aria (a int) ENGINE = Aria;
 CREATE TABLE in_memory (a int) ENGINE = MEMORY;
-INSERT INTO in_my VALUES (1), (2); INSERT INTO in_aria VALUES (3); INSERT INTO in_memory VALUES (4);
-CREATE TABLE old (a int PRIMARY KEY, b int) WITH SYSTEM VERSIONING;
-INSERT INTO old VALUES (1, 1), (2, 2); UPDATE old SET b = 3 WHERE a = 1; DELETE FROM old WHERE a = 2;
+INSERT INTO in_my VALUES (1), (2); INSERT INTO in_memory VALUES (4);
 CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE a_child (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE);
 INSERT INTO parent VALUES (1); INSERT INTO a_child VALUES (1, 1);
-CREATE SEQUENCE s START WITH 10 CACHE 100; DO NEXTVAL(s);
 CREATE TABLE fired (x int); CREATE TRIGGER tr AFTER INSERT ON parent FOR EACH ROW INSERT INTO fired VALUES (NEW.id);
 CREATE VIEW v AS SELECT * FROM parent;
 "#;
+
+/// The same of what only MariaDB has.
+const VALUES_OF_MARIADB: &str = "
+CREATE TABLE in_aria (a int) ENGINE = Aria; INSERT INTO in_aria VALUES (3);
+CREATE TABLE addresses (u uuid, i6 inet6, i4 inet4);
+INSERT INTO addresses VALUES (UUID(), '::1', '1.2.3.4'), (NULL, NULL, NULL);
+CREATE TABLE old (a int PRIMARY KEY, b int) WITH SYSTEM VERSIONING;
+INSERT INTO old VALUES (1, 1), (2, 2); UPDATE old SET b = 3 WHERE a = 1; DELETE FROM old WHERE a = 2;
+CREATE SEQUENCE s START WITH 10 CACHE 100; DO NEXTVAL(s);
+";
+
+/// Which kind of server it is that the tests run on.
+static FLAVOUR: OnceLock<Flavour> = OnceLock::new();
+
+pub(crate) fn is_mariadb() -> bool {
+    *FLAVOUR.get().expect("after `fresh`") == Flavour::MariaDb
+}
+
+/// Fills a database with values that bite.
+pub(crate) async fn values(server: &Server) {
+    run(server, VALUES).await;
+    if is_mariadb() {
+        run(server, VALUES_OF_MARIADB).await;
+    }
+}
+
+/// Makes every kind of object that the server has, with names and texts that bite.
+pub(crate) async fn everything(server: &Server) {
+    run(server, if is_mariadb() { EVERYTHING } else { EVERYTHING_OF_MYSQL }).await;
+}
 
 /// Runs a script as the client would.
 pub(crate) async fn run(server: &Server, sql: &str) {

@@ -1,5 +1,6 @@
 //! The dump of a database on MySQL or MariaDB: one snapshot, any number of workers, one script.
 
+mod borders;
 mod plan;
 mod prepare;
 mod rows;

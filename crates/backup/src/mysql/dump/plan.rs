@@ -4,6 +4,7 @@ use database::mysql::Connection;
 use database::mysql::catalog::text::{Create, primary_key};
 use database::{Engine, Schema, quote};
 
+use super::borders::between;
 use super::rows::Target;
 use crate::Result;
 
@@ -37,52 +38,74 @@ pub(crate) async fn pieces(
         let key = if number < 2 || jobs < 2 || target.table.filter.is_some() {
             None
         } else {
-            integer_key(schema, target)
+            first_key(schema, target)
         };
-        let Some(key) = key else {
+        let Some((key, kind)) = key else {
             pieces.push(whole);
             continue;
         };
         let name = quote::identifier(Engine::Mysql, &target.id.name);
         let sql = format!("SELECT MIN({key}), MAX({key}) FROM {name}");
-        let rows = connection.query(&sql, "cannot look at a table's keys").await?;
-        let bounds = rows.first().and_then(|row| {
-            let [least, most] = <[Option<String>; 2]>::try_from(row.clone()).ok()?;
-            Some((least?.parse::<i128>().ok()?, most?.parse::<i128>().ok()?))
+        let rows = connection.rows(&sql, "cannot look at a table's keys").await?;
+        let bounds = rows.into_iter().next().and_then(|row| {
+            let [least, most] = <[Option<Vec<u8>>; 2]>::try_from(row).ok()?;
+            Some((least?, most?))
         });
-        match bounds {
-            Some((least, most)) => pieces.extend(cut(&whole, &key, least, most, number)),
-            None => pieces.push(whole),
-        }
+        pieces.extend(match (bounds, kind) {
+            (None, _) => vec![whole],
+            (Some((least, most)), KeyKind::Text) => {
+                let literal = |border: String| quote::literal(Engine::Mysql, &border);
+                cut_at(&whole, &key, between(&least, &most, number).into_iter().map(literal).collect())
+            }
+            (Some((least, most)), KeyKind::Integer) => {
+                let integer = |text: Vec<u8>| String::from_utf8(text).ok()?.parse::<i128>().ok();
+                match integer(least).zip(integer(most)) {
+                    Some((least, most)) => cut(&whole, &key, least, most, number),
+                    None => vec![whole],
+                }
+            }
+        });
     }
     pieces.sort_by_key(|piece| std::cmp::Reverse(piece.bytes));
     Ok(pieces)
 }
 
-/// The first column of the primary key, quoted, if it holds whole numbers.
-fn integer_key(schema: &Schema, target: &Target) -> Option<String> {
+/// What a key is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyKind {
+    Integer,
+    Text,
+}
+
+/// The first column of the primary key, quoted, if a table can be cut by it.
+fn first_key(schema: &Schema, target: &Target) -> Option<(String, KeyKind)> {
     let object = schema.get(&target.id)?;
     let create = Create::read(&object.definition).ok()?;
     let name = primary_key(&create.clauses).into_iter().next()?;
     let column = target.table.columns.iter().find(|column| column.name == name)?;
     let word = column.data_type.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-    ["tinyint", "smallint", "mediumint", "int", "bigint"]
-        .contains(&word)
-        .then(|| quote::identifier(Engine::Mysql, &name))
+    let kind = match word {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => KeyKind::Integer,
+        "char" | "varchar" => KeyKind::Text,
+        _ => return None,
+    };
+    Some((quote::identifier(Engine::Mysql, &name), kind))
 }
 
-/// Equal ranges from the least to the most; the outer ones are open, so that no row is missed.
+/// Equal ranges from the least to the most.
 fn cut(whole: &Piece, key: &str, least: i128, most: i128, number: usize) -> Vec<Piece> {
     let number = i128::try_from(number).unwrap_or(1).min(most - least + 1).max(1);
     let border = |place: i128| least + (most - least + 1) * place / number;
-    let piece = |place: i128| {
-        let mut conditions = Vec::new();
-        if place > 0 {
-            conditions.push(format!("{key} >= {}", border(place)));
-        }
-        if place + 1 < number {
-            conditions.push(format!("{key} < {}", border(place + 1)));
-        }
+    cut_at(whole, key, (1..number).map(|place| border(place).to_string()).collect())
+}
+
+/// The ranges between borders; the outer ones are open, so that no row is missed.
+fn cut_at(whole: &Piece, key: &str, borders: Vec<String>) -> Vec<Piece> {
+    let number = borders.len() + 1;
+    let piece = |place: usize| {
+        let from = place.checked_sub(1).map(|before| format!("{key} >= {}", borders[before]));
+        let to = borders.get(place).map(|border| format!("{key} < {border}"));
+        let conditions: Vec<String> = from.into_iter().chain(to).collect();
         let which =
             if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
         Piece { which, bytes: whole.bytes / u64::try_from(number).unwrap_or(1), ..whole.clone() }

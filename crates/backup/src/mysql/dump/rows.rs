@@ -1,6 +1,6 @@
 //! Rows as `INSERT` statements that stock clients read, and their digest.
 
-use database::mysql::catalog::SCRIPT_MODE;
+use database::mysql::catalog::{ROWS_MODE, SCRIPT_MODE};
 use database::mysql::rows::{self, Read, RowColumn};
 use database::{Engine, Error, ErrorKind, ObjectId, Result, Table, TableDigest, quote};
 
@@ -127,7 +127,7 @@ impl<'t> Blocks<'t> {
             self.close();
         }
         if self.block.bytes.is_empty() && self.loose {
-            self.block.bytes.extend_from_slice(LOOSE.as_bytes());
+            self.block.bytes.extend_from_slice(mode(SCRIPT_MODE).as_bytes());
         }
         if self.statement.is_some() {
             self.block.bytes.extend_from_slice(b",\n");
@@ -162,14 +162,17 @@ impl<'t> Blocks<'t> {
         }
         self.close();
         if self.loose {
-            self.block.bytes.extend_from_slice(format!("SET sql_mode = '{SCRIPT_MODE}';\n").as_bytes());
+            self.block.bytes.extend_from_slice(mode(ROWS_MODE).as_bytes());
         }
         Some(std::mem::replace(&mut self.block, Block { bytes: Vec::new(), rows: 0 }))
     }
 }
 
-/// The empty value that an ENUM has for what it could not take is refused by a strict session.
-const LOOSE: &str = "SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION';\n";
+/// The statement that sets a mode. The empty value that an ENUM has for what it could not take is refused by a strict
+/// session.
+pub(super) fn mode(mode: &str) -> String {
+    format!("SET sql_mode = '{mode}';\n")
+}
 
 /// Character sets in which ASCII is not itself.
 const WIDE: [&str; 4] = ["ucs2", "utf16", "utf16le", "utf32"];
@@ -312,9 +315,6 @@ mod tests {
         let strict = blocks.add(&[Some(b"0")]).unwrap().unwrap();
         assert!(!String::from_utf8(strict.bytes).unwrap().contains("sql_mode"));
         let loose = String::from_utf8(blocks.finish().0.unwrap().bytes).unwrap();
-        assert!(
-            loose.starts_with(LOOSE) && loose.ends_with(&format!("SET sql_mode = '{SCRIPT_MODE}';\n")),
-            "{loose}"
-        );
+        assert!(loose.starts_with(&mode(SCRIPT_MODE)) && loose.ends_with(&mode(ROWS_MODE)), "{loose}");
     }
 }

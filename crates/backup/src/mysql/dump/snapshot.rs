@@ -58,14 +58,13 @@ pub(super) async fn take(
     }
     let mut locker = locker;
     let position = match &mut locker {
-        Some(locker) => position(locker).await,
+        Some(locker) => position(&mut locker.connection).await,
         None => position(&mut workers[0]).await,
     };
     let first = &mut workers[0];
     let held = look_at(first, &tables.all).await;
-    if let Some(mut locker) = locker {
-        locker.batch("UNLOCK TABLES", "cannot let go of the global lock").await?;
-        locker.close().await;
+    if let Some(locker) = locker {
+        locker.release().await?;
     }
     held?;
     Ok(Snapshot { workers, holder, weakened, position })
@@ -104,12 +103,24 @@ async fn hold(server: &Server, tables: &Tables, weakened: &mut Vec<String>) -> R
 
 /// Stops all writing for the moment in which the workers take their snapshots; `None` without the right to do so, or
 /// where others keep it from us: then one worker has to do.
-async fn lock_all(server: &Server, cancel: &CancellationToken) -> Result<Option<Connection>> {
+async fn lock_all(server: &Server, cancel: &CancellationToken) -> Result<Option<Locker>> {
     let mut connection = server.connect(None).await?;
     connection.batch(&format!("SET SESSION lock_wait_timeout = {WAIT}"), "cannot set a time limit").await?;
+    let stages = connection.flavour() == Flavour::MariaDb && connection.release() >= (10, 5);
+    if connection.flavour() == Flavour::MySql {
+        // Keeps definitions as they are; an account may do without, since who alters a table that we have looked at waits.
+        if let Err(error) = connection.batch("LOCK INSTANCE FOR BACKUP", "").await {
+            tracing::debug!(%error, "no lock against changes of definitions");
+        }
+    }
     for tried in 1..=TRIES {
-        match connection.batch("FLUSH TABLES WITH READ LOCK", "cannot stop writing for a moment").await {
-            Ok(()) => return Ok(Some(connection)),
+        let locked = if stages {
+            stop_by_stages(&mut connection).await
+        } else {
+            connection.batch("FLUSH TABLES WITH READ LOCK", WHAT).await
+        };
+        match locked {
+            Ok(()) => return Ok(Some(Locker { connection, stages })),
             Err(error) if error.kind() == DatabaseErrorKind::Permission => return Ok(None),
             Err(error) if error.kind() == DatabaseErrorKind::LockTimeout => {
                 tracing::info!(tried, "a long query stands before the global lock; it is tried again");
@@ -124,6 +135,37 @@ async fn lock_all(server: &Server, cancel: &CancellationToken) -> Result<Option<
     tracing::warn!("the global lock could not be had: one session reads everything");
     connection.close().await;
     Ok(None)
+}
+
+const WHAT: &str = "cannot stop writing for a moment";
+
+/// The session that has stopped all writing.
+struct Locker {
+    connection: Connection,
+    /// By the stages of a backup, which wait for no query as the global read lock does.
+    stages: bool,
+}
+
+impl Locker {
+    async fn release(mut self) -> Result<()> {
+        let sql = if self.stages { "BACKUP STAGE END" } else { "UNLOCK TABLES" };
+        self.connection.batch(sql, "cannot let go of the global lock").await?;
+        self.connection.close().await;
+        Ok(())
+    }
+}
+
+/// MariaDB's own way, which stops commits and changes of definitions, and waits for no query that only reads:
+/// <https://mariadb.com/kb/en/backup-stage/>.
+async fn stop_by_stages(connection: &mut Connection) -> database::Result<()> {
+    for (number, stage) in ["START", "FLUSH", "BLOCK_DDL", "BLOCK_COMMIT"].into_iter().enumerate() {
+        let Err(error) = connection.batch(&format!("BACKUP STAGE {stage}"), WHAT).await else { continue };
+        if number > 0 && error.kind() != DatabaseErrorKind::Connection {
+            connection.batch("BACKUP STAGE END", "cannot let go of the global lock").await?;
+        }
+        return Err(error);
+    }
+    Ok(())
 }
 
 async fn begin(server: &Server) -> database::Result<Connection> {

@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use database::mysql::catalog::counter_sql;
+use database::mysql::catalog::{ROWS_MODE, SCRIPT_MODE, counter_sql};
 use database::{Object, Section, SourceId, TableDigest};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::prepare::Prepared;
+use super::rows::mode;
 use super::work::{Done, Queue, Work};
 use super::{plan, script};
 use crate::archive::{
@@ -50,6 +51,7 @@ impl Prepared {
             .definitions(Section::PreData, of(Section::PreData), |object| object.definition.clone())
             .await?;
 
+        script.guard(Section::Data, mode(ROWS_MODE).into_bytes()).await?;
         let total: u64 = targets.iter().map(|target| target.table.bytes).sum();
         progress.phase("rows", Some(total));
         let jobs = snapshot.workers.len();
@@ -85,6 +87,7 @@ impl Prepared {
         extras.longest = largest.map(|(bytes, table)| (work.targets[table].id.name.clone(), bytes as u64));
 
         progress.phase("definitions", None);
+        script.guard(Section::PostData, mode(SCRIPT_MODE).into_bytes()).await?;
         let counters = schema.objects.iter().filter(|object| counter_sql(object).is_some());
         script.values(counters).await?;
         script

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use database::mysql::catalog::SCRIPT_SESSION;
+use database::mysql::catalog::{ROWS_MODE, SCRIPT_MODE, SCRIPT_SESSION};
 use database::mysql::{Connection, Server};
 use futures_util::future::try_join_all;
 
 use super::definers::Definers;
 use super::order::Order;
-use super::run;
+use super::run::{self, Commit};
 use crate::archive::{Archive, PartNumber};
 use crate::mysql::dump::HISTORY;
 use crate::progress::Progress;
@@ -38,6 +38,11 @@ pub(super) async fn worker(server: &Server, database: &str, history: bool) -> Re
     Ok(connection)
 }
 
+/// What a session reads definitions or rows by.
+pub(super) async fn set_mode(connection: &mut Connection, mode: &str) -> Result<()> {
+    Ok(connection.batch(&format!("SET sql_mode = '{mode}'"), "cannot set a session up").await?)
+}
+
 impl Load<'_> {
     /// Loads everything but what wakes the database up.
     pub(super) async fn all(&self, workers: &mut [Connection], order: &Order) -> Result<()> {
@@ -48,6 +53,9 @@ impl Load<'_> {
         self.serially(workers, &order.before).await?;
         self.progress.phase("rows", Some(self.bytes(&order.rows)));
         self.rows(workers, &order.rows).await?;
+        if let Some(first) = workers.first_mut() {
+            set_mode(first, SCRIPT_MODE).await?;
+        }
         self.progress.phase("indexes and constraints", None);
         self.serially(workers, &order.after).await
     }
@@ -83,12 +91,19 @@ impl Load<'_> {
 
     /// All parts of rows, each by the next worker that is free.
     pub(super) async fn rows(&self, workers: &mut [Connection], numbers: &[PartNumber]) -> Result<()> {
+        let Some(first) = workers.first_mut() else {
+            return Err(Error::new(ErrorKind::Internal, "a restore without a connection"));
+        };
+        let alone = run::without_transactions(first).await?;
         let queue = Mutex::new(numbers.iter().copied().collect::<VecDeque<_>>());
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let work = async |worker: &mut Connection| {
+            set_mode(worker, ROWS_MODE).await?;
             while let Some(number) = next() {
                 let entry = self.archive.entry(number)?;
-                run::rows(worker, &self.archive.part(number).await?, None).await?;
+                let each = entry.objects.iter().any(|id| alone.contains(&id.name));
+                let way = if each { Commit::Each } else { Commit::Part };
+                run::rows(worker, &self.archive.part(number).await?, None, way).await?;
                 self.progress.advance(u64::from(entry.bytes), entry.rows);
             }
             Ok::<(), Error>(())

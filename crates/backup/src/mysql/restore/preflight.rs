@@ -60,7 +60,17 @@ pub(crate) async fn preflight(
         preflight.target = state(&mut connection, server.database()).await?;
         preflight.others = server.others().await?;
         if !about.may_create_databases {
-            preflight.way = Way::InPlace;
+            let name = server.database();
+            preflight.problems.push(finding(
+                format!(
+                    "`{}` may not create databases beside `{name}`, where a restore is proven first",
+                    about.account
+                ),
+                format!(
+                    "GRANT ALL ON `{}\\_re%`.* TO it lets it: only names that begin so",
+                    name.replace('_', "\\_")
+                ),
+            ));
         }
         let same = preflight.same_source() || archive.index().source == server.source_by_place();
         judge_target(&about, same, options, &mut preflight);

@@ -1,7 +1,9 @@
 //! Running one part of an archive on a connection: nothing but what a dump writes.
 
-use database::mysql::Connection;
+use std::borrow::Cow;
+
 use database::mysql::catalog::definer;
+use database::mysql::{Connection, Flavour};
 use database::{Engine, quote, script};
 
 use super::definers::Definers;
@@ -37,6 +39,7 @@ pub(super) async fn statements(
     statements.iter().try_for_each(|statement| check(statement.text))?;
     for statement in statements {
         let sql = definers.map_or(statement.text.into(), |definers| definers.apply(statement.text));
+        let sql = fitting(sql, connection.flavour());
         let ran = connection.batch(&sql, &format!("cannot run `{}`", beginning(&sql))).await;
         ran.map_err(|error| match error.kind() {
             database::ErrorKind::Permission if definer(&sql).is_some() => error.with_hint(
@@ -47,6 +50,19 @@ pub(super) async fn statements(
         })?;
     }
     Ok(())
+}
+
+/// A statement without modes that MySQL has no more, and that meant nothing where a routine runs.
+pub(super) fn fitting(sql: Cow<'_, str>, flavour: Flavour) -> Cow<'_, str> {
+    if flavour == Flavour::MariaDb || !sql.starts_with("SET sql_mode = '") {
+        return sql;
+    }
+    ["NO_AUTO_CREATE_USER", "IGNORE_BAD_TABLE_OPTIONS"]
+        .iter()
+        .fold(sql.into_owned(), |sql, mode| {
+            sql.replace(&format!("{mode},"), "").replace(&format!(",{mode}"), "")
+        })
+        .into()
 }
 
 fn check(text: &str) -> Result<()> {
@@ -74,20 +90,41 @@ pub(super) async fn rows(
     connection: &mut Connection,
     part: &[u8],
     renamed: Option<(&str, &str)>,
+    commit: Commit,
 ) -> Result<()> {
     let text = std::str::from_utf8(part)
         .map_err(|cause| no_part("a part of rows is not UTF-8".to_owned()).with_source(cause))?;
     let inserts = inserts(text)?;
-    let what = "cannot begin to load rows";
-    connection.batch("START TRANSACTION", what).await?;
+    if commit == Commit::Part {
+        connection.batch("START TRANSACTION", "cannot begin to load rows").await?;
+    }
     let head = |name: &str| format!("INSERT INTO {} (", quote::identifier(Engine::Mysql, name));
     for insert in inserts {
         let elsewhere = renamed.and_then(|(old, new)| Some(head(new) + insert.strip_prefix(&head(old))?));
         let sql = elsewhere.as_deref().unwrap_or(insert);
         connection.batch(sql, &format!("cannot run `{}`", beginning(sql))).await?;
     }
-    connection.batch("COMMIT", "cannot commit rows").await?;
+    if commit == Commit::Part {
+        connection.batch("COMMIT", "cannot commit rows").await?;
+    }
     Ok(())
+}
+
+/// When rows are committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Commit {
+    /// All of a part in one transaction.
+    Part,
+    /// Each statement by itself: with GTIDs, MySQL refuses two statements of a transaction on an engine without any.
+    Each,
+}
+
+/// The tables of the connection's database whose engine knows no transactions.
+pub(super) async fn without_transactions(connection: &mut Connection) -> Result<Vec<String>> {
+    let sql = "SELECT table_name FROM information_schema.tables
+                WHERE table_schema = DATABASE() AND engine NOT IN ('InnoDB', 'ROCKSDB', 'TokuDB')";
+    let rows = connection.query(sql, "cannot read the tables' engines").await?;
+    Ok(rows.into_iter().flatten().flatten().collect())
 }
 
 /// Cuts a part of rows into its statements: much faster than reading its tokens, and stricter.
@@ -192,6 +229,14 @@ mod tests {
         ] {
             assert_eq!(inserts(text).unwrap_err().kind(), ErrorKind::Refused, "{text}");
         }
+    }
+
+    #[test]
+    fn modes_fit_the_server() {
+        let sql = "SET sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_CREATE_USER,NO_ENGINE_SUBSTITUTION'";
+        assert_eq!(fitting(sql.into(), Flavour::MariaDb), sql);
+        let without = "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'";
+        assert_eq!(fitting(sql.into(), Flavour::MySql), without);
     }
 
     #[test]

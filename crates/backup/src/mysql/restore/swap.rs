@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pieces::{self, Piece};
 use super::privileges;
+use super::run;
 use super::scratch::{self, exists, properties_sql};
 use crate::mysql::dump::{Properties, properties};
 use crate::restore::Replaced;
@@ -55,6 +56,8 @@ impl Stage {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Side {
     tables: Vec<String>,
+    /// All views, also those that are broken and cannot be made again.
+    views: Vec<String>,
     pieces: Vec<Piece>,
     defaults: Vec<String>,
 }
@@ -254,10 +257,23 @@ async fn fence(session: &mut Session) -> Option<FenceState> {
 async fn side(connection: &mut Connection, database: &str) -> Result<Side> {
     let schema = catalog::read(connection, database).await?;
     for one in &schema.refused {
-        tracing::warn!("{}: {}; it is not carried along as it is", one.what, one.why);
+        let name = one.what.strip_prefix("view ").unwrap_or_default();
+        let sql = format!("SHOW CREATE VIEW {}", quote::identifier(Engine::Mysql, name));
+        let text = connection
+            .query(&sql, "")
+            .await
+            .ok()
+            .and_then(|rows| rows.into_iter().next()?.into_iter().nth(1)?);
+        tracing::warn!(text, "{}: {}; it cannot be kept as it is", one.what, one.why);
     }
     let tables = tables(connection, database).await?;
-    Ok(Side { tables, pieces: pieces::of(&schema), defaults: pieces::defaults(&schema) })
+    let sql = format!(
+        "SELECT table_name FROM information_schema.views WHERE table_schema = {} ORDER BY table_name",
+        quote::literal(Engine::Mysql, database)
+    );
+    let views =
+        connection.query(&sql, "cannot list the views").await?.into_iter().flatten().flatten().collect();
+    Ok(Side { tables, views, pieces: pieces::of(&schema), defaults: pieces::defaults(&schema) })
 }
 
 /// The names of everything that a rename moves, but dbm's own.
@@ -383,12 +399,18 @@ impl Plan {
         pieces::run(session, &alter).await?;
         pieces::enter(session, &self.target).await?;
         pieces::clear(session, &self.new.pieces).await?;
+        // What is left of the old ones is broken: nothing but its text is lost, which the log has.
+        for view in self.old.views.iter().filter(|view| !self.new.views.contains(view)) {
+            pieces::run(session, &format!("DROP VIEW IF EXISTS {}", quote::identifier(Engine::Mysql, view)))
+                .await?;
+        }
         for default in &self.new.defaults {
             pieces::run(session, default).await?;
         }
         pieces::make(session, &self.new.pieces).await?;
         for statement in &self.last {
-            pieces::run(session, statement).await?;
+            let statement = run::fitting(statement.into(), session.flavour());
+            pieces::run(session, &statement).await?;
         }
         privileges::give(session, &self.grants).await?;
         if let Some(replaced) = &self.replaced {

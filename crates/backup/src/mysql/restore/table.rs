@@ -1,12 +1,14 @@
 //! One table of an archive, into a new table beside it.
 
 use chrono::Utc;
+use database::mysql::catalog::ROWS_MODE;
 use database::mysql::catalog::text::Create;
 use database::mysql::{Connection, Server, catalog, digest, rows};
 use database::{Engine, Kind, ObjectId, quote, script};
 
 use super::load::{self, Load};
-use super::{order, prove, run, scratch};
+use super::run::{self, Commit};
+use super::{order, prove, scratch};
 use crate::archive::{Archive, Aspect, PartNumber, TableEntry};
 use crate::progress::Progress;
 use crate::restore::names::{self, Made};
@@ -126,6 +128,7 @@ async fn fill(
     let load = Load { archive, progress, definers: None };
     let sql = definition(&load, &entry.id, new).await?;
     worker.batch(&sql, &format!("cannot make a table like {}", entry.id)).await?;
+    load::set_mode(worker, ROWS_MODE).await?;
     let of_it = |number: &PartNumber| {
         usize::try_from(*number)
             .ok()
@@ -133,10 +136,12 @@ async fn fill(
             .is_some_and(|part| part.aspect == Aspect::Rows && part.objects.contains(&entry.id))
     };
     let parts: Vec<PartNumber> = order::order(&index.parts).rows.into_iter().filter(of_it).collect();
+    let alone = run::without_transactions(worker).await?;
+    let commit = if alone.iter().any(|name| name == new) { Commit::Each } else { Commit::Part };
     progress.phase("rows", None);
     for number in parts {
         let part = archive.part(number).await?;
-        run::rows(worker, &part, Some((&entry.id.name, new))).await?;
+        run::rows(worker, &part, Some((&entry.id.name, new)), commit).await?;
         let about = archive.entry(number)?;
         progress.advance(u64::from(about.bytes), about.rows);
     }

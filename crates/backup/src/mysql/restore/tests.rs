@@ -3,7 +3,7 @@ use database::{Database, Entry, Journal as _};
 
 use crate::archive::Archive;
 use crate::dump::BackupOptions;
-use crate::mysql::testing::{EVERYTHING, VALUES, back_up, fresh, mariadb_dump, rows, run};
+use crate::mysql::testing::{back_up, everything, fresh, is_mariadb, mariadb_dump, rows, run, values};
 use crate::progress::Silent;
 use crate::restore::{self, RestoreOptions};
 use crate::{ErrorKind, restore::Beside};
@@ -48,13 +48,14 @@ fn same_text(one: &str, other: &str) {
 #[tokio::test]
 async fn a_new_database_holds_all_that_the_archive_holds() {
     let source = fresh().await;
-    run(&source, EVERYTHING).await;
-    run(&source, VALUES).await;
+    everything(&source).await;
+    values(&source).await;
     run(
         &source,
         &format!(
-            "ALTER DATABASE {} CHARACTER SET ucs2 COLLATE ucs2_czech_ci COMMENT 'it''s'",
-            source.database()
+            "ALTER DATABASE {} CHARACTER SET ucs2 COLLATE ucs2_czech_ci {}",
+            source.database(),
+            if is_mariadb() { "COMMENT 'it''s'" } else { "" }
         ),
     )
     .await;
@@ -64,8 +65,11 @@ async fn a_new_database_holds_all_that_the_archive_holds() {
     let copy = named(&source, &name);
     same(&copy, &source).await;
     let of = async |server: &Server| {
-        let sql = "SELECT default_collation_name, schema_comment FROM information_schema.schemata WHERE schema_name = DATABASE()";
-        rows(server, sql).await
+        let comment = if is_mariadb() { "schema_comment" } else { "''" };
+        let sql = format!(
+            "SELECT default_collation_name, {comment} FROM information_schema.schemata WHERE schema_name = DATABASE()"
+        );
+        rows(server, &sql).await
     };
     assert_eq!(of(&copy).await, of(&source).await);
     // Nothing leads back to the database that it is a copy of.
@@ -82,7 +86,7 @@ async fn a_new_database_holds_all_that_the_archive_holds() {
 #[tokio::test]
 async fn a_proof_leaves_nothing() {
     let source = fresh().await;
-    run(&source, VALUES).await;
+    values(&source).await;
     let (_folder, archive) = backed_up(&source).await;
     restore::prove(&archive, &database(&source), &RestoreOptions::default(), &Silent).await.unwrap();
     assert_eq!(databases(&source).await, [source.database()]);
@@ -107,13 +111,16 @@ async fn state(server: &Server) -> (String, String) {
 #[tokio::test]
 async fn the_restored_database_takes_the_place_and_the_other_one_is_kept() {
     let target = fresh().await;
-    run(&target, EVERYTHING).await;
-    run(&target, VALUES).await;
+    everything(&target).await;
+    values(&target).await;
     let before = state(&target).await;
     let (_folder, archive) = backed_up(&target).await;
-    run(&target, "DROP TABLE texts; INSERT INTO customer VALUES (7, 'x'); CREATE TABLE later (a int DEFAULT NEXTVAL(s));
+    run(&target, "DROP TABLE texts; INSERT INTO customer VALUES (7, 'x'); CREATE TABLE later (a int);
         CREATE VIEW of_later AS SELECT * FROM later; CREATE TRIGGER late BEFORE INSERT ON later FOR EACH ROW SET NEW.a = 1;
         ALTER EVENT nightly DISABLE; DROP VIEW beyond; ALTER TABLE numbers AUTO_INCREMENT = 5000").await;
+    if is_mariadb() {
+        run(&target, "ALTER TABLE later ALTER COLUMN a SET DEFAULT NEXTVAL(s)").await;
+    }
     let between = state(&target).await;
     let step = serde_json::json!({});
     let entry = Entry { run: "one".into(), number: 0, at: chrono::Utc::now(), step };
@@ -143,9 +150,12 @@ async fn the_restored_database_takes_the_place_and_the_other_one_is_kept() {
 async fn an_exchange_that_is_killed_anywhere_is_finished_or_undone() {
     let target = fresh().await;
     run(&target, "CREATE TABLE t (a int PRIMARY KEY) ENGINE = InnoDB; CREATE TABLE u (a int, FOREIGN KEY (a) REFERENCES t (a));
-        CREATE TABLE log (a int) ENGINE = Aria; CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW INSERT INTO log VALUES (NEW.a);
-        CREATE VIEW v AS SELECT * FROM t; CREATE FUNCTION f() RETURNS int DETERMINISTIC RETURN 1; CREATE SEQUENCE s;
-        CREATE TABLE d (a int DEFAULT NEXTVAL(s)); INSERT INTO t VALUES (1); INSERT INTO u VALUES (1)").await;
+        CREATE TABLE log (a int); CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW INSERT INTO log VALUES (NEW.a);
+        CREATE VIEW v AS SELECT * FROM t; CREATE FUNCTION f() RETURNS int DETERMINISTIC RETURN 1;
+        INSERT INTO t VALUES (1); INSERT INTO u VALUES (1)").await;
+    if is_mariadb() {
+        run(&target, "CREATE SEQUENCE s; CREATE TABLE d (a int DEFAULT NEXTVAL(s))").await;
+    }
     let (_folder, archive) = backed_up(&target).await;
     let before = state(&target).await;
     run(
@@ -193,8 +203,8 @@ async fn an_exchange_that_is_killed_anywhere_is_finished_or_undone() {
 #[tokio::test]
 async fn one_table_comes_back_beside_the_one_that_is_there() {
     let target = fresh().await;
-    run(&target, EVERYTHING).await;
-    run(&target, VALUES).await;
+    everything(&target).await;
+    values(&target).await;
     let (_folder, archive) = backed_up(&target).await;
     let selection = |name: &str| RestoreOptions {
         selection: crate::selection::Selection {
@@ -204,7 +214,7 @@ async fn one_table_comes_back_beside_the_one_that_is_there() {
         ..RestoreOptions::default()
     };
     run(&target, "DELETE FROM texts WHERE id = 1; DROP TABLE numbers").await;
-    for name in ["texts", "old", "choices", "orders"] {
+    for name in ["texts", if is_mariadb() { "old" } else { "my" }, "choices", "orders"] {
         let among = restore::among(&archive, &database(&target), &selection(name), &Silent).await.unwrap();
         let [(id, made)] = among.beside.as_slice() else { panic!("{among:?}") };
         assert_eq!(id.name, name);
@@ -254,4 +264,62 @@ async fn definers_and_names_of_databases() {
     assert!(error.to_string().contains("procedure names"), "{error}");
     let replaced = beside(&archive, &source).await.swap(&[], false).await.unwrap();
     restore::let_go(&database(&source), &replaced.name).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_broken_or_tied_to_others_is_told() {
+    let (target, other) = (fresh().await, fresh().await);
+    run(&target, "CREATE TABLE t (a int PRIMARY KEY); CREATE VIEW v AS SELECT * FROM t").await;
+    let (_folder, archive) = backed_up(&target).await;
+    run(&target, "CREATE TABLE gone (a int); CREATE VIEW broken AS SELECT * FROM gone; DROP TABLE gone")
+        .await;
+    let replaced = beside(&archive, &target).await.swap(&[], false).await.unwrap();
+    let views =
+        rows(&target, "SELECT table_name FROM information_schema.views WHERE table_schema = DATABASE()")
+            .await;
+    assert_eq!(views, [[Some("v".to_owned())]]);
+    restore::let_go(&database(&target), &replaced.name).await.unwrap();
+    let points = format!(
+        "CREATE TABLE c (a int, CONSTRAINT to_t FOREIGN KEY (a) REFERENCES {}.t (a))",
+        target.database()
+    );
+    run(&other, &points).await;
+    let found = restore::preflight(&archive, &database(&target), &RestoreOptions::default()).await.unwrap();
+    let error = found.check().unwrap_err();
+    assert!(error.to_string().contains("c (to_t)"), "{error}");
+    run(&other, "DROP TABLE c").await;
+    // Somebody is in it, and may stay.
+    let _session = named(&target, target.database()).session().await.unwrap();
+    let error =
+        restore::beside(&archive, &database(&target), &RestoreOptions::default(), &Silent).await.unwrap_err();
+    assert!(error.to_string().contains("in use"), "{error}");
+}
+
+#[tokio::test]
+async fn an_account_needs_no_more_than_names_beside_its_own() {
+    let target = fresh().await;
+    run(&target, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await;
+    let (_folder, archive) = backed_up(&target).await;
+    let user = target.database().replace("dbm_backup", "r");
+    run(
+        &target,
+        &format!("CREATE USER {user} IDENTIFIED BY 'x'; GRANT ALL ON {}.* TO {user}", target.database()),
+    )
+    .await;
+    let settings = database::mysql::Settings {
+        user: Some(user.clone()),
+        password: Some("x".to_owned().into()),
+        ..target.settings().clone()
+    };
+    let plain = Database::Mysql(Server::new(settings));
+    let options =
+        RestoreOptions { from_source: Some(archive.index().source.clone()), ..RestoreOptions::default() };
+    let error = restore::beside(&archive, &plain, &options, &Silent).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("_re%"), "{error:?}");
+    let pattern = format!("{}\\_re%", target.database().replace('_', "\\_"));
+    run(&target, &format!("GRANT ALL ON `{pattern}`.* TO {user}; GRANT ALL ON dbm.* TO {user}")).await;
+    let replaced =
+        restore::beside(&archive, &plain, &options, &Silent).await.unwrap().swap(&[], false).await.unwrap();
+    assert_eq!(rows(&target, "SELECT * FROM t").await.len(), 1);
+    restore::let_go(&plain, &replaced.name).await.unwrap();
 }

@@ -19,7 +19,7 @@ mod wrap;
 
 pub use definer::{Definer, definer};
 pub use reader::read;
-pub use wrap::{SCRIPT_MODE, SCRIPT_SESSION};
+pub use wrap::{ROWS_MODE, SCRIPT_MODE, SCRIPT_SESSION};
 
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,21 @@ const ELSEWHERE: [&str; 6] = ["FEDERATED", "CONNECT", "SPIDER", "S3", "OQGRAPH",
 const WITHOUT_ROWS: [&str; 3] = ["MRG_MYISAM", "MERGE", "BLACKHOLE"];
 
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
+    let odd_names = odd_key_names(reader).await?;
     for found in reader.list("BASE TABLE").into_iter().chain(reader.list("SYSTEM VERSIONED")) {
         let versioned = found.kind == "SYSTEM VERSIONED";
         let quoted = quote::identifier(Engine::Mysql, &found.name);
         let text = reader.show(&format!("SHOW CREATE TABLE {quoted}"), 1).await?.ok_or_else(|| {
             Error::new(ErrorKind::Internal, format!("the server shows no CREATE TABLE for {quoted}"))
         })?;
+        let text =
+            odd_names.iter().filter(|(table, _)| *table == found.name).fold(text, |text, (_, name)| {
+                let printed = format!("CONSTRAINT `{name}` FOREIGN KEY");
+                text.replace(
+                    &printed,
+                    &format!("CONSTRAINT {} FOREIGN KEY", quote::identifier(Engine::Mysql, name)),
+                )
+            });
         if let Some(why) = refused(&found.engine, &text) {
             reader.refuse(format!("table {}", found.name), why);
             continue;
@@ -61,6 +70,22 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// The foreign keys with a backtick in their name, with their tables: MariaDB 11 prints it as it is, as if the name
+/// ended there.
+async fn odd_key_names(reader: &mut Reader<'_>) -> Result<Vec<(String, String)>> {
+    let sql = format!(
+        "SELECT table_name, constraint_name FROM information_schema.table_constraints
+          WHERE constraint_schema = {} AND constraint_type = 'FOREIGN KEY' AND constraint_name LIKE '%`%'",
+        reader.literal()
+    );
+    let rows = reader.connection.query(&sql, "cannot read the foreign keys").await?;
+    let pair = |row: Vec<Option<String>>| {
+        let [table, name] = <[Option<String>; 2]>::try_from(row).ok()?;
+        Some((table?, name?))
+    };
+    Ok(rows.into_iter().filter_map(pair).collect())
 }
 
 fn refused(engine: &str, text: &str) -> Option<&'static str> {

@@ -2,14 +2,18 @@
 
 use crate::{Engine, quote};
 
-/// The mode in which definitions and rows are written and read: strict, so that nothing is bent on its way in, and
-/// without what would refuse what is there (zero dates, the 31st of February, an identity of 0).
-pub const SCRIPT_MODE: &str =
+/// The mode in which definitions are written and read: without what would refuse what is there (zero dates, the 31st
+/// of February, an identity of 0), and not strict: what a session that was not strict has made, such as an ENUM with
+/// a value twice, has to be made again.
+pub const SCRIPT_MODE: &str = "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION";
+
+/// The mode in which rows are written: strict, so that nothing is bent on its way in.
+pub const ROWS_MODE: &str =
     "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION";
 
 /// What the session of a script of definitions and rows needs.
 pub const SCRIPT_SESSION: &str = "SET NAMES utf8mb4;\n\
-     SET sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION';\n\
+     SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION';\n\
      SET time_zone = '+00:00', foreign_key_checks = 0, unique_checks = 0, sql_quote_show_create = 1;\n";
 
 /// What an object was created under, and is to run under again.

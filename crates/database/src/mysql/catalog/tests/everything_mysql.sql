@@ -1,0 +1,68 @@
+SET NAMES utf8mb4;
+CREATE TABLE `odd``"na'me 
+ä` (
+  id int unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  `co``l "x" \! 'y'` varchar(20) DEFAULT 'it''s\n\\ "q"' COMMENT 'a\nb''c\\"',
+  n int DEFAULT (1 + 2),
+  at timestamp NOT NULL DEFAULT '2020-06-01 12:00:00',
+  UNIQUE KEY `k``1` (`co``l "x" \! 'y'`(5))
+) AUTO_INCREMENT = 77 COMMENT = 'AUTO_INCREMENT=5; "x"';
+CREATE TABLE customer (id int PRIMARY KEY, name varchar(30) CHARACTER SET latin1 COLLATE latin1_german2_ci NOT NULL);
+CREATE TABLE orders (
+  id bigint NOT NULL, part int NOT NULL, customer int, total decimal(10,2),
+  twice decimal(11,2) AS (total * 2) STORED, thrice decimal(12,2) AS (total * 3) VIRTUAL, hidden int DEFAULT 3 INVISIBLE,
+  note text, doc json, tags json, place point NOT NULL SRID 4326, near vector(3),
+  PRIMARY KEY (id, part), KEY by_total (total DESC), KEY unseen (part) INVISIBLE, FULLTEXT KEY words (note),
+  KEY by_expression ((total + 1)), KEY by_tags ((CAST(tags AS UNSIGNED ARRAY))), SPATIAL KEY by_place (place),
+  CONSTRAINT `fk``1` FOREIGN KEY (customer) REFERENCES customer (id) ON DELETE CASCADE ON UPDATE SET NULL,
+  CONSTRAINT positive CHECK (total > 0 AND note <> 'a,\nb'),
+  CONSTRAINT loose CHECK (part > 0) NOT ENFORCED
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
+-- Tables that point at each other, and one at itself.
+CREATE TABLE a (id int PRIMARY KEY, b int);
+CREATE TABLE b (id int PRIMARY KEY, a int, up int, FOREIGN KEY (a) REFERENCES a (id), FOREIGN KEY (up) REFERENCES b (id));
+ALTER TABLE a ADD CONSTRAINT to_b FOREIGN KEY (b) REFERENCES b (id);
+CREATE TABLE parted (id int, at date NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (YEAR(at))
+  (PARTITION old VALUES LESS THAN (2020) COMMENT = 'x', PARTITION new VALUES LESS THAN MAXVALUE);
+CREATE TABLE my (id int AUTO_INCREMENT PRIMARY KEY, t tinytext) ENGINE = MyISAM DEFAULT CHARSET = ucs2;
+CREATE TABLE mem (id int, KEY (id) USING BTREE) ENGINE = MEMORY;
+CREATE TABLE both_my (id int AUTO_INCREMENT PRIMARY KEY, t tinytext) ENGINE = MRG_MyISAM UNION = (my) DEFAULT CHARSET = ucs2;
+CREATE TABLE log_of_orders (fired varchar(20));
+CREATE TABLE dbm_history (number int);
+-- Views: one of a view that sorts after it, one that names other databases.
+CREATE VIEW z_base AS SELECT id, total AS `to``tal` FROM orders WHERE total > 1 WITH CASCADED CHECK OPTION;
+DELIMITER //
+CREATE FUNCTION plus_one(x int) RETURNS int DETERMINISTIC SQL SECURITY INVOKER COMMENT 'it''s; one'
+BEGIN
+  -- a comment; with 'quotes
+  DECLARE y int DEFAULT 1; # another;
+  IF x IS NULL THEN RETURN 0; END IF;
+  RETURN x + y /* ; */ ;
+END//
+CREATE PROCEDURE `pro``c`(INOUT q int, IN w varchar(10) CHARACTER SET utf8mb4)
+BEGIN
+  SELECT ';;', "//", 'ä$$';
+  SET q = q + 1;
+END
+//
+DELIMITER ;
+CREATE VIEW a_top AS SELECT plus_one(id) AS p, `to``tal` FROM z_base;
+CREATE SQL SECURITY INVOKER VIEW beyond AS SELECT c.id, u.user FROM customer c JOIN mysql.user u ON plus_one(c.id) = 2;
+SET sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES';
+CREATE PROCEDURE ansi() SELECT '\', "id" FROM "customer";
+CREATE TRIGGER t_ansi AFTER DELETE ON orders FOR EACH ROW INSERT INTO log_of_orders VALUES ('\');
+SET sql_mode = DEFAULT;
+-- Triggers of one moment, in another order than their names'.
+CREATE TRIGGER t_second BEFORE INSERT ON orders FOR EACH ROW SET NEW.note = CONCAT(NEW.note, '2');
+CREATE TRIGGER t_third BEFORE INSERT ON orders FOR EACH ROW SET NEW.note = CONCAT(NEW.note, '3');
+CREATE TRIGGER t_zero BEFORE INSERT ON orders FOR EACH ROW PRECEDES t_second SET NEW.note = '0';
+DELIMITER $$
+CREATE TRIGGER t_body AFTER INSERT ON orders FOR EACH ROW BEGIN
+  INSERT INTO log_of_orders VALUES ('it''s; "x"');
+END$$
+DELIMITER ;
+SET time_zone = '+05:00';
+CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 03:00:00' ENDS '2031-01-01 00:00:00'
+  ON COMPLETION PRESERVE COMMENT 'ENABLE; it''s' DO DELETE FROM log_of_orders;
+CREATE EVENT `o``ff` ON SCHEDULE AT '2035-05-05 05:05:05' DISABLE DO SELECT 1;
+CREATE EVENT on_replicas ON SCHEDULE EVERY 1 HOUR STARTS '2030-01-01 00:00:00' DISABLE ON SLAVE DO SELECT 1;
