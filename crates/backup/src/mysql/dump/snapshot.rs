@@ -107,12 +107,6 @@ async fn lock_all(server: &Server, cancel: &CancellationToken) -> Result<Option<
     let mut connection = server.connect(None).await?;
     connection.batch(&format!("SET SESSION lock_wait_timeout = {WAIT}"), "cannot set a time limit").await?;
     let stages = connection.flavour() == Flavour::MariaDb && connection.release() >= (10, 5);
-    if connection.flavour() == Flavour::MySql {
-        // Keeps definitions as they are; an account may do without, since who alters a table that we have looked at waits.
-        if let Err(error) = connection.batch("LOCK INSTANCE FOR BACKUP", "").await {
-            tracing::debug!(%error, "no lock against changes of definitions");
-        }
-    }
     for tried in 1..=TRIES {
         let locked = if stages {
             stop_by_stages(&mut connection).await

@@ -100,7 +100,9 @@ async fn a_proof_leaves_nothing() {
 }
 
 async fn beside(archive: &Archive, server: &Server) -> Beside {
-    restore::beside(archive, &database(server), &RestoreOptions::default(), &Silent).await.unwrap()
+    // Sessions of the test's own may just be going.
+    let options = RestoreOptions { disconnect: true, ..RestoreOptions::default() };
+    restore::beside(archive, &database(server), &options, &Silent).await.unwrap()
 }
 
 /// What a database is, in the words of the stock tool and of its rows.
@@ -124,7 +126,7 @@ async fn the_restored_database_takes_the_place_and_the_other_one_is_kept() {
     let between = state(&target).await;
     let step = serde_json::json!({});
     let entry = Entry { run: "one".into(), number: 0, at: chrono::Utc::now(), step };
-    let replaced = beside(&archive, &target).await.swap(std::slice::from_ref(&entry), false).await.unwrap();
+    let replaced = beside(&archive, &target).await.swap(std::slice::from_ref(&entry), true).await.unwrap();
     same_text(&state(&target).await.0, &before.0);
     assert_eq!(state(&target).await.1, before.1);
     let kept = named(&target, &replaced.name);
@@ -262,7 +264,7 @@ async fn definers_and_names_of_databases() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("procedure names"), "{error}");
-    let replaced = beside(&archive, &source).await.swap(&[], false).await.unwrap();
+    let replaced = beside(&archive, &source).await.swap(&[], true).await.unwrap();
     restore::let_go(&database(&source), &replaced.name).await.unwrap();
 }
 
@@ -273,7 +275,7 @@ async fn what_is_broken_or_tied_to_others_is_told() {
     let (_folder, archive) = backed_up(&target).await;
     run(&target, "CREATE TABLE gone (a int); CREATE VIEW broken AS SELECT * FROM gone; DROP TABLE gone")
         .await;
-    let replaced = beside(&archive, &target).await.swap(&[], false).await.unwrap();
+    let replaced = beside(&archive, &target).await.swap(&[], true).await.unwrap();
     let views =
         rows(&target, "SELECT table_name FROM information_schema.views WHERE table_schema = DATABASE()")
             .await;
@@ -312,14 +314,17 @@ async fn an_account_needs_no_more_than_names_beside_its_own() {
         ..target.settings().clone()
     };
     let plain = Database::Mysql(Server::new(settings));
-    let options =
-        RestoreOptions { from_source: Some(archive.index().source.clone()), ..RestoreOptions::default() };
+    let options = RestoreOptions {
+        from_source: Some(archive.index().source.clone()),
+        disconnect: true,
+        ..RestoreOptions::default()
+    };
     let error = restore::beside(&archive, &plain, &options, &Silent).await.unwrap_err();
     assert!(error.hint().unwrap().contains("_re%"), "{error:?}");
     let pattern = format!("{}\\_re%", target.database().replace('_', "\\_"));
     run(&target, &format!("GRANT ALL ON `{pattern}`.* TO {user}; GRANT ALL ON dbm.* TO {user}")).await;
     let replaced =
-        restore::beside(&archive, &plain, &options, &Silent).await.unwrap().swap(&[], false).await.unwrap();
+        restore::beside(&archive, &plain, &options, &Silent).await.unwrap().swap(&[], true).await.unwrap();
     assert_eq!(rows(&target, "SELECT * FROM t").await.len(), 1);
     restore::let_go(&plain, &replaced.name).await.unwrap();
 }
