@@ -3,11 +3,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OpenFlags};
 
 use super::fence::Gate;
-use super::{Session, error};
-use crate::{About, Engine, Error, ErrorKind, Result, SourceId};
+use super::{Session, error, source};
+use crate::{About, Engine, Error, ErrorKind, Result};
 
 /// The history of migrations.
 pub const HISTORY_TABLE: &str = "dbm_history";
@@ -110,14 +110,6 @@ impl File {
     /// As [`File::canonical_path`].
     pub fn is_there(&self) -> Result<bool> {
         Ok(self.canonical_path()?.exists())
-    }
-
-    /// What it is known by as long as it has no id of its own: other machines have files at the same path.
-    ///
-    /// # Errors
-    /// As [`File::canonical_path`].
-    pub fn source_by_path(&self) -> Result<SourceId> {
-        Ok(by_path(&self.canonical_path()?))
     }
 
     /// The file beside the database that holds the lock and the journal.
@@ -229,10 +221,7 @@ impl File {
                 engine: Engine::Sqlite,
                 server_version: rusqlite::version().to_owned(),
                 database,
-                source: match source_id(connection).map_err(read)? {
-                    Some(id) => SourceId(format!("sqlite:{id}")),
-                    None => by_path(&path),
-                },
+                source: source::of(connection, &path).map_err(read)?,
                 account: String::new(),
                 superuser: false,
                 may_create_databases: mode != Mode::ReadOnly && folder_writable,
@@ -240,63 +229,6 @@ impl File {
                 may_run: mode != Mode::ReadOnly && !read_only && folder_writable,
                 bytes: u64::try_from(pages.saturating_mul(size)).unwrap_or_default(),
             })
-        })
-        .await
-    }
-
-    /// The database's own id, given to it now if it has none. For commands that write.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Permission`] if the file cannot be written to.
-    pub async fn ensure_source_id(&self) -> Result<SourceId> {
-        self.ensure_source_id_within(BUSY).await
-    }
-
-    /// The same where others must not be waited for longer than that.
-    ///
-    /// # Errors
-    /// As [`File::ensure_source_id`], and [`ErrorKind::LockTimeout`].
-    pub async fn ensure_source_id_within(&self, wait: Duration) -> Result<SourceId> {
-        self.with(move |connection| {
-            let what = |cause| error(cause, "cannot give the database its id");
-            if let Some(id) = source_id(connection).map_err(what)? {
-                return Ok(SourceId(format!("sqlite:{id}")));
-            }
-            connection.busy_timeout(wait).map_err(what)?;
-            let given = connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE;
-                 CREATE TABLE IF NOT EXISTS {SOURCE_TABLE} (id TEXT PRIMARY KEY NOT NULL);
-                 INSERT INTO {SOURCE_TABLE} SELECT lower(hex(randomblob(16)))
-                  WHERE NOT EXISTS (SELECT 1 FROM {SOURCE_TABLE});
-                 COMMIT;"
-            ));
-            connection.busy_timeout(BUSY).map_err(what)?;
-            given.map_err(what)?;
-            let id = source_id(connection).map_err(what)?.unwrap_or_default();
-            Ok(SourceId(format!("sqlite:{id}")))
-        })
-        .await
-    }
-
-    /// Gives the database the id that it had: for a restore, which brings the archive's own id with it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`] if it is no id from SQLite's table.
-    pub async fn set_source_id(&self, source: &SourceId) -> Result<()> {
-        let id = match source.0.strip_prefix("sqlite:") {
-            Some(id) if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => id.to_owned(),
-            _ => return Err(Error::new(ErrorKind::Usage, format!("`{source}` is no SQLite database's id"))),
-        };
-        self.with(move |connection| {
-            connection
-                .execute_batch(&format!(
-                    "BEGIN IMMEDIATE;
-                     CREATE TABLE IF NOT EXISTS {SOURCE_TABLE} (id TEXT PRIMARY KEY NOT NULL);
-                     DELETE FROM {SOURCE_TABLE};
-                     INSERT INTO {SOURCE_TABLE} VALUES ('{id}');
-                     COMMIT;"
-                ))
-                .map_err(|cause| error(cause, "cannot give the database its id"))
         })
         .await
     }
@@ -311,25 +243,12 @@ impl File {
     }
 }
 
-fn by_path(path: &Path) -> SourceId {
-    let machine = rustix::system::uname();
-    SourceId(format!("sqlite:path:{}{}", machine.nodename().to_string_lossy(), path.display()))
-}
-
 fn look(slot: &Slot) -> Option<Shared> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
 }
 
 fn put(slot: &Slot, connection: Option<&Shared>) {
     *slot.lock().unwrap_or_else(PoisonError::into_inner) = connection.map(Arc::downgrade).unwrap_or_default();
-}
-
-/// The id in dbm's own table, if it is there.
-fn source_id(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    if !has_table(connection, SOURCE_TABLE)? {
-        return Ok(None);
-    }
-    connection.query_row(&format!("SELECT id FROM {SOURCE_TABLE}"), [], |row| row.get(0)).optional()
 }
 
 pub(super) fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {

@@ -1,3 +1,4 @@
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -23,7 +24,9 @@ impl Lock for Session {
             self.unlock().await?;
         }
         let (path, holder) = (self.beside.path().to_owned(), self.id.clone());
+        let database = self.file.canonical_path()?;
         self.beside.locked = blocking(move || {
+            one_name(&database)?;
             let locked = take(&path)?;
             if locked.is_some() {
                 journal::add(&path, &Line::Holder { holder }, false, false)?;
@@ -74,6 +77,22 @@ impl Lock for Session {
             format!("process {} on {} is still at work", orphan.client_process, orphan.client_host),
         )
         .with_hint("wait until it has finished, or stop it, and try again"))
+    }
+}
+
+/// Lock and journal lie beside the file's name: through another name of it they would not be seen.
+fn one_name(database: &Path) -> Result<()> {
+    match std::fs::metadata(database) {
+        Ok(file) if file.nlink() > 1 => Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "{} has {} names (hard links), and a run sees the lock of its own only",
+                database.display(),
+                file.nlink()
+            ),
+        )
+        .with_hint(format!("remove the others: `find / -xdev -samefile {}` lists them", database.display()))),
+        _ => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ mod journal;
 mod lock;
 mod replace;
 mod session;
+mod source;
 #[cfg(test)]
 mod tests;
 mod text;

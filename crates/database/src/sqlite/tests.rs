@@ -203,6 +203,51 @@ async fn the_id_stays_and_a_copy_can_be_told_apart() {
 }
 
 #[tokio::test]
+async fn a_moved_file_keeps_its_id_and_a_copy_beside_its_original_has_another() {
+    let (folder, file) = make();
+    drop(filled(&file).await);
+    let id = file.ensure_source_id().await.unwrap();
+    let copy = File::new(folder.path().join("copy.sqlite"), Mode::ReadWrite);
+    std::fs::copy(file.path(), copy.path()).unwrap();
+    assert_eq!(copy.about().await.unwrap().source, copy.source_by_path().unwrap());
+    let own = copy.ensure_source_id().await.unwrap();
+    assert!(own != id && own == copy.about().await.unwrap().source, "{own}");
+    assert_eq!(file.about().await.unwrap().source, id);
+    // Moved into another's place: it is what it was.
+    std::fs::rename(copy.path(), file.path()).unwrap();
+    assert_eq!(file.about().await.unwrap().source, own);
+    assert_eq!(file.ensure_source_id().await.unwrap(), own);
+    let moved = File::new(folder.path().join("moved.sqlite"), Mode::ReadWrite);
+    std::fs::rename(file.path(), moved.path()).unwrap();
+    assert_eq!(moved.about().await.unwrap().source, own);
+    assert_eq!(moved.ensure_source_id().await.unwrap(), own);
+    // Its place is noted: what is copied back to where it was is the copy.
+    std::fs::copy(moved.path(), file.path()).unwrap();
+    assert_eq!(moved.about().await.unwrap().source, own);
+    assert_ne!(file.ensure_source_id().await.unwrap(), own);
+    // An id from before places were noted is taken over.
+    let early = "DROP TABLE dbm_source; CREATE TABLE dbm_source (id TEXT PRIMARY KEY NOT NULL); INSERT INTO dbm_source VALUES ('ab')";
+    rusqlite::Connection::open(moved.path()).unwrap().execute_batch(early).unwrap();
+    assert_eq!(moved.about().await.unwrap().source.0, "sqlite:ab");
+    assert_eq!(moved.ensure_source_id().await.unwrap().0, "sqlite:ab");
+    std::fs::copy(moved.path(), copy.path()).unwrap();
+    assert_ne!(copy.about().await.unwrap().source.0, "sqlite:ab");
+}
+
+#[tokio::test]
+async fn a_file_of_two_names_has_no_run() {
+    let (folder, file) = make();
+    let mut session = filled(&file).await;
+    session.unlock().await.unwrap();
+    let other = folder.path().join("other.sqlite");
+    std::fs::hard_link(file.path(), &other).unwrap();
+    let error = session.try_lock().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Refused && error.to_string().contains("2 names"), "{error}");
+    std::fs::remove_file(other).unwrap();
+    assert!(session.try_lock().await.unwrap());
+}
+
+#[tokio::test]
 async fn the_fence_keeps_others_out_and_lets_copies_through() {
     for wal in [false, true] {
         let (folder, file) = make();

@@ -123,6 +123,34 @@ impl fmt::Display for Unless {
 const KNOWN: &str = "the directives are: no-transaction, module NAME, requires NUMBER…, irreversible REASON, \
                      lock-timeout 5s, unless table|column|index|constraint NAME, verify";
 
+const WORDS: &[&str] =
+    &["no-transaction", "module", "requires", "irreversible", "lock-timeout", "unless", "verify"];
+
+/// Whether a line was meant to be a directive: `-- DBM: verify`, `-- dbm verify`, `SELECT 1; -- dbm: verify`.
+fn looks_like_one(line: &str) -> bool {
+    let comment = match line.strip_prefix("--").or_else(|| line.strip_prefix("/*")) {
+        Some(comment) => comment,
+        // Within a statement it may be a part of a value.
+        None => {
+            match line.split_once(';').map(|(_, rest)| rest.trim_start()).and_then(|it| it.strip_prefix("--"))
+            {
+                Some(comment) => comment,
+                None => return false,
+            }
+        }
+    };
+    let comment = comment.trim_start();
+    let rest = match comment.split_at_checked(3) {
+        Some((name, rest)) if name.eq_ignore_ascii_case("dbm") => rest,
+        _ => return false,
+    };
+    let word = rest.trim_start_matches([' ', '\t', ':']);
+    let word = word.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '-')).next();
+    let parted = rest.starts_with([' ', '\t', ':']);
+    let known = word.is_some_and(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)));
+    parted && (known || rest.trim_start().starts_with(':'))
+}
+
 impl Directives {
     /// Reads the directives of a file's text; `path` is for messages.
     ///
@@ -144,6 +172,11 @@ impl Directives {
             let directive =
                 content.strip_prefix("--").map(str::trim_start).and_then(|text| text.strip_prefix("dbm:"));
             let Some(directive) = directive else {
+                if looks_like_one(content) {
+                    return Err(problem(
+                        "a directive has a line of its own and begins with `-- dbm:`; this one would be a comment".to_owned(),
+                    ));
+                }
                 if head && content.starts_with("/*") && !content.starts_with("/*!") {
                     in_comment = !content.contains("*/");
                 } else if !content.is_empty() && !content.starts_with("--") {
@@ -284,6 +317,31 @@ mod tests {
         let shown: Vec<String> = found.unless.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["column dispatch_request.priority", "table \"A \"\"b\".c"]);
         assert_eq!(found.verify_line, Some(13));
+    }
+
+    #[test]
+    fn what_would_be_a_comment_is_no_directive_in_silence() {
+        for line in [
+            "-- DBM: verify",
+            "-- dbm verify",
+            "--dbm : verify",
+            "-- Dbm:no-transaction",
+            "SELECT 1; -- dbm: verify",
+            "/* dbm: no-transaction */",
+            "-- DBM: something",
+        ] {
+            let error = parse(&format!("CREATE TABLE a (b int);\n{line}\nSELECT false;")).unwrap_err();
+            assert!(
+                error.to_string().contains("line 2: a directive has a line of its own"),
+                "{line}: {error}"
+            );
+            assert!(parse(line).is_err(), "{line}");
+        }
+        for line in
+            ["-- dbm runs this", "-- dbmverify", "SELECT '-- DBM: verify'", "-- verify", "-- ", "-- dé: x"]
+        {
+            parse(line).unwrap();
+        }
     }
 
     #[test]

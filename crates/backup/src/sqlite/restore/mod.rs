@@ -54,6 +54,7 @@ pub(crate) async fn into_file(
     if path.symlink_metadata().is_ok() {
         return Err(taken(path));
     }
+    nothing_beside(path)?;
     let new = File::new(path, Mode::ReadWrite);
     let made = scratch_name(&new)?;
     into_scratch(archive, &new, &made, options, progress).await?;
@@ -106,6 +107,7 @@ pub(crate) async fn prove(
 /// Never over a file that somebody else has made meanwhile.
 fn take_name(made: &Path, path: &Path) -> Result<()> {
     let failed = |cause| Error::io(ErrorKind::Io, format!("cannot make {}", path.display()), cause);
+    nothing_beside(path)?;
     match renameat_with(CWD, made, CWD, path, RenameFlags::NOREPLACE) {
         Ok(()) => {}
         Err(Errno::EXIST) => return Err(taken(path)),
@@ -116,6 +118,24 @@ fn take_name(made: &Path, path: &Path) -> Result<()> {
         Err(cause) => return Err(failed(cause.into())),
     }
     load::sync_folder(path).map_err(failed)
+}
+
+/// What another database of that name has left, SQLite would take for changes of the new one.
+/// <https://www.sqlite.org/howtocorrupt.html#mispairing_database_files_and_hot_journals>
+fn nothing_beside(path: &Path) -> Result<()> {
+    for end in ["-wal", "-journal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        if Path::new(&name).symlink_metadata().is_ok() {
+            let name = Path::new(&name).display();
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("there is a file {name} of a database that was here, and SQLite would mix the two"),
+            )
+            .with_hint("move it away, with what else is left of that database, or name another file"));
+        }
+    }
+    Ok(())
 }
 
 fn taken(path: &Path) -> Error {

@@ -325,6 +325,29 @@ async fn a_new_file_is_another_database() {
     assert_eq!(one(&case.folder.path().join("empty.sqlite"), "SELECT count(*) FROM child"), 3000);
 }
 
+#[tokio::test]
+async fn what_another_database_left_is_not_mixed_into_a_new_one() {
+    let case = Case::new("").await;
+    let new = case.folder.path().join("new.sqlite");
+    for end in ["-wal", "-journal", "-shm"] {
+        let left = case.folder.path().join(format!("new.sqlite{end}"));
+        fs::write(&left, b"left").unwrap();
+        let options = RestoreOptions::default();
+        let into = restore::into(&case.archive, &case.database, "new.sqlite", &options, &Silent).await;
+        let missing = Database::Sqlite(File::new(&new, Mode::ReadWrite));
+        let in_place = restore::into_missing(&case.archive, &missing, &options, &Silent).await;
+        for refused in [into, in_place] {
+            let error = refused.unwrap_err();
+            assert!(
+                error.to_string().contains(&format!("new.sqlite{end}")) && error.hint().is_some(),
+                "{error}"
+            );
+        }
+        assert!(!new.exists() && fs::read(&left).unwrap() == b"left");
+        fs::remove_file(&left).unwrap();
+    }
+}
+
 fn database_refused() -> ErrorKind {
     ErrorKind::Refused
 }
