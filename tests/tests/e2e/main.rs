@@ -10,6 +10,7 @@ mod globals;
 mod kills;
 mod lines;
 mod losses;
+mod mariadb;
 mod memory;
 mod nights;
 mod parts;

@@ -151,7 +151,10 @@ impl Session {
             Ok(()) => take(&mut self.connection, &name, what).await,
             Err(error) => Err(error),
         };
+        // The server takes its time to notice the end of a session, and its locks go only then.
+        let released = beside.batch(&format!("DO RELEASE_LOCK({guard})"), what).await;
         beside.close().await;
+        released?;
         self.locked = matches!(outcome, Ok(true));
         if outcome? && guarded {
             return Ok(());

@@ -24,7 +24,7 @@ const MORE: &str = "
     CREATE TRIGGER trimmed BEFORE INSERT ON note FOR EACH ROW BEGIN SET NEW.body = TRIM(NEW.body); END//
     CREATE PROCEDURE touch() BEGIN UPDATE item SET amount = amount + 1; END//
     DELIMITER ;
-    CREATE EVENT never ON SCHEDULE AT '2100-01-01 00:00:00' DO CALL touch();
+    CREATE EVENT never ON SCHEDULE AT '2037-01-01 00:00:00' DO CALL touch();
 ";
 
 impl OnMariadb {

@@ -1,0 +1,151 @@
+//! What is in a run's way on MariaDB: other runs, locks, accounts of few rights, a server that takes nothing. Each ends in
+//! a clear message and loses nothing.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tests::{Ended, Folder, Judge as _, Mariadb, OwnMariadb};
+
+const TABLE: &str = "CREATE TABLE item (id int PRIMARY KEY, name varchar(50), body longblob);
+    INSERT INTO item (id, name) VALUES (1, 'one'), (2, 'two');";
+const RUN: &[&str] = &["migrate", "--safe", "--accept-lost-writes"];
+
+fn project(database: &Mariadb, text: &str) -> Folder {
+    database.run(TABLE);
+    let folder = Folder::new(&database.url());
+    folder.migration("001_item", text, "SELECT 1;");
+    folder
+}
+
+/// It says these words and what to do, and panics nowhere.
+#[track_caller]
+fn told(ended: &Ended, words: &[&str]) {
+    for word in words {
+        assert!(ended.stderr.contains(word), "`{word}` is not in:\n{}", ended.stderr);
+    }
+    assert!(ended.stderr.contains("hint:") && !ended.stderr.contains("panicked"), "{}", ended.stderr);
+}
+
+/// A client that does something and then stays; it ends with the test.
+struct Client(Child);
+
+impl Client {
+    fn new(database: &Mariadb, script: &str) -> Self {
+        let url = database.url();
+        let (port, name) = url.rsplit_once(':').and_then(|(_, rest)| rest.split_once('/')).expect("a port");
+        let mut client = Command::new("mariadb");
+        client.args(["--no-defaults", "-u", "root", "-h", "127.0.0.1", "-P", port, name, "-e", script]);
+        let child = client.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("mariadb");
+        let new = Self(child);
+        let until = Instant::now() + Duration::from_secs(30);
+        let there = format!(
+            "SELECT count(*) FROM information_schema.processlist WHERE db = '{name}' AND info LIKE 'SELECT SLEEP%'"
+        );
+        while database.administer(&there).trim() == "0" {
+            assert!(Instant::now() < until, "the client does not get there");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        new
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn one_of_two_runs_is_told_of_the_other() {
+    let database = Mariadb::new("two");
+    let folder = project(&database, "ALTER TABLE item ADD weight int;\nSELECT SLEEP(4);");
+    let url = database.url();
+    let first = folder.dbm(&url, RUN).spawn();
+    let until = Instant::now() + Duration::from_secs(60);
+    while !folder.path().join("logs/migration.log").exists()
+        || !std::fs::read_to_string(folder.path().join("logs/migration.log")).expect("a log").contains("apply-1")
+    {
+        assert!(Instant::now() < until, "the first run does not get there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let second = folder.dbm(&url, RUN).args(["--lock-timeout", "200ms"]).run().expect(75);
+    told(&second, &["another run of dbm", "process"]);
+    Ended::of(first).expect(0);
+    assert_eq!(database.ask("SELECT count(weight), count(*) FROM item"), "0|2");
+}
+
+/// Whoever holds a lock on the table is waited for, and sent away only where the database has to be put back.
+#[test]
+fn a_lock_that_is_held_ends_in_before() {
+    let database = Mariadb::new("held");
+    let folder = project(&database, "CREATE TABLE other (a int);\nALTER TABLE item ADD weight int;");
+    let before = database.everything();
+    let _holder = Client::new(&database, "BEGIN; SELECT * FROM item; SELECT SLEEP(600);");
+    let run = folder.dbm(&database.url(), RUN).args(["--lock-timeout", "1s"]).env("DBM_LOCK_RETRIES", "1");
+    let ended = run.run().expect(3);
+    assert!(ended.stderr.contains("a lock was not had in time"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Lock wait timeout"), "{}", ended.stderr);
+    assert_eq!(database.everything(), before);
+    folder.dbm(&database.url(), RUN).run().expect(0);
+}
+
+/// The rights of the account decide how, and never whether what is there is lost.
+#[test]
+fn accounts_of_few_rights() {
+    let server = OwnMariadb::start(&[]);
+    let database = Mariadb::on(&server, "rights");
+    let folder = project(&database, "ALTER TABLE item ADD weight int;\nSELECT nothing FROM nowhere;");
+    let name = database.name();
+    database.administer(&format!(
+        "CREATE USER most; GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER,
+           CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, EVENT, LOCK TABLES, PROCESS ON *.* TO most;
+         CREATE USER own; GRANT ALL ON {name}.* TO own; CREATE USER reader; GRANT SELECT, SHOW VIEW ON {name}.* TO reader;"
+    ));
+    let before = database.everything();
+    // Without RELOAD the backup's snapshot is had in another way, and the way back is there.
+    let ended = folder.dbm(&database.url_as("most"), RUN).run().expect(3);
+    assert!(ended.stderr.contains("put back"), "{}", ended.stderr);
+    assert_eq!(database.everything(), before);
+    // Without leave to lock others there is no fence.
+    let fenced = folder.dbm(&database.url_as("most"), &["migrate", "--safe", "--fence"]).run();
+    assert!(fenced.code == 1, "{}", fenced.stderr);
+    told(&fenced, &["accept-lost-writes"]);
+    assert_eq!(database.everything(), before);
+    for account in ["own", "reader"] {
+        let ended = folder.dbm(&database.url_as(account), RUN).run();
+        assert!(matches!(ended.code, 1 | 3), "{account}: {}\n{}", ended.code, ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        assert_eq!(database.everything(), before, "{account}");
+    }
+    folder.dbm(&database.url(), &["status"]).run().expect(0);
+}
+
+#[test]
+fn a_server_that_takes_nothing() {
+    let server = OwnMariadb::start(&["--max-allowed-packet=1M"]);
+    let database = Mariadb::on(&server, "shut");
+    let folder = project(&database, "ALTER TABLE item ADD weight int;");
+    let name = database.name();
+    database.administer(&format!("CREATE USER app; GRANT ALL ON `{name}%`.* TO app; GRANT ALL ON dbm.* TO app;"));
+    let app = database.url_as("app");
+    let before = database.everything();
+    database.administer("SET GLOBAL read_only = 1");
+    told(&folder.dbm(&app, RUN).run().expect(1), &["cannot be written"]);
+    database.administer("SET GLOBAL read_only = 0");
+    assert_eq!(database.everything(), before);
+
+    // A row that no INSERT could bring back is no backup, and without one nothing is run.
+    database.run("UPDATE item SET body = REPEAT('x', 700000) WHERE id = 1");
+    let before = database.everything();
+    told(&folder.dbm(&database.url(), RUN).run().expect(1), &["item", "max_allowed_packet"]);
+    assert_eq!(database.everything(), before);
+    database.run("UPDATE item SET body = NULL");
+    // A statement that is larger than the server takes is a failure like any other.
+    let before = database.everything();
+    let large = format!("CREATE TABLE other (a int);\nUPDATE item SET body = '{}';", "x".repeat(1_100_000));
+    folder.migration("001_item", &large, "SELECT 1;");
+    let ended = folder.dbm(&database.url(), RUN).run().expect(3);
+    assert!(ended.stderr.contains("max_allowed_packet"), "{}", &ended.stderr[..ended.stderr.len().min(2000)]);
+    assert_eq!(database.everything(), before);
+}
