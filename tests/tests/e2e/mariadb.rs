@@ -64,7 +64,9 @@ fn one_of_two_runs_is_told_of_the_other() {
     let first = folder.dbm(&url, RUN).spawn();
     let until = Instant::now() + Duration::from_secs(60);
     while !folder.path().join("logs/migration.log").exists()
-        || !std::fs::read_to_string(folder.path().join("logs/migration.log")).expect("a log").contains("apply-1")
+        || !std::fs::read_to_string(folder.path().join("logs/migration.log"))
+            .expect("a log")
+            .contains("apply-1")
     {
         assert!(Instant::now() < until, "the first run does not get there");
         std::thread::sleep(Duration::from_millis(20));
@@ -107,10 +109,10 @@ fn accounts_of_few_rights() {
     let ended = folder.dbm(&database.url_as("most"), RUN).run().expect(3);
     assert!(ended.stderr.contains("put back"), "{}", ended.stderr);
     assert_eq!(database.everything(), before);
-    // Without leave to lock others there is no fence.
+    // Without leave to keep others out there is no fence.
     let fenced = folder.dbm(&database.url_as("most"), &["migrate", "--safe", "--fence"]).run();
     assert!(fenced.code == 1, "{}", fenced.stderr);
-    told(&fenced, &["accept-lost-writes"]);
+    told(&fenced, &["SUPER"]);
     assert_eq!(database.everything(), before);
     for account in ["own", "reader"] {
         let ended = folder.dbm(&database.url_as(account), RUN).run();
@@ -127,7 +129,8 @@ fn a_server_that_takes_nothing() {
     let database = Mariadb::on(&server, "shut");
     let folder = project(&database, "ALTER TABLE item ADD weight int;");
     let name = database.name();
-    database.administer(&format!("CREATE USER app; GRANT ALL ON `{name}%`.* TO app; GRANT ALL ON dbm.* TO app;"));
+    database
+        .administer(&format!("CREATE USER app; GRANT ALL ON `{name}%`.* TO app; GRANT ALL ON dbm.* TO app;"));
     let app = database.url_as("app");
     let before = database.everything();
     database.administer("SET GLOBAL read_only = 1");

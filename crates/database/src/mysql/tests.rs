@@ -351,7 +351,9 @@ async fn neighbouring_values_of_every_type_have_different_digests() {
     let mariadb = server.connect(None).await.unwrap().flavour() == Flavour::MariaDb;
     let known = |kind: &str| mariadb || !["uuid", "inet6", "inet4"].contains(&kind);
     for (place, (kind, values)) in NEIGHBOURS.iter().enumerate().filter(|(_, (kind, _))| known(kind)) {
-        for (number, value) in values.iter().enumerate() {
+        // MySQL keeps documents, and MariaDB their text.
+        let written_otherwise = |value: &str| !mariadb && value == "'{\"a\":1}'";
+        for (number, value) in values.iter().enumerate().filter(|(_, value)| !written_otherwise(value)) {
             let name = format!("t_{place:02}_{number}");
             session.execute(&format!("CREATE TABLE {name} (v {kind} NULL)")).await.unwrap();
             session
