@@ -29,6 +29,19 @@ impl Server {
         outcome
     }
 
+    /// Ends the sessions of others that are in the URL's database now, and waits until these are gone. Who comes after
+    /// them is let in.
+    ///
+    /// # Errors
+    /// As [`Server::end_others`]; [`ErrorKind::Busy`] where one of them does not end.
+    pub async fn end_those_there(&self) -> Result<()> {
+        let mut connection = self.connect_nowhere().await?;
+        let there = self.others_through(&mut connection).await?;
+        let outcome = self.end_through(&mut connection, Some(&there)).await;
+        connection.close().await;
+        outcome
+    }
+
     pub(super) async fn others_through(&self, connection: &mut Connection) -> Result<Vec<OtherSession>> {
         let sql = format!(
             "SELECT id, user, host, CAST(UNIX_TIMESTAMP() - time AS SIGNED) FROM information_schema.processlist
@@ -53,9 +66,16 @@ impl Server {
     }
 
     pub(super) async fn end_others_through(&self, connection: &mut Connection) -> Result<()> {
+        self.end_through(connection, None).await
+    }
+
+    /// Ends all others, or only these.
+    async fn end_through(&self, connection: &mut Connection, only: Option<&[OtherSession]>) -> Result<()> {
         let deadline = Instant::now() + END;
         loop {
-            let others = self.others_through(connection).await?;
+            let mut others = self.others_through(connection).await?;
+            // A number is given once in a server's life.
+            others.retain(|other| only.is_none_or(|only| only.iter().any(|one| one.id == other.id)));
             let Some(one) = others.first() else { return Ok(()) };
             if Instant::now() > deadline {
                 return Err(Error::new(

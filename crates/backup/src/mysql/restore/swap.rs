@@ -146,7 +146,8 @@ impl Exchange<'_> {
 
     async fn others_gone(&self) -> Result<()> {
         if self.disconnect {
-            return Ok(self.server.end_others().await?);
+            // Whoever comes back meanwhile waits at the exchange, which is one statement.
+            return Ok(self.server.end_those_there().await?);
         }
         let others = self.server.others().await?;
         let Some(one) = others.first() else { return Ok(()) };
@@ -347,7 +348,7 @@ impl Plan {
                     if error.kind() == database::ErrorKind::LockTimeout && Instant::now() < deadline =>
                 {
                     if let Some((server, true)) = others {
-                        server.end_others().await?;
+                        server.end_those_there().await?;
                     }
                 }
                 outcome => break outcome,
