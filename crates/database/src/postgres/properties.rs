@@ -32,6 +32,13 @@ pub struct Setting {
     pub value: String,
 }
 
+impl Setting {
+    /// The value as it stands after `SET name TO`.
+    pub fn value_sql(&self) -> String {
+        setting_value(&self.name, &self.value)
+    }
+}
+
 /// One privilege on the database.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Grant {

@@ -177,7 +177,7 @@ impl Load<'_> {
             let text = String::from_utf8(bytes).map_err(|error| {
                 Error::new(ErrorKind::Refused, "a part of definitions is not UTF-8").with_source(error)
             })?;
-            run::statements(client, &text, deadlock).await?;
+            run::statements(client, &text, deadlock, &super::search_path(self.archive)).await?;
         }
         self.progress.advance(length, entry.rows);
         Ok(())

@@ -350,6 +350,14 @@ fn extras(archive: &Archive) -> Result<Extras> {
     })
 }
 
+/// The search path of the database's sessions, as SQL.
+fn search_path(archive: &Archive) -> String {
+    let properties = properties(archive, &RestoreOptions::default()).unwrap_or_default();
+    let own =
+        properties.settings.iter().find(|setting| setting.role.is_none() && setting.name == "search_path");
+    own.map_or_else(|| "\"$user\", public".to_owned(), |setting| setting.value_sql())
+}
+
 /// What the archive says of the database itself, as far as the options want it.
 fn properties(archive: &Archive, options: &RestoreOptions) -> Result<Properties> {
     let properties: Properties =

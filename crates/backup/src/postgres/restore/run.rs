@@ -55,7 +55,15 @@ pub(crate) enum Deadlock {
 /// # Errors
 /// [`ErrorKind::Refused`] before anything of the part has run where it holds what no definition
 /// is: `COPY`, a client's command, transaction control.
-pub(crate) async fn statements(client: &Connection, text: &str, deadlock: Deadlock) -> Result<()> {
+///
+/// Where the server does not find what a function of the database's owner names without its namespace, the statements
+/// are run again with `path`, the database's own, if they are no part of a transaction.
+pub(crate) async fn statements(
+    client: &Connection,
+    text: &str,
+    deadlock: Deadlock,
+    path: &str,
+) -> Result<()> {
     let statements = script::split(Engine::Postgres, text)?;
     statements.iter().try_for_each(check)?;
     for some in statements.chunks(STATEMENTS) {
@@ -66,7 +74,16 @@ pub(crate) async fn statements(client: &Connection, text: &str, deadlock: Deadlo
             ends.push(batch.chars().count());
             batch.push_str(";\n");
         }
-        if let Err(error) = transaction(client, &batch, deadlock).await {
+        let mut done = transaction(client, &batch, deadlock).await;
+        if let Err(error) = &done
+            && deadlock == Deadlock::Again
+            && error.code().is_some_and(|code| NOT_FOUND.contains(code))
+            && with_path(client, &batch, path).await?
+        {
+            done = Ok(());
+        }
+        if let Err(error) = done {
+            let orphans = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
             let at = error.as_db_error().and_then(|error| match error.position() {
                 Some(tokio_postgres::error::ErrorPosition::Original(position)) => {
                     usize::try_from(*position).ok()
@@ -82,10 +99,39 @@ pub(crate) async fn statements(client: &Connection, text: &str, deadlock: Deadlo
                     beginning(some[0].text)
                 ),
             };
-            return Err(failed(error, what));
+            let error = failed(error, what);
+            return Err(if orphans { error.with_hint(ORPHANS) } else { error });
         }
     }
     Ok(())
+}
+
+/// What the server says of a name that is nowhere on the search path.
+const NOT_FOUND: [SqlState; 4] = [
+    SqlState::UNDEFINED_TABLE,
+    SqlState::UNDEFINED_FUNCTION,
+    SqlState::UNDEFINED_OBJECT,
+    SqlState::INVALID_SCHEMA_NAME,
+];
+
+/// What becomes of rows that their own foreign key refuses.
+const ORPHANS: &str = "the archive's rows break that foreign key: they were written while it was switched off. Mend them at \
+    the source and back up again; to get at the rows, restore the table without the one that it refers to: \
+    --table TABLE --into NAME";
+
+/// Runs one message with another search path; whether that went well.
+async fn with_path(client: &Connection, batch: &str, path: &str) -> Result<bool> {
+    let set = async |path: &str| {
+        let set = client.batch_execute(&format!("SET search_path = {path}")).await;
+        set.map_err(|error| failed(error, "cannot set the search path"))
+    };
+    set(path).await?;
+    let done = transaction(client, batch, Deadlock::Again).await;
+    set("''").await?;
+    if let Err(cause) = &done {
+        tracing::debug!(%cause, "nor with the database's own search path");
+    }
+    Ok(done.is_ok())
 }
 
 /// Runs one message. Only what the server has rolled back whole is run again, never what came before it.

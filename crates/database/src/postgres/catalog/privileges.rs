@@ -30,7 +30,7 @@ const QUERY: &str = "
         UNION ALL SELECT 'pg_proc'::regclass, oid, 0, proacl, acldefault('f', proowner), proowner,
             'FUNCTION ' || oid::regprocedure FROM pg_proc WHERE proacl IS NOT NULL AND pronamespace NOT IN (TABLE passed_over)
         UNION ALL SELECT 'pg_type'::regclass, oid, 0, typacl, acldefault('T', typowner), typowner,
-            'TYPE ' || format_type(oid, NULL) FROM pg_type WHERE typacl IS NOT NULL AND typnamespace NOT IN (TABLE passed_over)
+            'TYPE ' || typnamespace::regnamespace || '.' || quote_ident(typname) FROM pg_type WHERE typacl IS NOT NULL AND typnamespace NOT IN (TABLE passed_over)
         UNION ALL SELECT 'pg_language'::regclass, oid, 0, lanacl, acldefault('l', lanowner), lanowner,
             'LANGUAGE ' || quote_ident(lanname) FROM pg_language WHERE lanacl IS NOT NULL
         UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, 0, fdwacl, acldefault('F', fdwowner), fdwowner,

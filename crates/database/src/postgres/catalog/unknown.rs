@@ -158,6 +158,7 @@ pub(super) async fn of_unknown_catalogs(reader: &mut Reader<'_>, known: &[&str])
     let query = format!(
         "SELECT d.classid AS class, d.objid AS object, i.type, i.identity, i.schema, c.relname::text AS catalog
          FROM (SELECT classid, objid FROM pg_depend WHERE objid >= 16384
+               UNION SELECT refclassid, refobjid FROM pg_depend WHERE refobjid >= 16384
                UNION SELECT classid, objid FROM pg_shdepend WHERE objid >= 16384
                    AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())) d
              JOIN pg_class c ON c.oid = d.classid, LATERAL pg_identify_object(d.classid, d.objid, 0) AS i
@@ -182,6 +183,22 @@ fn refuse(reader: &mut Reader<'_>, row: &Row, why: &str) -> Result<()> {
     Ok(())
 }
 
+/// What is in dbm's own namespace and is none of its tables.
+const IN_OURS: &str = "
+    SELECT i.type, i.identity FROM pg_depend d JOIN pg_namespace n ON n.oid = d.refobjid AND n.nspname = 'dbm',
+        LATERAL pg_identify_object(d.classid, d.objid, 0) AS i
+    WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype = 'n' AND d.classid <> 'pg_default_acl'::regclass
+        AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_class c JOIN pg_attribute a
+            ON a.attrelid = c.oid AND NOT a.attisdropped
+            WHERE c.oid = d.objid AND (c.relname, a.attname) IN (('journal', 'entry'), ('committed', 'part'))))
+    ORDER BY 1, 2";
+
+/// Foreign keys whose triggers are switched off, by `DISABLE TRIGGER ALL` of a superuser's.
+const SWITCHED_OFF: &str = "
+    SELECT DISTINCT quote_ident(k.conname) || ' of ' || k.conrelid::regclass AS identity
+    FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint
+    WHERE t.tgisinternal AND t.tgenabled <> 'O' AND k.contype = 'f' ORDER BY 1";
+
 const DETACHING: &str = "
     SELECT i.inhrelid::regclass::text AS identity FROM pg_inherits i WHERE i.inhdetachpending ORDER BY 1";
 
@@ -190,6 +207,17 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     if is_newer(reader.version) {
         of_unknown_kinds(reader, &DETAILS).await?;
         of_unknown_catalogs(reader, &CATALOGS).await?;
+    }
+    for row in reader.rows("what is in dbm's own namespace", IN_OURS).await? {
+        let what = format!("{} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
+        reader.refuse(
+            what,
+            "namespace dbm is for dbm's own journal, which no archive holds: move it to another",
+        );
+    }
+    for row in reader.rows("foreign keys that are switched off", SWITCHED_OFF).await? {
+        let what = format!("that foreign key {} is switched off", get::<String>(&row, "identity")?);
+        reader.leave_out(what, "a restore checks it and has it checked again");
     }
     for row in reader.rows("what was made on tables of extensions", ON_MEMBERS).await? {
         let what = format!("{} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
@@ -225,7 +253,7 @@ mod tests {
         client
             .batch_execute(
                 "CREATE TABLE t (a integer GENERATED ALWAYS AS IDENTITY, b integer GENERATED ALWAYS AS (1) STORED);
-                 CREATE VIEW v AS SELECT 1; CREATE PROCEDURE p() LANGUAGE sql AS 'SELECT 1'; CREATE PUBLICATION pub;",
+                 CREATE VIEW v AS SELECT 1; CREATE PROCEDURE p() LANGUAGE sql AS 'SELECT 1'; CREATE PUBLICATION pub FOR TABLE t;",
             )
             .await
             .unwrap();

@@ -362,7 +362,7 @@ async fn a_deadlock_runs_again_only_what_was_rolled_back() {
         while !connect(&name).await.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {}
         other.batch_execute("LOCK TABLE a; COMMIT").await.unwrap();
     };
-    let (ran, ()) = tokio::join!(statements(&own, &text, Deadlock::Again), in_the_way);
+    let (ran, ()) = tokio::join!(statements(&own, &text, Deadlock::Again, "public"), in_the_way);
     ran.unwrap();
     let columns = "SELECT count(*)::text FROM pg_attribute WHERE attname = 'x' AND attrelid IN ('a'::regclass, 'b'::regclass)";
     assert_eq!(ask(&name, columns).await, "2");

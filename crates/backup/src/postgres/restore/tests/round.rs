@@ -371,3 +371,41 @@ async fn in_place_where_databases_may_not_be_created() {
     assert_eq!(digests(&shop).await, rows);
     assert_eq!(ask(&shop, "SELECT string_agg(oid::text, ',') FROM pg_largeobject_metadata").await, "4711");
 }
+
+/// `pg_restore` fails at both, since it restores with an empty search path.
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_name_things_without_a_namespace_are_run_as_the_database_runs_them() {
+    let name = fresh("unqualified").await;
+    run("postgres", &format!("ALTER DATABASE \"{name}\" SET search_path = app, public")).await;
+    run(&name, "CREATE SCHEMA app; CREATE TABLE app.lim (n integer); INSERT INTO app.lim VALUES (7);
+                CREATE FUNCTION app.most() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN (SELECT n FROM lim); END';
+                CREATE TABLE app.t (a integer); INSERT INTO app.t VALUES (1), (2);
+                CREATE INDEX i ON app.t ((a + app.most())); CREATE MATERIALIZED VIEW app.m AS SELECT app.most() AS most;
+                REVOKE USAGE ON TYPE int4, text FROM PUBLIC").await;
+    let door = database(&name);
+    let place = Place::new();
+    let (archive, _) = place.back_up(&door).await;
+    let copy = super::name("unqualified copy");
+    restore::into(&archive, &door, &copy, &RestoreOptions::default(), &Silent).await.unwrap();
+    assert_eq!(ask(&copy, "SELECT most FROM app.m").await, "7");
+    assert_eq!(ask(&copy, "SELECT typacl IS NOT NULL FROM pg_type WHERE oid = 'int4'::regtype").await, "t");
+    same(&name, &copy).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_break_their_own_foreign_key_are_told() {
+    let name = fresh("orphans").await;
+    run(&name, "CREATE TABLE p (id integer PRIMARY KEY); CREATE TABLE c (p integer CONSTRAINT \"c's key\" REFERENCES p);
+                ALTER TABLE c DISABLE TRIGGER ALL; INSERT INTO c VALUES (5)").await;
+    let (archive, written) = Place::new().back_up(&database(&name)).await;
+    assert!(written.left_out.iter().any(|what| what.contains("c's key")), "{:?}", written.left_out);
+    let copy = super::name("orphans copy");
+    let error = restore::into(&archive, &database(&name), &copy, &RestoreOptions::default(), &Silent)
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("c's key")
+            && error.hint().is_some_and(|hint| hint.contains("switched off")),
+        "{error}"
+    );
+}

@@ -161,8 +161,8 @@ async fn what_is_not_carried_is_named_and_dbm_s_own_is_not_seen() {
     let [one, _] = databases("unknown");
     psql(
         &one,
-        "CREATE SCHEMA s; CREATE SCHEMA dbm; CREATE TABLE dbm.journal (a int); COMMENT ON TABLE dbm.journal IS 'x';
-         CREATE TYPE dbm.t AS ENUM ('a'); GRANT SELECT ON dbm.journal TO dbm_test_app;
+        "CREATE SCHEMA s; CREATE SCHEMA dbm; CREATE TABLE dbm.journal (run text PRIMARY KEY, entry text); COMMENT ON TABLE dbm.journal IS 'x';
+         GRANT SELECT ON dbm.journal TO dbm_test_app;
          ALTER DEFAULT PRIVILEGES IN SCHEMA dbm GRANT SELECT ON TABLES TO dbm_test_app;
          CREATE TABLE s.t (a int); CREATE EXTENSION citext;",
     );
@@ -170,6 +170,18 @@ async fn what_is_not_carried_is_named_and_dbm_s_own_is_not_seen() {
     assert!(schema.refused.is_empty(), "{:?}", schema.refused);
     let ids: Vec<String> = schema.objects.iter().map(|object| object.id.to_string()).collect();
     assert_eq!(ids, ["namespace public", "namespace s", "extension citext", "table s.t"]);
+    // What an application has put there is not passed over.
+    psql(&one, "CREATE TYPE dbm.t AS ENUM ('a'); CREATE TABLE dbm.customers (id serial); CREATE TABLE dbm.committed (id int);
+                CREATE FUNCTION dbm.f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+    let refused: Vec<String> = self::schema(&one).await.refused.into_iter().map(|one| one.what).collect();
+    let expected = [
+        "function dbm.f()",
+        "sequence dbm.customers_id_seq",
+        "table dbm.committed",
+        "table dbm.customers",
+        "type dbm.t",
+    ];
+    assert_eq!(refused, expected);
 }
 
 /// What pg_dump does not carry, told apart by what the catalogs of both sides say.
