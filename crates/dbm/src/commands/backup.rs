@@ -1,3 +1,4 @@
+use backup::archive::Grade;
 use backup::catalogue;
 use backup::dump::{self, BackupOptions};
 use backup::restore::RestoreOptions;
@@ -9,7 +10,7 @@ use clap::builder::NonEmptyStringValueParser;
 use database::{Database, DatabaseUrl};
 use helpers::naming::{NameTemplate, NotATemplate};
 use migrate::journal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::named;
 use super::prune::{self, AllPruned, Rules};
@@ -23,9 +24,6 @@ use crate::notify::{Notifier, Told};
 use crate::output;
 use crate::progress::Shown;
 use crate::report::short;
-
-/// What a backup came to: what was written, the stores that have it, and what was pruned.
-type Done = (dump::Written, Vec<Box<dyn Store>>, Option<AllPruned>);
 
 /// `dbm backup`
 #[derive(Debug, Args)]
@@ -126,89 +124,26 @@ impl Backup {
             let written = self.write(context, &*store, url, &audit).await?;
             let having = having(context, &written).await?;
             let pruned = self.after(context, &written, &having, policy, &audit).await?;
-            Ok((written, having, pruned))
+            Ok(Made { written, having: describe(&having), pruned, read_back: self.verify })
         };
-        let done: Result<Done> = done.await;
-        let fields = done.as_ref().map_or_else(
-            |_| json!({}),
-            |(written, having, _)| {
-                json!({
-                    "archive": written.name.to_string(),
-                    "identity": written.identity,
-                    "bytes": written.bytes,
-                    "stores": describe(having),
-                })
-            },
-        );
-        audit.finish(&done, fields);
-        let (written, having, pruned) = done?;
-        let having = describe(&having);
+        let done: Result<Made> = done.await;
+        audit.finish(&done, done.as_ref().map_or_else(|_| json!({}), Made::audited));
+        let made = done?;
         context.warn_of_troubles(&store.troubles());
-        let milliseconds = u64::try_from(written.duration.as_millis()).unwrap_or(u64::MAX);
-        let all: Vec<_> = context.stores()?.iter().map(|store| store.describe()).collect();
-        let missing: Vec<_> = all.into_iter().filter(|store| !having.contains(store)).collect();
-        let mut document = json!({
-            "command": "backup",
-            "archive": written.name.to_string(),
-            "store": having.join(", "),
-            "stores": having,
-            "missing_in": missing,
-            "identity": written.identity,
-            "bytes": written.bytes,
-            "tables": written.tables,
-            "rows": written.rows,
-            "grade": written.grade,
-            "unfinished": written.unfinished,
-            "left_out": written.left_out,
-            "partial": written.partial,
-            "source": written.source,
-            "verified": self.verify,
-            "duration_ms": milliseconds,
-        });
-        let mut text = format!(
-            "backed up into {}\n  {}, {}, {} in {}, identity {}\n",
-            having.iter().map(|store| format!("{store}/{}", written.name)).collect::<Vec<_>>().join(", "),
-            output::bytes(written.bytes),
-            output::plural(written.tables, "table"),
-            output::plural(written.rows, "row"),
-            output::duration(written.duration),
-            short(&written.identity.to_string()),
-        );
+        let all = context.stores()?.iter().map(|store| store.describe()).collect::<Vec<_>>();
+        let missing: Vec<_> = all.into_iter().filter(|store| !made.having.contains(store)).collect();
         if !missing.is_empty() {
             context.output.warn(&format!("this backup is not in {}", missing.join(", ")));
         }
-        if written.name.encrypted {
-            self.warn_untested(context, &written).await?;
+        if made.written.name.encrypted {
+            self.warn_untested(context, &made.written).await?;
         }
-        if written.unfinished {
-            context.output.warn(
-                "a run was open at the moment of this backup: it is labelled `unfinished`, is never `latest` and \
-                 never counts as good; make another when the run has ended",
-            );
+        for warning in made.warnings() {
+            context.output.warn(&warning);
         }
-        if let backup::archive::Grade::Weakened(reasons) = &written.grade {
-            text.push_str(&format!("  not all of one moment: {}\n", reasons.join("; ")));
-        }
-        if written.partial {
-            text.push_str(
-                "  partial: never `latest`, never what a run goes back to; restore it with --into NEW_DATABASE\n",
-            );
-        }
-        for left_out in &written.left_out {
-            context.output.warn(&format!("no part of the backup: {left_out}"));
-        }
-        if self.verify {
-            text.push_str("  read back: every byte is as it was written\n");
-        }
-        if let Some(pruned) = &pruned {
-            document["pruned"] = match pruned.documents().as_slice() {
-                [one] => one.clone(),
-                several => json!(several),
-            };
-            text.push_str(&pruned.text());
-        }
-        context.output.report(&document, &text);
-        pruned.as_ref().map_or(Ok(()), AllPruned::failed)?;
+        let document = made.document(&missing);
+        context.output.report(&document, &made.text());
+        made.pruned.as_ref().map_or(Ok(()), AllPruned::failed)?;
         Ok(Told { document, database: None })
     }
 
@@ -315,6 +250,93 @@ impl Backup {
             json!({ "archive": written.name.to_string(), "identity": written.identity }),
         );
         Ok(written)
+    }
+}
+
+/// A backup that was made, and what was done with it.
+struct Made {
+    written: dump::Written,
+    /// The stores that have it.
+    having: Vec<String>,
+    pruned: Option<AllPruned>,
+    read_back: bool,
+}
+
+impl Made {
+    /// What the audit log says of it.
+    fn audited(&self) -> Value {
+        json!({
+            "archive": self.written.name.to_string(),
+            "identity": self.written.identity,
+            "bytes": self.written.bytes,
+            "stores": self.having,
+        })
+    }
+
+    fn document(&self, missing: &[String]) -> Value {
+        let written = &self.written;
+        let mut document = json!({
+            "command": "backup",
+            "archive": written.name.to_string(),
+            "store": self.having.join(", "),
+            "stores": self.having,
+            "missing_in": missing,
+            "identity": written.identity,
+            "bytes": written.bytes,
+            "tables": written.tables,
+            "rows": written.rows,
+            "grade": written.grade,
+            "unfinished": written.unfinished,
+            "left_out": written.left_out,
+            "partial": written.partial,
+            "source": written.source,
+            "verified": self.read_back,
+            "duration_ms": u64::try_from(written.duration.as_millis()).unwrap_or(u64::MAX),
+        });
+        if let Some(pruned) = &self.pruned {
+            document["pruned"] = match pruned.documents().as_slice() {
+                [one] => one.clone(),
+                several => json!(several),
+            };
+        }
+        document
+    }
+
+    fn text(&self) -> String {
+        let written = &self.written;
+        let places: Vec<_> = self.having.iter().map(|store| format!("{store}/{}", written.name)).collect();
+        let mut text = format!(
+            "backed up into {}\n  {}, {}, {} in {}, identity {}\n",
+            places.join(", "),
+            output::bytes(written.bytes),
+            output::plural(written.tables, "table"),
+            output::plural(written.rows, "row"),
+            output::duration(written.duration),
+            short(&written.identity.to_string()),
+        );
+        if let Grade::Weakened(reasons) = &written.grade {
+            text.push_str(&format!("  not all of one moment: {}\n", reasons.join("; ")));
+        }
+        if written.partial {
+            text.push_str(
+                "  partial: never `latest`, never what a run goes back to; restore it with --into NEW_DATABASE\n",
+            );
+        }
+        if self.read_back {
+            text.push_str("  read back: every byte is as it was written\n");
+        }
+        if let Some(pruned) = &self.pruned {
+            text.push_str(&pruned.text());
+        }
+        text
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let unfinished = "a run was open at the moment of this backup: it is labelled `unfinished`, is never `latest` and \
+             never counts as good; make another when the run has ended";
+        let unfinished = self.written.unfinished.then(|| unfinished.to_owned());
+        let left_out = self.written.left_out.iter().map(|what| format!("no part of the backup: {what}"));
+        unfinished.into_iter().chain(left_out).collect()
     }
 }
 
