@@ -107,11 +107,15 @@ impl ColumnRow {
 
 /// The columns of all tables, views and composite types, by the relation's number.
 #[derive(Debug, Default)]
-pub(super) struct Columns(HashMap<u32, Vec<ColumnRow>>);
+pub(super) struct Columns {
+    rows: HashMap<u32, Vec<ColumnRow>>,
+    /// Of relations that are forgotten, the names that are asked for later.
+    names: HashMap<(u32, i32), String>,
+}
 
 impl Columns {
     pub(super) fn rows(&self, relation: u32) -> &[ColumnRow] {
-        self.0.get(&relation).map_or(&[], Vec::as_slice)
+        self.rows.get(&relation).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn of(&self, relation: u32) -> Vec<Column> {
@@ -119,20 +123,28 @@ impl Columns {
     }
 
     pub(super) fn name(&self, relation: u32, number: i32) -> Option<&str> {
-        self.rows(relation).iter().find(|column| column.number == number).map(|column| column.name.as_str())
+        let row = self.rows(relation).iter().find(|column| column.number == number);
+        row.map(|column| &column.name).or_else(|| self.names.get(&(relation, number))).map(String::as_str)
+    }
+
+    /// Lets go of a table's columns, of which the table has all by now, but for the names of some.
+    pub(super) fn forget(&mut self, relation: u32, but: impl Fn(i32) -> bool) {
+        let rows = self.rows.remove(&relation).unwrap_or_default();
+        let named = rows.into_iter().filter(|column| but(column.number));
+        self.names.extend(named.map(|column| ((relation, column.number), column.name)));
     }
 
     /// Takes in all columns of a relation.
     fn close(&mut self, (relation, mut rows): (u32, Vec<ColumnRow>)) {
         if !rows.is_empty() {
             rows.shrink_to_fit();
-            self.0.insert(relation, rows);
+            self.rows.insert(relation, rows);
         }
     }
 
     /// Takes the options of each column that match out.
     pub(super) fn retain_options(&mut self, relation: u32, keep: impl Fn(&str) -> bool) {
-        for column in self.0.entry(relation).or_default() {
+        for column in self.rows.entry(relation).or_default() {
             column.options.retain(|option| keep(option));
         }
     }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use tokio_postgres::Row;
 
@@ -41,7 +41,7 @@ const INTERNAL_OPTION: &str = "pg_attver=";
 
 /// What all tables are made from.
 struct Material<'m> {
-    columns: &'m Columns,
+    columns: &'m mut Columns,
     parents: HashMap<u32, Vec<u32>>,
     names: HashMap<u32, String>,
     identities: HashMap<(u32, i32), &'m SequenceRow>,
@@ -78,11 +78,16 @@ pub(super) async fn read(
     }
     let identities = sequences.iter().filter(|row| row.identity);
     let identities = identities.filter_map(|row| Some((row.of?, row))).collect();
+    let owners: HashSet<(u32, i32)> = sequences.iter().filter_map(|row| row.of).collect();
+    let heirs_ask: HashSet<u32> = parents.values().flatten().copied().collect();
     let mut material = Material { columns, parents, names, identities, checks };
-    for row in &rows {
-        let oid = get(row, "oid")?;
+    for row in rows {
+        let oid = get(&row, "oid")?;
         if !reader.is_member(class::CLASS, oid) {
-            table(reader, &mut material, row, oid)?;
+            table(reader, &mut material, &row, oid)?;
+            if !heirs_ask.contains(&oid) {
+                material.columns.forget(oid, |number| owners.contains(&(oid, number)));
+            }
         }
     }
     Ok(())
