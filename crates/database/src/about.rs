@@ -29,6 +29,8 @@ pub struct About {
     pub database: String,
     /// Which database it is.
     pub source: SourceId,
+    /// Which it is whatever its name, told apart also from its copies on the same server where that can be told.
+    pub instance: String,
     /// The account that we are, as the server sees it; empty for SQLite.
     pub account: String,
     /// Whether the account is a superuser.

@@ -155,6 +155,9 @@ pub trait Fence: Send {
     /// Puts back what `state` says. Lifting it twice is the same as once.
     async fn lift_fence(&mut self, state: &FenceState) -> Result<()>;
 
+    /// Whether the fence of a run whose process is gone has stood until now, so that nobody can have written since.
+    async fn fence_stands(&mut self, state: &FenceState) -> Result<bool>;
+
     /// Whether nobody else can have written since it was raised. One that lives on the server is, until it is lifted.
     fn is_sealed(&self) -> bool {
         true

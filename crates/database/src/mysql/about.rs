@@ -34,11 +34,13 @@ impl Server {
         );
         let bytes = connection.value(&bytes, WHAT).await?;
         let has_home = Home::find(connection, self.database()).await?.is_some();
+        let source = self.source_through(connection).await?;
         Ok(About {
             engine: Engine::Mysql,
             server_version: short_version(connection),
             database: self.database().to_owned(),
-            source: self.source_through(connection).await?,
+            instance: source.to_string(),
+            source,
             account,
             superuser,
             may_create_databases: ["_restoring_", "_replaced_"]

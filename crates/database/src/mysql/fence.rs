@@ -72,6 +72,11 @@ impl Fence for Session {
         }
         Ok(())
     }
+
+    async fn fence_stands(&mut self, state: &FenceState) -> Result<bool> {
+        let (state, open) = (read(state)?, self.open_accounts().await?);
+        Ok(open.is_empty() && !(state.events && self.events_run().await?))
+    }
 }
 
 fn read(state: &FenceState) -> Result<State> {

@@ -18,10 +18,11 @@ impl Server {
                                       FROM pg_catalog.pg_class c
                                       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                                      WHERE n.nspname = 'dbm' AND c.relname = 'journal'),
-                                   pg_catalog.has_database_privilege(current_database(), 'CREATE'))
+                                   pg_catalog.has_database_privilege(current_database(), 'CREATE')),
+                          (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
                      FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
         let rows = query(&connection, sql, "cannot ask the server what it is").await?;
-        let Some([Some(database), Some(account), superuser, may_create, may_write, bytes, may_run]) =
+        let Some([Some(database), Some(account), superuser, may_create, may_write, bytes, may_run, number]) =
             rows.first().map(Vec::as_slice)
         else {
             return Err(Error::new(ErrorKind::Internal, "the server does not say who we are"));
@@ -30,19 +31,18 @@ impl Server {
         // A server may keep its identifier from plain accounts; then its address has to do.
         let identifier = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
         let identifier = query(&connection, identifier, "").await.ok().and_then(first);
-        let source = match identifier {
-            Some(identifier) => format!("postgres:{identifier}/{database}"),
-            None => {
-                let host = connection.host();
-                format!("postgres:{}:{}/{database}", host.name, host.port)
-            }
-        };
+        let place = identifier.unwrap_or_else(|| {
+            let host = connection.host();
+            format!("{}:{}", host.name, host.port)
+        });
         let version = connection.server_version().split_whitespace().next().unwrap_or_default().to_owned();
         let about = About {
             engine: Engine::Postgres,
             server_version: version,
             database: database.clone(),
-            source: SourceId(source),
+            source: SourceId(format!("postgres:{place}/{database}")),
+            // The number stays when the database is renamed, and no copy of it has it.
+            instance: format!("postgres:{place}/#{}", number.as_deref().unwrap_or_default()),
             account: account.clone(),
             superuser: yes(superuser),
             may_create_databases: yes(may_create),

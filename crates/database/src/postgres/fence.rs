@@ -9,8 +9,6 @@ use crate::{Engine, Error, ErrorKind, Fence, FenceState, Result, Statements as _
 /// The database's privileges before the fence.
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
-    /// Of which database.
-    database: String,
     /// `pg_database.datacl` as text; `None` where it is the default.
     acl: Option<String>,
     /// All that belongs to the database itself, for an archive that is made behind the fence.
@@ -42,25 +40,19 @@ const EFFECTIVE: &str = "SELECT pg_catalog.array_agg(item ORDER BY item::text)::
 impl Fence for Session {
     async fn fence_state(&mut self) -> Result<FenceState> {
         self.as_dbm_reads().await?;
-        let sql =
-            "SELECT datname, datacl::text FROM pg_catalog.pg_database WHERE datname = current_database()";
-        let mut rows = self.rows(sql, WHAT).await?;
-        let Some([Some(database), acl]) = rows.first_mut().map(Vec::as_mut_slice) else {
-            return Err(Error::new(ErrorKind::Internal, "the server does not know our database"));
-        };
-        let (database, acl) = (std::mem::take(database), acl.take());
-        let properties = properties::read(&self.connection, &database).await?;
-        let state = State { database, acl, properties };
+        let sql = "SELECT datacl::text FROM pg_catalog.pg_database WHERE datname = current_database()";
+        let acl = first(self.rows(sql, WHAT).await?);
+        let properties = properties::read(&self.connection, self.connection.database()).await?;
+        let state = State { acl, properties };
         self.may_fence(&state).await?;
         serde_json::to_value(&state).map(FenceState).map_err(|cause| {
             Error::new(ErrorKind::Internal, "the fence's state cannot be written as JSON").with_source(cause)
         })
     }
 
-    async fn raise_fence(&mut self, state: &FenceState) -> Result<()> {
+    async fn raise_fence(&mut self, _state: &FenceState) -> Result<()> {
         self.as_dbm_reads().await?;
-        let State { database, .. } = read(state)?;
-        let database = quote::identifier(Engine::Postgres, &database);
+        let database = quote::identifier(Engine::Postgres, self.connection.database());
         let us =
             first(self.rows("SELECT pg_catalog.quote_ident(session_user)", WHAT).await?).unwrap_or_default();
         let mut sql = format!("BEGIN; GRANT CONNECT ON DATABASE {database} TO {us};");
@@ -98,7 +90,7 @@ impl Fence for Session {
         if first(self.rows(EFFECTIVE, what).await?) == wanted {
             return self.unwritten(&state).await;
         }
-        let database = quote::identifier(Engine::Postgres, &state.database);
+        let database = quote::identifier(Engine::Postgres, self.connection.database());
         let mut sql = "BEGIN;".to_owned();
         // Everything goes and comes back in the order it had, so that the list is the same, item by item.
         let current = self.grants("coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))").await?;
@@ -125,6 +117,16 @@ impl Fence for Session {
         let [wanted, now] = [wanted, now].map(Option::unwrap_or_default);
         Err(Error::new(ErrorKind::Internal, format!("{what} as they were: they were {wanted} and are {now}"))
             .with_hint("compare them with GRANT and REVOKE … ON DATABASE"))
+    }
+
+    async fn fence_stands(&mut self, _state: &FenceState) -> Result<bool> {
+        self.as_dbm_reads().await?;
+        // The one account is the one that raised it.
+        let sql = "SELECT count(DISTINCT a.grantee) <= 1 AND NOT coalesce(bool_or(a.grantee = 0), false)
+                     FROM pg_catalog.pg_database d
+                    CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) a
+                    WHERE d.datname = current_database() AND a.privilege_type = 'CONNECT'";
+        Ok(first(self.rows(sql, WHAT).await?).as_deref() == Some("t"))
     }
 }
 

@@ -184,6 +184,10 @@ impl Fence for Session {
         Ok(())
     }
 
+    async fn fence_stands(&mut self, _state: &FenceState) -> Result<bool> {
+        Ok(false)
+    }
+
     fn is_sealed(&self) -> bool {
         self.file.fenced().is_some() || self.file.gate.is_tight()
     }

@@ -217,11 +217,13 @@ impl File {
             let read_only = connection.is_readonly(rusqlite::MAIN_DB).map_err(read)?;
             let folder = path.parent().unwrap_or(&path);
             let folder_writable = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
+            let source = source::of(connection, &path).map_err(read)?;
             Ok(About {
                 engine: Engine::Sqlite,
                 server_version: rusqlite::version().to_owned(),
                 database,
-                source: source::of(connection, &path).map_err(read)?,
+                instance: source.to_string(),
+                source,
                 account: String::new(),
                 superuser: false,
                 may_create_databases: mode != Mode::ReadOnly && folder_writable,

@@ -70,11 +70,6 @@ pub(crate) fn fence_outlives_exchange(engine: Engine) -> bool {
     engine == Engine::Mysql
 }
 
-/// Whether the journal is stored inside the database, so that it moves with it, rather than beside it.
-pub(crate) fn journal_is_inside(engine: Engine) -> bool {
-    engine != Engine::Sqlite
-}
-
 /// Whether the exchange ends the sessions of the database that was there.
 pub(crate) fn swap_ends_sessions(engine: Engine) -> bool {
     engine == Engine::Postgres

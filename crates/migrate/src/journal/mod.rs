@@ -67,6 +67,8 @@ pub struct Begun {
     pub session: SessionId,
     /// The database.
     pub source: SourceId,
+    /// The same, whatever the database is called, and not a copy of it into which the journal came.
+    pub instance: String,
     /// What it will do.
     pub groups: Vec<GroupNote>,
     /// The version of dbm.

@@ -86,6 +86,7 @@ mod tests {
                 client_place: String::new(),
             },
             source: SourceId(String::new()),
+            instance: String::new(),
             groups: groups.collect(),
             dbm: String::new(),
         };

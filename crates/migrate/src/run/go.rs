@@ -55,13 +55,15 @@ impl Runner {
             )
             .with_hint("use an account that may write, and not a standby or a read-only file"));
         }
+        // Before the backup, so that the archive is of the database and not of its path.
+        let source = self.database.ensure_source_id().await?;
         let begun = Begun {
             kind,
             by: self.settings.by.clone(),
             host: session.id().client_host.clone(),
             session: session.id().clone(),
-            // Before the backup, so that the archive is of the database and not of its path.
-            source: self.database.ensure_source_id().await?,
+            source,
+            instance: self.database.about().await?.instance,
             groups: notes(&plan),
             dbm: self.settings.dbm.clone(),
         };

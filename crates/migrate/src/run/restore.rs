@@ -100,13 +100,20 @@ impl Runner {
             self.watch.note(&warning.message);
         }
         let entries = session.entries().await?;
-        let left = match Told::read(&entries) {
+        let mut left = match Told::read(&entries) {
             Err(error) if Told::is_headless(&entries) => {
                 self.watch.note(&format!("{error}; this restore supersedes it"));
                 None
             }
             told => told?.filter(|told| told.ending().is_none()),
         };
+        if let Some(told) = &left
+            && let Err(error) = self.same_database(told).await
+        {
+            // Its sessions, its fence and what it was making are that database's.
+            self.watch.note(&format!("{error}; that run is left to it"));
+            left = None;
+        }
         let mut open = match &left {
             Some(told) => {
                 session.end_session(&told.begun.session).await?;
@@ -115,13 +122,15 @@ impl Runner {
                 Open::resume(self, session, told.run.clone(), entries)
             }
             None => {
-                let about = self.database.about().await?;
+                // An id that a backup gave it meanwhile would make another database of it.
+                let source = self.database.known_as(&self.database.about().await?).await;
                 let begun = Begun {
                     kind: RunKind::Restore,
                     by: self.settings.by.clone(),
                     host: session.id().client_host.clone(),
                     session: session.id().clone(),
-                    source: about.source,
+                    source,
+                    instance: self.database.about().await?.instance,
                     groups: Vec::new(),
                     dbm: self.settings.dbm.clone(),
                 };

@@ -67,7 +67,7 @@ impl Runner {
             Verdict::Done => self.close(open, report, &told, Ending::Done, recovery).await,
             Verdict::NothingChanged => self.close(open, report, &told, Ending::NothingChanged, recovery).await,
             Verdict::PutBack(archive) => {
-                self.may_restore(&told, &archive, recovery)?;
+                self.may_restore(open, &told, &archive, recovery).await?;
                 let restored = Box::pin(self.put_in_place(open, &told, &archive, Ending::PutBack)).await?;
                 self.put_back(report, restored, recovery);
                 self.close(open, report, &told, Ending::PutBack, recovery).await
@@ -93,7 +93,7 @@ impl Runner {
         if engine::swap_is_one_step(self.database.engine()) && !(recovery && self.settings.yes) {
             return self.close(open, report, told, Ending::NothingChanged, recovery).await;
         }
-        self.may_restore(told, archive, recovery)?;
+        self.may_restore(open, told, archive, recovery).await?;
         let restored = Box::pin(self.put_in_place(open, told, archive, Ending::Done)).await?;
         report.restored = Some(restored);
         self.close(open, report, told, Ending::Done, recovery).await
@@ -154,9 +154,19 @@ impl Runner {
         }
     }
 
-    fn may_restore(&self, told: &Told, archive: &ArchiveNote, recovery: bool) -> Result<()> {
-        let guarded = told.fence().is_some() && engine::fence_outlives_process(self.database.engine());
-        if !recovery || guarded || self.settings.yes {
+    async fn may_restore(
+        &self,
+        open: &mut Open<'_>,
+        told: &Told,
+        archive: &ArchiveNote,
+        recovery: bool,
+    ) -> Result<()> {
+        if !recovery || self.settings.yes {
+            return Ok(());
+        }
+        if let Some(state) = told.fence()
+            && open.session()?.fence_stands(state).await?
+        {
             return Ok(());
         }
         let text = format!(
@@ -287,12 +297,12 @@ impl Runner {
             told.begun.by,
             told.begun.host
         ));
+        self.same_database(told).await?;
         // A statement that its client has left behind could still commit.
         if told.begun.session != *session.id() {
             session.end_session(&told.begun.session).await?;
         }
         backup::restore::settle(&self.database).await?;
-        self.same_database(told).await?;
         // Something of it may have been committed while it was being ended. A session that a swap has ended is made anew.
         let entries = session.entries().await.unwrap_or(entries);
         let mut report = Report::new(told.begun.kind, self.database.name());
@@ -302,24 +312,24 @@ impl Runner {
         Ok(report.finished())
     }
 
-    /// Refuses to judge one database by another's journal, where that lies beside the database and not in it.
-    async fn same_database(&self, told: &Told) -> Result<()> {
-        if engine::journal_is_inside(self.database.engine()) {
-            return Ok(());
-        }
-        let now = self.database.about().await?.source;
-        if now == told.begun.source {
+    /// Refuses to judge one database by another's journal: one that came with a copy, or that lies beside a file.
+    pub(super) async fn same_database(&self, told: &Told) -> Result<()> {
+        let now = self.database.about().await?.instance;
+        let then = &told.begun.instance;
+        if now == *then {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::Refused,
             format!(
-                "run {} was of another database than the one that is here now: {} and not {now}",
+                "run {} was of another database, {} ({then}), and not of this one ({now}), which may be a copy made \
+                 while that run was open; nothing was changed",
                 told.run, told.begun.source
             ),
         )
         .with_hint(
-            "bring the file back that was here during that run; or close the run with `dbm restore NAME`",
+            "recover that database, from its own URL, and copy it again; or put a whole backup in the place of this \
+             one: `dbm restore NAME`",
         ))
     }
 

@@ -1,5 +1,6 @@
 //! Runs against real databases.
 
+mod copies;
 mod restore;
 mod sandbox;
 mod several;

@@ -138,8 +138,7 @@ impl Sandbox {
             DatabaseUrl::Sqlite(file) => tool("sqlite3", &[&file.path.display().to_string(), ".dump"]),
             DatabaseUrl::Mysql(settings) => mariadb_dump(&settings),
             _ => {
-                let server = std::env::var("DBM_TEST_POSTGRES_URL").unwrap();
-                let url = format!("{}/{}", server.rsplit_once('/').unwrap().0, self.database.name());
+                let url = format!("{}/{}", self.server(), self.database.name());
                 tool("pg_dump", &["--exclude-schema=dbm", "--exclude-table=public.dbm_history*", "-d", &url])
             }
         };
@@ -150,6 +149,12 @@ impl Sandbox {
             .collect();
         lines.sort_unstable();
         lines.join("\n")
+    }
+
+    /// The PostgreSQL server, for a URL of any of its databases.
+    pub(crate) fn server(&self) -> String {
+        let url = std::env::var("DBM_TEST_POSTGRES_URL").unwrap();
+        url.rsplit_once('/').unwrap().0.to_owned()
     }
 
     pub(crate) fn events(&self) -> Vec<String> {
@@ -214,7 +219,7 @@ fn mariadb_dump(settings: &database::mysql::Settings) -> String {
     kept
 }
 
-fn tool(program: &str, arguments: &[&str]) -> String {
+pub(super) fn tool(program: &str, arguments: &[&str]) -> String {
     let output = std::process::Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
