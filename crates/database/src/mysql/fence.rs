@@ -75,7 +75,8 @@ impl Fence for Session {
 
     async fn fence_stands(&mut self, state: &FenceState) -> Result<bool> {
         let (state, open) = (read(state)?, self.open_accounts().await?);
-        Ok(open.is_empty() && !(state.events && self.events_run().await?))
+        let stands = !state.accounts.iter().any(|account| open.contains(account));
+        Ok(stands && !(state.events && self.events_run().await?))
     }
 }
 

@@ -70,6 +70,11 @@ pub(crate) fn fence_outlives_exchange(engine: Engine) -> bool {
     engine == Engine::Mysql
 }
 
+/// Whether a database that is replaced takes its journal along, so that it is there again under the old name.
+pub(crate) fn replaced_keeps_journal(engine: Engine) -> bool {
+    engine == Engine::Postgres
+}
+
 /// Whether the exchange ends the sessions of the database that was there.
 pub(crate) fn swap_ends_sessions(engine: Engine) -> bool {
     engine == Engine::Postgres

@@ -87,6 +87,8 @@ pub enum Ending {
     PutBack,
     /// An explicit restore took the place of it.
     Superseded,
+    /// Another database has taken the place of the one that this journal is in.
+    Replaced,
 }
 
 /// One entry of the journal. Each is durable before what it says is begun.

@@ -9,7 +9,7 @@ pub enum Verdict {
     NothingChanged,
     /// It left committed, unfinished steps: this archive is to be restored.
     PutBack(ArchiveNote),
-    /// It was restoring this archive: that is to be done (again).
+    /// An explicit restore may have put this archive in the database's place, in part: that is to be done again.
     RestoreAgain(ArchiveNote),
     /// An archive took the database's place: it ends so.
     Finish(Ending),
@@ -20,7 +20,9 @@ pub enum Verdict {
 /// Judges a run by its journal and by the groups whose commit is in the database.
 ///
 /// The session that ran the statements must be gone, so that nothing of it can still commit.
-pub fn verdict(told: &Told, committed: &[u32]) -> Verdict {
+///
+/// `one_step`: an exchange publishes the journal's next entry, so that without that entry there was none.
+pub fn verdict(told: &Told, committed: &[u32], one_step: bool) -> Verdict {
     let restored = told.steps.iter().find_map(|step| match step {
         Step::Restored { ending } => Some(*ending),
         _ => None,
@@ -28,15 +30,20 @@ pub fn verdict(told: &Told, committed: &[u32]) -> Verdict {
     if let Some(ending) = restored {
         return Verdict::Finish(ending);
     }
-    if told.begun.kind == RunKind::Restore {
-        return match told.restoring().cloned() {
-            // Whether it took the database's place is said by the entry that the exchange itself publishes.
-            Some(archive) if told.exchanging() => Verdict::RestoreAgain(archive),
-            _ => Verdict::NothingChanged,
+    if told.exchanging()
+        && !one_step
+        && let Some(archive) = told.restoring()
+    {
+        return if told.backup() == Some(archive) {
+            Verdict::PutBack(archive.clone())
+        } else {
+            Verdict::RestoreAgain(archive.clone())
         };
     }
-    if let Some(archive) = told.restoring().cloned() {
-        return Verdict::PutBack(archive);
+    // What was only being made beside the database has changed nothing: an explicit restore that took the run's place
+    // leaves it as it found it.
+    if told.begun.kind == RunKind::Restore {
+        return Verdict::NothingChanged;
     }
     let groups = &told.begun.groups;
     if !groups.is_empty() && groups.iter().all(|group| committed.contains(&group.number)) {
@@ -102,7 +109,7 @@ mod tests {
         let restore = Step::Restore { archive: archive(), scratch: Some("s".to_owned()) };
         let put_back = Verdict::PutBack(archive());
         let migrate = |transactions: &[bool], steps: &[Step], committed: &[u32]| {
-            verdict(&told(RunKind::Migrate, transactions, steps), committed)
+            verdict(&told(RunKind::Migrate, transactions, steps), committed, false)
         };
         assert_eq!(migrate(&[true], &[], &[]), Verdict::NothingChanged);
         assert_eq!(migrate(&[true], &[Step::BackUp], &[]), Verdict::NothingChanged);
@@ -118,16 +125,31 @@ mod tests {
         assert_eq!(migrate(&[true, true], &restoring, &[1]), put_back);
         let restored = [backed_up, apply(1), restore.clone(), Step::Restored { ending: Ending::PutBack }];
         assert_eq!(migrate(&[true, true], &restored, &[1]), Verdict::Finish(Ending::PutBack));
+        assert_eq!(verdict(&told(RunKind::Restore, &[], &[]), &[], false), Verdict::NothingChanged);
+        let one = |steps: &[Step]| verdict(&told(RunKind::Restore, &[], steps), &[], false);
+        assert_eq!(one(std::slice::from_ref(&restore)), Verdict::NothingChanged);
+        let exchange = [restore.clone(), Step::Exchange];
+        assert_eq!(one(&exchange), Verdict::RestoreAgain(archive()));
+        assert_eq!(verdict(&told(RunKind::Restore, &[], &exchange), &[], true), Verdict::NothingChanged);
+        assert_eq!(one(&[restore, Step::Exchange, Step::GaveUp]), Verdict::NothingChanged);
+    }
+
+    /// A restore of another archive that is killed does not decide over what the run had come to.
+    #[test]
+    fn a_superseding_restore() {
         let other = ArchiveNote { name: "b.sql.zst".to_owned(), ..archive() };
         let superseding = Step::Restore { archive: other.clone(), scratch: None };
-        let open = [Step::BackedUp { archive: archive() }, apply(1), superseding.clone()];
-        assert_eq!(migrate(&[true, true], &open, &[1]), Verdict::PutBack(other));
-        let given_up = [Step::BackedUp { archive: archive() }, apply(1), superseding, Step::GaveUp];
-        assert_eq!(migrate(&[true, true], &given_up, &[1]), put_back);
-        assert_eq!(verdict(&told(RunKind::Restore, &[], &[]), &[]), Verdict::NothingChanged);
-        let one = |steps: &[Step]| verdict(&told(RunKind::Restore, &[], steps), &[]);
-        assert_eq!(one(std::slice::from_ref(&restore)), Verdict::NothingChanged);
-        assert_eq!(one(&[restore.clone(), Step::Exchange]), Verdict::RestoreAgain(archive()));
-        assert_eq!(one(&[restore, Step::Exchange, Step::GaveUp]), Verdict::NothingChanged);
+        let mut steps = vec![Step::BackedUp { archive: archive() }, Step::Apply { group: 1 }, superseding];
+        let judged = |steps: &[Step], committed: &[u32], one_step| {
+            verdict(&told(RunKind::Migrate, &[true, true], steps), committed, one_step)
+        };
+        assert_eq!(judged(&steps, &[], false), Verdict::NothingChanged);
+        assert_eq!(judged(&steps, &[1], false), Verdict::PutBack(archive()));
+        assert_eq!(judged(&steps, &[1, 2], false), Verdict::Done);
+        steps.push(Step::Exchange);
+        assert_eq!(judged(&steps, &[1, 2], true), Verdict::Done);
+        assert_eq!(judged(&steps, &[1, 2], false), Verdict::RestoreAgain(other));
+        steps.push(Step::GaveUp);
+        assert_eq!(judged(&steps, &[1], false), Verdict::PutBack(archive()));
     }
 }

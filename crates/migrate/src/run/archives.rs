@@ -5,7 +5,7 @@ use backup::archive::Archive;
 use backup::dump::BackupOptions;
 use backup::restore::{self, Replaced, RestoreOptions, Safeguard};
 use backup::{Error, ErrorKind, Result};
-use database::{Database, FenceState, ObjectId, TableDigest};
+use database::{Database, Entry, FenceState, ObjectId, TableDigest};
 use helpers::naming::BackupName;
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +71,8 @@ impl Runner {
             let message =
                 format!("the archive {} in {} (host {host}) cannot be read from here", note.name, note.store);
             let hint = format!(
-                "run `dbm recover` on {host}, or with `--store` naming where {} can be read from here",
+                "run `dbm recover` where {} can be read: on {host}, or with `--store` naming where it is now; if it is \
+                 gone for good, put another in the database's place: `dbm backups`, `dbm restore OTHER`",
                 note.name
             );
             Error::new(ErrorKind::Store, message).with_hint(hint).with_source(error)
@@ -200,6 +201,12 @@ impl Runner {
             open.note(&Step::GaveUp).await?;
         }
         let replaced = swapped?;
+        let over = open.entry(&Step::End { ending: Ending::Replaced })?;
+        if engine::replaced_keeps_journal(self.database.engine())
+            && let Err(error) = self.close_replaced(&over, told, &replaced).await
+        {
+            self.watch.note(&format!("the journal in {} is still open: {error}", replaced.name));
+        }
         open.entries = publish;
         // Who slipped in during the exchange is known only now.
         let sealed = was_sealed && open.session.as_ref().is_some_and(|session| session.is_sealed());
@@ -208,6 +215,18 @@ impl Runner {
         }
         let unarchived = if sealed { Vec::new() } else { self.unarchived(archive, &replaced).await };
         Ok(Restored { archive: described(note, archive, since), replaced: Some(replaced), unarchived })
+    }
+
+    /// Ends the journal that went with the database which was replaced, and lifts its fence: whoever gives it its name
+    /// back undoes the restore, and nothing is to be recovered there.
+    async fn close_replaced(&self, over: &Entry, told: &Told, replaced: &Replaced) -> Result<()> {
+        let database = Database::new(self.database.url().with_database(&replaced.name))?;
+        let mut session = database.session().await?;
+        session.append(over).await?;
+        if let Some(state) = told.fence() {
+            session.lift_fence(state).await?;
+        }
+        Ok(())
     }
 
     /// Where databases may not be created: in one transaction, after a verified backup of what is there now.

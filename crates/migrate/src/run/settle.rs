@@ -62,7 +62,7 @@ impl Runner {
         }
         let run = open.run.clone();
         let committed = open.session()?.committed(&run).await?;
-        match verdict(&told, &committed) {
+        match verdict(&told, &committed, engine::swap_is_one_step(self.database.engine())) {
             Verdict::Finish(ending) => self.close(open, report, &told, ending, recovery).await,
             Verdict::Done => self.close(open, report, &told, Ending::Done, recovery).await,
             Verdict::NothingChanged => self.close(open, report, &told, Ending::NothingChanged, recovery).await,
@@ -72,31 +72,19 @@ impl Runner {
                 self.put_back(report, restored, recovery);
                 self.close(open, report, &told, Ending::PutBack, recovery).await
             }
-            Verdict::RestoreAgain(archive) => self.restore_again(open, report, &told, &archive, recovery).await,
+            Verdict::RestoreAgain(archive) => {
+                let ending = if told.begun.kind == RunKind::Restore { Ending::Done } else { Ending::Superseded };
+                self.may_restore(open, &told, &archive, recovery).await?;
+                let restored = Box::pin(self.put_in_place(open, &told, &archive, ending)).await?;
+                report.restored = Some(restored);
+                self.close(open, report, &told, ending, recovery).await
+            }
             Verdict::Stuck => Err(Error::new(
                 ErrorKind::Refused,
                 "a part of the run is committed, the rest is not, and there is no backup of what was there before",
             )
             .with_hint("look at `dbm history`, mend the database by hand, or restore a backup: `dbm backups`, `dbm restore NAME`")),
         }
-    }
-
-    async fn restore_again(
-        &self,
-        open: &mut Open<'_>,
-        report: &mut Report,
-        told: &Told,
-        archive: &ArchiveNote,
-        recovery: bool,
-    ) -> Result<()> {
-        // Where the swap itself publishes the journal's end, an open journal says that there was no swap.
-        if engine::swap_is_one_step(self.database.engine()) && !(recovery && self.settings.yes) {
-            return self.close(open, report, told, Ending::NothingChanged, recovery).await;
-        }
-        self.may_restore(open, told, archive, recovery).await?;
-        let restored = Box::pin(self.put_in_place(open, told, archive, Ending::Done)).await?;
-        report.restored = Some(restored);
-        self.close(open, report, told, Ending::Done, recovery).await
     }
 
     /// A session that answers and holds the lock, and the journal as it stands.
@@ -164,23 +152,33 @@ impl Runner {
         if !recovery || self.settings.yes {
             return Ok(());
         }
+        // After an exchange this may be the database that was replaced, by its old name again.
+        let perhaps_replaced = told.exchanging() && engine::replaced_keeps_journal(self.database.engine());
         if let Some(state) = told.fence()
+            && !perhaps_replaced
             && open.session()?.fence_stands(state).await?
         {
             return Ok(());
         }
+        let what = if told.backup() == Some(archive) {
+            format!("and a part of it is in the database. The way back is the backup {}", archive.name)
+        } else {
+            format!(
+                "while {} was about to take the database's place. It is to be restored again",
+                archive.name
+            )
+        };
         let text = format!(
-            "Run {} was interrupted, and a part of it is in the database. The way back is the backup {}. Whatever others \
-             have written since {} would then be in the replaced database only, which is kept.",
+            "Run {} was interrupted, {what}. Whatever others have written since {} would then be in the replaced database \
+             only, which is kept.",
             told.run,
-            archive.name,
             told.at.format("%Y-%m-%d %H:%M:%S UTC")
         );
         if self.watch.confirm(&Question { text: text.clone(), option: "--yes" }) {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Refused, text.trim_end_matches('.').to_owned())
-            .with_hint("`dbm recover --yes` puts the database back"))
+            .with_hint("`dbm recover --yes` does so"))
     }
 
     /// Lifts the fence and writes the last entry, unless the restored database brought it with it.
@@ -234,7 +232,7 @@ impl Runner {
         }
         report.outcome = match ending {
             _ if recovery => Outcome::Done,
-            Ending::Done | Ending::Superseded => Outcome::Done,
+            Ending::Done | Ending::Superseded | Ending::Replaced => Outcome::Done,
             Ending::NothingChanged => Outcome::NothingChanged,
             Ending::PutBack => Outcome::PutBack,
         };
@@ -391,5 +389,6 @@ fn state(told: &Told, ending: Ending, report: &Report) -> String {
         Ending::NothingChanged => "The database is what it was: no statement had been run.".to_owned(),
         Ending::PutBack => "The database is what it was: it was restored from its backup and proven.".to_owned(),
         Ending::Superseded => "The database is what the archive holds; the run that was open is closed.".to_owned(),
+        Ending::Replaced => "The database is one that a restore has replaced.".to_owned(),
     }
 }

@@ -116,3 +116,42 @@ async fn a_fence_that_was_lifted_by_hand_answers_no_question() {
     assert!(report.hint.as_deref().unwrap().contains("--yes"), "{report:?}");
     assert_eq!(sandbox.ask("SELECT id FROM item ORDER BY id").await, "1\n2\n7");
 }
+
+/// Gives a database that was replaced its name back, as whoever undoes a restore does.
+async fn undo(sandbox: &Sandbox, replaced: &str) {
+    let name = sandbox.database.name();
+    sandbox.administer(&format!("DROP DATABASE \"{name}\" WITH (FORCE)")).await;
+    sandbox.administer(&format!("ALTER DATABASE \"{replaced}\" RENAME TO \"{name}\"")).await;
+}
+
+#[tokio::test]
+async fn a_restore_that_is_undone_by_renaming_stays_undone() {
+    let mut sandbox = Sandbox::new(Engine::Postgres).await;
+    sandbox.settings.yes = true;
+    sandbox.execute("CREATE TABLE item (id int); INSERT INTO item VALUES (1)").await;
+    let store = backup::store::LocalStore::new(sandbox.path().join("store"));
+    let options = backup::dump::BackupOptions::default();
+    let silent = backup::progress::Silent;
+    let written = backup::dump::create(&sandbox.database, &store, &options, &silent).await.unwrap();
+    sandbox.execute("INSERT INTO item VALUES (7)").await;
+    let report = sandbox.runner().restore(&written.name, &Restoring::default()).await.unwrap();
+    assert_eq!(sandbox.ask("SELECT id FROM item").await, "1");
+    undo(&sandbox, &report_name(&report)).await;
+    assert!(sandbox.runner().open_run().await.unwrap().is_none());
+    let report = sandbox.migrate().await;
+    assert!(report.recovered.is_none(), "{report:?}");
+    assert_eq!(sandbox.ask("SELECT id FROM item ORDER BY id").await, "1\n7");
+}
+
+#[tokio::test]
+async fn a_database_that_was_put_back_can_be_had_as_the_run_left_it() {
+    let mut sandbox = killed().await;
+    let report = sandbox.runner().recover().await.unwrap();
+    assert_eq!(sandbox.ask("SELECT id FROM item").await, "1");
+    undo(&sandbox, &report_name(&report)).await;
+    sandbox.settings.yes = true;
+    let report = sandbox.runner().recover().await.unwrap();
+    assert!(report.restored.is_none(), "{report:?}");
+    assert_eq!(sandbox.ask("SELECT id FROM item ORDER BY id").await, "1\n2");
+    assert_eq!(sandbox.is_open_to_all().await, "1", "and its fence is lifted");
+}

@@ -173,6 +173,7 @@ async fn an_archive_that_is_out_of_reach_needs_a_person() {
         for report in [sandbox.runner().recover().await.unwrap(), sandbox.migrate().await] {
             assert_eq!(report.outcome, Outcome::NeedsPerson, "{report:?}");
             assert_eq!(report.outcome.exit_code(), 4);
+            assert!(report.hint.as_deref().unwrap().contains("dbm restore OTHER"), "{report:?}");
             let told = format!("{report:?}");
             assert!(
                 told.contains(&store.display().to_string()) && told.contains("cannot be read from here"),
@@ -208,4 +209,27 @@ async fn the_backup_is_pinned_only_while_the_run_is_open() {
     sandbox.settings.yes = true;
     sandbox.runner().recover().await.unwrap();
     assert_eq!(pins().await, [None]);
+}
+
+/// The mark of the commit counts, and not the restore that somebody had begun over it.
+#[tokio::test]
+async fn a_committed_release_outlives_a_killed_restore() {
+    for engine in ENGINES {
+        let mut sandbox = sandbox(engine).await;
+        let name = backed_up(&sandbox).await;
+        sandbox.file("001_release", "CREATE TABLE released (id int);", "DROP TABLE released;");
+        assert!(sandbox.crash("end:before").await);
+        let after = sandbox.everything();
+        sandbox.settings.yes = true;
+        *sandbox.watch.crash_at.lock().unwrap() = Some("restore:noted".to_owned());
+        let runner = sandbox.runner();
+        tokio::spawn(async move { runner.restore(&name, &Restoring::default()).await.map(drop) })
+            .await
+            .unwrap_err();
+        sandbox.watch.crash_at.clear_poison();
+        *sandbox.watch.crash_at.lock().unwrap() = None;
+        let report = sandbox.runner().recover().await.unwrap();
+        assert_eq!(sandbox.everything(), after, "{engine}: {report:?}");
+        assert!(report.restored.is_none() && report.state.contains("committed"), "{engine}: {report:?}");
+    }
 }

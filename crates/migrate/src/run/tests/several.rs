@@ -130,7 +130,9 @@ async fn crashes(engine: Engine, fence: bool, last: &str) {
                 asked.hint.as_deref().is_some_and(|hint| hint.contains("--yes")),
                 "{engine} {step}: {asked:?}"
             );
-            assert!(!fence || engine == Engine::Sqlite, "{engine} {step}: {asked:?}");
+            // In the middle of the exchange, this might be the database that was replaced.
+            let sure = !(engine == Engine::Postgres && step.starts_with("swap"));
+            assert!(!(fence && engine != Engine::Sqlite && sure), "{engine} {step}: {asked:?}");
         }
         sandbox.settings.yes = true;
         let report = sandbox.runner().recover().await.unwrap();
