@@ -30,5 +30,7 @@ pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use journal::Entry;
 pub use schema::{Column, Generated, Kind, NotCarried, Object, ObjectId, Schema, Section, Table};
-pub use session::{Fence, FenceState, Journal, Lock, Ran, Rows, Session, SessionId, Statements};
+pub use session::{
+    Counter, Counters, Fence, FenceState, Journal, Lock, Ran, Rows, Session, SessionId, Statements,
+};
 pub use url::DatabaseUrl;

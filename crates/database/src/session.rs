@@ -164,7 +164,34 @@ pub trait Fence: Send {
     }
 }
 
-/// One connection that stays the same server session for its whole life.
-pub trait Session: Statements + Lock + Journal + Fence {}
+/// A counter that a rollback leaves where the transaction has set it, as it stands at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counter {
+    /// The server's number for it.
+    pub id: u32,
+    /// The number that it gave last, or is to give first.
+    pub last: i64,
+    /// Whether it has given that number.
+    pub given: bool,
+}
 
-impl<T: Statements + Lock + Journal + Fence> Session for T {}
+/// What a rollback does not take back.
+#[async_trait]
+pub trait Counters: Send {
+    /// All such counters that we may read; none where a rollback takes everything back.
+    async fn counters(&mut self) -> Result<Vec<Counter>> {
+        Ok(Vec::new())
+    }
+
+    /// Sets those that are behind to where they were, so that no number is given twice, and names them. Those that are
+    /// ahead have only left numbers out.
+    async fn catch_up(&mut self, were: &[Counter]) -> Result<Vec<String>> {
+        let _ = were;
+        Ok(Vec::new())
+    }
+}
+
+/// One connection that stays the same server session for its whole life.
+pub trait Session: Statements + Lock + Journal + Fence + Counters {}
+
+impl<T: Statements + Lock + Journal + Fence + Counters> Session for T {}

@@ -6,6 +6,7 @@ pub mod catalog;
 mod connect;
 mod connection;
 pub mod copy;
+mod counters;
 pub mod digest;
 mod error;
 mod fence;

@@ -4,7 +4,7 @@ mod verdict;
 
 use backup::{Error, ErrorKind, Result};
 use chrono::{DateTime, Utc};
-use database::{Entry, FenceState, SessionId, SourceId};
+use database::{Counter, Entry, FenceState, SessionId, SourceId};
 use serde::{Deserialize, Serialize};
 
 pub use verdict::{Verdict, verdict};
@@ -113,6 +113,9 @@ pub enum Step {
     Apply {
         /// Its number.
         group: u32,
+        /// What its rollback would not take back, where it is a transaction.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        counters: Vec<Counter>,
     },
     /// An archive is about to take the database's place.
     Restore {
@@ -230,6 +233,15 @@ impl Told {
             Step::BackedUp { archive } => Some(archive),
             _ => None,
         })
+    }
+
+    /// The counters as they were before the group that was begun last.
+    pub fn counters(&self) -> &[Counter] {
+        let last = self.steps.iter().rev().find_map(|step| match step {
+            Step::Apply { counters, .. } => Some(counters.as_slice()),
+            _ => None,
+        });
+        last.unwrap_or_default()
     }
 
     /// The archive that is taking the database's place, or was when the run broke off.

@@ -49,8 +49,9 @@ pub fn verdict(told: &Told, committed: &[u32], one_step: bool) -> Verdict {
     if !groups.is_empty() && groups.iter().all(|group| committed.contains(&group.number)) {
         return Verdict::Done;
     }
-    let begun =
-        |number: u32| told.steps.iter().any(|step| matches!(step, Step::Apply { group } if *group == number));
+    let begun = |number: u32| {
+        told.steps.iter().any(|step| matches!(step, Step::Apply { group, .. } if *group == number))
+    };
     let touched = groups.iter().any(|group| {
         // Without a transaction, statements may be in although the group's mark is not.
         committed.contains(&group.number) || (!group.transaction && begun(group.number))
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn each_point_of_a_run() {
         let backed_up = Step::BackedUp { archive: archive() };
-        let apply = |group| Step::Apply { group };
+        let apply = |group| Step::Apply { group, counters: Vec::new() };
         let restore = Step::Restore { archive: archive(), scratch: Some("s".to_owned()) };
         let put_back = Verdict::PutBack(archive());
         let migrate = |transactions: &[bool], steps: &[Step], committed: &[u32]| {
@@ -139,7 +140,11 @@ mod tests {
     fn a_superseding_restore() {
         let other = ArchiveNote { name: "b.sql.zst".to_owned(), ..archive() };
         let superseding = Step::Restore { archive: other.clone(), scratch: None };
-        let mut steps = vec![Step::BackedUp { archive: archive() }, Step::Apply { group: 1 }, superseding];
+        let mut steps = vec![
+            Step::BackedUp { archive: archive() },
+            Step::Apply { group: 1, counters: vec![] },
+            superseding,
+        ];
         let judged = |steps: &[Step], committed: &[u32], one_step| {
             verdict(&told(RunKind::Migrate, &[true, true], steps), committed, one_step)
         };

@@ -99,7 +99,12 @@ impl Runner {
         let last = plan.groups.len();
         for (place, group) in plan.groups.iter().enumerate() {
             self.going_on().map_err(plain)?;
-            let step = Step::Apply { group: group.number };
+            let counters = if group.transaction {
+                open.session().map_err(plain)?.counters().await.map_err(|error| plain(error.into()))?
+            } else {
+                Vec::new()
+            };
+            let step = Step::Apply { group: group.number, counters };
             let labels: Vec<String> = group.items.iter().map(crate::plan::Item::label).collect();
             let name = format!("apply-{}", group.number);
             let taking = open.take(&name, Some(labels.join(", ")), Some(&step)).await.map_err(plain)?;

@@ -65,7 +65,10 @@ impl Runner {
         match verdict(&told, &committed, engine::swap_is_one_step(self.database.engine())) {
             Verdict::Finish(ending) => self.close(open, report, &told, ending, recovery).await,
             Verdict::Done => self.close(open, report, &told, Ending::Done, recovery).await,
-            Verdict::NothingChanged => self.close(open, report, &told, Ending::NothingChanged, recovery).await,
+            Verdict::NothingChanged => {
+                self.catch_up(open, &told).await?;
+                self.close(open, report, &told, Ending::NothingChanged, recovery).await
+            }
             Verdict::PutBack(archive) => {
                 self.may_restore(open, &told, &archive, recovery).await?;
                 let restored = Box::pin(self.put_in_place(open, &told, &archive, Ending::PutBack)).await?;
@@ -140,6 +143,16 @@ impl Runner {
                 return Err(error);
             }
         }
+    }
+
+    /// Sets forward what a group that was rolled back has set back: the next number would be one that is there.
+    async fn catch_up(&self, open: &mut Open<'_>, told: &Told) -> Result<()> {
+        for name in open.session()?.catch_up(told.counters()).await? {
+            self.watch.note(&format!(
+                "the run had set the sequence {name} back, which no rollback undoes; it is where it was again"
+            ));
+        }
+        Ok(())
     }
 
     async fn may_restore(

@@ -378,3 +378,46 @@ async fn secrets_stay_out_of_messages() {
         assert_eq!(report.failure.unwrap().line, Some(3));
     }
 }
+
+/// `setval` is not rolled back; the application's next row would have a number that is there.
+#[tokio::test]
+async fn sequences_that_a_rolled_back_run_has_set_back_are_where_they_were() {
+    for at in [None, Some("commit:before")] {
+        let sandbox = sandbox(Engine::Postgres).await;
+        sandbox
+            .execute(
+                "CREATE TABLE t (id serial PRIMARY KEY, v int); INSERT INTO t (v) SELECT generate_series(1, 100);
+                 CREATE SEQUENCE down INCREMENT -1; SELECT nextval('down') FROM generate_series(1, 5);
+                 CREATE SEQUENCE untouched; CREATE SEQUENCE ahead",
+            )
+            .await;
+        let broken = if at.is_some() { "" } else { "SELECT 1/0;" };
+        sandbox.file(
+            "001_a",
+            &format!(
+                "SELECT setval('t_id_seq', 1, false); SELECT setval('down', -1); SELECT nextval('ahead');\n{broken}"
+            ),
+            "SELECT 1;",
+        );
+        match at {
+            Some(at) => {
+                assert!(sandbox.crash(at).await);
+                sandbox.runner().recover().await.unwrap();
+            }
+            None => {
+                let report = sandbox.migrate().await;
+                assert_eq!(report.outcome, Outcome::NothingChanged);
+                assert!(report.failure.as_ref().unwrap().message.contains("zero"), "{report:?}");
+            }
+        }
+        sandbox.execute("INSERT INTO t (v) VALUES (0)").await;
+        assert_eq!(sandbox.ask("SELECT max(id) FROM t").await, "101");
+        assert_eq!(
+            sandbox.ask("SELECT nextval('down'), nextval('untouched'), nextval('ahead')").await,
+            "-6|1|2"
+        );
+        let notes = sandbox.watch.notes.lock().unwrap().join("\n");
+        assert!(notes.contains("public.t_id_seq") && notes.contains("public.down"), "{notes}");
+        assert!(!notes.contains("untouched") && !notes.contains("ahead"), "{notes}");
+    }
+}
