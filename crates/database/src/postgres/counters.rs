@@ -20,6 +20,7 @@ struct Sequence {
 #[async_trait]
 impl Counters for Session {
     async fn counters(&mut self) -> Result<Vec<Counter>> {
+        self.as_dbm_reads().await?;
         let sequences: Vec<(u32, Sequence)> = self.sequences().await?.into_iter().collect();
         let mut counters = Vec::with_capacity(sequences.len());
         for some in sequences.chunks(AT_ONCE) {
@@ -39,6 +40,7 @@ impl Counters for Session {
         if were.is_empty() {
             return Ok(Vec::new());
         }
+        self.as_dbm_reads().await?;
         let sequences = self.sequences().await?;
         let now: BTreeMap<u32, Counter> =
             self.counters().await?.into_iter().map(|counter| (counter.id, counter)).collect();

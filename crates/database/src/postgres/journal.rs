@@ -7,12 +7,20 @@ use crate::{Engine, Entry, Error, ErrorKind, Journal, Result, quote};
 /// The namespace of the journal and the marks. In no schema, no archive, no digest.
 pub const NAMESPACE: &str = "dbm";
 
-/// The statements that make what is missing of the place. Readable for all, so that every account sees that
-/// a run is open; the database's owner may write, so that a restore by an administrator leaves the owner's next
-/// run possible.
+/// The statements that make the place where it is missing; empty where it is there. Readable for all, so that every
+/// account sees that a run is open; the database's owner may write, so that a restore by an administrator leaves the
+/// owner's next run possible.
 ///
-/// For a restore too, which writes the journal into the database that will take the target's place.
-pub fn journal_sql(connection: &Connection) -> String {
+/// For a restore too, which writes the journal into the database that will take the target's place. They are one
+/// message, or stand in a transaction.
+///
+/// # Errors
+/// What looking gave.
+pub async fn journal_sql(connection: &Connection) -> Result<String> {
+    let what = "cannot look for the journal";
+    if has_table(connection, "journal", what).await? && has_table(connection, "committed", what).await? {
+        return Ok(String::new());
+    }
     // This role, whose one member is the owner of the database at hand, is there from PostgreSQL 14 on.
     let owner = if connection.major_version() >= 14 {
         "GRANT ALL ON SCHEMA dbm TO pg_database_owner;
@@ -20,8 +28,14 @@ GRANT ALL ON dbm.journal, dbm.committed TO pg_database_owner;\n"
     } else {
         ""
     };
-    format!("{PLACE}{owner}")
+    Ok(format!("{QUIETLY}{PLACE}{owner}"))
 }
+
+/// Keeps the event triggers of the database's users out of it, where the account may: they write down what is done, or
+/// forbid it, and this is no doing of theirs.
+const QUIETLY: &str = "SELECT pg_catalog.set_config('session_replication_role', 'replica', true)
+  FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper;
+";
 
 const PLACE: &str = "CREATE SCHEMA IF NOT EXISTS dbm;
 CREATE TABLE IF NOT EXISTS dbm.journal (run text NOT NULL, number integer NOT NULL, entry text NOT NULL,
@@ -93,9 +107,7 @@ impl Journal for Session {
     async fn begin_run(&mut self, first: &Entry) -> Result<()> {
         self.as_dbm_reads().await?;
         let what = "cannot begin the journal";
-        let there = has_table(&self.connection, "journal", what).await?
-            && has_table(&self.connection, "committed", what).await?;
-        let make = if there { String::new() } else { journal_sql(&self.connection) };
+        let make = journal_sql(&self.connection).await?;
         let sql = format!(
             "BEGIN; {DURABLE} {make} DELETE FROM dbm.journal; DELETE FROM dbm.committed; {} COMMIT",
             insert_sql(first)?
@@ -103,7 +115,7 @@ impl Journal for Session {
         if let Err(error) = self.batch(&sql, what).await {
             self.batch("ROLLBACK", what).await?;
             return Err(match error.kind() {
-                ErrorKind::Permission if there => error.with_hint(
+                ErrorKind::Permission if make.is_empty() => error.with_hint(
                     "another account made the schema `dbm`, where the journal is: let it say \
                      GRANT ALL ON SCHEMA dbm TO this account, and GRANT ALL ON dbm.journal, dbm.committed",
                 ),

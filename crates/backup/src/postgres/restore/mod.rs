@@ -102,7 +102,7 @@ pub(crate) async fn beside(
         Some(name) => made_here(name).map(|()| name.clone())?,
         None => scratch_name(server, target).await?,
     };
-    let build = scratch::build(archive, server, &scratch, options, progress);
+    let build = scratch::build(archive, server, &scratch, true, options, progress);
     globals::around(archive, server, (options, progress), build).await?;
     Ok(Beside { server: server.clone(), scratch })
 }
@@ -129,7 +129,7 @@ impl Beside {
             let write = async |sql: &str| {
                 client.batch_execute(sql).await.map_err(|error| failed(error, "cannot write the journal"))
             };
-            write(&format!("BEGIN READ WRITE; {}; COMMIT", journal(&client, publish)?)).await?;
+            write(&format!("BEGIN READ WRITE; {}; COMMIT", journal(&client, publish).await?)).await?;
         }
         let exchange = swap::Exchange { server: &self.server, scratch: &self.scratch, disconnect };
         let replaced = exchange.run(Utc::now()).await?;
@@ -145,12 +145,12 @@ impl Beside {
 }
 
 /// The statements that make `entries` the whole journal; without any, it stays what it is.
-fn journal(connection: &postgres::Connection, entries: &[Entry]) -> Result<String> {
+async fn journal(connection: &postgres::Connection, entries: &[Entry]) -> Result<String> {
     if entries.is_empty() {
         return Ok(String::new());
     }
-    let mut sql =
-        format!("{} DELETE FROM dbm.journal; DELETE FROM dbm.committed; ", postgres::journal_sql(connection));
+    let mut sql = postgres::journal_sql(connection).await?;
+    sql.push_str("DELETE FROM dbm.journal; DELETE FROM dbm.committed; ");
     for entry in entries {
         sql.push_str(&postgres::insert_sql(entry)?);
     }
@@ -227,7 +227,7 @@ pub(crate) async fn into_scratch(
         about => about?,
     };
     preflight(archive, server, &about, Goes::IntoNew, options).await?.check()?;
-    let build = scratch::build(archive, server, name, options, progress);
+    let build = scratch::build(archive, server, name, false, options, progress);
     globals::around(archive, server, (options, progress), build).await
 }
 

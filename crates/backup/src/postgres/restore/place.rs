@@ -98,7 +98,7 @@ async fn fill(
         }
         scratch::compare(client, database, &wanted).await?;
     }
-    run(client, &super::journal(client, publish)?).await
+    run(client, &super::journal(client, publish).await?).await
 }
 
 async fn run(client: &Connection, sql: &str) -> Result<()> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use database::postgres::properties::{self, Properties};
-use database::postgres::{Connection, Server};
+use database::postgres::{self, Connection, Server};
 use database::{Engine, quote};
 use tokio_postgres::error::SqlState;
 
@@ -27,12 +27,15 @@ const DUPLICATE_DATABASE: &str = "42P04";
 
 /// Makes a database of that name, loads the archive, proves it. On any error, and on cancel, it is gone again.
 ///
+/// `journaled`: with a place for the journal, made before there are event triggers that would take notice of it.
+///
 /// # Errors
 /// What failed; it names the database if even removing it failed.
 pub(crate) async fn build(
     archive: &Archive,
     server: &Server,
     name: &str,
+    journaled: bool,
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
@@ -41,7 +44,7 @@ pub(crate) async fn build(
         return Err(taken(name));
     }
     let result = tokio::select! {
-        result = fill(archive, server, &maintenance, name, options, progress) => result,
+        result = fill(archive, server, &maintenance, name, journaled, options, progress) => result,
         () = options.cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the restore was stopped on request")),
     };
     let Err(error) = result else { return Ok(()) };
@@ -67,6 +70,7 @@ async fn fill(
     server: &Server,
     maintenance: &Connection,
     name: &str,
+    journaled: bool,
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
@@ -76,6 +80,9 @@ async fn fill(
     let mut workers = Vec::new();
     for _ in 0..options.jobs.max(1) {
         workers.push(worker(server, name).await?);
+    }
+    if journaled {
+        run_all(&workers[0], &[postgres::journal_sql(&workers[0]).await?]).await?;
     }
     let early = early::early(archive).await?;
     let load = Load { archive, progress };

@@ -155,3 +155,50 @@ async fn a_database_that_was_put_back_can_be_had_as_the_run_left_it() {
     assert_eq!(sandbox.ask("SELECT id FROM item ORDER BY id").await, "1\n2");
     assert_eq!(sandbox.is_open_to_all().await, "1", "and its fence is lifted");
 }
+
+/// What the users' event triggers write down, or forbid, is no part of what dbm does for itself.
+#[tokio::test]
+async fn event_triggers_take_no_notice_of_the_journal() {
+    let mut sandbox = Sandbox::new(Engine::Postgres).await;
+    sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
+    sandbox
+        .execute(
+            "CREATE TABLE ddl_log (tag text);
+             CREATE FUNCTION log() RETURNS event_trigger LANGUAGE plpgsql AS
+                 $$ BEGIN INSERT INTO public.ddl_log VALUES (tg_tag); END $$;
+             CREATE EVENT TRIGGER log ON ddl_command_end EXECUTE FUNCTION log()",
+        )
+        .await;
+    let before = sandbox.everything();
+    sandbox.file("001_a", "-- dbm: no-transaction\nCREATE TABLE x (a int);\nSELECT 1/0;", "SELECT 1;");
+    let report = sandbox.migrate().await;
+    assert_eq!(report.outcome, crate::Outcome::PutBack, "{report:?}");
+    assert_eq!(sandbox.everything(), before);
+    assert_eq!(sandbox.ask("SELECT count(*) FROM ddl_log").await, "0");
+
+    sandbox
+        .execute(
+            "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE 'no ddl: %', tg_tag; END $$;
+             CREATE EVENT TRIGGER no ON ddl_command_start EXECUTE FUNCTION no()",
+        )
+        .await;
+    let backup = report.backup.unwrap().name.parse().unwrap();
+    let report = sandbox.runner().restore(&backup, &Restoring::default()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    let store = backup::store::LocalStore::new(sandbox.path().join("store"));
+    sandbox.execute("DROP SCHEMA dbm CASCADE").await;
+    sandbox
+        .execute(
+            "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE 'no ddl: %', tg_tag; END $$;
+             CREATE EVENT TRIGGER no ON ddl_command_start EXECUTE FUNCTION no()",
+        )
+        .await;
+    let options = backup::dump::BackupOptions::default();
+    let written =
+        backup::dump::create(&sandbox.database, &store, &options, &backup::progress::Silent).await.unwrap();
+    let report = sandbox.runner().restore(&written.name, &Restoring::default()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert_eq!(sandbox.ask("SELECT count(*) FROM pg_event_trigger").await, "2");
+}
