@@ -52,6 +52,10 @@ const BEYOND: &[&[&str]] = &[
     &["ON", "PARAMETER"],
 ];
 
+/// Functions that work through a connection or a file of their own, by how their names begin: what they do is neither
+/// rolled back nor in the database's archive.
+const OUTSIDE: &[&str] = &["dblink", "lo_export", "pg_file_"];
+
 pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
     let unfinished = |unfinished: super::token::Unfinished| unfinished.in_script(statement.text);
     let lexemes = Lexer::lexemes(statement.text).map_err(unfinished)?;
@@ -70,7 +74,10 @@ pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
         adds_enum_value: adds_enum_value(&lexemes),
         pragma: None,
         beyond_database: beyond(&lexemes)
-            .or_else(|| BEYOND.iter().find(|words| holds_beyond(&inner, words)).map(|words| words.join(" "))),
+            .or_else(|| (!only_defines(&lexemes)).then(|| calls_outside(&lexemes)).flatten())
+            .or_else(|| BEYOND.iter().find(|words| holds_beyond(&inner, words)).map(|words| words.join(" ")))
+            .or_else(|| copies_outside(&inner))
+            .or_else(|| calls_outside(&inner)),
         touches_dbm: touches_dbm(&lexemes).or_else(|| touches_dbm(&inner)),
     })
 }
@@ -184,11 +191,7 @@ fn adds_enum_value(lexemes: &[Lexeme<'_>]) -> Option<EnumValue> {
 fn beyond(lexemes: &[Lexeme<'_>]) -> Option<String> {
     let first = lexemes.first()?;
     if first.is("COPY") {
-        if holds(lexemes, &["PROGRAM"]) {
-            return Some("COPY … PROGRAM".to_owned());
-        }
-        let file = lexemes.windows(2).any(|pair| pair[0].is("TO") && pair[1].kind == Kind::Text);
-        return file.then(|| "COPY … TO a file of the server".to_owned());
+        return copies_outside(lexemes);
     }
     if (first.is("GRANT") || first.is("REVOKE")) && !lexemes.iter().any(|lexeme| lexeme.is("ON")) {
         return Some(format!("{} of a role", first.text.to_ascii_uppercase()));
@@ -203,6 +206,35 @@ fn beyond(lexemes: &[Lexeme<'_>]) -> Option<String> {
     let on = ["GRANT", "REVOKE", "COMMENT", "SECURITY"].iter().any(|head| first.is(head));
     let found = BEYOND.iter().find(|words| on && words[0] == "ON" && holds(lexemes, words));
     found.map(|words| format!("{} {}", first.text.to_ascii_uppercase(), words.join(" ")))
+}
+
+/// A `COPY` that runs a program of the server's, or writes a file there.
+fn copies_outside(lexemes: &[Lexeme<'_>]) -> Option<String> {
+    let copy = lexemes.iter().position(|lexeme| lexeme.is("COPY"))?;
+    let copy = lexemes[copy..].split(|lexeme| lexeme.is_sign(b';')).next()?;
+    let goes = |to: &[&str], pair: &[Lexeme<'_>]| to.iter().any(|word| pair[0].is(word));
+    if copy.windows(2).any(|pair| goes(&["TO", "FROM"], pair) && pair[1].is("PROGRAM")) {
+        return Some("COPY … PROGRAM".to_owned());
+    }
+    let file = copy.windows(2).any(|pair| goes(&["TO"], pair) && pair[1].kind == Kind::Text);
+    file.then(|| "COPY … TO a file of the server".to_owned())
+}
+
+/// Whether a statement writes down what is run later and by others.
+fn only_defines(lexemes: &[Lexeme<'_>]) -> bool {
+    let defines = ["FUNCTION", "PROCEDURE", "VIEW", "RULE"];
+    let head = lexemes.iter().take(5);
+    lexemes.first().is_some_and(|first| first.is("CREATE"))
+        && !head.clone().any(|lexeme| lexeme.is("MATERIALIZED"))
+        && head.clone().any(|lexeme| defines.iter().any(|word| lexeme.is(word)))
+}
+
+fn calls_outside(lexemes: &[Lexeme<'_>]) -> Option<String> {
+    let call = |pair: &[Lexeme<'_>]| {
+        let name = pair[0].identifier().filter(|_| pair[1].is_sign(b'('))?;
+        OUTSIDE.iter().any(|outside| name.starts_with(outside)).then_some(name)
+    };
+    lexemes.windows(2).find_map(call)
 }
 
 /// `CREATE USER MAPPING` stays in the database.
