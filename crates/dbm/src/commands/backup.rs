@@ -105,7 +105,7 @@ impl Backup {
         let database = url.as_ref().ok().map(DatabaseUrl::database_name);
         let notifier = Notifier::of_backup(context, database)?;
         let told = match url {
-            Ok(url) => self.make(context, url, &notifier).await,
+            Ok(url) => Box::pin(self.make(context, url, &notifier)).await,
             Err(error) => Err(error),
         };
         notifier.end(told.as_ref()).await;

@@ -110,7 +110,7 @@ impl Restore {
         let Named { backup, store, place } = named::find(context, &self.name).await?;
         let name = backup.name()?;
         if self.into.is_some() || !self.part.selection()?.is_everything() {
-            return self.aside(context, url, &*store, &name).await;
+            return Box::pin(self.aside(context, url, &*store, &name)).await;
         }
         let question = format!("Put {name} in the place of {url}? What is there now is kept.");
         if !context.yes && ask::confirm(&context.output.scrub(&question)) == Some(false) {
