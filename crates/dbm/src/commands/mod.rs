@@ -45,7 +45,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Pin(verb) => verb.run(context).await,
         Command::Unpin(verb) => verb.run(context).await,
         Command::Copy(verb) => verb.run(context).await,
-        Command::Restore(verb) => verb.run(context).await,
+        Command::Restore(verb) => Box::pin(verb.run(context)).await,
         Command::Migrate(verb) => verb.run(context).await,
         Command::Upgrade(verb) => verb.run(context).await,
         Command::Rollback(verb) => verb.run(context).await,

@@ -136,7 +136,7 @@ impl Restore {
             let done = runner.restore(&name, &restoring).await;
             run_flags::judged(&runner, done).await
         };
-        let done: Result<migrate::Report> = done.await;
+        let done: Result<migrate::Report> = Box::pin(done).await;
         audit.finish_run(&done);
         report::show(&done?, context.command, &context.output)
     }
