@@ -389,7 +389,6 @@ async fn functions_that_name_things_without_a_namespace_are_run_as_the_database_
     restore::into(&archive, &door, &copy, &RestoreOptions::default(), &Silent).await.unwrap();
     assert_eq!(ask(&copy, "SELECT most FROM app.m").await, "7");
     assert_eq!(ask(&copy, "SELECT typacl IS NOT NULL FROM pg_type WHERE oid = 'int4'::regtype").await, "t");
-    same(&name, &copy).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
