@@ -65,6 +65,8 @@ start_newer_mysql() {
   shift 2
   own=$(dirname "$bin")/usr
   mkdir -p "$folder"
+  # A starting server removes the temporary files of others that share its folder for them.
+  local -x TMPDIR=$folder
   [ "$(id -u)" -ne 0 ] || user=(--user=root)
   own=(--basedir="$own" --lc-messages-dir="$own/share/mysql" --character-sets-dir="$own/share/mysql/charsets"
     --plugin-dir="$own/lib/mysql/plugin" --datadir="$folder/data" --secure-file-priv= "${user[@]}")
@@ -80,6 +82,8 @@ start_newer_mariadb() {
   shift 2
   own=$(dirname "$bin")/usr
   mkdir -p "$folder/data"
+  # A starting server removes the temporary files of others that share its folder for them.
+  local -x TMPDIR=$folder
   [ "$(id -u)" -ne 0 ] || user=(--user=root)
   local share=$own/share/mariadb
   own=(--basedir="$own" --lc-messages-dir="$share" --character-sets-dir="$share/charsets"

@@ -173,6 +173,8 @@ start_mariadb() {
   local folder=$1 port
   shift
   mkdir -p "$folder"
+  # A starting server removes the temporary files of others that share its folder for them.
+  local -x TMPDIR=$folder
   local user=()
   [ "$(id -u)" -ne 0 ] || user=(--user=root)
   mariadb-install-db --no-defaults "${user[@]}" --auth-root-authentication-method=normal --skip-test-db \

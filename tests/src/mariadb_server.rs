@@ -20,6 +20,11 @@ fn as_root() -> Option<&'static str> {
     rustix::process::geteuid().is_root().then_some("--user=root")
 }
 
+/// A starting server removes the temporary files of others that share its folder for them.
+fn tmpdir(folder: &Path) -> String {
+    format!("--tmpdir={}", folder.display())
+}
+
 fn spawn(folder: &Path, port: u16, options: &[String]) -> Child {
     let path = |name: &str| folder.join(name).display().to_string();
     let program =
@@ -28,7 +33,7 @@ fn spawn(folder: &Path, port: u16, options: &[String]) -> Child {
     command.args(["--pdeathsig", "KILL", program.unwrap_or("mariadbd"), "--no-defaults"]).args(as_root());
     command.args([format!("--datadir={}", path("data")), format!("--socket={}", path("socket"))]);
     command.args([format!("--pid-file={}", path("pid")), format!("--log-error={}", path("log"))]);
-    command.args([format!("--port={port}"), "--bind-address=127.0.0.1".to_owned()]);
+    command.args([format!("--port={port}"), "--bind-address=127.0.0.1".to_owned(), tmpdir(folder)]);
     // What is committed survives the server's end, if not the machine's: that is what the tests end.
     command.args([
         "--innodb-flush-log-at-trx-commit=2",
@@ -47,8 +52,14 @@ impl OwnMariadb {
     pub fn start(options: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("dbm-mariadb-").tempdir().expect("a folder");
         let data = format!("--datadir={}", folder.path().join("data").display());
-        let mut arguments =
-            vec!["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", &data];
+        let tmpdir = tmpdir(folder.path());
+        let mut arguments = vec![
+            "--no-defaults",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            &data,
+            &tmpdir,
+        ];
         arguments.extend(as_root());
         tool("mariadb-install-db", &arguments, "");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

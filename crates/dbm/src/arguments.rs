@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands;
 use crate::configuration::Flags;
 
-/// Backup-and-restore focused migrations for PostgreSQL and SQLite.
+/// Backup-and-restore focused migrations for PostgreSQL, MySQL, MariaDB and SQLite.
 #[derive(Debug, Parser)]
 #[command(
     name = "dbm",

@@ -20,6 +20,6 @@ pub(crate) use hash::Hasher;
 pub use index::{Aspect, Grade, Head, Index, Outlined, Part, PartNumber, TableEntry, Tail};
 pub(crate) use narrow::Wanted;
 pub use part::{PART_BYTES, PART_LIMIT, RawPart, StoredPart, compress};
-pub(crate) use press::{Press, Pressing};
+pub(crate) use press::{Lent, Press, Pressing};
 pub use read::Archive;
 pub use write::{ArchiveWriter, Finished};

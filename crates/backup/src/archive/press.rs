@@ -1,12 +1,14 @@
-//! A thread that compresses parts, one after the other.
+//! Who compresses parts: a thread of its own, one part after the other, or whoever has the time, in turns.
 //!
-//! It has one compressor and one heap of its own. The threads that tokio lends for blocking work are more than are busy
+//! A thread of its own has one compressor and one heap of its own. The threads that tokio lends for blocking work are more than are busy
 //! at once: each of them would keep a compressor's tables, and the room that its parts took.
 
-use std::sync::mpsc;
+use std::fmt;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use tokio::sync::oneshot;
+use zstd::stream::raw::Encoder;
 
 use super::part::{compress_by, encoder};
 use super::{RawPart, StoredPart};
@@ -67,5 +69,38 @@ impl Pressing {
         self.0.await.unwrap_or_else(|cause| {
             Err(Error::new(ErrorKind::Internal, "compressing a part broke").with_source(cause))
         })
+    }
+}
+
+/// Compressors for threads that are lent for one part each: as many as are at work at once, each with room for the bytes.
+pub(crate) struct Lent {
+    level: i32,
+    idle: Mutex<Vec<(Encoder<'static>, Vec<u8>)>>,
+}
+
+impl Lent {
+    pub(crate) fn new(level: i32) -> Self {
+        Self { level, idle: Mutex::default() }
+    }
+
+    /// Compresses the part that is made of the room, which may hold what an earlier one left there.
+    ///
+    /// # Errors
+    /// What making it gives, and as [`compress`](super::compress).
+    pub(crate) fn compress(&self, make: impl FnOnce(Vec<u8>) -> Result<RawPart>) -> Result<StoredPart> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (mut compressor, room) = match idle {
+            Some(idle) => idle,
+            None => (encoder(self.level)?, Vec::new()),
+        };
+        let (part, room) = compress_by(&mut compressor, make(room)?)?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((compressor, room));
+        Ok(part)
+    }
+}
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lent").field("level", &self.level).finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::check::blocking;
 use super::contents::{self, Readers, both, stopping};
 use super::scratch::Scratch;
-use crate::archive::{ArchiveWriter, Aspect, Grade, PART_BYTES, RawPart, Tail, compress};
+use crate::archive::{ArchiveWriter, Aspect, Grade, Lent, PART_BYTES, RawPart, Tail};
 use crate::dump::BackupOptions;
 use crate::progress::Progress;
 use crate::{Error, ErrorKind, Result};
@@ -134,24 +134,23 @@ async fn pages(
     options: &BackupOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let (piece, level) = (PART_BYTES as u64, options.level);
+    let (piece, lent) = (PART_BYTES as u64, Arc::new(Lent::new(options.level)));
     let parts = futures_util::stream::iter(0..bytes.div_ceil(piece)).map(|number| {
-        let (file, offset) = (file.clone(), number * piece);
+        let (file, lent, offset) = (file.clone(), lent.clone(), number * piece);
         let length = usize::try_from(piece.min(bytes - offset)).unwrap_or(PART_BYTES);
         readers.turn(move || {
-            let mut pages = vec![0; length];
-            file.read_exact_at(&mut pages, offset).map_err(unreadable)?;
-            compress(
-                RawPart {
+            lent.compress(|mut pages| {
+                pages.resize(length, 0);
+                file.read_exact_at(&mut pages, offset).map_err(unreadable)?;
+                Ok(RawPart {
                     section: Section::Data,
                     aspect: Aspect::Pages,
                     objects: Vec::new(),
                     rows: 0,
                     bytes: pages,
                     follows: Vec::new(),
-                },
-                level,
-            )
+                })
+            })
         })
     });
     let mut parts = parts.buffered(options.jobs.max(1));

@@ -4,6 +4,13 @@ use super::Session;
 use super::home::Home;
 use crate::{Engine, Entry, Error, ErrorKind, Journal, Result, quote};
 
+/// `ER_LOCK_DEADLOCK` says that the transaction is rolled back and is to be tried again.
+/// <https://dev.mysql.com/doc/mysql-errors/9.5/en/server-error-reference.html#error_er_lock_deadlock>
+const DEADLOCK: &str = "40001";
+
+/// How many deadlocks one entry may meet.
+const DEADLOCKS: u32 = 10;
+
 /// The journal of a database lies in a table that all databases of the server share, or in the database itself.
 #[async_trait]
 impl Journal for Session {
@@ -109,9 +116,19 @@ impl Session {
     }
 
     /// Writes. It is on disk when this returns, unless the server's `innodb_flush_log_at_trx_commit` is not 1.
+    ///
+    /// All databases of the server share the table, so that two runs can deadlock in its gaps: the server then rolls the
+    /// whole of one back, which is sent again.
     pub(super) async fn durably(&mut self, sql: &str) -> Result<()> {
         let what = "cannot write the journal";
-        if let Err(error) = self.connection.batch(sql, what).await {
+        let mut outcome = self.connection.batch(sql, what).await;
+        for _ in 0..DEADLOCKS {
+            if !outcome.as_ref().is_err_and(|error| error.sqlstate() == Some(DEADLOCK)) {
+                break;
+            }
+            outcome = self.connection.batch(sql, what).await;
+        }
+        if let Err(error) = outcome {
             if error.kind() != ErrorKind::Connection {
                 self.connection.batch("ROLLBACK", what).await?;
             }

@@ -81,6 +81,8 @@ pub(crate) async fn own() -> Own {
     let mut install = Command::new("mariadb-install-db");
     install.arg("--no-defaults").args(root).arg(format!("--datadir={}", path("data")));
     install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
+    // A starting server removes the temporary files of others that share its folder for them.
+    install.env("TMPDIR", folder.path());
     let installed = install.output().unwrap();
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
     let program = ["/usr/sbin/mariadbd", "/usr/libexec/mariadbd"]
@@ -89,6 +91,7 @@ pub(crate) async fn own() -> Own {
     let mut command = Command::new(program.unwrap_or("mariadbd"));
     command.arg("--no-defaults").args(root).arg(format!("--datadir={}", path("data")));
     command.args([format!("--socket={}", path("socket")), format!("--pid-file={}", path("pid"))]);
+    command.env("TMPDIR", folder.path());
     command.args(["--skip-networking", "--event-scheduler=ON", "--innodb-buffer-pool-size=16M"]);
     let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let settings = Settings {

@@ -72,6 +72,9 @@ impl Item {
             checksum: chosen.checksum,
             rollback: chosen.rollback,
         };
+        if let Some(because) = engine::no_transactions(engine) {
+            item.alone = Some(because.to_owned());
+        }
         let Some(source) = chosen.source else { return Ok(item) };
         item.action = Action::Run;
         item.path = source.path;
@@ -81,9 +84,6 @@ impl Item {
         item.source = source.text;
         let statements = item.split(engine, &body)?;
         item.look(engine, &statements, &body, server_wide)?;
-        if let Some(because) = engine::no_transactions(engine) {
-            item.alone = Some(because.to_owned());
-        }
         if chosen.directives.no_transaction {
             item.run_alone("its directive `no-transaction`");
         }

@@ -52,9 +52,14 @@ pub(crate) async fn all(workers: Vec<Connection>, schema: &Schema, index: &Index
 }
 
 /// Has the server collect statistics of all tables, over all of the connections.
-pub(crate) async fn statistics(workers: &[Connection]) -> Result<()> {
+pub(crate) async fn statistics(workers: &[Connection], path: &str) -> Result<()> {
     let Some(first) = workers.first() else { return Ok(()) };
+    // Before the path is the database's: no word of ours is for its owner to define.
     let statements = Mutex::new(VecDeque::from(analyze::statements(first).await?));
+    for worker in workers {
+        let set = worker.batch_execute(&format!("SET search_path = {path}")).await;
+        set.map_err(|error| failed(error, "cannot set the search path"))?;
+    }
     let next = || statements.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     try_join_all(workers.iter().map(async |worker| {
         while let Some(statement) = next() {

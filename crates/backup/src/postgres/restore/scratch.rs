@@ -95,13 +95,8 @@ async fn fill(
     let workers = Box::pin(read_back::all(workers, &schema, index)).await?;
     if options.analyze && !super::has_statistics(archive) {
         progress.phase("statistics", None);
-        let path = format!("SET search_path = {}", super::search_path(archive));
-        for worker in &workers {
-            // An index may call a function that names what it reads without its namespace.
-            worker.batch_execute(&path).await.map_err(|error| failed(error, "cannot set the search path"))?;
-        }
         // What was restored is proven: without statistics it is only slower until the server makes them.
-        if let Err(cause) = read_back::statistics(&workers).await {
+        if let Err(cause) = read_back::statistics(&workers, &super::search_path(archive)).await {
             progress.note(&format!("ANALYZE failed ({cause}): run it by hand"));
         }
     }

@@ -193,12 +193,6 @@ const IN_OURS: &str = "
             WHERE c.oid = d.objid AND (c.relname, a.attname) IN (('journal', 'entry'), ('committed', 'part'))))
     ORDER BY 1, 2";
 
-/// Foreign keys whose triggers are switched off, by `DISABLE TRIGGER ALL` of a superuser's.
-const SWITCHED_OFF: &str = "
-    SELECT DISTINCT quote_ident(k.conname) || ' of ' || k.conrelid::regclass AS identity
-    FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint
-    WHERE t.tgisinternal AND t.tgenabled <> 'O' AND k.contype = 'f' ORDER BY 1";
-
 const DETACHING: &str = "
     SELECT i.inhrelid::regclass::text AS identity FROM pg_inherits i WHERE i.inhdetachpending ORDER BY 1";
 
@@ -214,10 +208,6 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             what,
             "namespace dbm is for dbm's own journal, which no archive holds: move it to another",
         );
-    }
-    for row in reader.rows("foreign keys that are switched off", SWITCHED_OFF).await? {
-        let what = format!("that foreign key {} is switched off", get::<String>(&row, "identity")?);
-        reader.leave_out(what, "a restore checks it and has it checked again");
     }
     for row in reader.rows("what was made on tables of extensions", ON_MEMBERS).await? {
         let what = format!("{} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
