@@ -191,6 +191,29 @@ fn one_who_may_create_databases_but_owns_only_the_tables() {
     assert!(owned.database.kin().is_empty());
 }
 
+/// What a superuser has done to the database, its owner could not do again in a new one: that is said, too.
+#[test]
+fn an_owner_of_what_a_superuser_has_changed() {
+    for (sql, said) in [
+        (
+            "ALTER SCHEMA public OWNER TO CURRENT_USER; GRANT ALL ON SCHEMA public TO {owner}",
+            "may give nothing to",
+        ),
+        ("ALTER DATABASE {database} SET log_statement = 'ddl'", "the setting `log_statement`"),
+        ("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(float8) FROM PUBLIC", "what comes with the server"),
+    ] {
+        let owned = Owned::new("role_changed", "CREATEDB");
+        owned.database.run(&sql.replace("{owner}", &owned.role).replace("{database}", owned.database.name()));
+        let before = owned.state();
+        let several = "-- dbm: no-transaction\nCREATE TABLE more (a int);\nSELECT 1 / 0;";
+        owned.folder.migration("001_more", several, "SELECT 1;");
+        let ended = owned.dbm(&["migrate", "--safe", "--accept-lost-writes"]).run().expect(1);
+        assert!(ended.stderr.contains(said) && ended.stderr.contains("hint:"), "{sql}: {}", ended.stderr);
+        assert_eq!(owned.state(), before, "{sql}");
+        assert!(owned.database.kin().is_empty(), "{sql}");
+    }
+}
+
 #[test]
 fn a_role_that_is_gone() {
     let owned = Owned::new("role_gone", "");

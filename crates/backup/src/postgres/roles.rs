@@ -23,6 +23,9 @@ pub(crate) struct Roles {
     /// Those of the owners that a restore gives objects to: without those whose objects are an extension's.
     #[serde(default)]
     pub(crate) given: BTreeSet<String>,
+    /// Who owns the namespace `public`, where that is not who owns it in a new database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public: Option<String>,
 }
 
 /// The server records who depends on which role, except on the one that it was made by: owners are read besides.
@@ -66,6 +69,12 @@ WHERE r.rolname <> 'pg_database_owner'
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                   WHERE d.classid = owned.class AND d.objid = owned.oid AND d.deptype = 'e')";
 
+/// In a new database it belongs to `pg_database_owner`, before 15 to the role that the server was made by.
+const OF_PUBLIC: &str = "\
+SELECT rolname::text FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
+WHERE n.nspname = 'public' AND CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 150000
+    THEN r.rolname <> 'pg_database_owner' ELSE r.oid <> 10 END";
+
 /// Reads the roles that the database of the client names.
 pub(crate) async fn read(client: &Client) -> Result<Roles> {
     let rows = client
@@ -77,7 +86,12 @@ pub(crate) async fn read(client: &Client) -> Result<Roles> {
         .await
         .map_err(|error| failed(error, "cannot list the owners of what the database holds"))?;
     let given = given.iter().map(|row| row.get(0)).collect();
-    let mut roles = Roles { given, ..Roles::default() };
+    let public = client
+        .query_opt(OF_PUBLIC, &[])
+        .await
+        .map_err(|error| failed(error, "cannot look who owns the schema `public`"))?
+        .map(|row| row.get(0));
+    let mut roles = Roles { given, public, ..Roles::default() };
     for row in rows {
         let (name, how): (String, &str) = (row.get(0), row.get(1));
         let set = match how {

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::Result;
 use crate::postgres::failed;
 use database::postgres::{Connection, Server, properties};
-use database::{About, Engine, Kind, quote};
+use database::{About, Engine, Kind, ObjectId, quote};
 
 use super::sessions::named;
 use crate::archive::{Archive, Aspect};
@@ -84,6 +84,10 @@ pub(crate) async fn preflight(
     }
     if !options.no_owner {
         strangers(&client, about, &roles, &mut preflight).await?;
+    }
+    // In place all of it stays as it is.
+    if preflight.way != Way::InPlace && !about.superuser && options.selection.is_everything() {
+        superusers_work(&client, about, archive, options, &mut preflight).await?;
     }
     judge(about, options, &mut preflight);
     Ok(preflight)
@@ -185,6 +189,7 @@ async fn roles(archive: &Archive, goes: Goes) -> Result<Roles> {
         let named = |text: &str, name: &String| text.contains(&quote::identifier(Engine::Postgres, name));
         roles.owners.retain(|name| named(&owners, name));
         roles.given.retain(|name| named(&owners, name));
+        roles.public = roles.public.filter(|name| named(&owners, name));
         roles.grantees.retain(|name| named(&others, name));
         roles.others.retain(|name| named(&others, name));
     }
@@ -398,7 +403,8 @@ async fn strangers(
 ) -> Result<()> {
     // From PostgreSQL 16 on, being a member and being allowed to become the role are two things.
     let right = if client.major_version() >= 16 { "SET" } else { "MEMBER" };
-    let given: Vec<&String> = roles.given.iter().collect();
+    let public = roles.public.iter().filter(|_| preflight.way != Way::InPlace);
+    let given: Vec<&String> = roles.given.iter().chain(public).collect();
     let rows = client
         .query(
             "SELECT r.rolname::text FROM pg_catalog.pg_roles r
@@ -419,6 +425,45 @@ async fn strangers(
                 "make `{}` a member (GRANT role TO account), use an account that is one, or restore with --no-owner",
                 about.account
             ),
+        ));
+    }
+    Ok(())
+}
+
+/// What only a superuser can have made in a new database: settings that are a superuser's to make, and privileges on
+/// what comes with the server.
+async fn superusers_work(
+    client: &Connection,
+    about: &About,
+    archive: &Archive,
+    options: &RestoreOptions,
+    preflight: &mut Preflight,
+) -> Result<()> {
+    let properties = super::properties(archive, options)?;
+    let settings: Vec<&String> = properties.settings.iter().map(|setting| &setting.name).collect();
+    let may = if client.major_version() >= 15 {
+        "pg_catalog.has_parameter_privilege(name, 'SET')"
+    } else {
+        "false"
+    };
+    let sql = format!(
+        "SELECT name FROM pg_catalog.pg_settings
+         WHERE name = ANY ($1::text[]) AND context IN ('superuser', 'superuser-backend') AND NOT {may} ORDER BY 1"
+    );
+    let rows = client.query(&sql, &[&settings]).await;
+    let rows = rows.map_err(|error| failed(error, "cannot look who may make the settings"))?;
+    let settings: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    if !settings.is_empty() {
+        preflight.problems.push(finding(
+            format!("`{}` may not give a database the setting {}", about.account, list(&settings)),
+            "have a superuser take it off (ALTER DATABASE … RESET …), or use an account that may set it",
+        ));
+    }
+    let own = |id: &ObjectId| id.kind == Kind::Namespace && id.name == "pg_catalog";
+    if !options.no_privileges && archive.index().parts.iter().any(|part| part.objects.iter().any(own)) {
+        preflight.problems.push(finding(
+            format!("`{}` may not change what comes with the server, as was done in the archive's database", about.account),
+            "use a superuser, or have one undo it (GRANT and REVOKE on objects of pg_catalog, comments on them)",
         ));
     }
     Ok(())
