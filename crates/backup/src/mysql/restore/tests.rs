@@ -166,7 +166,12 @@ async fn an_exchange_that_is_killed_anywhere_is_finished_or_undone() {
     )
     .await;
     let (mut forward, mut back) = (0, 0);
-    for round in 0..16_u32 {
+    // On a slow machine the exchange takes longer: until both ends were seen, each round lets it go on for twice as long.
+    for round in 0..24_u32 {
+        if round >= 16 && forward > 0 && back > 0 {
+            break;
+        }
+        let delay = if round < 16 { u64::from(round * 15) } else { 250 << (round - 16) };
         let between = state(&target).await;
         let ready = beside(&archive, &target).await;
         let scratch = ready.scratch_name().to_owned();
@@ -177,7 +182,7 @@ async fn an_exchange_that_is_killed_anywhere_is_finished_or_undone() {
             step: serde_json::json!({}),
         };
         let swapping = tokio::spawn(async move { ready.swap(&[entry], true).await.map(drop) });
-        tokio::time::sleep(std::time::Duration::from_millis(u64::from(round * 15))).await;
+        tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
         swapping.abort();
         let done = swapping.await.is_ok();
         restore::settle(&database(&target)).await.unwrap();
