@@ -380,14 +380,20 @@ async fn functions_that_name_things_without_a_namespace_are_run_as_the_database_
     run(&name, "CREATE SCHEMA app; CREATE TABLE app.lim (n integer); INSERT INTO app.lim VALUES (7);
                 CREATE FUNCTION app.most() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN (SELECT n FROM lim); END';
                 CREATE TABLE app.t (a integer); INSERT INTO app.t VALUES (1), (2);
-                CREATE INDEX i ON app.t ((a + app.most())); CREATE MATERIALIZED VIEW app.m AS SELECT app.most() AS most;
                 REVOKE USAGE ON TYPE int4, text FROM PUBLIC").await;
+    // From 17 on the server makes them with a path of its own, so that no database has any that need another.
+    let older = ask(&name, "SELECT current_setting('server_version_num')::int < 170000").await == "t";
+    if older {
+        run(&name, "CREATE INDEX i ON app.t ((a + app.most())); CREATE MATERIALIZED VIEW app.m AS SELECT app.most() AS most").await;
+    }
     let door = database(&name);
     let place = Place::new();
     let (archive, _) = place.back_up(&door).await;
     let copy = super::name("unqualified copy");
     restore::into(&archive, &door, &copy, &RestoreOptions::default(), &Silent).await.unwrap();
-    assert_eq!(ask(&copy, "SELECT most FROM app.m").await, "7");
+    if older {
+        assert_eq!(ask(&copy, "SELECT most FROM app.m").await, "7");
+    }
     assert_eq!(ask(&copy, "SELECT typacl IS NOT NULL FROM pg_type WHERE oid = 'int4'::regtype").await, "t");
 }
 
