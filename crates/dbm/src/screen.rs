@@ -76,9 +76,9 @@ impl Watch for Screen {
         }
     }
 
-    fn password(&self, variable: &str, password: &str) {
+    fn password(&self, migration: &str, variable: &str, password: &str) {
         let line = format!(
-            "a password was made up for {variable}; it is shown only here and only now: {password}\n"
+            "a password was made up for {variable} ({migration}); it is shown only here and only now: {password}\n"
         );
         // Neither a redirected stderr nor anything else that may become a log.
         let shown = std::fs::OpenOptions::new()
@@ -87,8 +87,8 @@ impl Watch for Screen {
             .and_then(|mut terminal| terminal.write_all(line.as_bytes()));
         if shown.is_err() {
             self.output.warn(&format!(
-                "a password was made up for {variable}, and there is no terminal to show it on: \
-                 set {variable} and apply that migration again, or set a new password in the application"
+                "a password was made up for {variable}, and there is no terminal to show it on, so that nobody knows it: \
+                 roll {migration} back and apply it again with {variable} set, or set a new password in the application"
             ));
         }
     }

@@ -6,6 +6,7 @@ use tokio_postgres::config::{self, Config};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::connection::Connection;
+use super::passwords::FromFile;
 use super::{
     ChannelBinding, DEFAULT_CONNECT_TIMEOUT, Host, Settings, SslMode, SslNegotiation, TargetSession,
     passwords, refusal, tls,
@@ -76,14 +77,22 @@ async fn attempt(
     wanted: TargetSession,
 ) -> Result<Connection> {
     let mut config = config(settings, host, database, user);
+    let mut passed_over = None;
     let password = match &settings.password {
         Some(password) => Some(password.expose_secret().to_owned()),
-        None => passwords::from_file(settings, host, database, user).await,
+        None => match passwords::from_file(settings, host, database, user).await {
+            FromFile::Found(password) => Some(password),
+            FromFile::Nothing => None,
+            FromFile::PassedOver => {
+                passed_over = settings.passfile.as_deref();
+                None
+            }
+        },
     };
     if let Some(password) = &password {
         config.password(password);
     }
-    let to = refusal::To { host, database, user, has_password: password.is_some() };
+    let to = refusal::To { host, database, user, has_password: password.is_some(), passed_over };
 
     let connection = if host.is_socket() || settings.ssl_mode == SslMode::Disable {
         plain(&config, &to, None).await?

@@ -64,24 +64,25 @@ fn unescape(raw: &str) -> String {
     plain
 }
 
-/// The password from the password file of the settings, if there is one that nobody else may read.
-pub(super) async fn from_file(
-    settings: &Settings,
-    host: &Host,
-    database: &str,
-    user: &str,
-) -> Option<String> {
-    let path = settings.passfile.as_deref()?;
-    let metadata = tokio::fs::metadata(path).await.ok()?;
+/// What the password file of the settings has for somebody.
+pub(super) enum FromFile {
+    Found(String),
+    /// There is no such file, or it does not know them.
+    Nothing,
+    /// It is no plain file that only its owner may read.
+    PassedOver,
+}
+
+/// Looks into the password file of the settings.
+pub(super) async fn from_file(settings: &Settings, host: &Host, database: &str, user: &str) -> FromFile {
+    let Some(path) = settings.passfile.as_deref() else { return FromFile::Nothing };
+    let Ok(metadata) = tokio::fs::metadata(path).await else { return FromFile::Nothing };
     let open = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0;
     if open || !metadata.is_file() {
-        tracing::warn!(
-            path = %path.display(),
-            "the password file is passed over: it must be a plain file that only its owner may read (chmod 0600)"
-        );
-        return None;
+        return FromFile::PassedOver;
     }
-    let text = tokio::fs::read(path).await.ok()?;
+    let Ok(text) = tokio::fs::read(path).await else { return FromFile::Nothing };
     // A line in another encoding does not spoil the others.
-    find(&String::from_utf8_lossy(&text), host, database, user).filter(|password| !password.is_empty())
+    let found = find(&String::from_utf8_lossy(&text), host, database, user);
+    found.filter(|password| !password.is_empty()).map_or(FromFile::Nothing, FromFile::Found)
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::Path;
 
 use tokio_postgres::error::DbError;
 
@@ -14,11 +15,21 @@ pub(super) struct To<'a> {
     pub(super) database: &'a str,
     pub(super) user: &'a str,
     pub(super) has_password: bool,
+    /// The password file that was not read, since others may read it too.
+    pub(super) passed_over: Option<&'a Path>,
 }
 
 impl To<'_> {
     fn place(&self) -> String {
         format!("{}/{}", self.host, self.database)
+    }
+
+    fn give_password(&self) -> String {
+        let Some(file) = self.passed_over else { return GIVE_PASSWORD.to_owned() };
+        let file = file.display();
+        format!(
+            "the password file {file} was passed over, since others may read it: chmod 0600 {file}; or {GIVE_PASSWORD}"
+        )
     }
 }
 
@@ -40,7 +51,7 @@ pub(super) fn explain(error: tokio_postgres::Error, to: &To<'_>) -> Error {
     let explained = match (text.as_str(), of_io) {
         ("invalid configuration", _) if why == "password missing" => {
             let message = format!("{place} wants a password for `{}`, and there is none", to.user);
-            return Error::new(ErrorKind::Authentication, message).with_hint(GIVE_PASSWORD);
+            return Error::new(ErrorKind::Authentication, message).with_hint(to.give_password());
         }
         ("error performing TLS handshake", None) if why.contains("does not support TLS") => {
             return connection(format!("{place} does not speak TLS, and the URL's sslmode insists on it")).with_hint(
@@ -95,7 +106,7 @@ fn refused(answer: &DbError, to: &To<'_>) -> Error {
             )
         }
         "28P01" => {
-            Error::new(ErrorKind::Authentication, format!("{place} refused `{user}`: {said}")).with_hint(GIVE_PASSWORD)
+            Error::new(ErrorKind::Authentication, format!("{place} refused `{user}`: {said}")).with_hint(to.give_password())
         }
         "28000" => {
             let error = Error::new(ErrorKind::Authentication, format!("{place} does not let `{user}` in: {said}"));

@@ -52,9 +52,33 @@ const BEYOND: &[&[&str]] = &[
     &["ON", "PARAMETER"],
 ];
 
-/// Functions that work through a connection or a file of their own, by how their names begin: what they do is neither
-/// rolled back nor in the database's archive.
-const OUTSIDE: &[&str] = &["dblink", "lo_export", "pg_file_"];
+/// Functions whose work a rollback does not undo and no archive of the database holds, by how their names begin: they go
+/// through a connection or a file of their own, or change what belongs to the whole server
+/// (<https://www.postgresql.org/docs/current/functions-admin.html>). Names and statistics of replication, the log and the
+/// configuration outlive the transaction.
+const OUTSIDE: &[&str] = &[
+    "dblink",
+    "lo_export",
+    "pg_file_",
+    "pg_create_physical_replication_slot",
+    "pg_create_logical_replication_slot",
+    "pg_copy_physical_replication_slot",
+    "pg_copy_logical_replication_slot",
+    "pg_drop_replication_slot",
+    "pg_replication_slot_advance",
+    "pg_logical_slot_get_",
+    "pg_replication_origin_create",
+    "pg_replication_origin_drop",
+    "pg_replication_origin_advance",
+    "pg_sync_replication_slots",
+    "pg_reload_conf",
+    "pg_rotate_logfile",
+    "pg_promote",
+    "pg_switch_wal",
+    "pg_create_restore_point",
+    "pg_wal_replay_",
+    "pg_stat_reset",
+];
 
 pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
     let unfinished = |unfinished: super::token::Unfinished| unfinished.in_script(statement.text);

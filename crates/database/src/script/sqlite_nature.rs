@@ -46,17 +46,44 @@ pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
     } else {
         None
     };
-    let touches = lexemes.iter().filter_map(Lexeme::identifier).map(|name| name.to_ascii_lowercase());
     Ok(Nature {
         transaction,
         refuses_transaction: refuses,
         adds_enum_value: None,
         pragma: pragma.map(|(pragma, _)| pragma),
         beyond_database: beyond,
-        touches_dbm: touches
-            .into_iter()
-            .find(|name| [HISTORY_TABLE, COMMITTED_TABLE, SOURCE_TABLE].contains(&name.as_str())),
+        touches_dbm: touches_dbm(&lexemes),
     })
+}
+
+/// Words after which a name comes.
+const BEFORE_NAMES: &[&str] = &[
+    "FROM",
+    "INTO",
+    "UPDATE",
+    "TABLE",
+    "JOIN",
+    "EXISTS",
+    "ON",
+    "TO",
+    "REFERENCES",
+    "ROLLBACK",
+    "ABORT",
+    "REPLACE",
+    "FAIL",
+    "IGNORE",
+];
+
+fn touches_dbm(lexemes: &[Lexeme<'_>]) -> Option<String> {
+    let ours = |name: &String| [HISTORY_TABLE, COMMITTED_TABLE, SOURCE_TABLE].contains(&name.as_str());
+    let names = lexemes.iter().filter_map(Lexeme::identifier);
+    // Where a name belongs, SQLite takes a string for one.
+    let strings = lexemes.windows(2).filter_map(|pair| {
+        let belongs = pair[0].is_sign(b'.') || BEFORE_NAMES.iter().any(|word| pair[0].is(word));
+        let inner = pair[1].text.strip_prefix('\'').filter(|_| belongs)?.strip_suffix('\'')?;
+        Some(inner.replace("''", "'"))
+    });
+    names.chain(strings).map(|name| name.to_ascii_lowercase()).find(ours)
 }
 
 /// The pragma that is set, not only read: `PRAGMA [schema.]name = value` or `(value)`.

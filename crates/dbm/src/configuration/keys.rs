@@ -142,17 +142,25 @@ mod tests {
         assert_eq!(nearest("colour", known()), None);
     }
 
+    /// What of a file describes the keys that it does not set.
+    fn described(file: &str) -> &str {
+        let from = file.find("# A file that holds the URL instead").unwrap();
+        let to = file.find("# ${name} in migrations").unwrap();
+        &file[from..to]
+    }
+
     #[test]
-    fn the_checkout_documents_every_key() {
-        let file = include_str!("../../../../dbm.toml");
-        for key in KEYS {
-            assert!(
-                file.lines()
-                    .any(|line| line.trim_start_matches("# ").starts_with(&format!("{} = ", key.name))),
-                "{} is not in dbm.toml",
-                key.name
-            );
-            assert!(file.contains(key.variable), "{} is not in dbm.toml", key.variable);
+    fn the_checkout_and_init_document_every_key() {
+        let checkout = include_str!("../../../../dbm.toml");
+        let init = include_str!("../commands/init/dbm.toml");
+        assert_eq!(described(checkout), described(init));
+        for (file, name) in [(checkout, "the checkout's"), (init, "init's")] {
+            for key in KEYS {
+                let shown =
+                    |line: &str| line.trim_start_matches("# ").starts_with(&format!("{} = ", key.name));
+                assert!(file.lines().any(shown), "{} is not in {name} dbm.toml", key.name);
+                assert!(file.contains(key.variable), "{} is not in {name} dbm.toml", key.variable);
+            }
         }
     }
 }

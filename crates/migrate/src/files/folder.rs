@@ -76,13 +76,14 @@ pub fn read(folder: &Folder) -> Result<Vec<Migration>> {
     whole(survey(folder)?)
 }
 
-/// As [`read`], for a rollback: what is applied stands in the history, and a number that is missing here is not in its way.
+/// As [`read`], for a rollback: what is applied stands in the history, and neither a number that is missing here nor
+/// the rollback of a migration whose file is gone is in its way.
 ///
 /// # Errors
 /// As [`read`].
 pub fn read_for_rollback(folder: &Folder) -> Result<Vec<Migration>> {
     let (migrations, mut findings) = survey(folder)?;
-    findings.retain(|finding| finding.rule != Rule::Gap);
+    findings.retain(|finding| !matches!(finding.rule, Rule::Gap | Rule::OrphanRollback));
     whole((migrations, findings))
 }
 
@@ -126,6 +127,9 @@ pub fn survey(folder: &Folder) -> Result<(Vec<Migration>, Vec<Finding>)> {
                 .with_source(error));
         }
     };
+    for (number, named) in &rollbacks {
+        one_of_a_number("rollbacks", *number, named, &mut findings);
+    }
     let mut migrations = Vec::new();
     let mut expected = None;
     for (number, named) in files {
@@ -202,21 +206,7 @@ fn number_and_name(path: &Path) -> Option<(u64, String)> {
 
 fn sequence(expected: &mut Option<u64>, number: u64, named: &[Named], findings: &mut Vec<Finding>) {
     let Some(first) = named.first() else { return };
-    if let [.., last] = named
-        && named.len() > 1
-    {
-        findings.push(Finding {
-            rule: Rule::Duplicate,
-            message: format!(
-                "two migrations have the number {number:03}: {} and {}",
-                first.path.display(),
-                last.path.display()
-            ),
-            hint: "give the one that is applied nowhere yet, and its rollback, the next free number"
-                .to_owned(),
-            path: last.path.clone(),
-        });
-    }
+    one_of_a_number("migrations", number, named, findings);
     let wanted = expected.unwrap_or(if number == 0 { 0 } else { 1 });
     if number != wanted {
         let missing = if number - wanted == 1 {
@@ -236,6 +226,25 @@ fn sequence(expected: &mut Option<u64>, number: u64, named: &[Named], findings: 
         });
     }
     *expected = number.checked_add(1);
+}
+
+/// Says it if several files (`migrations` or `rollbacks`) have one number: which of them is meant, nobody can know.
+fn one_of_a_number(files: &str, number: u64, named: &[Named], findings: &mut Vec<Finding>) {
+    let [first, .., last] = named else { return };
+    let hint = match files {
+        "rollbacks" => "remove the one that is not meant, or give it the number of its migration",
+        _ => "give the one that is applied nowhere yet, and its rollback, the next free number",
+    };
+    findings.push(Finding {
+        rule: Rule::Duplicate,
+        message: format!(
+            "two {files} have the number {number:03}: {} and {}",
+            first.path.display(),
+            last.path.display()
+        ),
+        hint: hint.to_owned(),
+        path: last.path.clone(),
+    });
 }
 
 fn load(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
@@ -377,9 +386,21 @@ mod tests {
         assert!(error.to_string().contains("two migrations have the number 002"), "{error}");
         assert!(error.hint().unwrap().contains("3 more"), "{:?}", error.hint());
         let error = read_for_rollback(&folder).unwrap_err();
-        assert!(error.hint().unwrap().contains("1 more"), "{:?}", error.hint());
+        assert!(!error.hint().unwrap().contains("more"), "{:?}", error.hint());
         let gap = survey(&folder).unwrap().1.remove(2);
         assert!(gap.message.starts_with("numbers 003 to 004 are missing before "), "{}", gap.message);
+    }
+
+    #[test]
+    fn two_rollbacks_of_one_number() {
+        let (_dir, folder) = folder(&[
+            ("migrations/001_a.sql", "CREATE TABLE a (i int);"),
+            ("rollback/001_A_other.sql", "SELECT 42;"),
+            ("rollback/001_a.sql", "DROP TABLE a;"),
+        ]);
+        assert_eq!(rules(&folder), [Rule::Duplicate]);
+        let error = read_for_rollback(&folder).unwrap_err();
+        assert!(error.to_string().contains("two rollbacks have the number 001"), "{error}");
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct MadePassword {
     pub variable: String,
     /// The password.
     pub password: String,
+    /// Its hash, as it stands in the text: each place has a salt of its own.
+    pub hash: String,
 }
 
 impl std::fmt::Debug for MadePassword {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -219,9 +220,6 @@ impl Runner {
         }
         let (mut statements, mut checks) = (0, 0);
         if matches!(became, Became::Applied | Became::RolledBack) {
-            for made in item.body.made.iter().chain(&item.verify.made) {
-                self.watch.password(&made.variable, &made.password);
-            }
             statements = self.statements(session, item, alone).await?;
             checks = self.checks(session, item).await?;
         }
@@ -266,6 +264,7 @@ impl Runner {
         let statements = script::split(session.engine(), &item.body.text)?;
         let inside = item.before..statements.len() - item.after;
         let mut ran = 0;
+        let mut shown = BTreeSet::new();
         for (place, statement) in statements.iter().enumerate() {
             if !inside.contains(&place) || item.skipped.contains(&place) {
                 continue;
@@ -275,8 +274,17 @@ impl Runner {
             } else {
                 self.statement(session, statement).await
             };
-            done.map_err(|error| at(item, &item.body, statement, place, statements.len(), false, &error))?;
+            let rows = done
+                .map_err(|error| at(item, &item.body, statement, place, statements.len(), false, &error))?;
             ran += 1;
+            for made in &item.body.made {
+                // Where no row has it, it is nobody's password.
+                let used =
+                    statement.text.contains(&made.hash) && !(rows == Some(0) && changes_rows(statement));
+                if used && shown.insert(&made.variable) {
+                    self.watch.password(&item.label(), &made.variable, &made.password);
+                }
+            }
         }
         Ok(ran)
     }
@@ -287,14 +295,17 @@ impl Runner {
         session: &mut dyn Session,
         item: &Item,
         statement: &Statement<'_>,
-    ) -> Result<()> {
+    ) -> Result<Option<u64>> {
         // What is built concurrently blocks nobody while it waits, and an interrupted one leaves an invalid index.
         let waits = item.own_transaction || statement.text.to_ascii_uppercase().contains("CONCURRENTLY");
         let timeout = item.lock_timeout.or((!waits).then_some(self.settings.lock_timeout));
         session.set_lock_timeout(timeout).await?;
         let mut attempt = 0;
         loop {
-            let Err(error) = self.statement(session, statement).await else { return Ok(()) };
+            let error = match self.statement(session, statement).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => error,
+            };
             attempt += 1;
             if error.kind() != ErrorKind::LockTimeout || waits || attempt > self.settings.lock_retries {
                 return Err(error);
@@ -308,14 +319,15 @@ impl Runner {
         }
     }
 
-    async fn statement(&self, session: &mut dyn Session, statement: &Statement<'_>) -> Result<()> {
+    /// Runs a statement; the rows that it changed, where the server says.
+    async fn statement(&self, session: &mut dyn Session, statement: &Statement<'_>) -> Result<Option<u64>> {
         self.going_on()?;
         let canceller = session.canceller();
         let ran = self.until_cancelled(canceller, session.run(statement)).await?;
         for notice in ran.notices {
             self.watch.note(&notice);
         }
-        Ok(())
+        Ok(ran.rows)
     }
 
     async fn checks(&self, session: &mut dyn Session, item: &Item) -> Result<usize, Failed> {
@@ -454,6 +466,12 @@ fn at(
     failed.failure.check = check;
     failed.failure.text = item.source.lines().nth(line - 1).map(|text| text.trim().to_owned());
     failed
+}
+
+/// Whether it is a statement whose count of rows says whether it did anything.
+fn changes_rows(statement: &Statement<'_>) -> bool {
+    let first: String = statement.text.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
+    ["INSERT", "UPDATE", "REPLACE", "MERGE", "WITH"].iter().any(|word| first.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]

@@ -80,9 +80,10 @@ pub trait Watch: Send + Sync {
         let _ = message;
     }
 
-    /// A password was made up for a variable that is not set. To be shown once, on the terminal, and written nowhere.
-    fn password(&self, variable: &str, password: &str) {
-        let _ = (variable, password);
+    /// A migration has used a password made up for a variable that is not set. To be shown once, on the terminal, and
+    /// written nowhere.
+    fn password(&self, migration: &str, variable: &str, password: &str) {
+        let _ = (migration, variable, password);
     }
 
     /// Whether to go on; no, unless somebody says otherwise.

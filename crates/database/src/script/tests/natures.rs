@@ -146,6 +146,9 @@ fn what_reaches_beyond_the_database() {
         "CREATE TABLE t AS SELECT dblink_exec('dbname=d', 'x')",
         "CREATE MATERIALIZED VIEW v AS SELECT * FROM dblink('dbname=d', 'x') AS x (a int)",
         "SELECT lo_export(1, '/tmp/x')",
+        "SELECT pg_drop_replication_slot('standby1')",
+        "SELECT pg_catalog.pg_create_logical_replication_slot('s', 'pgoutput')",
+        "DO $$ BEGIN PERFORM pg_stat_reset(); END $$",
         "SELECT pg_catalog.pg_file_write('x', 'y', false)",
         "DROP OWNED BY app",
         "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'app') THEN CREATE ROLE app; END IF; END $$",
@@ -193,7 +196,16 @@ fn what_touches_names_of_dbm() {
         assert_eq!(pg(text).touches_dbm, None, "{text}");
     }
     assert!(nature(Engine::Sqlite, "DROP TABLE [dbm_History]").touches_dbm.is_some());
-    assert_eq!(nature(Engine::Sqlite, "DROP TABLE dbm_histories").touches_dbm, None);
+    for text in [
+        "DELETE FROM 'dbm_history'",
+        "DROP TABLE main.'DBM_source'",
+        "UPDATE OR FAIL 'dbm_committed' SET run = 1",
+    ] {
+        assert!(nature(Engine::Sqlite, text).touches_dbm.is_some(), "{text}");
+    }
+    for text in ["DROP TABLE dbm_histories", "INSERT INTO t VALUES ('dbm_history')"] {
+        assert_eq!(nature(Engine::Sqlite, text).touches_dbm, None, "{text}");
+    }
 }
 
 fn my(text: &str) -> Nature {

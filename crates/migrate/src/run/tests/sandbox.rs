@@ -49,7 +49,7 @@ impl Watch for Recorder {
         self.notes.lock().unwrap().push(message.to_owned());
     }
 
-    fn password(&self, variable: &str, password: &str) {
+    fn password(&self, _migration: &str, variable: &str, password: &str) {
         self.passwords.lock().unwrap().push(format!("{variable}={password}"));
     }
 

@@ -379,6 +379,25 @@ async fn secrets_stay_out_of_messages() {
     }
 }
 
+/// A password that no row was made with is nobody's, and showing it would mislead.
+#[tokio::test]
+async fn a_made_up_password_is_shown_where_a_row_has_it() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        let text = |n: u8, condition: &str| {
+            format!(
+                "INSERT INTO a SELECT {n}, '${{password:scrypt:NEW{n}:-generate}}' FROM (SELECT 1 AS one) AS s WHERE {condition};"
+            )
+        };
+        sandbox.file("001_a", "CREATE TABLE a (b int, p varchar(200));", "DROP TABLE a;");
+        sandbox.file("002_nobody", &text(2, "1 = 0"), "DELETE FROM a;");
+        sandbox.file("003_somebody", &text(3, "1 = 1"), "DELETE FROM a;");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        let made = sandbox.watch.passwords.lock().unwrap().join(",");
+        assert!(made.starts_with("NEW3=") && !made.contains("NEW2"), "{engine}: {made}");
+    }
+}
+
 /// `setval` is not rolled back; the application's next row would have a number that is there.
 #[tokio::test]
 async fn sequences_that_a_rolled_back_run_has_set_back_are_where_they_were() {

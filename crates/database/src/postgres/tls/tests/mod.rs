@@ -278,7 +278,12 @@ async fn password_files(lab: &Lab) {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let user = helpers::percent::encode(nasty);
         println!("{text}");
-        lab.as_libpq(&[(&format!("{user}@localhost?sslmode=disable&passfile={{pgpass}}"), wanted)]).await;
+        let url = format!("{user}@localhost?sslmode=disable&passfile={{pgpass}}");
+        lab.as_libpq(&[(&url, wanted)]).await;
+        if mode != 0o600 {
+            let error = lab.ours(&lab.url(&url)).await.unwrap_err();
+            assert!(error.hint().unwrap().contains("chmod 0600"), "{:?}", error.hint());
+        }
     }
 }
 
