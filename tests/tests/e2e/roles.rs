@@ -28,10 +28,14 @@ impl Owned {
 
     /// The database as its owner sees it.
     fn url(&self) -> String {
+        self.url_of(&self.role)
+    }
+
+    fn url_of(&self, account: &str) -> String {
         let url = self.database.url();
         let (scheme, rest) = url.split_once("://").expect("a URL");
         let (_, server) = rest.rsplit_once('@').expect("a URL with a user");
-        format!("{scheme}://{}@{server}", self.role)
+        format!("{scheme}://{account}@{server}")
     }
 
     fn dbm(&self, arguments: &[&str]) -> tests::Dbm {
@@ -96,6 +100,11 @@ fn comes_back(owned: &Owned) {
 
 /// Two groups, the second of which fails: the first is committed by then, and only a restore leads back.
 fn migration_that_is_put_back(owned: &Owned) {
+    put_back(owned, &owned.url());
+}
+
+/// The same by an account that may act for the owner.
+fn put_back(owned: &Owned, url: &str) {
     let before = owned.state();
     owned.folder.migration(
         "001_more",
@@ -103,17 +112,90 @@ fn migration_that_is_put_back(owned: &Owned) {
         "ALTER TABLE item DROP COLUMN more;",
     );
     owned.folder.migration("002_wrong", "UPDATE item SET name = 'changed';\nSELECT 1 / 0;", "SELECT 1;");
-    let ended = owned.dbm(&["migrate", "--safe", "--accept-lost-writes"]).run();
+    let ended = owned.folder.dbm(url, &["migrate", "--safe", "--accept-lost-writes"]).run();
     assert!(
-        ended.code != 0 && ended.stderr.contains("division by zero"),
+        ended.code == 3 && ended.stderr.contains("division by zero"),
         "{}\n{}",
         ended.stdout,
         ended.stderr
     );
     assert_eq!(owned.state(), before, "{}\n{}", ended.stdout, ended.stderr);
     // Nothing is left to be recovered.
-    owned.dbm(&["recover"]).run().expect(0);
+    owned.folder.dbm(url, &["recover"]).run().expect(0);
     assert_eq!(owned.state(), before);
+}
+
+/// Short-lived logins that all act as the owner are usual; what belongs to a login is not the owner's to end.
+#[test]
+fn a_login_whose_sessions_act_as_the_owner() {
+    let owned = Owned::new("role_acting", "CREATEDB");
+    let login = format!("{}_login", owned.role);
+    for inherits in ["INHERIT", "NOINHERIT"] {
+        owned.database.run(&format!(
+            "CREATE ROLE {login} LOGIN {inherits} IN ROLE {0}; ALTER ROLE {login} SET role = '{0}'",
+            owned.role
+        ));
+        put_back(&owned, &owned.url_of(&login));
+        assert_eq!(owned.database.kin().len(), 1, "beside");
+        let before = owned.state();
+        owned.folder.dbm(&owned.url_of(&login), &["restore", "latest", "--yes"]).run().expect(0);
+        assert_eq!(owned.state(), before);
+        for kin in owned.database.kin() {
+            owned.database.run(&format!("DROP DATABASE \"{kin}\""));
+        }
+        owned.database.run(&format!("DROP ROLE {login}"));
+    }
+}
+
+/// A session of an account that is there until it is dropped.
+struct Visitor(std::process::Child);
+
+impl Visitor {
+    fn of(url: &str) -> Self {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        use std::process::{Command, Stdio};
+        let mut psql = Command::new("psql");
+        let mut psql =
+            psql.args(["-qXAt", url]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql");
+        writeln!(psql.stdin.as_mut().expect("its input"), "SELECT count(*) FROM item;").expect("a statement");
+        let mut line = String::new();
+        BufReader::new(psql.stdout.as_mut().expect("its output")).read_line(&mut line).expect("an answer");
+        assert_eq!(line.trim(), "2");
+        Self(psql)
+    }
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The application is connected, and only `pg_signal_backend` or its own role could end its sessions. No database is
+/// renamed then, but its owner may empty and fill it.
+#[test]
+fn an_owner_who_may_not_end_the_sessions_of_the_application() {
+    let owned = Owned::new("role_below", "CREATEDB");
+    let application = format!("{}_app", owned.role);
+    owned.database.run(&format!("CREATE ROLE {application} LOGIN; GRANT SELECT ON item TO {application}"));
+    let visitor = Visitor::of(&owned.url_of(&application));
+    let doctor = owned.dbm(&["doctor"]).run().expect(0);
+    assert!(doctor.stdout.contains("GRANT pg_signal_backend"), "{}", doctor.stdout);
+    migration_that_is_put_back(&owned);
+    let before = owned.state();
+    owned.dbm(&["restore", "latest", "--yes", "--disconnect"]).run().expect(0);
+    assert_eq!(owned.state(), before);
+    assert!(owned.database.kin().is_empty(), "in place");
+    // With the right to end them it goes beside, as ever.
+    owned.database.run(&format!("GRANT pg_signal_backend TO {}", owned.role));
+    owned.dbm(&["restore", "latest", "--yes", "--disconnect"]).run().expect(0);
+    assert_eq!((owned.state(), owned.database.kin().len()), (before, 1));
+    drop(visitor);
+    for kin in owned.database.kin() {
+        owned.database.run(&format!("DROP DATABASE \"{kin}\" WITH (FORCE)"));
+    }
+    owned.database.run(&format!("REVOKE ALL ON item FROM {application}; DROP ROLE {application}"));
 }
 
 #[test]

@@ -62,6 +62,24 @@ pub async fn preflight(
     Ok(preflight)
 }
 
+/// How a restore of the whole database would take its place now.
+///
+/// # Errors
+/// What could not be looked at.
+pub async fn way(database: &Database) -> Result<Way> {
+    let about = database.about().await?;
+    match database {
+        Database::Postgres(server) => {
+            let client = server.quiet(None).await?;
+            let way = postgres::way(&client, server, &about).await?;
+            client.close().await;
+            Ok(way)
+        }
+        // Where nothing can be made beside it, the preflight says so: there is no other way.
+        Database::Mysql(_) | Database::Sqlite(_) => Ok(Way::Beside),
+    }
+}
+
 /// Why a partial archive is not put in a database's place.
 fn partial(archive: &Archive) -> Error {
     let left_out = archive.index().left_out.join("; ");
@@ -98,11 +116,12 @@ pub async fn beside(
         return Err(Error::new(
             ErrorKind::Permission,
             format!(
-                "the account may not create databases, so nothing can be restored beside `{}`",
+                "the account may not create databases, or not end the sessions of others, so nothing can take the \
+                 place of `{}`",
                 database.name()
             ),
         )
-        .with_hint("restore in place, after a verified backup; or as the owner with CREATEDB"));
+        .with_hint("restore in place, after a verified backup; or as the owner with CREATEDB and pg_signal_backend"));
     }
     match database {
         Database::Postgres(server) => {

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::session::query;
+use super::session::{as_login, query};
 use super::{Connection, Server};
 use crate::{Engine, Error, ErrorKind, OtherSession, Result, quote};
 
@@ -100,16 +100,61 @@ impl Server {
                 )
                 .with_hint("stop that program, and try again"));
             }
-            let pids: Vec<String> = others.iter().map(|other| other.id.to_string()).collect();
-            let sql = format!(
-                "SELECT pg_catalog.pg_terminate_backend(pid) FROM unnest(ARRAY[{}]::int[]) AS pid",
-                pids.join(",")
-            );
-            let what = format!("cannot end the sessions of others in `{database}`");
-            query(connection, &sql, &what).await.map_err(|error| {
-                error.with_hint("ask an administrator for GRANT pg_signal_backend, or stop those programs")
-            })?;
+            for other in &others {
+                end(connection, other.id).await.map_err(|cause| {
+                    let OtherSession { account, application, .. } = other;
+                    let message =
+                        format!("cannot end the session of {account} ({application}) in `{database}`");
+                    Error::new(ErrorKind::Permission, message)
+                        .with_source(cause)
+                        .with_hint("ask an administrator for GRANT pg_signal_backend, or stop that program")
+                })?;
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+
+    /// Those sessions of others in a database that this account may not end: of superusers, and of roles whose
+    /// rights it has not, where it is no member of `pg_signal_backend`.
+    ///
+    /// # Errors
+    /// What asking the server gave.
+    pub async fn others_above_in(
+        &self,
+        connection: &Connection,
+        database: &str,
+    ) -> Result<Vec<OtherSession>> {
+        let mut others = self.others_in(connection, database).await?;
+        // Ending it is what counts, as whom is not: see `end`.
+        let sql = format!(
+            "SELECT pid FROM pg_catalog.pg_stat_activity a
+               LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
+              CROSS JOIN (VALUES (session_user), (current_user)) AS us (name)
+               JOIN pg_catalog.pg_roles o ON o.rolname = us.name
+              WHERE datname = {}
+                AND (o.rolsuper OR NOT coalesce(r.rolsuper, true)
+                     AND (pg_catalog.pg_has_role(o.oid, a.usesysid, 'USAGE')
+                          OR pg_catalog.pg_has_role(o.oid, 'pg_signal_backend', 'USAGE')))",
+            quote::literal(Engine::Postgres, database)
+        );
+        let rows = query(connection, &sql, "cannot ask whose sessions may be ended").await?;
+        let below: Vec<i64> =
+            rows.into_iter().flatten().flatten().filter_map(|pid| pid.parse().ok()).collect();
+        others.retain(|other| !below.contains(&other.id));
+        Ok(others)
+    }
+}
+
+/// Tells a session to end: as the account that logged in, which one's own sessions belong to, or as the role that it
+/// plays, which may be the one with the rights.
+///
+/// # Errors
+/// [`ErrorKind::Permission`] if neither may.
+pub async fn end(connection: &Connection, session: i64) -> Result<()> {
+    let sql = format!("SELECT pg_catalog.pg_terminate_backend({session})");
+    let what = "cannot end a session";
+    if as_login(connection, &sql, what).await.is_err() {
+        query(connection, &sql, what).await?;
+    }
+    Ok(())
 }

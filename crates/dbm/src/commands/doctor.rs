@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use backup::restore;
+use backup::restore::{self, Way};
 use backup::store::Store;
 use clap::Args;
 use database::Database;
@@ -129,12 +129,22 @@ async fn database(context: &Context, findings: &mut Findings) -> Result<u64> {
             format!("{account} may only read; backups work, runs do not"),
         ),
     }
-    match about.may_create_databases {
-        true => findings.add(Health::Well, "restoring", "beside the database, then exchanged"),
-        false => findings.add(
+    match restore::way(&database).await? {
+        Way::Beside if about.may_create_databases => {
+            findings.add(Health::Well, "restoring", "beside the database, then exchanged");
+        }
+        Way::Beside => findings.add(
+            Health::Ill,
+            "restoring",
+            format!("{account} may not make what is restored beside the database: backups work, restores and runs do not"),
+        ),
+        Way::InPlace => findings.add(
             Health::Mind,
             "restoring",
-            format!("{account} may not create databases: restores go in place, after a verified backup"),
+            format!(
+                "in place, after a verified backup: {account} may not create databases, does not own this one, or may \
+                 not end a session that is in it (GRANT pg_signal_backend)"
+            ),
         ),
     }
     let mut session = database.session().await?;

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use backup::archive::Archive;
 use backup::dump::BackupOptions;
-use backup::restore::{self, Replaced, RestoreOptions, Safeguard};
+use backup::restore::{self, Replaced, RestoreOptions, Safeguard, Way};
 use backup::{Error, ErrorKind, Result};
 use database::{Database, Entry, FenceState, ObjectId, TableDigest};
 use helpers::naming::BackupName;
@@ -168,7 +168,7 @@ impl Runner {
         for scratch in told.scratches() {
             restore::discard_scratch(&self.database, scratch).await?;
         }
-        if !self.database.about().await?.may_create_databases {
+        if restore::way(&self.database).await? == Way::InPlace {
             return self.in_place(open, note, archive, ending, &options, (since, was_sealed)).await;
         }
         let scratch = restore::scratch_name(&self.database).await?;
@@ -199,6 +199,12 @@ impl Runner {
             // It was not let in: there was no exchange. Our own session may have been ended to make room for it.
             self.sound_again(open).await?;
             open.note(&Step::GaveUp).await?;
+            // Somebody has come in meanwhile whom this account may not end.
+            if options.disconnect && restore::way(&self.database).await? == Way::InPlace {
+                self.watch.note(&format!("{error}; so it is restored in place"));
+                options.scratch = None;
+                return self.in_place(open, note, archive, ending, &options, (since, was_sealed)).await;
+            }
         }
         let replaced = swapped?;
         let over = open.entry(&Step::End { ending: Ending::Replaced })?;

@@ -35,7 +35,7 @@ use database::postgres::{self, Server, Settings};
 use database::{Engine, Entry, Kind, ObjectId, TableDigest, quote};
 use serde::Deserialize;
 
-pub(crate) use preflight::{Goes, preflight};
+pub(crate) use preflight::{Goes, preflight, way};
 pub(crate) use swap::settle;
 pub(crate) use table::table;
 

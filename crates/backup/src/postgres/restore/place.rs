@@ -3,12 +3,11 @@
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use database::Entry;
-use database::postgres::properties;
-use database::postgres::{Connection, Server};
+use database::postgres::{Connection, Server, properties};
 
 use super::load::{Load, worker};
 use super::run::without_values;
-use super::sessions::named;
+use super::sessions::{end_one, named};
 use super::{clear, order, prove, read_back, scratch};
 use crate::archive::Archive;
 use crate::progress::Progress;
@@ -28,12 +27,16 @@ pub(super) async fn in_place(
 ) -> Result<()> {
     let client = worker(server, database).await?;
     if options.disconnect {
-        server.end_others_in(&client, database).await?;
-    }
-    let others = server.others_staying_in(&client, database).await?;
-    if !others.is_empty() && !options.disconnect {
-        return Err(Error::new(ErrorKind::Busy, format!("`{database}` is in use by {}", named(&others)))
-            .with_hint("end those sessions, or let them be ended with --disconnect"));
+        for other in server.others_in(&client, database).await? {
+            // Whom this account may not end stays: what the restore needs are locks, and no empty house.
+            end_one(&client, other.id).await?;
+        }
+    } else {
+        let others = server.others_staying_in(&client, database).await?;
+        if !others.is_empty() {
+            return Err(Error::new(ErrorKind::Busy, format!("`{database}` is in use by {}", named(&others)))
+                .with_hint("end those sessions, or let them be ended with --disconnect"));
+        }
     }
     run(&client, "BEGIN; SET LOCAL lock_timeout = '30s'; SET LOCAL synchronous_commit = on").await?;
     let filled = tokio::select! {

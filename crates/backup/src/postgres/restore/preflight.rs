@@ -60,7 +60,7 @@ pub(crate) async fn preflight(
     match goes {
         Goes::IntoTarget => {
             preflight.target = state(&client).await?;
-            preflight.way = way(&client, about).await?;
+            preflight.way = way(&client, server, about).await?;
             preflight.others = if options.disconnect {
                 server.others_in(&client, &about.database).await?
             } else {
@@ -338,7 +338,9 @@ fn major(version: &str) -> u32 {
     digits.parse().unwrap_or(u32::MAX)
 }
 
-async fn way(client: &Connection, about: &About) -> Result<Way> {
+/// How a restore takes the place of the server's database: beside it; or in it, where this account may not create
+/// databases, does not own it, or may not end somebody's session, with which no database is renamed.
+pub(crate) async fn way(client: &Connection, server: &Server, about: &About) -> Result<Way> {
     let owner: bool = client
         .query_one(
             "SELECT pg_has_role(datdba, 'MEMBER') FROM pg_catalog.pg_database WHERE datname = current_database()",
@@ -347,7 +349,11 @@ async fn way(client: &Connection, about: &About) -> Result<Way> {
         .await
         .map_err(|error| failed(error, "cannot read who owns the database"))?
         .get(0);
-    Ok(if about.may_create_databases && owner { Way::Beside } else { Way::InPlace })
+    if !about.may_create_databases || !owner {
+        return Ok(Way::InPlace);
+    }
+    let above = server.others_above_in(client, &about.database).await?;
+    Ok(if above.is_empty() { Way::Beside } else { Way::InPlace })
 }
 
 /// Whether anything is in the database that is neither the system's, nor an extension's, nor dbm's journal.

@@ -1,7 +1,7 @@
 //! Sessions that are in the way, as a message names them; and ending them.
 
-use database::OtherSession;
-use database::postgres::Connection;
+use database::postgres::{self, Connection};
+use database::{ErrorKind, OtherSession};
 
 use crate::Result;
 use crate::postgres::failed;
@@ -20,15 +20,17 @@ pub(crate) async fn end(client: &Connection, database: &str, except: &[OtherSess
         .await
         .map_err(|error| failed(error, "cannot list the sessions on the database"))?;
     for row in listed {
-        let pid: i32 = row.get(0);
-        let ended = client.execute("SELECT pg_catalog.pg_terminate_backend($1)", &[&pid]).await;
-        if let Err(error) = ended
-            && error.is_closed()
-        {
-            return Err(failed(error, "cannot end a session on the database"));
-        }
+        end_one(client, row.get::<_, i32>(0).into()).await?;
     }
     Ok(())
+}
+
+/// Tells one session to end, if this account may.
+pub(crate) async fn end_one(client: &Connection, session: i64) -> Result<()> {
+    match postgres::end_session(client, session).await {
+        Err(error) if error.kind() == ErrorKind::Connection => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Sessions as a message names them: account, application, address, since when.

@@ -45,6 +45,12 @@ pub(crate) async fn preflight(archive: &Archive, file: &File, options: &RestoreO
             "check who may write to it, and the `mode` in its URL".to_owned(),
         );
     }
+    if about.may_write && !about.may_create_databases {
+        problem(
+            format!("{} cannot be written to, and a restored file is made there first", folder.display()),
+            "let the folder be writable".to_owned(),
+        );
+    }
     if filled && !same && options.from_source.as_ref() != Some(&archive_source) {
         problem(
             format!(
