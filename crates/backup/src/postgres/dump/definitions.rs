@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use database::{Kind, Object, ObjectId, Schema, Section};
 
+use super::keys::Key;
 use super::psql::for_psql;
 use crate::archive::{Aspect, PART_BYTES, RawPart};
 use crate::{Error, ErrorKind, Result};
 
 /// From this size on, each index and constraint of a table is a part of its own, for a worker of its own.
-const LARGE_TABLE: u64 = 64 << 20;
+pub(super) const LARGE_TABLE: u64 = 64 << 20;
 /// A part of small things ends after so many, so that there is something for each worker.
 const OBJECTS_PER_PART: usize = 100;
 
@@ -26,7 +27,11 @@ pub(super) struct Planned {
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] with the object whose definition psql would take for something else.
-pub(super) fn parts(schema: &Schema, section: Section) -> Result<Vec<Planned>> {
+pub(super) fn parts(
+    schema: &Schema,
+    section: Section,
+    keys: &HashMap<ObjectId, Key>,
+) -> Result<Vec<Planned>> {
     let objects: Vec<&Object> = schema.objects.iter().filter(|object| object.section == section).collect();
     let mut list = List { section, planned: Vec::new(), of: HashMap::new() };
     match section {
@@ -35,7 +40,7 @@ pub(super) fn parts(schema: &Schema, section: Section) -> Result<Vec<Planned>> {
             list.in_order(Aspect::Definition, &objects, definition)?;
         }
         Section::Data => list.in_order(Aspect::Definition, &objects, definition)?,
-        Section::PostData => list.parallel(schema, &objects)?,
+        Section::PostData => list.parallel(schema, &objects, keys)?,
         Section::Final => {
             let everything: Vec<&Object> = schema.objects.iter().collect();
             let (defaults, others): (Vec<_>, Vec<_>) =
@@ -100,7 +105,12 @@ impl List {
     }
 
     /// Parts that follow only those that hold what they depend on.
-    fn parallel(&mut self, schema: &Schema, objects: &[&Object]) -> Result<()> {
+    fn parallel(
+        &mut self,
+        schema: &Schema,
+        objects: &[&Object],
+        keys: &HashMap<ObjectId, Key>,
+    ) -> Result<()> {
         let sizes: HashMap<(&str, &str), u64> = schema
             .objects
             .iter()
@@ -111,15 +121,31 @@ impl List {
             .collect();
         let size = |id: &ObjectId| sizes.get(&(id.namespace.as_str(), id.of.as_str())).copied().unwrap_or(0);
         let mut run = Run::default();
+        let mut waiting = Waiting::default();
         for same in
             objects.chunk_by(|a, b| (a.id.kind == Kind::ForeignKey) == (b.id.kind == Kind::ForeignKey))
         {
             if same[0].id.kind == Kind::ForeignKey {
                 self.close(Aspect::Definition, std::mem::take(&mut run));
+                self.keys(&mut waiting)?;
                 self.foreign_keys(same, size)?;
                 continue;
             }
             for object in same {
+                if waiting.must_go_before(object) {
+                    self.close(Aspect::Definition, std::mem::take(&mut run));
+                    self.keys(&mut waiting)?;
+                }
+                if let Some(key) = keys.get(&object.id) {
+                    self.close(Aspect::Definition, std::mem::take(&mut run));
+                    waiting.builds(&object.id, self.planned.len());
+                    let mut index = Run::default();
+                    index.add(object, &key.index)?;
+                    self.depend(&mut index, object);
+                    self.close(Aspect::Index, index);
+                    waiting.keys.push(((*object).clone(), key.definition(object)?));
+                    continue;
+                }
                 let alone = matches!(object.id.kind, Kind::Index | Kind::Constraint)
                     && size(&object.id) >= LARGE_TABLE;
                 let full = run.text.len() >= PART_BYTES
@@ -132,11 +158,24 @@ impl List {
                 run.weight = run.weight.saturating_add(size(&object.id));
                 self.depend(&mut run, object);
                 if alone {
+                    waiting.builds(&object.id, self.planned.len());
                     self.close(Aspect::Definition, std::mem::take(&mut run));
                 }
             }
         }
         self.close(Aspect::Definition, run);
+        self.keys(&mut waiting)
+    }
+
+    /// The keys whose indexes are built: each locks its table, and so comes after all of its indexes.
+    fn keys(&mut self, waiting: &mut Waiting) -> Result<()> {
+        for (object, definition) in std::mem::take(&mut waiting.keys) {
+            let mut run = Run::default();
+            run.add(&object, &definition)?;
+            self.depend(&mut run, &object);
+            run.follows.extend(waiting.of(&object.id));
+            self.close(Aspect::Definition, run);
+        }
         Ok(())
     }
 
@@ -226,6 +265,33 @@ impl Run {
         self.spans.push(text.len());
         self.objects.push(object.id.clone());
         Ok(())
+    }
+}
+
+/// Keys that wait for the indexes of their tables.
+#[derive(Default)]
+struct Waiting {
+    /// The keys, with what makes them of their indexes.
+    keys: Vec<(Object, String)>,
+    /// The places of the parts that build indexes, by namespace and table.
+    built: HashMap<(String, String), Vec<usize>>,
+}
+
+impl Waiting {
+    fn builds(&mut self, id: &ObjectId, place: usize) {
+        self.built.entry((id.namespace.clone(), id.of.clone())).or_default().push(place);
+    }
+
+    fn of(&self, id: &ObjectId) -> impl Iterator<Item = usize> {
+        let places = self.built.get(&(id.namespace.clone(), id.of.clone()));
+        places.map_or(&[][..], Vec::as_slice).iter().copied()
+    }
+
+    /// Whether an object may need one of the keys.
+    fn must_go_before(&self, object: &Object) -> bool {
+        let other = !matches!(object.id.kind, Kind::Index | Kind::Constraint);
+        !self.keys.is_empty()
+            && (other || self.keys.iter().any(|(key, _)| object.depends_on.contains(&key.id)))
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod large_objects;
 pub(crate) mod sequences;
 
 mod definitions;
+mod keys;
 mod outline;
 pub(crate) mod plan;
 mod prepare;

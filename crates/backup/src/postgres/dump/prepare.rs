@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use database::postgres::globals::{self, Globals};
 use database::postgres::{self, Connection, Server, catalog, properties};
@@ -9,7 +9,7 @@ use super::definitions::{self, Planned};
 use super::script::Envelope;
 use super::snapshot::{self, Leader};
 use super::target::Target;
-use super::{large_objects, outline, relations, select, sequences, statistics};
+use super::{keys, large_objects, outline, relations, select, sequences, statistics};
 use crate::archive::{Outlined, RawPart};
 use crate::dump::BackupOptions;
 use crate::postgres::failed;
@@ -81,17 +81,23 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     let leader = snapshot::lead(server, selection, &options.cancel).await?;
     let client = &leader.connection;
     statistics::check(options, client.major_version())?;
-    refuse_enum_hash(client).await?;
     let beside = if options.jobs > 1 { snapshot::beside(server).await } else { None };
     let mut schema = catalog::read_with(client, options.secrets, beside.as_deref()).await?;
     drop(beside);
-    refuse(&schema)?;
     let rows = select::apply(&mut schema, options)?;
+    refuse(&schema)?;
+    if selection.has_rows() {
+        refuse_enum_hash(client, &schema).await?;
+    }
     let bare = (!selection.has_definitions()).then(|| select::rows_only(&schema));
     let written = bare.as_ref().unwrap_or(&schema);
+    let keys = match bare {
+        Some(_) => HashMap::new(),
+        None => keys::of_large(client, &schema, definitions::LARGE_TABLE).await?,
+    };
     let sections = [Section::PreData, Section::Data, Section::PostData, Section::Final]
         .into_iter()
-        .map(|section| Ok((section, definitions::parts(written, section)?)))
+        .map(|section| Ok((section, definitions::parts(written, section, &keys)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
     let targets: Vec<Target> =
         schema.tables_with_rows().map(|(id, table)| Target::new(id, table, &leader.encoding)).collect();
@@ -182,7 +188,7 @@ fn refuse(schema: &Schema) -> Result<()> {
 
 /// Rows of hash partitions by an enum would belong to other partitions after a restore, since an
 /// enum value's hash is that of its number in the catalog.
-async fn refuse_enum_hash(client: &Connection) -> Result<()> {
+async fn refuse_enum_hash(client: &Connection, schema: &Schema) -> Result<()> {
     let rows = client
         .query(
             "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_partitioned_table p \
@@ -197,16 +203,16 @@ async fn refuse_enum_hash(client: &Connection) -> Result<()> {
         )
         .await
         .map_err(|error| postgres::error(error, "cannot look for hash partitions by an enum"))?;
-    if rows.is_empty() {
-        return Ok(());
-    }
     let id = |row: &tokio_postgres::Row| ObjectId {
         kind: Kind::Table,
         namespace: row.get(0),
         of: String::new(),
         name: row.get(1),
     };
-    let ids: Vec<ObjectId> = rows.iter().map(id).collect();
+    let ids: Vec<ObjectId> = rows.iter().map(id).filter(|id| schema.get(id).is_some()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
     let what = format!(
         "dbm does not carry {}: partitioned by the hash of an enum, which is another one after a restore",
         relations::list(&ids)

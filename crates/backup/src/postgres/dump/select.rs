@@ -43,6 +43,8 @@ pub(super) fn apply(schema: &mut Schema, options: &BackupOptions) -> Result<Opti
         })
         .collect();
     let picked = selection::pick(&nodes, selection, &|_| false)?;
+    let refused = schema.refused.iter().filter_map(|one| one.of.clone());
+    let refused: HashSet<ObjectId> = refused.filter(|of| places.contains_key(of)).collect();
     let mut place = 0;
     schema.objects.retain_mut(|object| {
         let (kept, rows) = (picked.kept[place], picked.rows[place]);
@@ -64,9 +66,14 @@ pub(super) fn apply(schema: &mut Schema, options: &BackupOptions) -> Result<Opti
     for object in &mut schema.objects {
         object.depends_on.retain(|id| kept.contains(id));
     }
+    schema.refused.retain(|one| match &one.of {
+        Some(of) if refused.contains(of) => kept.contains(of),
+        Some(of) => selection.may_take(of),
+        None => true,
+    });
     let cut = picked.cut.into_iter().map(|what| (what, "it cannot come along"));
     let all = options.left_out().into_iter().chain(cut);
-    schema.left_out.extend(all.map(|(what, why)| NotCarried { what, why: why.to_owned() }));
+    schema.left_out.extend(all.map(|(what, why)| NotCarried::new(what, why)));
     let sequences = kept.into_iter().filter(|id| id.kind == Kind::Sequence && selection.has_rows());
     Ok(Some(sequences.collect()))
 }

@@ -29,7 +29,7 @@ pub(crate) async fn early(archive: &Archive) -> Result<HashSet<PartNumber>> {
 
 fn of_indexes(part: &Part) -> bool {
     part.section == Section::PostData
-        && part.aspect == Aspect::Definition
+        && matches!(part.aspect, Aspect::Definition | Aspect::Index)
         && part
             .objects
             .iter()

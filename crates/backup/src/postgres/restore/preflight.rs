@@ -9,7 +9,7 @@ use database::postgres::{Connection, Server, properties};
 use database::{About, Engine, Kind, ObjectId, quote};
 
 use super::sessions::named;
-use crate::archive::{Archive, Aspect};
+use crate::archive::{Archive, Aspect, Part};
 use crate::postgres::roles::Roles;
 use crate::restore::{Finding, Preflight, RestoreOptions, TargetState, Way};
 
@@ -466,10 +466,15 @@ async fn superusers_work(
         ));
     }
     let own = |id: &ObjectId| id.kind == Kind::Namespace && id.name == "pg_catalog";
-    if !options.no_privileges && archive.index().parts.iter().any(|part| part.objects.iter().any(own)) {
+    let wanted = |part: &&Part| match part.aspect {
+        Aspect::Privileges => !options.no_privileges,
+        Aspect::Owner => !options.no_owner,
+        _ => true,
+    };
+    if archive.index().parts.iter().filter(wanted).any(|part| part.objects.iter().any(own)) {
         preflight.problems.push(finding(
             format!("`{}` may not change what comes with the server, as was done in the archive's database", about.account),
-            "use a superuser, or have one undo it (GRANT and REVOKE on objects of pg_catalog, comments on them)",
+            "use a superuser, or have one undo it (GRANT and REVOKE on objects of pg_catalog, comments on them, ALTER FUNCTION)",
         ));
     }
     Ok(())

@@ -159,10 +159,10 @@ impl Reader<'_> {
     /// Tells of a text that is carried in another character set than it was written in.
     pub(super) fn note_recoding(&mut self, under: &Under, text: &str, what: &str) {
         if let Some((client, _)) = under.charset.as_ref().filter(|_| under.recodes(text)) {
-            self.schema.left_out.push(NotCarried {
-                what: format!("the client's character set {client} of {what}"),
-                why: "its text is carried in utf8mb4".to_owned(),
-            });
+            self.schema.left_out.push(NotCarried::new(
+                format!("the client's character set {client} of {what}"),
+                "its text is carried in utf8mb4",
+            ));
         }
     }
 }

@@ -117,6 +117,6 @@ fn is_transaction_number(column: &Column, create: &Create) -> bool {
 
 impl Reader<'_> {
     pub(super) fn refuse(&mut self, what: String, why: &str) {
-        self.schema.refused.push(NotCarried { what, why: why.to_owned() });
+        self.schema.refused.push(NotCarried::new(what, why));
     }
 }

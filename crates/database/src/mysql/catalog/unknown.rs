@@ -21,10 +21,10 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         );
         for row in reader.connection.query(&sql, "cannot read the histograms").await? {
             let names: Vec<String> = row.into_iter().flatten().collect();
-            reader.schema.left_out.push(NotCarried {
-                what: format!("histogram of {}", names.join(".")),
-                why: "the server makes it anew: ANALYZE TABLE … UPDATE HISTOGRAM".to_owned(),
-            });
+            reader.schema.left_out.push(NotCarried::new(
+                format!("histogram of {}", names.join(".")),
+                "the server makes it anew: ANALYZE TABLE … UPDATE HISTOGRAM",
+            ));
         }
     }
     Ok(())

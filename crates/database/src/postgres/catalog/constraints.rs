@@ -157,7 +157,12 @@ async fn rename(reader: &mut Reader<'_>) -> Result<()> {
         let (table, root): (u32, u32) = (get(&row, "conrelid")?, get(&row, "root")?);
         if get(&row, "taken")? {
             let what = format!("foreign key {namespace}.{relation}.{name}");
-            reader.refuse(what, "its partition has another constraint by the name that it has from above");
+            let of = id(Kind::Table, &namespace, "", &relation);
+            reader.refuse_of(
+                of,
+                what,
+                "its partition has another constraint by the name that it has from above",
+            );
             continue;
         }
         let needs = [(class::CLASS, table), (class::CONSTRAINT, root)].map(|key| reader.find(key));

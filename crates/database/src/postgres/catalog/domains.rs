@@ -90,7 +90,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
                 entries.push(Entry { part: Some((place, text)), ..Entry::default() });
             }
         }
-        let pieces = Pieces { head, entries, list: false, typed: false, tail: ";\n".to_owned() };
+        let pieces =
+            Pieces { head, entries, list: false, typed: false, tail: ";\n".to_owned(), ..Pieces::default() };
         reader.nodes[domain].text = Text::Pieces(pieces);
     }
     Ok(())

@@ -81,7 +81,8 @@ pub(super) async fn read_tables(reader: &mut Reader<'_>, columns: &Columns) -> R
             "r" => (Kind::Table, "TABLE"),
             _ => {
                 let what = format!("table {namespace}.{name}");
-                reader.refuse(what, "marked for dumping by an extension, and not a plain table");
+                let of = id(Kind::Table, &namespace, "", &name);
+                reader.refuse_of(of, what, "marked for dumping by an extension, and not a plain table");
                 continue;
             }
         };

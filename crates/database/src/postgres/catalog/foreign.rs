@@ -141,7 +141,8 @@ async fn read_mappings(reader: &mut Reader<'_>) -> Result<()> {
         if get(&row, "hidden")? {
             let hidden = format!("options of {what}");
             if reader.secrets {
-                reader.refuse(hidden, "they are hidden from this account");
+                let of = id(Kind::UserMapping, "", &server, &name);
+                reader.refuse_of(of, hidden, "they are hidden from this account");
             } else {
                 reader.leave_out(hidden, "they are hidden from this account");
             }

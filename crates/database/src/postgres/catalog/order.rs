@@ -1,7 +1,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
-use super::reader::{Node, Pieces, Reader, Text};
+use super::reader::{Entry, Node, Pieces, Reader, Text};
 use super::repair::{edges, repair};
 use crate::{Kind, Object, ObjectId, Schema, Section};
 
@@ -40,25 +40,24 @@ fn put_together(nodes: &mut [Node], place: usize) {
     }
     // What was put together is not kept beside it.
     let text = std::mem::replace(&mut nodes[place].text, Text::Whole);
-    let Text::Pieces(Pieces { head, entries, list, typed, tail }) = text else {
+    let Text::Pieces(Pieces { head, entries, list, typed, tail, steps, end }) = text else {
         nodes[place].text = text;
         return;
     };
-    let written: Vec<String> = entries
-        .iter()
-        .filter_map(|entry| {
-            let part = entry.part.as_ref().filter(|(part, _)| nodes[*part].part_of.is_some());
-            let text = format!("{}{}{}", entry.before, part.map_or("", |(_, text)| text), entry.after);
-            Some(text).filter(|text| !text.is_empty())
-        })
-        .collect();
+    let write = |entry: &Entry| {
+        let part = entry.part.as_ref().filter(|(part, _)| nodes[*part].part_of.is_some());
+        let text = format!("{}{}{}", entry.before, part.map_or("", |(_, text)| text), entry.after);
+        Some(text).filter(|text| !text.is_empty())
+    };
+    let written: Vec<String> = entries.iter().filter_map(write).collect();
+    let steps: String = steps.iter().filter_map(write).collect();
     let middle = match (list, written.is_empty()) {
         (true, true) if typed => String::new(),
         (true, true) => " ()".to_owned(),
         (true, false) => format!(" (\n    {}\n)", written.join(",\n    ")),
         (false, _) => written.concat(),
     };
-    nodes[place].object.definition = format!("{head}{middle}{tail}");
+    nodes[place].object.definition = format!("{head}{middle}{tail}{steps}{end}");
 }
 
 /// By section, then after what is needed, otherwise by identity.

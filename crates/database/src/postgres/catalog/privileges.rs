@@ -218,8 +218,9 @@ async fn defaults(reader: &mut Reader<'_>) -> Result<()> {
             "n" => "SCHEMAS",
             "L" => "LARGE OBJECTS",
             _ => {
-                reader
-                    .refuse(format!("default privileges of {owner}"), "they are on a kind that is not known");
+                let of = id(Kind::DefaultPrivileges, namespace.as_deref().unwrap_or_default(), &owner, &kind);
+                let what = format!("default privileges of {owner}");
+                reader.refuse_of(of, what, "they are on a kind that is not known");
                 continue;
             }
         };

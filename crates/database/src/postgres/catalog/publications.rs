@@ -63,8 +63,11 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         match get::<String>(&row, "generated")?.as_str() {
             "n" => {}
             "s" => options.push("publish_generated_columns = stored".to_owned()),
-            _ => reader
-                .refuse(format!("publication {name}"), "it publishes generated columns in an unknown way"),
+            _ => reader.refuse_of(
+                id(Kind::Publication, "", "", &name),
+                format!("publication {name}"),
+                "it publishes generated columns in an unknown way",
+            ),
         }
         let text = format!("CREATE {target}{all} WITH ({});\n", options.join(", "));
         let node = Node::new(id(Kind::Publication, "", "", &name), Section::Final, target, text);

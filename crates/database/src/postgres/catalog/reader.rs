@@ -86,6 +86,9 @@ pub(super) struct Pieces {
     /// Whether a list without entries is left away: the columns are those of a type.
     pub(super) typed: bool,
     pub(super) tail: String,
+    /// Statements of their own after it, and what ends it after those.
+    pub(super) steps: Vec<Entry>,
+    pub(super) end: String,
 }
 
 /// An entry of a list: text, then the part's if it still is one, then more text.
@@ -197,12 +200,18 @@ impl<'c> Reader<'c> {
         })
     }
 
+    /// Refuses what anything may need.
     pub(super) fn refuse(&mut self, what: impl Into<String>, why: &str) {
-        self.refused.push(NotCarried { what: what.into(), why: why.to_owned() });
+        self.refused.push(NotCarried::new(what, why));
+    }
+
+    /// Refuses what is or belongs to an object: who does not want that one does not miss it.
+    pub(super) fn refuse_of(&mut self, of: ObjectId, what: impl Into<String>, why: &str) {
+        self.refused.push(NotCarried { of: Some(of), ..NotCarried::new(what, why) });
     }
 
     pub(super) fn leave_out(&mut self, what: impl Into<String>, why: &str) {
-        self.left_out.push(NotCarried { what: what.into(), why: why.to_owned() });
+        self.left_out.push(NotCarried::new(what, why));
     }
 }
 

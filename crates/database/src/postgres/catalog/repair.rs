@@ -30,8 +30,8 @@ pub(super) fn repair(reader: &mut Reader<'_>) {
     hollow_views(reader, &tight);
     let tight = knot(&reader.nodes);
     for place in &tight {
-        let what = reader.nodes[*place].object.id.to_string();
-        reader.refuse(what, "it and others need each other in a circle");
+        let of = reader.nodes[*place].object.id.clone();
+        reader.refuse_of(of.clone(), of.to_string(), "it and others need each other in a circle");
     }
     let late = late(&reader.nodes);
     split_parts(reader, &late);
@@ -51,8 +51,12 @@ pub(super) fn repair(reader: &mut Reader<'_>) {
             | Kind::Default
             | Kind::Constraint => node.object.section = Section::PostData,
             _ => {
-                let what = node.object.id.to_string();
-                reader.refuse(what, "it needs something that is only there after the rows");
+                let of = node.object.id.clone();
+                reader.refuse_of(
+                    of.clone(),
+                    of.to_string(),
+                    "it needs something that is only there after the rows",
+                );
             }
         }
     }

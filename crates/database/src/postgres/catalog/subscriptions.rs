@@ -32,8 +32,13 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     for row in reader.rows("subscriptions", NAMES).await? {
         readable = get(&row, "readable")?;
         if !readable {
-            let what = format!("subscription {}", get::<String>(&row, "name")?);
-            reader.refuse(what, "only a superuser may read where it connects to");
+            let name: String = get(&row, "name")?;
+            let of = id(Kind::Subscription, "", "", &name);
+            reader.refuse_of(
+                of,
+                format!("subscription {name}"),
+                "only a superuser may read where it connects to",
+            );
         }
     }
     if !readable {
@@ -45,7 +50,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         let mut connection: String = get(&row, "connection")?;
         if !reader.secrets {
             let Some(kept) = without_passwords(&connection) else {
-                reader.refuse(what, "what it connects with cannot be told from its password");
+                let of = id(Kind::Subscription, "", "", &name);
+                reader.refuse_of(of, what, "what it connects with cannot be told from its password");
                 continue;
             };
             if kept != connection {
@@ -66,7 +72,10 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             Some("p") => options.push("streaming = parallel".to_owned()),
             Some("f" | "false") => options.push("streaming = off".to_owned()),
             None => {}
-            Some(_) => reader.refuse(what, "it streams in an unknown way"),
+            Some(_) => {
+                let of = id(Kind::Subscription, "", "", &name);
+                reader.refuse_of(of, what, "it streams in an unknown way");
+            }
         }
         for (column, is, text) in [
             ("binary", true, "binary = true"),

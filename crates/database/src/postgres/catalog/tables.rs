@@ -1,10 +1,11 @@
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use tokio_postgres::Row;
 
 use super::columns::{ColumnRow, Columns};
 use super::constraints::Check;
 use super::foreign;
+use super::heirs::{StandIn, merges, of_parents};
 use super::reader::{Entry, Node, Pieces, Reader, Text, class, id};
 use super::sequences::SequenceRow;
 use super::sql::{OURS, get, ident, options, qual};
@@ -70,7 +71,8 @@ pub(super) async fn read(
             };
             if let Some(option) = column.options.iter().find(|option| !known(option)) {
                 let what = format!("option {option} of column {namespace}.{name}.{}", column.name);
-                reader.refuse(what, "no documented column option");
+                let of = id(Kind::Table, &namespace, "", &name);
+                reader.refuse_of(of, what, "no documented column option");
             }
         }
         columns.retain_options(oid, |option| !option.starts_with(INTERNAL_OPTION));
@@ -102,6 +104,9 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
     let heir = if partition { &[][..] } else { &parents[..] };
     // Where INHERITS would give another order of the columns, the table is made alone and then inherits.
     let merged = !heir.is_empty() && merges(material.columns, oid, heir);
+    let stand_in = (!merged && !heir.is_empty())
+        .then(|| StandIn::of(material.columns, oid, heir, (&namespace, &name)))
+        .flatten();
     let of_type: Option<String> = get(row, "of_type")?;
     let server: Option<String> = get(row, "server")?;
     let (kind, word) = match server {
@@ -127,9 +132,14 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
     let mut entries = Vec::with_capacity(material.columns.rows(oid).len());
     let mut after = String::new();
     for column in material.columns.rows(oid) {
-        let written = column.local || !merged;
+        let late = stand_in.as_ref().filter(|stand_in| stand_in.is_late(column));
+        if let Some(stand_in) = late {
+            after.push_str(&stand_in.step(&qualified, column));
+        }
+        let written = late.is_none() && (column.local || !merged && stand_in.is_none());
         let made = written && (of_type.is_none() || column.default_oid.is_some() || column.not_null);
-        let inherited = if written { Vec::new() } else { of_parents(material.columns, heir, &column.name) };
+        let inherited =
+            if written || !merged { Vec::new() } else { of_parents(material.columns, heir, &column.name) };
         if made {
             entries.push(entry(reader, table, &qualified, column, of_type.is_some()));
         } else if let (false, Some(default)) = (written, column.default_oid) {
@@ -147,9 +157,17 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
             after.push_str(&alter(&qualified, column, "DROP DEFAULT"));
         }
         if column.refusal.is_some() {
-            let given = of_parents(material.columns, if merged { heir } else { &[] }, &column.name);
+            let given = match &stand_in {
+                Some(_) => vec![column],
+                None => of_parents(material.columns, if merged { heir } else { &[] }, &column.name),
+            };
             let own = refusal(reader, table, (&namespace, &name), column, made, &given, &mut entries);
-            entries.extend(own);
+            match (late, own) {
+                (Some(_), Some(own)) => {
+                    after.push_str(&format!("ALTER TABLE {qualified} ADD {};\n", own.before))
+                }
+                (_, own) => entries.extend(own),
+            }
         } else if !written && column.not_null && !inherited.iter().any(|parent| parent.not_null) {
             after.push_str(&alter(&qualified, column, "SET NOT NULL"));
         }
@@ -171,29 +189,37 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
             }
         }
     }
+    let mut steps = Vec::new();
     for check in material.checks.remove(&oid).unwrap_or_default() {
-        entries.extend(check_entry(
-            reader,
-            table,
-            (&namespace, &name),
-            &check,
-            merged || heir.is_empty() && !partition,
-        ));
+        let only_local = merged || heir.is_empty() && !partition;
+        let entry = check_entry(reader, table, (&namespace, &name), &check, only_local);
+        match &stand_in {
+            Some(stand_in) => {
+                steps.extend(entry.map(|entry| stand_in.check(&qualified, check.local, entry)));
+            }
+            None => entries.extend(entry),
+        }
     }
 
-    let mut head = format!("CREATE {}{word} {qualified}", if unlogged { "UNLOGGED " } else { "" });
+    let mut head = stand_in.as_ref().map_or_else(String::new, |stand_in| stand_in.head.clone());
+    head.push_str(&format!("CREATE {}{word} {qualified}", if unlogged { "UNLOGGED " } else { "" }));
     if let Some(of_type) = &of_type {
         head.push_str(&format!(" OF {of_type}"));
     }
     let mut tail = String::new();
     let parent_names: Vec<&str> =
         heir.iter().filter_map(|parent| material.names.get(parent)).map(String::as_str).collect();
+    let mut end = String::new();
     if merged {
         tail.push_str(&format!("\nINHERITS ({})", parent_names.join(", ")));
     } else {
-        for parent in &parent_names {
-            after.push_str(&format!("ALTER TABLE ONLY {qualified} INHERIT {parent};\n"));
+        if let Some(stand_in) = &stand_in {
+            tail.push_str(&format!("\nINHERITS ({})", stand_in.name));
         }
+        for parent in &parent_names {
+            end.push_str(&format!("ALTER TABLE ONLY {qualified} INHERIT {parent};\n"));
+        }
+        end.extend(stand_in.as_ref().map(|stand_in| stand_in.end(&qualified)));
     }
     if let Some(key) = get::<Option<String>>(row, "partition_key")? {
         tail.push_str(&format!("\nPARTITION BY {key}"));
@@ -217,13 +243,13 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
     tail.push_str(";\n");
     match get::<String>(row, "identity")?.as_str() {
         _ if kind == Kind::ForeignTable => {}
-        "f" => after.push_str(&format!("ALTER TABLE ONLY {qualified} REPLICA IDENTITY FULL;\n")),
-        "n" => after.push_str(&format!("ALTER TABLE ONLY {qualified} REPLICA IDENTITY NOTHING;\n")),
+        "f" => end.push_str(&format!("ALTER TABLE ONLY {qualified} REPLICA IDENTITY FULL;\n")),
+        "n" => end.push_str(&format!("ALTER TABLE ONLY {qualified} REPLICA IDENTITY NOTHING;\n")),
         _ => {}
     }
     tail.push_str(&after);
     reader.nodes[table].text =
-        Text::Pieces(Pieces { head, entries, list: true, typed: of_type.is_some(), tail });
+        Text::Pieces(Pieces { head, entries, list: true, typed: of_type.is_some(), tail, steps, end });
 
     if let (true, Some(bound), Some(parent)) =
         (partition, get::<Option<String>>(row, "bound")?, parents.first())
@@ -264,33 +290,6 @@ fn row_security(
             Node::new(id(Kind::RowSecurity, namespace, "", name), Section::PostData, String::new(), text);
         reader.add((class::NONE, 0), node.needing([table]));
     }
-}
-
-/// Whether `INHERITS` gives an heir its columns in the order that they have, without a conflict.
-fn merges(columns: &Columns, heir: u32, parents: &[u32]) -> bool {
-    let mut order: Vec<&str> = Vec::new();
-    let own = columns.rows(heir);
-    for column in
-        parents.iter().flat_map(|parent| columns.rows(*parent)).chain(own.iter().filter(|own| own.local))
-    {
-        if !order.contains(&column.name.as_str()) {
-            order.push(&column.name);
-        }
-    }
-    let conflict = own.iter().filter(|column| !column.local).any(|column| {
-        let inherited = of_parents(columns, parents, &column.name);
-        let different: BTreeSet<_> = inherited
-            .iter()
-            .filter(|parent| parent.expression.is_some())
-            .map(|parent| (&parent.expression, &parent.generated))
-            .collect();
-        different.len() > 1
-    });
-    !conflict && order.iter().copied().eq(own.iter().map(|column| column.name.as_str()))
-}
-
-fn of_parents<'m>(columns: &'m Columns, parents: &[u32], name: &str) -> Vec<&'m ColumnRow> {
-    parents.iter().flat_map(|parent| columns.rows(*parent)).filter(|column| column.name == name).collect()
 }
 
 fn alter(table: &str, column: &ColumnRow, how: &str) -> String {

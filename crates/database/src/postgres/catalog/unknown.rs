@@ -3,9 +3,9 @@
 use tokio_postgres::Row;
 
 use super::NEWEST;
-use super::reader::Reader;
+use super::reader::{Reader, id};
 use super::sql::get;
-use crate::Result;
+use crate::{Kind, NotCarried, ObjectId, Result};
 
 /// A column of a catalog whose letters say of what kind something is, and those that dbm knows.
 pub(super) struct Letters {
@@ -113,7 +113,8 @@ const ON_MEMBERS: &str = "
     ), scripts AS (
         SELECT refobjid, made FROM members UNION ALL SELECT oid, xmin FROM pg_extension
     )
-    SELECT DISTINCT i.type, i.identity FROM members m JOIN told USING (refobjid)
+    SELECT DISTINCT i.type, i.identity, n.nspname::text AS namespace, t.relname::text AS relation FROM members m
+        JOIN pg_class t ON t.oid = m.objid JOIN pg_namespace n ON n.oid = t.relnamespace JOIN told USING (refobjid)
         JOIN pg_depend d ON d.refclassid = m.classid AND d.refobjid = m.objid AND d.deptype = 'a',
         LATERAL pg_identify_object(d.classid, d.objid, 0) AS i
     WHERE m.classid = 'pg_class'::regclass
@@ -139,7 +140,8 @@ pub(super) async fn of_unknown_kinds(reader: &mut Reader<'_>, list: &[Letters]) 
             let lasting = if *catalog == "pg_class" { "o.relpersistence <> 't' AND" } else { "" };
             format!(
                 "SELECT '{class}'::regclass::oid AS class, {oid} AS object, i.type, i.identity, i.schema,
-                    '{catalog}.{column}' AS place, o.{column}::text AS letter
+                    '{catalog}.{column}' AS place, o.{column}::text AS letter,
+                    CASE WHEN '{class}' = 'pg_class' THEN (SELECT r.relname::text FROM pg_class r WHERE r.oid = {oid}) END AS relation
                  FROM {catalog} o, LATERAL pg_identify_object('{class}'::regclass, {oid}, {number}) AS i
                  WHERE {oid} >= 16384 AND {lasting} o.{column}::text <> ALL (string_to_array('{known}', ','))"
             )
@@ -148,7 +150,8 @@ pub(super) async fn of_unknown_kinds(reader: &mut Reader<'_>, list: &[Letters]) 
     let query = format!("{} ORDER BY type, identity", queries.join("\nUNION ALL "));
     for row in reader.rows("other objects", &query).await? {
         let (place, letter): (String, String) = (get(&row, "place")?, get(&row, "letter")?);
-        refuse(reader, &row, &format!("dbm does not know its kind: {place} is `{letter}`"))?;
+        let of = relation(&row, "schema")?;
+        refuse(reader, &row, of, &format!("dbm does not know its kind: {place} is `{letter}`"))?;
     }
     Ok(())
 }
@@ -167,19 +170,26 @@ pub(super) async fn of_unknown_catalogs(reader: &mut Reader<'_>, known: &[&str])
     );
     for row in reader.rows("objects of other catalogs", &query).await? {
         let catalog: String = get(&row, "catalog")?;
-        refuse(reader, &row, &format!("dbm does not know the catalog {catalog} that it is in"))?;
+        refuse(reader, &row, None, &format!("dbm does not know the catalog {catalog} that it is in"))?;
     }
     Ok(())
 }
 
-fn refuse(reader: &mut Reader<'_>, row: &Row, why: &str) -> Result<()> {
+/// The table, or what is like one, that a row names.
+fn relation(row: &Row, namespace: &str) -> Result<Option<ObjectId>> {
+    let names = (get::<Option<String>>(row, namespace)?, get::<Option<String>>(row, "relation")?);
+    let (Some(namespace), Some(name)) = names else { return Ok(None) };
+    Ok(Some(id(Kind::Table, &namespace, "", &name)))
+}
+
+fn refuse(reader: &mut Reader<'_>, row: &Row, of: Option<ObjectId>, why: &str) -> Result<()> {
     let namespace: Option<String> = get(row, "schema")?;
     let hidden = namespace.as_deref().is_some_and(|name| name == "dbm" || name.starts_with("pg_"));
     if hidden || reader.is_member(get(row, "class")?, get(row, "object")?) {
         return Ok(());
     }
     let what = format!("{} {}", get::<String>(row, "type")?, get::<String>(row, "identity")?);
-    reader.refuse(what, why);
+    reader.refused.push(NotCarried { of, ..NotCarried::new(what, why) });
     Ok(())
 }
 
@@ -194,7 +204,9 @@ const IN_OURS: &str = "
     ORDER BY 1, 2";
 
 const DETACHING: &str = "
-    SELECT i.inhrelid::regclass::text AS identity FROM pg_inherits i WHERE i.inhdetachpending ORDER BY 1";
+    SELECT i.inhrelid::regclass::text AS identity, n.nspname::text AS namespace, c.relname::text AS relation
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE i.inhdetachpending ORDER BY 1";
 
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     of_unknown_kinds(reader, &KINDS).await?;
@@ -204,21 +216,25 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     }
     for row in reader.rows("what is in dbm's own namespace", IN_OURS).await? {
         let what = format!("{} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
-        reader.refuse(
+        reader.refuse_of(
+            id(Kind::Namespace, "", "", "dbm"),
             what,
             "namespace dbm is for dbm's own journal, which no archive holds: move it to another",
         );
     }
     for row in reader.rows("what was made on tables of extensions", ON_MEMBERS).await? {
         let what = format!("{} {}", get::<String>(&row, "type")?, get::<String>(&row, "identity")?);
-        reader.refuse(what, "it was made on a table of an extension, which does not make it again");
+        let why = "it was made on a table of an extension, which does not make it again";
+        let of = relation(&row, "namespace")?;
+        reader.refused.push(NotCarried { of, ..NotCarried::new(what, why) });
     }
     if reader.version < 140_000 {
         return Ok(());
     }
     for row in reader.rows("partitions that are being detached", DETACHING).await? {
         let what = format!("partition {}", get::<String>(&row, "identity")?);
-        reader.refuse(what, "it is being detached");
+        let of = relation(&row, "namespace")?;
+        reader.refused.push(NotCarried { of, ..NotCarried::new(what, "it is being detached") });
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ fn schema(mut objects: Vec<Object>) -> Schema {
 #[test]
 fn a_namespace_public_that_was_dropped_is_dropped_again() {
     let script = |schema: &Schema| {
-        let planned = parts(schema, Section::PreData).unwrap();
+        let planned = parts(schema, Section::PreData, &HashMap::new()).unwrap();
         String::from_utf8(planned.into_iter().flat_map(|one| one.part.bytes).collect()).unwrap()
     };
     let mut with = schema(vec![table("t", 1)]);
@@ -64,7 +64,7 @@ fn definitions_then_comments_then_owners() {
     a.comments = vec!["COMMENT ON TABLE a IS 'x';\n".into(), "COMMENT ON COLUMN a.b IS 'y';\n".into()];
     a.privileges = vec!["GRANT SELECT ON a TO bob;\n".into()];
     let schema = schema(vec![a, table("b", 0)]);
-    let planned = parts(&schema, Section::PreData).unwrap();
+    let planned = parts(&schema, Section::PreData, &HashMap::new()).unwrap();
     assert_eq!(
         shape(&planned),
         [
@@ -74,7 +74,7 @@ fn definitions_then_comments_then_owners() {
         ]
     );
     assert_eq!(planned[1].part.bytes, b"COMMENT ON TABLE a IS 'x';\nCOMMENT ON COLUMN a.b IS 'y';\n");
-    let last = parts(&schema, Section::Final).unwrap();
+    let last = parts(&schema, Section::Final, &HashMap::new()).unwrap();
     assert_eq!(shape(&last), [(Aspect::Privileges, vec!["a".into()], vec![])]);
 }
 
@@ -89,7 +89,7 @@ fn what_belongs_to_a_large_table_can_be_restored_beside_the_rest() {
         object(id(Kind::ForeignKey, "small", "small_fk"), Section::PostData, &[&small.id, &large.id, &key]);
     let trigger = object(id(Kind::Trigger, "small", "small_t"), Section::PostData, &[&small.id]);
     let schema = schema(vec![large, small, key_object, small_key, index, foreign, trigger]);
-    let planned = parts(&schema, Section::PostData).unwrap();
+    let planned = parts(&schema, Section::PostData, &HashMap::new()).unwrap();
     assert_eq!(
         shape(&planned),
         [
@@ -100,6 +100,36 @@ fn what_belongs_to_a_large_table_can_be_restored_beside_the_rest() {
             (Aspect::Definition, vec!["small_t".into()], vec![]),
         ]
     );
+}
+
+#[test]
+fn a_key_of_a_large_table_is_made_of_its_index_once_the_table_s_other_indexes_are_built() {
+    let (large, small) = (table("large", LARGE_TABLE), table("small", 10));
+    let key = |name: &str| id(Kind::Constraint, "large", name);
+    let (first, second) = (key("a_key"), key("b_key"));
+    let of = |id: &ObjectId| object(id.clone(), Section::PostData, &[&large.id]);
+    let (one, two) = (of(&first), Object { definition: "SELECT 2;\nSELECT 3;\n".into(), ..of(&second) });
+    let index = of(&id(Kind::Index, "large", "i"));
+    let trigger = object(id(Kind::Trigger, "small", "t"), Section::PostData, &[&small.id]);
+    let foreign =
+        object(id(Kind::ForeignKey, "small", "f"), Section::PostData, &[&small.id, &large.id, &first]);
+    let schema = schema(vec![large, small, one, two, index, foreign, trigger]);
+    let step = |name: &str| Key { index: format!("INDEX {name};\n"), key: format!("KEY {name};\n") };
+    let keys = HashMap::from([(first, step("a")), (second, step("b"))]);
+    let planned = parts(&schema, Section::PostData, &keys).unwrap();
+    assert_eq!(
+        shape(&planned),
+        [
+            (Aspect::Index, vec!["a_key".into()], vec![]),
+            (Aspect::Index, vec!["b_key".into()], vec![]),
+            (Aspect::Definition, vec!["i".into()], vec![]),
+            (Aspect::Definition, vec!["a_key".into()], vec![0, 1, 2]),
+            (Aspect::Definition, vec!["b_key".into()], vec![0, 1, 2]),
+            (Aspect::Definition, vec!["f".into()], vec![3]),
+            (Aspect::Definition, vec!["t".into()], vec![]),
+        ]
+    );
+    assert_eq!(planned[4].part.bytes, b"KEY b;\nSELECT 3;\n");
 }
 
 #[test]
@@ -117,7 +147,7 @@ fn foreign_keys_that_share_tables_share_a_part() {
     };
     let keys = [key(0, 1), key(1, 2), key(3, 4), key(5, 5)];
     let schema = schema(tables.iter().cloned().chain(keys).collect());
-    let planned = parts(&schema, Section::PostData).unwrap();
+    let planned = parts(&schema, Section::PostData, &HashMap::new()).unwrap();
     assert_eq!(
         shape(&planned),
         [
@@ -131,7 +161,7 @@ fn foreign_keys_that_share_tables_share_a_part() {
 fn a_command_in_a_definition_is_refused_by_name() {
     let mut a = table("a", 0);
     a.definition = "CREATE TABLE a ();\n\\! touch f;\n".into();
-    let error = parts(&schema(vec![a]), Section::PreData).unwrap_err();
+    let error = parts(&schema(vec![a]), Section::PreData, &HashMap::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.to_string().contains("table public.a"), "{error}");
 }

@@ -2,6 +2,7 @@
 
 mod cut;
 mod moments;
+mod order;
 mod refusals;
 mod values;
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ErrorKind;
+use crate::selection::{Content, Pattern, Selection};
 
 /// A role of the test's own, with the right to connect.
 struct Role<'a>(&'a Fresh, String);
@@ -86,4 +87,42 @@ async fn hash_partitions_by_an_enum() {
     let error = failure(&fresh).await;
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.to_string().contains("table public.p:"), "{error}");
+}
+
+/// What is not selected need not be carried; what is has to be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partial_backup_refuses_only_what_it_takes() {
+    let fresh = Fresh::new();
+    fresh.sql(
+        "CREATE TABLE plain (n integer); INSERT INTO plain VALUES (1); CREATE TABLE odd (n integer);
+         UPDATE pg_catalog.pg_attribute SET attoptions = '{strange=1}' WHERE attrelid = 'odd'::regclass AND attname = 'n';
+         CREATE TYPE mood AS ENUM ('a'); CREATE TABLE p (m mood) PARTITION BY HASH (m);
+         CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+         CREATE SCHEMA dbm; CREATE TABLE dbm.mine (n integer)",
+    );
+    let tables =
+        |patterns: &[&str]| patterns.iter().map(|one| Pattern::table(one).unwrap()).collect::<Vec<_>>();
+    let back_up = async |selection: Selection| {
+        back_up_as(&fresh.server(), &BackupOptions { selection, ..jobs(1) })
+            .await
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    let all = back_up(Selection::default()).await.unwrap_err();
+    assert!(all.contains("strange=1") && all.contains("table dbm.mine"), "{all}");
+    back_up(Selection { tables: tables(&["plain"]), ..Selection::default() }).await.unwrap();
+    let odd =
+        back_up(Selection { tables: tables(&["plain", "odd"]), ..Selection::default() }).await.unwrap_err();
+    assert!(odd.contains("strange=1") && !odd.contains("dbm.mine"), "{odd}");
+    let parted = back_up(Selection { tables: tables(&["p"]), ..Selection::default() }).await.unwrap_err();
+    assert!(parted.contains("table public.p:"), "{parted}");
+    let without = Selection { exclude_tables: tables(&["odd"]), ..Selection::default() };
+    let ours = back_up(without.clone()).await.unwrap_err();
+    assert!(ours.contains("dbm.mine") && !ours.contains("strange"), "{ours}");
+    let bare = Selection {
+        content: Content::SchemaOnly,
+        exclude_schemas: vec![Pattern::schema("dbm").unwrap()],
+        ..without
+    };
+    back_up(bare).await.unwrap();
 }

@@ -2,7 +2,9 @@
 
 mod archives;
 mod by_hand;
+mod keys;
 mod kinds;
+mod labels;
 mod names;
 mod parts;
 mod proof;

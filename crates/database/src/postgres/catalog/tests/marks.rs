@@ -41,6 +41,9 @@ const BUILT_IN: &str = "
     WHERE n.nspname IN ('information_schema', 'pg_catalog') ORDER BY 1, 2;
     SELECT nspname, nspacl::text FROM pg_namespace WHERE nspname !~ '^pg_t' ORDER BY 1;
     SELECT p.oid::regprocedure::text, proacl::text FROM pg_proc p WHERE proacl IS NOT NULL ORDER BY 1;
+    SELECT p.oid::regprocedure::text, procost, prorows, provolatile, proisstrict, prosecdef, proleakproof, proparallel,
+        proowner::regrole FROM pg_proc p WHERE pronamespace IN ('pg_catalog'::regnamespace, 'public'::regnamespace) ORDER BY 1;
+    SELECT typname, typowner::regrole FROM pg_type WHERE typname = 'citext';
     SELECT i.identity, d.description FROM pg_description d, pg_identify_object(classoid, objoid, objsubid) i ORDER BY 1, 2;";
 
 #[tokio::test]
@@ -79,7 +82,18 @@ async fn changes_of_what_comes_with_the_server_and_with_extensions_are_carried()
          COMMENT ON EXTENSION plpgsql IS 'and this';
          COMMENT ON VIEW information_schema.tables IS 'tables'",
     );
+    psql(
+        &one,
+        "ALTER FUNCTION pg_catalog.pg_sleep(float8) COST 77 PARALLEL UNSAFE;
+         ALTER FUNCTION pg_catalog.generate_series(int, int) ROWS 7 STABLE;
+         ALTER FUNCTION pg_catalog.pg_backend_pid() OWNER TO dbm_test_app;
+         ALTER FUNCTION public.citext_eq(citext, citext) OWNER TO \"dbm_test \\!role\";
+         ALTER TYPE public.citext OWNER TO dbm_test_app;
+         GRANT EXECUTE ON FUNCTION pg_catalog.now() TO dbm_test_app; REVOKE EXECUTE ON FUNCTION pg_catalog.now() FROM dbm_test_app",
+    );
     let first = schema(&one).await;
+    assert!(first.refused.is_empty(), "{:?}", first.refused);
+    assert!(!script(&first).contains("now()"), "what was granted and revoked is not changed");
     psql(&two, "CREATE EXTENSION citext");
     psql(&two, &script(&first));
     same("what comes with it", &psql(&one, BUILT_IN), &psql(&two, BUILT_IN));

@@ -231,6 +231,37 @@ async fn an_heir_keeps_the_order_of_its_columns() {
     .await;
 }
 
+/// What a parent is given later is not its heirs' own, and goes with the parent's.
+#[tokio::test]
+async fn an_heir_has_what_its_parents_were_given_later() {
+    let [one, _] = databases("later");
+    let since_18 = psql(&one, "SELECT current_setting('server_version_num')::int >= 180000") == "t\n";
+    let named = if since_18 {
+        "ALTER TABLE p ADD n int CONSTRAINT \"of p\" NOT NULL; ALTER TABLE h ADD CONSTRAINT \"of h\" NOT NULL c;"
+    } else {
+        "ALTER TABLE p ADD n int NOT NULL;"
+    };
+    let sql = format!(
+        "CREATE TABLE p (a int, b text DEFAULT 'x' NOT NULL); CREATE TABLE q (k int);
+         CREATE TABLE h (mine int DEFAULT 4, CHECK (mine > 0)) INHERITS (p);
+         ALTER TABLE p ADD c text COLLATE \"C\" DEFAULT 'c', ADD CONSTRAINT of_p CHECK (c <> '');
+         ALTER TABLE h ADD also int DEFAULT 7 NOT NULL CHECK (also > mine); {named}
+         ALTER TABLE h ADD d int; ALTER TABLE p ADD d int; ALTER TABLE h ALTER d SET NOT NULL;
+         ALTER TABLE h ALTER c SET DEFAULT 'h'; ALTER TABLE h ALTER c SET STORAGE EXTERNAL;
+         ALTER TABLE h INHERIT q; CREATE TABLE hh (last int) INHERITS (h); ALTER TABLE p ADD e int[];
+         COMMENT ON COLUMN h.c IS 'late'; COMMENT ON CONSTRAINT of_p ON h IS 'a check'"
+    );
+    let sql = sql.replace("ALTER TABLE h INHERIT q", "ALTER TABLE h ADD k int; ALTER TABLE h INHERIT q");
+    let question = "SELECT attrelid::regclass::text, attnum, attname, attislocal, attinhcount, attnotnull, attstorage,
+            pg_get_expr(adbin, adrelid) FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+         WHERE attnum > 0 AND attrelid IN ('p'::regclass, 'h'::regclass, 'hh'::regclass) ORDER BY 1, 2;
+         SELECT conrelid::regclass::text, conname, conislocal, coninhcount, pg_get_constraintdef(oid),
+            obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conrelid <> 0 ORDER BY 1, 2;
+         SELECT inhrelid::regclass::text, inhparent::regclass FROM pg_inherits ORDER BY 1, inhseqno;
+         SELECT relname FROM pg_class WHERE relname ~ 'dbm' OR relname IN ('h', 'hh') ORDER BY 1";
+    equal_by("later", &sql, question).await;
+}
+
 #[tokio::test]
 async fn an_heir_keeps_a_default_that_its_parent_is_given_late() {
     equal_by(
