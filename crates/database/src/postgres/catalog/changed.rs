@@ -19,6 +19,8 @@ const OWNERS: &str = "
     WHERE s.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
         AND s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o'
         AND (e.oid IS NOT NULL AND s.refobjid <> e.extowner OR s.objid < 16384)
+        -- Of a large object the maker chooses the number.
+        AND s.classid <> 'pg_largeobject'::regclass
         AND NOT (s.classid = 'pg_namespace'::regclass AND i.identity = 'public')
     ORDER BY i.type, i.identity COLLATE \"C\"";
 
@@ -37,7 +39,7 @@ const FUNCTIONS: &str = "
     WHERE p.oid < 16384 AND p.prokind IN ('f', 'w') AND age(p.xmin) < age(born.xmin)
         AND (p.proacl IS NULL OR i.initprivs IS NOT NULL
             OR NOT (p.proacl @> acldefault('f', p.proowner) AND p.proacl <@ acldefault('f', p.proowner)))
-    ORDER BY 1 COLLATE \"C\"";
+    ORDER BY p.oid::regprocedure::text COLLATE \"C\"";
 
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     for row in reader.rows("owners of what was not made here", OWNERS).await? {
