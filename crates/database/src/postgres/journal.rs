@@ -21,14 +21,20 @@ pub async fn journal_sql(connection: &Connection) -> Result<String> {
     if has_table(connection, "journal", what).await? && has_table(connection, "committed", what).await? {
         return Ok(String::new());
     }
-    // This role, whose one member is the owner of the database at hand, is there from PostgreSQL 14 on.
+    // This role, whose one member is the owner of the database at hand, is there from PostgreSQL 14 on; before, the
+    // owner of this day may.
     let owner = if connection.major_version() >= 14 {
-        "GRANT ALL ON SCHEMA dbm TO pg_database_owner;
-GRANT ALL ON dbm.journal, dbm.committed TO pg_database_owner;\n"
+        "pg_database_owner".to_owned()
     } else {
-        ""
+        let sql =
+            "SELECT pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(datdba)) FROM pg_catalog.pg_database
+            WHERE datname = current_database()";
+        first(query(connection, sql, what).await?).unwrap_or_else(|| "CURRENT_USER".to_owned())
     };
-    Ok(format!("{QUIETLY}{PLACE}{owner}"))
+    Ok(format!(
+        "{QUIETLY}{PLACE}GRANT ALL ON SCHEMA dbm TO {owner};
+GRANT ALL ON dbm.journal, dbm.committed TO {owner};\n"
+    ))
 }
 
 /// Keeps the event triggers of the database's users out of it, where the account may: they write down what is done, or

@@ -293,11 +293,19 @@ async fn the_journal_holds_the_last_run() {
 async fn the_owner_writes_the_journal_that_an_administrator_made() {
     let server = fresh().await;
     let mut administrator = server.session().await.unwrap();
-    administrator.begin_run(&entry("one", 0)).await.unwrap();
     let (name, owner) = role(&server, "").await;
-    assert!(!owner.about().await.unwrap().may_run);
     let database = crate::quote::identifier(Engine::Postgres, server.database());
-    administer(&format!("ALTER DATABASE {database} OWNER TO {name}")).await;
+    let give = format!("ALTER DATABASE {database} OWNER TO {name}");
+    // No role stands for whoever is the owner before 14.
+    let late = administrator.connection.major_version() >= 14;
+    if !late {
+        administer(&give).await;
+    }
+    administrator.begin_run(&entry("one", 0)).await.unwrap();
+    assert_eq!(owner.about().await.unwrap().may_run, !late);
+    if late {
+        administer(&give).await;
+    }
     assert!(owner.about().await.unwrap().may_run);
     let mut owner = owner.session().await.unwrap();
     owner.begin_run(&entry("two", 0)).await.unwrap();

@@ -103,7 +103,7 @@ async fn encoding_and_locale() {
     )
     .await;
     let look = format!(
-        "SELECT concat_ws(' ', pg_encoding_to_char(encoding), datcollate, datctype, datlocprovider) FROM pg_database WHERE datname = '{shop}'"
+        "SELECT concat_ws(' ', pg_encoding_to_char(encoding), datcollate, datctype, coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')) FROM pg_database d WHERE datname = '{shop}'"
     );
     let before = ask("postgres", &look).await;
     assert_eq!(before, "LATIN1 C C c");
