@@ -114,6 +114,12 @@ pub trait Lock: Send {
 /// The journal's place, on the database's side. It holds the entries of one run: the open one or the last.
 #[async_trait]
 pub trait Journal: Send {
+    /// Fails where what has the names of dbm's own tables is not of dbm's making, so that writing there would run the
+    /// code of somebody else.
+    async fn check_own_tables(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// All entries in order; none if no run ever was. Creates nothing.
     async fn entries(&mut self) -> Result<Vec<Entry>>;
 

@@ -297,6 +297,89 @@ fn in_place_behind_a_fence() {
     }
 }
 
+/// Whoever may create in the database makes dbm's tables before dbm does, with code that an administrator's run would
+/// execute: it is refused before anything is written, and the code never runs.
+#[test]
+fn tables_that_somebody_else_made_under_dbms_names_are_refused() {
+    let database = Postgres::new("planted");
+    let (url, mallory) = (database.url(), format!("{}_mallory", database.name()));
+    let trap = |table: &str| {
+        format!(
+            "CREATE FUNCTION s.spring() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'ALTER ROLE {mallory} SUPERUSER'; RETURN NEW; END $$;
+             GRANT ALL ON SCHEMA s TO PUBLIC; GRANT ALL ON {table} TO PUBLIC;
+             CREATE TRIGGER spring BEFORE INSERT OR DELETE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION s.spring();"
+        )
+    };
+    database.run(&format!(
+        "CREATE ROLE {mallory} LOGIN; GRANT CREATE ON DATABASE {} TO {mallory}; GRANT CREATE ON SCHEMA public TO {mallory}",
+        database.name()
+    ));
+    let folder = Folder::new(&url);
+    folder.migration("001_a", "CREATE TABLE public.a (x int);", "DROP TABLE public.a;");
+    let places = "CREATE SCHEMA dbm; GRANT ALL ON SCHEMA dbm TO PUBLIC;
+        CREATE TABLE dbm.journal (run text NOT NULL, number int NOT NULL, entry text NOT NULL, PRIMARY KEY (run, number));
+        CREATE TABLE dbm.committed (run text NOT NULL, part int NOT NULL, PRIMARY KEY (run, part));";
+    let columns =
+        "number bigint PRIMARY KEY, position bigint, name text, module text, checksum text, algorithm text,
+        rollback text, state text, applied_at text, applied_by text, duration_ms bigint, run text, dbm text";
+    let history = format!("CREATE TABLE public.dbm_history ({columns});");
+    let view = "CREATE VIEW public.dbm_history AS SELECT NULL::bigint AS number".to_owned();
+    let default = format!("CREATE TABLE public.dbm_history ({columns}, more int DEFAULT s.number());");
+    for (planted, owner, said) in [
+        (format!("{places}{}", trap("dbm.journal")), true, "belongs to"),
+        (format!("{places}{}", trap("dbm.committed")), false, "has the trigger spring"),
+        (format!("{history}{}", trap("public.dbm_history")), true, "belongs to"),
+        (format!("{history}{}", trap("public.dbm_history")), false, "has the trigger spring"),
+        (view, false, "is no plain table"),
+        (
+            format!("CREATE FUNCTION s.number() RETURNS int LANGUAGE sql AS 'SELECT 1'; {default}"),
+            false,
+            "has a default",
+        ),
+    ] {
+        let as_whom = if owner { format!("SET ROLE {mallory};") } else { String::new() };
+        database.run(&format!("{as_whom} CREATE SCHEMA s; {planted}"));
+        for arguments in [&["migrate", "--safe"][..], &["rollback", "--all"], &["recover", "--yes"]] {
+            let ended = folder.dbm(&url, arguments).run().expect(1);
+            assert!(
+                ended.stderr.contains(said) && ended.stderr.contains("hint:"),
+                "{said}: {}",
+                ended.stderr
+            );
+        }
+        let sprung = database.ask(&format!("SELECT rolsuper FROM pg_roles WHERE rolname = '{mallory}'"));
+        assert_eq!(sprung, "f", "{planted}");
+        database.run(
+            "DROP SCHEMA IF EXISTS dbm CASCADE; DROP SCHEMA s CASCADE;
+             DO $$ BEGIN EXECUTE (SELECT format('DROP %s public.dbm_history', CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END)
+               FROM pg_class WHERE oid = to_regclass('public.dbm_history'));
+             EXCEPTION WHEN null_value_not_allowed THEN NULL; END $$",
+        );
+    }
+    folder.dbm(&url, &["migrate", "--safe"]).run().expect(0);
+    database.run(&format!("DROP OWNED BY {mallory}; DROP ROLE {mallory}"));
+}
+
+/// What an administrator has begun, the database's owner goes on with.
+#[test]
+fn the_owner_goes_on_where_an_administrator_began() {
+    let database = Postgres::new("begun");
+    let (name, owner) = (database.name(), format!("{}_owner", database.name()));
+    database.run(&format!("CREATE ROLE {owner} LOGIN; ALTER DATABASE {name} OWNER TO {owner}"));
+    let (url, own) = (database.url(), database.url().replace("//postgres@", &format!("//{owner}@")));
+    let folder = Folder::new(&url);
+    folder.migration("001_a", "CREATE TABLE public.a (x int);", "DROP TABLE public.a;");
+    folder.dbm(&url, &["migrate", "--safe"]).run().expect(0);
+    folder.migration("002_b", "CREATE TABLE public.b (x int);", "DROP TABLE public.b;");
+    database.run(&format!("ALTER TABLE a OWNER TO {owner}"));
+    folder.dbm(&own, &["status"]).run().expect(0);
+    folder.dbm(&own, &["migrate", "--safe"]).run().expect(0);
+    folder.dbm(&own, &["rollback", "--all"]).run().expect(0);
+    folder.dbm(&url, &["migrate", "--safe"]).run().expect(0);
+    database
+        .run(&format!("ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {owner}; DROP ROLE {owner}"));
+}
+
 /// Whoever may write to a namespace that comes before the system's in the `search_path` owns the words of an unqualified
 /// statement: none of dbm's own takes any from there.
 #[test]

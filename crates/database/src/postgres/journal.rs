@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 
 use super::session::{first, query};
-use super::{Connection, Session};
-use crate::{Engine, Entry, Error, ErrorKind, Journal, Result, quote};
+use super::{Connection, Session, own_tables};
+use crate::{Engine, Entry, Error, ErrorKind, Journal, Result, Statements as _, quote};
 
 /// The namespace of the journal and the marks. In no schema, no archive, no digest.
 pub const NAMESPACE: &str = "dbm";
@@ -98,13 +98,18 @@ pub async fn entries(connection: &Connection) -> Result<Vec<Entry>> {
 async fn has_table(connection: &Connection, name: &str, what: &str) -> Result<bool> {
     let sql = format!(
         "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-          WHERE n.nspname = '{NAMESPACE}' AND c.relname = '{name}'"
+          WHERE n.nspname = '{NAMESPACE}' AND c.relname = '{name}' AND c.relkind = 'r' AND NOT c.relrowsecurity"
     );
     Ok(first(query(connection, &sql, what).await?).is_some())
 }
 
 #[async_trait]
 impl Journal for Session {
+    async fn check_own_tables(&mut self) -> Result<()> {
+        self.as_dbm_reads().await?;
+        own_tables::check(&self.connection, self.history_table()).await
+    }
+
     async fn entries(&mut self) -> Result<Vec<Entry>> {
         self.as_dbm_reads().await?;
         entries(&self.connection).await

@@ -14,6 +14,7 @@ pub mod globals;
 mod journal;
 mod lock;
 mod others;
+mod own_tables;
 pub mod passwords;
 pub mod properties;
 mod refusal;

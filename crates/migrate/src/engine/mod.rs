@@ -34,6 +34,11 @@ pub(crate) fn history_table(engine: Engine) -> HistoryTable {
     }
 }
 
+/// What lets the database's owner go on where an administrator made the history.
+pub(crate) fn history_for_owner(engine: Engine) -> Option<&'static str> {
+    (engine == Engine::Postgres).then_some(postgres::HISTORY_FOR_OWNER)
+}
+
 /// Why no file of this engine shares a transaction, or is one.
 pub(crate) fn no_transactions(engine: Engine) -> Option<&'static str> {
     (engine == Engine::Mysql).then_some("the server commits at every DDL statement")

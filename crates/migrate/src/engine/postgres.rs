@@ -10,8 +10,20 @@ fn literal(text: &str) -> String {
     quote::literal(Engine::Postgres, text)
 }
 
+/// The role, whose one member is the database's owner, is there from PostgreSQL 14 on.
+pub(super) const HISTORY_FOR_OWNER: &str = "DO $$ BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'pg_database_owner') THEN
+    GRANT ALL ON public.dbm_history TO pg_database_owner;
+  END IF;
+END $$";
+
 pub(super) fn history_exists(table: &str) -> String {
-    format!("SELECT 1 WHERE pg_catalog.to_regclass({}) IS NOT NULL", literal(table))
+    // A view, or a table with policies, would run somebody's code where it is read.
+    format!(
+        "SELECT 1 FROM pg_catalog.pg_class WHERE oid {EQUAL} pg_catalog.to_regclass({}) AND relkind {EQUAL} 'r' \
+         AND NOT relrowsecurity",
+        literal(table)
+    )
 }
 
 /// The server itself resolves what is written, as it would in the file's own statements.

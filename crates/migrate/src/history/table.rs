@@ -67,7 +67,15 @@ pub async fn create(session: &mut dyn Session) -> Result<()> {
          rollback {text},\n  state {text} NOT NULL,\n  applied_at {text} NOT NULL,\n  applied_by {text} NOT NULL,\n  \
          duration_ms bigint NOT NULL,\n  run {text} NOT NULL,\n  dbm {text} NOT NULL\n){options}"
     );
-    Ok(session.execute(&sql).await?)
+    let exists = engine::history_exists(session.engine(), table);
+    if session.own(&exists).await?.is_empty() {
+        session.execute(&sql).await?;
+        if let Some(sql) = engine::history_for_owner(session.engine()) {
+            session.own(sql).await?;
+        }
+    }
+    // In the transaction that made it or found it: nobody can have changed it since.
+    Ok(session.check_own_tables().await?)
 }
 
 /// Writes one row. Its position is the next one.

@@ -20,7 +20,10 @@ impl Runner {
         let (mut said, mut lost) = (false, false);
         loop {
             let holder = match look(&mut *session).await {
-                Ok(None) => return Ok(session),
+                Ok(None) => {
+                    session.check_own_tables().await?;
+                    return Ok(session);
+                }
                 Ok(Some(holder)) => holder,
                 // A restore that has just taken the database's place has ended all sessions of the old one.
                 Err(error)
