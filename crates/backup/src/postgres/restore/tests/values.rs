@@ -182,7 +182,8 @@ const NEIGHBOURS: &[(&str, &str, &str)] = &[
     ("int2vector", "'1 2'", "'1 3'"),
 ];
 
-/// Those that the server has: until 14 there were no ranges of many pieces and no infinite `numeric`.
+/// Those that the server has: until 14 there were no ranges of many pieces and no infinite `numeric`, until 15 no scale
+/// below zero.
 fn neighbours(major: u32) -> Vec<(&'static str, &'static str, &'static str)> {
     let new = |(data_type, one, _): &(&str, &str, &str)| {
         data_type.contains("multirange")
@@ -190,7 +191,9 @@ fn neighbours(major: u32) -> Vec<(&'static str, &'static str, &'static str)> {
             || (data_type.starts_with("numeric") && one.contains("In")
                 || *one == "'NaN'" && *data_type == "numeric")
     };
-    NEIGHBOURS.iter().filter(|entry| major >= 14 || !new(entry)).copied().collect()
+    let newer = |(data_type, ..): &(&str, &str, &str)| data_type.contains(",-");
+    let has = |entry: &&_| (major >= 14 || !new(entry)) && (major >= 15 || !newer(entry));
+    NEIGHBOURS.iter().filter(has).copied().collect()
 }
 
 /// A row for each control byte and for what stands on both sides of the borders of UTF-8's lengths.

@@ -269,7 +269,7 @@ impl World {
         let Some(parent) = dice.pick(&parted).cloned() else { return };
         let bound = match parent.roots[0].as_str() {
             "RANGE" => format!("FROM ({number}0) TO ({number}9)"),
-            "LIST" => format!("IN ({number}, {number}1)"),
+            "LIST" => format!("IN ({number}0, {number}1)"),
             _ => format!("WITH (MODULUS 1024, REMAINDER {})", number % 1024),
         };
         // One that was made alone has its columns in an order of its own.
