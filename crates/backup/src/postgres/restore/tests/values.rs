@@ -183,7 +183,7 @@ const NEIGHBOURS: &[(&str, &str, &str)] = &[
 ];
 
 /// Those that the server has: until 14 there were no ranges of many pieces and no infinite `numeric`, until 15 no scale
-/// below zero.
+/// below zero and no way to write every `"char"`.
 fn neighbours(major: u32) -> Vec<(&'static str, &'static str, &'static str)> {
     let new = |(data_type, one, _): &(&str, &str, &str)| {
         data_type.contains("multirange")
@@ -191,7 +191,7 @@ fn neighbours(major: u32) -> Vec<(&'static str, &'static str, &'static str)> {
             || (data_type.starts_with("numeric") && one.contains("In")
                 || *one == "'NaN'" && *data_type == "numeric")
     };
-    let newer = |(data_type, ..): &(&str, &str, &str)| data_type.contains(",-");
+    let newer = |(data_type, ..): &(&str, &str, &str)| data_type.contains(",-") || *data_type == "\"char\"";
     let has = |entry: &&_| (major >= 14 || !new(entry)) && (major >= 15 || !newer(entry));
     NEIGHBOURS.iter().filter(has).copied().collect()
 }

@@ -151,9 +151,10 @@ impl World {
             16 => {
                 let sql = match dice.roll(3) {
                     0 => format!("CREATE TYPE {name} AS ENUM ('b', 'a')"),
-                    1 => format!(
+                    1 if since(14) => format!(
                         "CREATE TYPE {name} AS RANGE (SUBTYPE = float8, MULTIRANGE_TYPE_NAME = a.many{number})"
                     ),
+                    1 => format!("CREATE TYPE {name} AS RANGE (SUBTYPE = float8)"),
                     _ => format!("CREATE TYPE {name} AS (x int, y text)"),
                 };
                 let one = self.add(sql, vec![]);
