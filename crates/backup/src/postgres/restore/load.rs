@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio_postgres::error::SqlState;
 
 use super::order::{Graph, Order, Unit};
-use super::run::{self, Deadlock, Freeze};
+use super::run::{self, Freeze, Transaction};
 use crate::archive::{Archive, Aspect, PartNumber};
 use crate::progress::Progress;
 
@@ -31,46 +31,29 @@ pub(crate) async fn worker(server: &Server, database: &str) -> Result<Connection
 impl Load<'_> {
     /// Loads everything, with as many connections as there are `workers`.
     pub(crate) async fn all(&self, workers: &[Connection], order: Order) -> Result<()> {
-        let Some(first) = workers.first() else {
+        self.load(&workers.iter().collect::<Vec<_>>(), order, Transaction::Own).await
+    }
+
+    /// Loads everything on one connection, in its open transaction.
+    pub(crate) async fn serially(&self, client: &Connection, order: Order) -> Result<()> {
+        self.load(&[client], order, Transaction::Within).await
+    }
+
+    async fn load(&self, workers: &[&Connection], order: Order, transaction: Transaction) -> Result<()> {
+        let Some(&first) = workers.first() else {
             return Err(Error::new(ErrorKind::Internal, "a restore without a connection"));
         };
         self.check(&order.unused).await?;
         self.progress.phase("definitions", None);
         for &number in &order.before {
-            self.part(first, number, Deadlock::Again).await?;
+            self.part(first, number, transaction).await?;
         }
         self.progress.phase("rows", Some(self.bytes(&order.data)));
-        self.graph(workers, order.data).await?;
+        self.graph(workers, order.data, transaction).await?;
         self.progress.phase("indexes and constraints", None);
-        self.graph(workers, order.after).await?;
+        self.graph(workers, order.after, transaction).await?;
         for &number in &order.last {
-            self.part(first, number, Deadlock::Again).await?;
-        }
-        Ok(())
-    }
-
-    /// Loads everything on one connection, in its open transaction.
-    pub(crate) async fn serially(&self, client: &Connection, order: Order) -> Result<()> {
-        self.check(&order.unused).await?;
-        self.progress.phase("definitions", None);
-        for &number in &order.before {
-            self.part(client, number, Deadlock::Fails).await?;
-        }
-        for (name, bytes, mut graph) in [
-            ("rows", Some(self.bytes(&order.data)), order.data),
-            ("indexes and constraints", None, order.after),
-        ] {
-            self.progress.phase(name, bytes);
-            while let Some(unit) = graph.take() {
-                for &number in &unit.parts {
-                    self.part(client, number, Deadlock::Fails).await?;
-                }
-                graph.done(&unit);
-            }
-            ended(&graph)?;
-        }
-        for &number in &order.last {
-            self.part(client, number, Deadlock::Fails).await?;
+            self.part(first, number, transaction).await?;
         }
         Ok(())
     }
@@ -89,61 +72,109 @@ impl Load<'_> {
     }
 
     /// Gives each idle worker a unit that may run, until there is none.
-    async fn graph(&self, workers: &[Connection], mut graph: Graph) -> Result<()> {
-        let mut idle: Vec<&Connection> = workers.iter().collect();
+    ///
+    /// Rows that a check of their own table refuses are tried again once others are in: it may look at them, of which
+    /// no catalog tells.
+    async fn graph(
+        &self,
+        workers: &[&Connection],
+        mut graph: Graph,
+        transaction: Transaction,
+    ) -> Result<()> {
+        let mut idle = workers.to_vec();
         let mut running = FuturesUnordered::new();
+        let (mut refused, mut went_in): (Vec<(Unit, Error)>, bool) = (Vec::new(), false);
         loop {
             while !idle.is_empty()
                 && let Some(unit) = graph.take()
             {
                 if let Some(worker) = idle.pop() {
-                    running.push(self.on(worker, unit));
+                    running.push(self.on(worker, unit, transaction));
                 }
             }
-            let Some((worker, unit, result)) = running.next().await else { break };
-            result?;
-            graph.done(&unit);
-            idle.push(worker);
+            if let Some((worker, unit, result)) = running.next().await {
+                match result {
+                    Ok(()) => {
+                        graph.done(&unit);
+                        went_in = true;
+                    }
+                    Err(error) if self.is_rows(&unit) && may_look_elsewhere(&error) => {
+                        refused.push((unit, error));
+                    }
+                    Err(error) => return Err(error),
+                }
+                idle.push(worker);
+            } else if std::mem::take(&mut went_in) {
+                refused.drain(..).for_each(|(unit, _)| graph.put_back(unit));
+            } else {
+                break;
+            }
         }
-        ended(&graph)
+        match refused.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => ended(&graph),
+        }
     }
 
-    async fn on<'w>(&self, worker: &'w Connection, unit: Unit) -> (&'w Connection, Unit, Result<()>) {
-        let result = self.unit(worker, &unit).await;
+    async fn on<'w>(
+        &self,
+        worker: &'w Connection,
+        unit: Unit,
+        transaction: Transaction,
+    ) -> (&'w Connection, Unit, Result<()>) {
+        let result = self.unit(worker, &unit, transaction).await;
         (worker, unit, result)
     }
 
-    async fn unit(&self, client: &Connection, unit: &Unit) -> Result<()> {
-        if let Some(table) = &unit.alone
-            && self.frozen(client, table, &unit.parts).await?
-        {
+    fn is_rows(&self, unit: &Unit) -> bool {
+        let aspect = |&number| self.archive.entry(number).map(|part| part.aspect);
+        unit.parts.iter().all(|number| matches!(aspect(number), Ok(Aspect::Rows)))
+    }
+
+    async fn unit(&self, client: &Connection, unit: &Unit, transaction: Transaction) -> Result<()> {
+        if !self.is_rows(unit) {
+            for &number in &unit.parts {
+                self.part(client, number, transaction).await?;
+            }
             return Ok(());
         }
-        for &number in &unit.parts {
-            self.part(client, number, Deadlock::Again).await?;
-        }
+        let path = super::search_path(self.archive);
+        let mut tries = run::Tries::new(client, &path);
+        while !tries.are_over(self.whole(client, unit, transaction).await).await? {}
         Ok(())
     }
 
-    /// Loads a table in one transaction that empties it first, which lets the server write the rows as it would have
+    /// Loads the rows of a unit, all of them or none.
+    async fn whole(&self, client: &Connection, unit: &Unit, transaction: Transaction) -> Result<()> {
+        transaction.begin(client).await?;
+        let done = async {
+            let freeze = match &unit.alone {
+                Some(table) if transaction == Transaction::Own => self.emptied(client, table).await?,
+                _ => Freeze::No,
+            };
+            for &number in &unit.parts {
+                self.rows(client, number, freeze).await?;
+            }
+            Ok(())
+        };
+        let done = done.await;
+        transaction.end(client, done).await
+    }
+
+    /// Empties a table in the transaction that loads it, which lets the server write the rows as it would have
     /// them after a `VACUUM FREEZE`: no reader after us, and no autovacuum, has to write their pages again.
     ///
-    /// Returns whether it did: the account may be allowed to insert rows and not to empty the table.
-    async fn frozen(&self, client: &Connection, table: &ObjectId, parts: &[PartNumber]) -> Result<bool> {
+    /// Returns whether it may: the account may be allowed to insert rows and not to empty the table.
+    async fn emptied(&self, client: &Connection, table: &ObjectId) -> Result<Freeze> {
         let name = quote::qualified(Engine::Postgres, &[&table.namespace, &table.name]);
-        if let Err(error) = client.batch_execute(&format!("BEGIN; TRUNCATE ONLY {name}")).await {
-            let denied = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
-            if !denied {
-                return Err(failed(error, format!("cannot empty {table}, which is new")));
-            }
-            let back = client.batch_execute("ROLLBACK").await;
-            return back.map(|()| false).map_err(|error| failed(error, "cannot go on after a refusal"));
+        let Err(error) = client.batch_execute(&format!("TRUNCATE ONLY {name}")).await else {
+            return Ok(Freeze::Yes);
+        };
+        if error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            return Err(failed(error, format!("cannot empty {table}, which is new")));
         }
-        for &number in parts {
-            self.rows(client, number, Freeze::Yes).await?;
-        }
-        let end = client.batch_execute("COMMIT").await;
-        end.map(|()| true).map_err(|error| failed(error, format!("cannot commit the rows of {table}")))
+        let again = client.batch_execute("ROLLBACK; BEGIN").await;
+        again.map(|()| Freeze::No).map_err(|error| failed(error, "cannot go on after a refusal"))
     }
 
     /// Reads one part of rows, which checks its hash, and copies them in.
@@ -166,22 +197,25 @@ impl Load<'_> {
     }
 
     /// Reads one part, which checks its hash, and runs it.
-    async fn part(&self, client: &Connection, number: PartNumber, deadlock: Deadlock) -> Result<()> {
+    async fn part(&self, client: &Connection, number: PartNumber, transaction: Transaction) -> Result<()> {
         let entry = self.archive.entry(number)?;
-        if entry.aspect == Aspect::Rows {
-            return self.rows(client, number, Freeze::No).await;
-        }
         let bytes = self.archive.part(number).await?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if entry.aspect != Aspect::Guard {
             let text = String::from_utf8(bytes).map_err(|error| {
                 Error::new(ErrorKind::Refused, "a part of definitions is not UTF-8").with_source(error)
             })?;
-            run::statements(client, &text, deadlock, &super::search_path(self.archive)).await?;
+            run::statements(client, &text, transaction, &super::search_path(self.archive)).await?;
         }
         self.progress.advance(length, entry.rows);
         Ok(())
     }
+}
+
+/// Whether a check may have failed because the rows that it looks at are not in yet: what a check is (or a function that
+/// raises its own exception, or wants a row), and two of them that waited for each other's table.
+fn may_look_elsewhere(error: &Error) -> bool {
+    matches!(error.sqlstate(), Some("23514" | "P0001" | "P0002" | "40P01"))
 }
 
 fn ended(graph: &Graph) -> Result<()> {

@@ -95,6 +95,13 @@ impl Graph {
         }
     }
 
+    /// Takes back a unit that was taken and has not run.
+    pub(crate) fn put_back(&mut self, unit: Unit) {
+        if let Some(&first) = unit.parts.first() {
+            self.ready.insert((Reverse(unit.weight), first), unit);
+        }
+    }
+
     /// Whether units are left that nobody has taken.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.ready.is_empty()

@@ -40,122 +40,155 @@ WHERE name = 'maintenance_work_mem' AND setting::bigint < 262144";
 /// How often statements that lost a deadlock are run.
 const ATTEMPTS: u32 = 20;
 
-/// What becomes of statements that the server ended because two sessions waited for each other: foreign keys lock
-/// two tables.
+/// What becomes of work that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deadlock {
-    /// They are run again, each message of them a transaction of its own.
-    Again,
-    /// They are within a transaction, which has ended with them.
-    Fails,
+pub(crate) enum Transaction {
+    /// It is a transaction of its own, and is run again where it lost a deadlock: foreign keys lock two tables.
+    Own,
+    /// It is within a transaction, which goes on with what was there before it.
+    Within,
 }
 
-/// Runs the statements of a part, in order.
+impl Transaction {
+    /// Begins work of which the server keeps all or nothing.
+    pub(crate) async fn begin(self, client: &Connection) -> Result<()> {
+        let sql = match self {
+            Self::Own => "BEGIN",
+            Self::Within => "SAVEPOINT dbm_work",
+        };
+        client.batch_execute(sql).await.map_err(|error| failed(error, "cannot begin a transaction"))
+    }
+
+    /// Keeps the work if it was done, or else takes it back.
+    pub(crate) async fn end(self, client: &Connection, done: Result<()>) -> Result<()> {
+        let sql = match (self, &done) {
+            (Self::Own, Ok(())) => "COMMIT",
+            (Self::Own, Err(_)) => "ROLLBACK",
+            (Self::Within, Ok(())) => "RELEASE SAVEPOINT dbm_work",
+            (Self::Within, Err(_)) => "ROLLBACK TO SAVEPOINT dbm_work; RELEASE SAVEPOINT dbm_work",
+        };
+        let ended = client.batch_execute(sql).await;
+        // What failed first says why.
+        done.and(ended.map_err(|error| failed(error, "cannot commit what was restored")))
+    }
+}
+
+/// The tries of work of which the server keeps all or nothing: where it does not find what a function of the database's
+/// owner names without its namespace, there is a second one, with the database's own search path.
+pub(crate) struct Tries<'a> {
+    client: &'a Connection,
+    path: &'a str,
+    /// Why the first one failed.
+    first: Option<Error>,
+}
+
+impl<'a> Tries<'a> {
+    pub(crate) fn new(client: &'a Connection, path: &'a str) -> Self {
+        Self { client, path, first: None }
+    }
+
+    /// Whether the work is done; if not, it is to be tried again.
+    ///
+    /// # Errors
+    /// Why the work failed, the first time.
+    pub(crate) async fn are_over(&mut self, done: Result<()>) -> Result<bool> {
+        match (self.first.take(), done) {
+            (None, Err(error)) if error.sqlstate().is_some_and(|code| NOT_FOUND.contains(&code)) => {
+                self.set(self.path).await?;
+                self.first = Some(error);
+                Ok(false)
+            }
+            (None, done) => done.map(|()| true),
+            (Some(first), done) => {
+                self.set("''").await?;
+                done.map(|()| true).map_err(|cause| {
+                    tracing::debug!(%cause, "nor with the database's own search path");
+                    first
+                })
+            }
+        }
+    }
+
+    async fn set(&self, path: &str) -> Result<()> {
+        let set = self.client.batch_execute(&format!("SET search_path = {path}")).await;
+        set.map_err(|error| failed(error, "cannot set the search path"))
+    }
+}
+
+/// What the server says of a name that is nowhere on the search path: undefined_table, undefined_function,
+/// undefined_object, invalid_schema_name (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+const NOT_FOUND: [&str; 4] = ["42P01", "42883", "42704", "3F000"];
+
+/// Runs the statements of a part, in order, each message of them with [`Tries`].
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] before anything of the part has run where it holds what no definition
 /// is: `COPY`, a client's command, transaction control.
-///
-/// Where the server does not find what a function of the database's owner names without its namespace, the statements
-/// are run again with `path`, the database's own, if they are no part of a transaction.
 pub(crate) async fn statements(
     client: &Connection,
     text: &str,
-    deadlock: Deadlock,
+    transaction: Transaction,
     path: &str,
 ) -> Result<()> {
     let statements = script::split(Engine::Postgres, text)?;
     statements.iter().try_for_each(check)?;
     for some in statements.chunks(STATEMENTS) {
-        let mut batch = String::new();
-        let mut ends = Vec::with_capacity(some.len());
-        for statement in some {
-            batch.push_str(statement.text);
-            ends.push(batch.chars().count());
-            batch.push_str(";\n");
-        }
-        let mut done = transaction(client, &batch, deadlock).await;
-        if let Err(error) = &done
-            && deadlock == Deadlock::Again
-            && error.code().is_some_and(|code| NOT_FOUND.contains(code))
-            && with_path(client, &batch, path).await?
-        {
-            done = Ok(());
-        }
-        if let Err(error) = done {
-            let orphans = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
-            let at = error.as_db_error().and_then(|error| match error.position() {
-                Some(tokio_postgres::error::ErrorPosition::Original(position)) => {
-                    usize::try_from(*position).ok()
-                }
-                _ => None,
-            });
-            let what = match at.and_then(|at| ends.iter().position(|&end| at <= end)) {
-                Some(place) => format!("cannot run `{}`", beginning(some[place].text)),
-                None if some.len() == 1 => format!("cannot run `{}`", beginning(some[0].text)),
-                None => format!(
-                    "cannot run one of {} statements from `{}` on",
-                    some.len(),
-                    beginning(some[0].text)
-                ),
-            };
-            let error = failed(error, what);
-            return Err(if orphans { error.with_hint(ORPHANS) } else { error });
-        }
+        let mut tries = Tries::new(client, path);
+        while !tries.are_over(message(client, some, transaction).await).await? {}
     }
     Ok(())
 }
 
-/// What the server says of a name that is nowhere on the search path.
-const NOT_FOUND: [SqlState; 4] = [
-    SqlState::UNDEFINED_TABLE,
-    SqlState::UNDEFINED_FUNCTION,
-    SqlState::UNDEFINED_OBJECT,
-    SqlState::INVALID_SCHEMA_NAME,
-];
+/// Runs statements as one message.
+async fn message(client: &Connection, some: &[Statement<'_>], transaction: Transaction) -> Result<()> {
+    if transaction == Transaction::Own {
+        // The server makes one transaction of a message by itself.
+        return send(client, some, ATTEMPTS).await;
+    }
+    transaction.begin(client).await?;
+    let done = send(client, some, 1).await;
+    transaction.end(client, done).await
+}
 
 /// What becomes of rows that their own foreign key refuses.
 const ORPHANS: &str = "the archive's rows break that foreign key: they were written while it was switched off. Mend them at \
     the source and back up again; to get at the rows, restore the table without the one that it refers to: \
     --table TABLE --into NAME";
 
-/// Runs one message with another search path; whether that went well.
-async fn with_path(client: &Connection, batch: &str, path: &str) -> Result<bool> {
-    let set = async |path: &str| {
-        let set = client.batch_execute(&format!("SET search_path = {path}")).await;
-        set.map_err(|error| failed(error, "cannot set the search path"))
-    };
-    set(path).await?;
-    let done = transaction(client, batch, Deadlock::Again).await;
-    set("''").await?;
-    if let Err(cause) = &done {
-        tracing::debug!(%cause, "nor with the database's own search path");
+/// Runs statements as one message, again where it lost a deadlock: the server has rolled it back whole.
+async fn send(client: &Connection, some: &[Statement<'_>], attempts: u32) -> Result<()> {
+    let mut batch = String::new();
+    let mut ends = Vec::with_capacity(some.len());
+    for statement in some {
+        batch.push_str(statement.text);
+        ends.push(batch.chars().count());
+        batch.push_str(";\n");
     }
-    Ok(done.is_ok())
-}
-
-/// Runs one message. Only what the server has rolled back whole is run again, never what came before it.
-async fn transaction(
-    client: &Connection,
-    batch: &str,
-    deadlock: Deadlock,
-) -> std::result::Result<(), tokio_postgres::Error> {
     let mut attempt = 1;
-    loop {
-        match client.batch_execute(batch).await {
-            Err(error)
-                if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
-                    && deadlock == Deadlock::Again
-                    && attempt < ATTEMPTS =>
-            {
-                // Two that lost to each other do not come back at the same moment.
-                let length = u64::try_from(batch.len() % 17).unwrap_or_default();
-                tokio::time::sleep(Duration::from_millis(u64::from(attempt * 20) + length)).await;
-                attempt += 1;
-            }
-            result => return result,
+    let error = loop {
+        let Err(error) = client.batch_execute(&batch).await else { return Ok(()) };
+        if error.code() != Some(&SqlState::T_R_DEADLOCK_DETECTED) || attempt == attempts {
+            break error;
         }
-    }
+        // Two that lost to each other do not come back at the same moment.
+        let length = u64::try_from(batch.len() % 17).unwrap_or_default();
+        tokio::time::sleep(Duration::from_millis(u64::from(attempt * 20) + length)).await;
+        attempt += 1;
+    };
+    let orphans = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
+    let at = error.as_db_error().and_then(|error| match error.position() {
+        Some(tokio_postgres::error::ErrorPosition::Original(position)) => usize::try_from(*position).ok(),
+        _ => None,
+    });
+    let what = match at.and_then(|at| ends.iter().position(|&end| at <= end)) {
+        Some(place) => format!("cannot run `{}`", beginning(some[place].text)),
+        None if some.len() == 1 => format!("cannot run `{}`", beginning(some[0].text)),
+        None => {
+            format!("cannot run one of {} statements from `{}` on", some.len(), beginning(some[0].text))
+        }
+    };
+    let error = failed(error, what);
+    Err(if orphans { error.with_hint(ORPHANS) } else { error })
 }
 
 /// Refuses what is not a definition.

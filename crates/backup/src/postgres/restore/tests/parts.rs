@@ -12,7 +12,7 @@ use super::tools::{pg_dump, said, schema_only, tool};
 use super::{ask, beginning, connect, database, digests, fresh, name, run, server};
 use crate::archive::Archive;
 use crate::dump::{self, BackupOptions};
-use crate::postgres::restore::run::{Deadlock, statements};
+use crate::postgres::restore::run::{Transaction, statements};
 use crate::postgres::restore::scratch::drop_database;
 use crate::progress::Silent;
 use crate::restore::{self, RestoreOptions};
@@ -362,7 +362,7 @@ async fn a_deadlock_runs_again_only_what_was_rolled_back() {
         while !connect(&name).await.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {}
         other.batch_execute("LOCK TABLE a; COMMIT").await.unwrap();
     };
-    let (ran, ()) = tokio::join!(statements(&own, &text, Deadlock::Again, "public"), in_the_way);
+    let (ran, ()) = tokio::join!(statements(&own, &text, Transaction::Own, "public"), in_the_way);
     ran.unwrap();
     let columns = "SELECT count(*)::text FROM pg_attribute WHERE attname = 'x' AND attrelid IN ('a'::regclass, 'b'::regclass)";
     assert_eq!(ask(&name, columns).await, "2");
