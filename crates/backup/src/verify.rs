@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::archive::{Archive, Hash, Hasher};
 use crate::catalogue;
 use crate::progress::Progress;
-use crate::restore::{self, RestoreOptions};
+use crate::restore::{self, Remade, RestoreOptions};
 use crate::store::Store;
 use crate::{Error, ErrorKind, Result};
 
@@ -24,6 +24,8 @@ pub struct Verified {
     pub identity: Hash,
     /// When it was last restored and compared: just now, if that was asked for.
     pub last_proven: Option<DateTime<Utc>>,
+    /// What no archive carries and a restore made anew, and was not what it was at the source.
+    pub remade: Vec<Remade>,
     /// Why it could not be written down beside it: a store that is read-only is no reason to doubt the archive.
     pub not_noted: Option<Error>,
 }
@@ -43,7 +45,8 @@ pub async fn verify(
     progress: &dyn Progress,
 ) -> Result<Verified> {
     let checked = check(store, name, deep, options, progress).await;
-    let (archive, verified, proven) = noting(store, name, checked).await?;
+    let (archive, verified, remade) = noting(store, name, checked).await?;
+    let proven = remade.is_some().then(Utc::now);
     let mut last_proven = proven;
     let noted = catalogue::change(store, name, |sidecar| {
         sidecar.damaged = None;
@@ -52,7 +55,8 @@ pub async fn verify(
         last_proven = sidecar.last_proven;
     });
     let not_noted = noted.await.err();
-    Ok(Verified { identity: archive.identity(), archive, last_proven, not_noted })
+    let remade = remade.unwrap_or_default();
+    Ok(Verified { identity: archive.identity(), archive, last_proven, remade, not_noted })
 }
 
 /// Writes down beside an archive what is wrong with it: it is never `latest` again, and never the reason why another
@@ -110,14 +114,14 @@ async fn stored_as(
     Ok(bytes)
 }
 
-/// The archive, when its bytes were checked, and when it was restored and compared, if it was.
+/// The archive, when its bytes were checked, and if it was restored and compared, what was made anew and differs.
 async fn check(
     store: &dyn Store,
     name: &BackupName,
     deep: Option<&Database>,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<(Archive, DateTime<Utc>, Option<DateTime<Utc>>)> {
+) -> Result<(Archive, DateTime<Utc>, Option<Vec<Remade>>)> {
     let archive = Archive::open(store.source(name).await?).await?;
     let beside = match store.read_sidecar(name).await {
         // It cannot be read: the archive itself may be whole all the same.
@@ -136,8 +140,8 @@ async fn check(
     archive.verify_all(progress, &options.cancel).await?;
     let verified = Utc::now();
     let Some(database) = deep else { return Ok((archive, verified, None)) };
-    restore::prove(&archive, database, options, progress).await?;
-    Ok((archive, verified, Some(Utc::now())))
+    let remade = restore::prove(&archive, database, options, progress).await?;
+    Ok((archive, verified, Some(remade)))
 }
 
 #[cfg(test)]

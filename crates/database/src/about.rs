@@ -41,6 +41,8 @@ pub struct About {
     pub may_write: bool,
     /// Whether the account may keep dbm's journal in the database, without which no run begins.
     pub may_run: bool,
+    /// Whether the account may keep the history of migrations there: write into its table, or make it.
+    pub may_keep_history: bool,
     /// The size of the database in bytes, as the server estimates it.
     pub bytes: u64,
 }

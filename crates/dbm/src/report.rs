@@ -104,6 +104,9 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
                 ),
             );
         }
+        for remade in &restored.remade {
+            row("remade", remade.to_string());
+        }
         if restored.unarchived.len() > 5 {
             row("", format!("and {} more tables", restored.unarchived.len() - 5));
         }

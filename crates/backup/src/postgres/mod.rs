@@ -1,5 +1,6 @@
 //! PostgreSQL.
 
+mod derived;
 pub(crate) mod dump;
 pub(crate) mod restore;
 pub(crate) mod roles;

@@ -30,6 +30,8 @@ pub(crate) struct Roles {
 
 /// The server records who depends on which role, except on the one that it was made by: owners are read besides.
 /// <https://www.postgresql.org/docs/current/catalog-pg-shdepend.html>
+///
+/// The constructors of a range type are that role's, whoever makes the type: they come with it.
 const ROLES: &str = "\
 WITH here AS (SELECT oid, datdba FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
      named AS (
@@ -39,13 +41,15 @@ WITH here AS (SELECT oid, datdba FROM pg_catalog.pg_database WHERE datname = pg_
     UNION SELECT datdba, 'o' FROM here
     UNION SELECT relowner, 'o' FROM pg_catalog.pg_class WHERE oid >= 16384
     UNION SELECT nspowner, 'o' FROM pg_catalog.pg_namespace WHERE oid >= 16384
-    UNION SELECT proowner, 'o' FROM pg_catalog.pg_proc WHERE oid >= 16384
+    UNION SELECT proowner, 'o' FROM pg_catalog.pg_proc p WHERE oid >= 16384
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+                      AND d.objid = p.oid AND d.deptype = 'i')
     UNION SELECT typowner, 'o' FROM pg_catalog.pg_type WHERE oid >= 16384
     UNION SELECT lomowner, 'o' FROM pg_catalog.pg_largeobject_metadata
     UNION SELECT setrole, 'r' FROM pg_catalog.pg_db_role_setting, here WHERE setdatabase = here.oid AND setrole <> 0)
 SELECT rolname::text, how FROM named JOIN pg_catalog.pg_roles r ON r.oid = named.role";
 
-/// Who owns the database, or in it what a dump says the owner of.
+/// Who owns the database, or in it what a dump says the owner of: nothing that comes with something else.
 const GIVEN: &str = "\
 WITH foreign_to_us AS (
     SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'dbm' OR nspname ~ '^pg_' OR nspname = 'information_schema'),
@@ -67,7 +71,7 @@ WITH foreign_to_us AS (
 SELECT DISTINCT r.rolname::text FROM owned JOIN pg_catalog.pg_roles r ON r.oid = owned.role
 WHERE r.rolname <> 'pg_database_owner'
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                  WHERE d.classid = owned.class AND d.objid = owned.oid AND d.deptype = 'e')";
+                  WHERE d.classid = owned.class AND d.objid = owned.oid AND d.deptype IN ('e', 'i'))";
 
 /// In a new database it belongs to `pg_database_owner`, before 15 to the role that the server was made by.
 const OF_PUBLIC: &str = "\

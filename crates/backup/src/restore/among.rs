@@ -1,5 +1,7 @@
 use database::ObjectId;
 
+use super::Remade;
+
 /// What a restore of a part made in a database that is in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Among {
@@ -9,6 +11,8 @@ pub struct Among {
     pub beside: Vec<(ObjectId, String)>,
     /// The empty tables that were filled.
     pub filled: Vec<ObjectId>,
+    /// What was made anew and is not what it was.
+    pub remade: Vec<Remade>,
     /// What belongs to something of that and could not come along, for people to read.
     pub cut: Vec<String>,
 }

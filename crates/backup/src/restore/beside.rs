@@ -1,7 +1,7 @@
 use crate::Result;
 use database::Entry;
 
-use super::Replaced;
+use super::{Remade, Replaced};
 use crate::mysql::restore as mysql;
 use crate::postgres::restore as postgres;
 use crate::sqlite::restore as sqlite;
@@ -39,6 +39,16 @@ impl Beside {
             Inner::Postgres(beside) => beside.scratch_name(),
             Inner::Mysql(beside) => beside.scratch_name(),
             Inner::Sqlite(beside) => beside.scratch_name(),
+        }
+    }
+
+    /// What no archive carries and was made anew, and is not what it was.
+    pub fn remade(&self) -> &[Remade] {
+        match &self.0 {
+            Inner::Postgres(beside) => beside.remade(),
+            // MySQL has nothing of the kind but stored generated columns, of built-in functions alone; a file's pages
+            // hold all that was computed.
+            Inner::Mysql(_) | Inner::Sqlite(_) => &[],
         }
     }
 

@@ -7,6 +7,7 @@ mod beside;
 pub(crate) mod names;
 mod options;
 mod preflight;
+mod remade;
 mod replaced;
 mod safeguard;
 
@@ -17,6 +18,7 @@ pub use among::Among;
 pub use beside::Beside;
 pub use options::RestoreOptions;
 pub use preflight::{Finding, Preflight, TargetState, Way};
+pub use remade::Remade;
 pub use replaced::Replaced;
 pub use safeguard::Safeguard;
 
@@ -138,7 +140,7 @@ pub async fn beside(
 }
 
 /// Restores in the target itself, in one transaction, where the account may not create databases.
-/// `publish` becomes its journal in the same transaction.
+/// `publish` becomes its journal in the same transaction. Returns what was made anew and is not what it was.
 ///
 /// # Errors
 /// What the preflight found or what failed; then the target is as it was.
@@ -149,7 +151,7 @@ pub async fn in_place(
     publish: &[Entry],
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     preflight(archive, database, options).await?.check()?;
     match database {
         Database::Postgres(server) => {
@@ -166,7 +168,7 @@ pub async fn in_place(
 }
 
 /// Restores into a new database (or file) of that name on the same server, proven like any other. The name is
-/// there only once all of it is: a kill leaves a scratch database at most.
+/// there only once all of it is: a kill leaves a scratch database at most. Returns what was made anew and is not what it was.
 ///
 /// # Errors
 /// What failed; then nothing is left of it.
@@ -176,7 +178,7 @@ pub async fn into(
     name: &str,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     match database {
         Database::Postgres(server) => {
             let archive = postgres::wanted(archive, options).await?;
@@ -184,9 +186,11 @@ pub async fn into(
             postgres::into(&archive, server, name, options, progress).await
         }
         Database::Mysql(_) if !options.selection.is_everything() => Err(mysql::one_or_all()),
-        Database::Mysql(server) => Box::pin(mysql::into(archive, server, name, options, progress)).await,
+        Database::Mysql(server) => {
+            Box::pin(mysql::into(archive, server, name, options, progress)).await.map(nothing)
+        }
         Database::Sqlite(_) if !options.selection.is_everything() => Err(sqlite_is_whole()),
-        Database::Sqlite(file) => sqlite::into(archive, file, name, options, progress).await,
+        Database::Sqlite(file) => sqlite::into(archive, file, name, options, progress).await.map(nothing),
     }
 }
 
@@ -219,6 +223,11 @@ pub async fn among(
     }
 }
 
+/// What engines other than PostgreSQL make anew that could differ.
+fn nothing((): ()) -> Vec<Remade> {
+    Vec::new()
+}
+
 fn sqlite_is_whole() -> Error {
     Error::new(ErrorKind::Usage, "of an archive of SQLite one table can be restored alone, or all of it")
         .with_hint("dbm restore NAME --table TABLE, or dbm restore NAME --into FILE")
@@ -242,7 +251,7 @@ pub async fn into_missing(
     database: &Database,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     whole(options)?;
     if archive.index().partial {
         return Err(partial(archive));
@@ -253,16 +262,17 @@ pub async fn into_missing(
             postgres::into(&archive, server, &database.name(), options, progress).await
         }
         Database::Mysql(server) => {
-            Box::pin(mysql::into(archive, server, server.database(), options, progress)).await
+            Box::pin(mysql::into(archive, server, server.database(), options, progress)).await.map(nothing)
         }
         // The database's name is that of the file without its ending.
         Database::Sqlite(file) => {
-            sqlite::into_file(archive, &file.canonical_path()?, options, progress).await
+            sqlite::into_file(archive, &file.canonical_path()?, options, progress).await.map(nothing)
         }
     }
 }
 
 /// Restores into a scratch database (or file), proves it like any other, and removes it: the deep part of `verify`.
+/// Returns what was made anew and is not what it was.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Unproven`] where what came back is not what the index says, or what else failed.
@@ -271,7 +281,7 @@ pub async fn prove(
     database: &Database,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     let scratch = match &options.scratch {
         Some(name) => name.clone(),
         None => scratch_name(database).await?,
@@ -279,14 +289,17 @@ pub async fn prove(
     match database {
         Database::Postgres(server) => {
             postgres::makes_its_tables(archive)?;
-            postgres::into_scratch(archive, server, &scratch, options, progress).await?;
-            postgres::discard_scratch(server, &scratch).await
+            let remade = postgres::into_scratch(archive, server, &scratch, options, progress).await?;
+            postgres::discard_scratch(server, &scratch).await?;
+            Ok(remade)
         }
         Database::Mysql(server) => {
             mysql::into_scratch(archive, server, &scratch, options, progress).await?;
-            mysql::discard_scratch(server, &scratch).await
+            mysql::discard_scratch(server, &scratch).await.map(nothing)
         }
-        Database::Sqlite(file) => sqlite::prove(archive, file, &scratch, options, progress).await,
+        Database::Sqlite(file) => {
+            sqlite::prove(archive, file, &scratch, options, progress).await.map(nothing)
+        }
     }
 }
 

@@ -76,6 +76,7 @@ impl Readers {
                 Some(connection) => connection,
                 None => open(&readers.path, &readers.cancel)?,
             };
+            digest::in_any_order(&connection)?;
             let done = work(&connection);
             readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             done
@@ -87,7 +88,9 @@ impl Readers {
 /// Reads all of the file.
 pub(crate) async fn read(readers: &Arc<Readers>) -> Result<Contents> {
     let (kinds, properties, mut tables, pieces) = readers.with(plan).await?;
-    let check = async { readers.with(check::whole).await };
+    let (path, cancel) = (readers.path.clone(), readers.cancel.clone());
+    // On a connection of its own: whether rows are in order is part of it.
+    let check = readers.turn(move || check::whole(&open(&path, &cancel)?));
     let digests = async {
         let pieces = futures_util::stream::iter(pieces).map(|(number, of, slice)| async move {
             let digest =

@@ -47,6 +47,7 @@ impl Server {
                 .iter()
                 .all(|made| grants.on(&format!("{}{made}", self.database()), "CREATE")),
             may_write: !read_only,
+            may_keep_history: !read_only,
             may_run: !read_only && (has_home || Home::may_make(&grants, self.database())),
             bytes: bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or_default(),
         })

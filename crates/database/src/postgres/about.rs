@@ -19,11 +19,29 @@ impl Server {
                                       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                                      WHERE n.nspname = 'dbm' AND c.relname = 'journal'),
                                    pg_catalog.has_database_privilege(current_database(), 'CREATE')),
+                          coalesce((SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+                                       AND coalesce((SELECT pg_catalog.has_table_privilege(c.oid, 'INSERT')
+                                                        AND pg_catalog.has_table_privilege(c.oid, 'DELETE')
+                                                       FROM pg_catalog.pg_class c
+                                                      WHERE c.relnamespace = n.oid AND c.relname = 'dbm_history'),
+                                                    pg_catalog.has_schema_privilege(n.oid, 'CREATE'))
+                                      FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public'), false),
                           (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
                      FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
         let rows = query(&connection, sql, "cannot ask the server what it is").await?;
-        let Some([Some(database), Some(account), superuser, may_create, may_write, bytes, may_run, number]) =
-            rows.first().map(Vec::as_slice)
+        let Some(
+            [
+                Some(database),
+                Some(account),
+                superuser,
+                may_create,
+                may_write,
+                bytes,
+                may_run,
+                may_keep_history,
+                number,
+            ],
+        ) = rows.first().map(Vec::as_slice)
         else {
             return Err(Error::new(ErrorKind::Internal, "the server does not say who we are"));
         };
@@ -48,6 +66,7 @@ impl Server {
             may_create_databases: yes(may_create),
             may_write: yes(may_write),
             may_run: yes(may_write) && yes(may_run),
+            may_keep_history: yes(may_write) && yes(may_keep_history),
             bytes: bytes.as_deref().and_then(|bytes| bytes.parse().ok()).unwrap_or_default(),
         };
         connection.close().await;

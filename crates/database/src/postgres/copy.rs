@@ -3,7 +3,7 @@
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio_postgres::{Client, CopyOutStream};
 
-use crate::{Engine, ObjectId, Table, quote};
+use crate::{Engine, Generated, Kind, ObjectId, Table, quote};
 
 /// For how many statements the server is asked before their turn, so that it does not wait for us between small tables.
 const AHEAD: usize = 16;
@@ -22,6 +22,10 @@ pub struct Pages {
 pub struct CopiedTable {
     name: String,
     columns: Vec<String>,
+    /// The stored generated columns, which are read after the others and carried by no archive.
+    generated: Vec<String>,
+    /// Whether only a query reads it: COPY itself has no generated columns, nor a materialized view's rows.
+    by_query: bool,
     encoding: Option<String>,
     filter: Option<String>,
 }
@@ -30,12 +34,19 @@ impl CopiedTable {
     /// For a table in a database of that encoding (`server_encoding`).
     ///
     /// Rows go in the database's own encoding, byte for byte; a statement says so where it is not UTF8, which our
-    /// sessions speak. Generated columns have no value of their own and are left out.
+    /// sessions speak. Generated columns are computed by whoever takes the rows in: those that are stored are read, so
+    /// that a [digest](super::digest::RowsRead) tells whether they came out the same, and none is carried.
     pub fn new(id: &ObjectId, table: &Table, encoding: &str) -> Self {
-        let columns = table.columns.iter().filter(|column| column.generated.is_none());
+        let columns = |generated: Option<Generated>| -> Vec<String> {
+            let columns = table.columns.iter().filter(|column| column.generated == generated);
+            columns.map(|column| quote::identifier(Engine::Postgres, &column.name)).collect()
+        };
+        let generated = columns(Some(Generated::Stored));
         Self {
             name: quote::qualified(Engine::Postgres, &[&id.namespace, &id.name]),
-            columns: columns.map(|column| quote::identifier(Engine::Postgres, &column.name)).collect(),
+            columns: columns(None),
+            by_query: !generated.is_empty() || table.filter.is_some() || id.kind == Kind::MaterializedView,
+            generated,
             encoding: (encoding != "UTF8").then(|| encoding.to_owned()),
             filter: table.filter.clone(),
         }
@@ -46,6 +57,11 @@ impl CopiedTable {
         &self.name
     }
 
+    /// How many stored generated columns end each row that is read.
+    pub fn generated(&self) -> usize {
+        self.generated.len()
+    }
+
     /// The statement that begins a block of rows, with its `;` and newline.
     pub fn header(&self) -> String {
         format!("COPY {} FROM stdin{};\n", self.with_columns(), self.options())
@@ -53,13 +69,15 @@ impl CopiedTable {
 
     /// The statement that has the server send all rows, or those of some pages (PostgreSQL 14 and later read only those).
     pub fn out(&self, pages: Option<Pages>) -> String {
-        let (columns, name, options) = (self.columns.join(", "), &self.name, self.options());
-        match (pages, &self.filter) {
-            (None, None) => format!("COPY {} TO STDOUT{options}", self.with_columns()),
-            (None, Some(filter)) => {
-                format!("COPY (SELECT {columns} FROM ONLY {name} {filter}) TO STDOUT{options}")
+        let (name, options) = (&self.name, self.options());
+        let columns = [self.columns.as_slice(), &self.generated].concat().join(", ");
+        match pages {
+            None if !self.by_query => format!("COPY {} TO STDOUT{options}", self.with_columns()),
+            None => {
+                let filter = self.filter.as_ref().map_or_else(String::new, |filter| format!(" {filter}"));
+                format!("COPY (SELECT {columns} FROM ONLY {name}{filter}) TO STDOUT{options}")
             }
-            (Some(Pages { from, to }), _) => {
+            Some(Pages { from, to }) => {
                 let end = to.map_or_else(String::new, |to| format!(" AND ctid < '({to},0)'::pg_catalog.tid"));
                 format!(
                     "COPY (SELECT {columns} FROM ONLY {name} WHERE ctid >= '({from},0)'::pg_catalog.tid{end}) \
@@ -115,14 +133,19 @@ mod tests {
 
     #[test]
     fn statements() {
+        let plain = table(&[("a", None), ("b", Some(Generated::Virtual)), ("select", None)], "UTF8");
+        assert_eq!(plain.out(None), "COPY \"a b\".\"t\"\"x\" (\"a\", \"select\") TO STDOUT");
         let table = table(&[("a", None), ("b", Some(Generated::Stored)), ("select", None)], "UTF8");
         let name = "\"a b\".\"t\"\"x\"";
         assert_eq!(table.header(), format!("COPY {name} (\"a\", \"select\") FROM stdin;\n"));
-        assert_eq!(table.out(None), format!("COPY {name} (\"a\", \"select\") TO STDOUT"));
+        assert_eq!(
+            table.out(None),
+            format!("COPY (SELECT \"a\", \"select\", \"b\" FROM ONLY {name}) TO STDOUT")
+        );
         assert_eq!(
             table.out(Some(Pages { from: 3, to: Some(7) })),
             format!(
-                "COPY (SELECT \"a\", \"select\" FROM ONLY {name} WHERE ctid >= '(3,0)'::pg_catalog.tid \
+                "COPY (SELECT \"a\", \"select\", \"b\" FROM ONLY {name} WHERE ctid >= '(3,0)'::pg_catalog.tid \
                  AND ctid < '(7,0)'::pg_catalog.tid) TO STDOUT"
             )
         );

@@ -16,6 +16,37 @@ pub const ROW_SETTINGS: &str = "SET datestyle = 'ISO, YMD'; SET intervalstyle = 
      SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET timezone = 'UTC'; SET xmloption = content; \
      SELECT pg_catalog.set_config('search_path', '', false); SET row_security = off; SET synchronize_seqscans = off;";
 
+/// What the rows are that were read of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowsRead {
+    /// As an archive carries them.
+    pub carried: TableDigest,
+    /// With their stored generated columns; none for a table that has no such column.
+    pub whole: TableDigest,
+}
+
+impl RowsRead {
+    /// Takes one more row in, without its line end, of which the last columns are `generated`; returns what of it an
+    /// archive carries.
+    pub fn add<'r>(&mut self, row: &'r [u8], generated: usize) -> &'r [u8] {
+        if generated == 0 {
+            self.carried.add_row(row);
+            return row;
+        }
+        // A tab within a value is written `\t`. A row of nothing but generated columns has one tab less.
+        let carried = row.rsplitn(generated + 1, |&byte| byte == b'\t').nth(generated).unwrap_or_default();
+        self.carried.add_row(carried);
+        self.whole.add_row(row);
+        carried
+    }
+
+    /// Takes in what another worker has of the same table.
+    pub fn merge(&mut self, other: Self) {
+        self.carried.merge(other.carried);
+        self.whole.merge(other.whole);
+    }
+}
+
 /// Which rows of a table to read back.
 #[derive(Debug)]
 pub struct Rows<'a> {
@@ -42,30 +73,27 @@ pub async fn encoding(client: &Client) -> Result<String> {
 ///
 /// # Errors
 /// What the server refuses.
-pub async fn table(client: &Client, id: &ObjectId, table: &Table) -> Result<TableDigest> {
+pub async fn table(client: &Client, id: &ObjectId, table: &Table) -> Result<RowsRead> {
     let copied = CopiedTable::new(id, table, &encoding(client).await?);
-    let digests = tables(client, &[Rows { id, copied: &copied, pages: None }]).await?;
-    Ok(digests.into_iter().fold(TableDigest::default(), |mut all, one| {
-        all.merge(one);
-        all
-    }))
+    let read = tables(client, &[Rows { id, copied: &copied, pages: None }]).await?;
+    Ok(read.into_iter().next().unwrap_or_default())
 }
 
 /// The same for several tables, or ranges of them, in that order; the server is asked ahead for the next ones.
 ///
 /// # Errors
 /// What the server refuses.
-pub async fn tables(client: &Client, list: &[Rows<'_>]) -> Result<Vec<TableDigest>> {
+pub async fn tables(client: &Client, list: &[Rows<'_>]) -> Result<Vec<RowsRead>> {
     let statements = list.iter().map(|rows| rows.copied.out(rows.pages)).collect();
     let mut streams = pin!(copy::out_in_turn(client, statements));
     let mut digests = Vec::with_capacity(list.len());
-    for Rows { id, .. } in list {
+    for Rows { id, copied, .. } in list {
         let what = || format!("cannot read the rows of {id}");
         let Some(stream) = streams.try_next().await.map_err(|cause| error(cause, what()))? else {
             return Err(Error::new(ErrorKind::Internal, format!("{}: nobody asked for them", what())));
         };
         let mut stream = pin!(stream);
-        let mut digest = TableDigest::default();
+        let mut read = RowsRead::default();
         while let Some(row) = stream.try_next().await.map_err(|cause| error(cause, what()))? {
             let Some(row) = row.strip_suffix(b"\n") else {
                 return Err(Error::new(
@@ -73,9 +101,33 @@ pub async fn tables(client: &Client, list: &[Rows<'_>]) -> Result<Vec<TableDiges
                     format!("{}: the server sent a piece of a row", what()),
                 ));
             };
-            digest.add_row(row);
+            read.add(row, copied.generated());
         }
-        digests.push(digest);
+        digests.push(read);
     }
     Ok(digests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_columns_end_a_row_and_are_not_carried() {
+        for (row, generated, carried) in [
+            (&b"a\tb"[..], 0, &b"a\tb"[..]),
+            (b"a\tb", 1, b"a"),
+            (b"a\tb\t\\N", 2, b"a"),
+            (b"a\tb\tc", 1, b"a\tb"),
+            (b"\tb", 1, b""),
+            (b"b", 1, b""),
+            (b"b\tc", 2, b""),
+        ] {
+            let (mut read, mut expected) = (RowsRead::default(), TableDigest::default());
+            assert_eq!(read.add(row, generated), carried, "{row:?}");
+            expected.add_row(carried);
+            assert_eq!(read.carried, expected);
+            assert_eq!(read.whole.rows, u64::from(generated > 0));
+        }
+    }
 }

@@ -290,6 +290,26 @@ async fn the_journal_holds_the_last_run() {
 }
 
 #[tokio::test]
+async fn whether_the_history_can_be_kept_is_known_before_a_run() {
+    let server = fresh().await;
+    let (name, plain) = role(&server, "").await;
+    let may = async || plain.about().await.unwrap().may_keep_history;
+    let run = async |sql: &str| {
+        server.connect(None).await.unwrap().batch_execute(&sql.replace("ROLE", &name)).await.unwrap();
+    };
+    run("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
+    assert!(!may().await);
+    run("GRANT CREATE ON SCHEMA public TO ROLE").await;
+    assert!(may().await);
+    run("CREATE TABLE public.dbm_history (number bigint)").await;
+    assert!(!may().await, "it is somebody else's");
+    run("GRANT ALL ON public.dbm_history TO ROLE").await;
+    assert!(may().await);
+    run("DROP SCHEMA public CASCADE").await;
+    assert!(!may().await);
+}
+
+#[tokio::test]
 async fn the_owner_writes_the_journal_that_an_administrator_made() {
     let server = fresh().await;
     let mut administrator = server.session().await.unwrap();

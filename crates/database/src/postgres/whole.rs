@@ -32,6 +32,7 @@ impl Server {
             tables.iter().map(|(id, copied)| digest::Rows { id, copied, pages: None }).collect();
         let digests = Box::pin(digest::tables(&connection, &list)).await?;
         connection.close().await;
+        let digests = digests.into_iter().map(|read| read.carried);
         Ok(tables.iter().map(|(id, _)| (*id).clone()).zip(digests).collect())
     }
 

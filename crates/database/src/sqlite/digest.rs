@@ -69,6 +69,18 @@ pub fn slices(connection: &Connection, id: &ObjectId, table: &Table, at_most: u3
     Ok(slices)
 }
 
+/// Lets rows be read of tables that are kept in the order of an application's own collation, which is not here: their
+/// order is nothing to a digest. Whoever looks at the order itself must not be given this.
+///
+/// # Errors
+/// SQLite's own.
+pub fn in_any_order(connection: &Connection) -> Result<()> {
+    let stand_in = |connection: &Connection, name: &str| connection.create_collation(name, |a, b| a.cmp(b));
+    connection
+        .collation_needed(stand_in)
+        .map_err(|cause| error(cause, "cannot do without an application's own collations"))
+}
+
 /// Digests the rows of one table.
 ///
 /// # Errors
@@ -157,6 +169,7 @@ impl File {
     /// SQLite's own.
     pub async fn digests(&self) -> Result<BTreeMap<ObjectId, TableDigest>> {
         self.with(|connection| {
+            in_any_order(connection)?;
             at_one_moment(connection, |connection| {
                 let digest = |(id, columns): (ObjectId, Table)| {
                     let digest = table(connection, &id, &columns)?;

@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Result, SourceId};
 /// What the table says.
 struct Known {
     id: String,
-    /// As [`File::source_by_path`] has it; where a restore or an earlier dbm wrote the id, nothing.
+    /// As [`File::source_by_path`] has it; where an earlier dbm wrote the id, nothing.
     place: Option<String>,
 }
 
@@ -73,17 +73,18 @@ impl File {
         .await
     }
 
-    /// Gives the database the id that it had: for a restore, which brings the archive's own id with it.
+    /// Gives the file the id of the database whose place it is going to take: for a restore, which brings the archive's
+    /// own id with it.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] if it is no id from SQLite's table.
-    pub async fn set_source_id(&self, source: &SourceId) -> Result<()> {
+    /// [`ErrorKind::Usage`] if it is no id from SQLite's table; as [`File::canonical_path`].
+    pub async fn set_source_id(&self, source: &SourceId, place: &Self) -> Result<()> {
         let id = match source.0.strip_prefix("sqlite:") {
             Some(id) if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => id.to_owned(),
             _ => return Err(Error::new(ErrorKind::Usage, format!("`{source}` is no SQLite database's id"))),
         };
-        // It is not in its place yet.
-        self.with(move |connection| give(connection, BUSY, |_| Known { id, place: None }).map(drop)).await
+        let place = Some(place.source_by_path()?.0);
+        self.with(move |connection| give(connection, BUSY, |_| Known { id, place }).map(drop)).await
     }
 }
 

@@ -197,9 +197,9 @@ async fn the_id_stays_and_a_copy_can_be_told_apart() {
     let about = file.about().await.unwrap();
     assert_eq!((about.source, about.database.as_str(), about.may_write), (id.clone(), "shop", true));
     let other = crate::SourceId(format!("sqlite:{}", "ab".repeat(16)));
-    file.set_source_id(&other).await.unwrap();
+    file.set_source_id(&other, &file).await.unwrap();
     assert_eq!(file.about().await.unwrap().source, other);
-    assert!(file.set_source_id(&crate::SourceId("sqlite:'".into())).await.is_err());
+    assert!(file.set_source_id(&crate::SourceId("sqlite:'".into()), &file).await.is_err());
 }
 
 #[tokio::test]

@@ -114,6 +114,14 @@ async fn database(context: &Context, findings: &mut Findings) -> Result<u64> {
     );
     let account = if about.account.is_empty() { "this account".to_owned() } else { about.account.clone() };
     match about.may_write {
+        true if about.may_run && !about.may_keep_history => findings.add(
+            Health::Ill,
+            "writing",
+            format!(
+                "{account} may not keep the history of migrations: GRANT USAGE, CREATE ON SCHEMA public to it (make the \
+                 schema first where it is missing; where a table `dbm_history` is there: ALL on it)"
+            ),
+        ),
         true if about.may_run => findings.add(Health::Well, "writing", format!("{account} may write")),
         true => findings.add(
             Health::Ill,

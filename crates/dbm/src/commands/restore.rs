@@ -207,6 +207,12 @@ impl Restore {
             }
             (_, None) => {}
         }
+        for remade in &among.remade {
+            text.push_str(&format!("  but for {remade}\n"));
+        }
+        if let Some(fields) = document.as_object_mut() {
+            fields.insert("remade".to_owned(), json!(among.remade));
+        }
         for cut in &among.cut {
             context.output.warn(&format!("not restored: {cut}"));
         }
@@ -245,8 +251,8 @@ impl Restore {
         );
         let (made, among) = match &self.into {
             Some(into) => {
-                restore::into(&archive, database, into, &options, &*progress).await?;
-                (into.clone(), Among::default())
+                let remade = restore::into(&archive, database, into, &options, &*progress).await?;
+                (into.clone(), Among { remade, ..Among::default() })
             }
             None => {
                 let among = restore::among(&archive, database, &options, &*progress).await?;

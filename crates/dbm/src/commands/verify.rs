@@ -1,7 +1,6 @@
-use backup::archive::Archive;
 use backup::restore::RestoreOptions;
 use backup::store::Store;
-use backup::verify;
+use backup::verify::{self, Verified};
 use clap::Args;
 use database::Database;
 use helpers::naming::BackupName;
@@ -100,11 +99,11 @@ impl Verify {
                 (None, None) => Err(CommandError::failed(format!("no store has {name}"))),
             }
         };
-        let done: Result<Archive> = done.await;
+        let done: Result<Verified> = done.await;
         if let Some(audit) = &audit {
             audit.finish(&done, json!({ "archive": name.to_string() }));
         }
-        let archive = done?;
+        let Verified { archive, remade, .. } = done?;
         let index = archive.index();
         let rows = index.rows();
         let document = json!({
@@ -117,6 +116,7 @@ impl Verify {
             "tables": index.tables.len(),
             "rows": rows,
             "deep": self.deep,
+            "remade": remade,
         });
         let checked = format!(
             "{name} is whole{}: {} in {}, {}",
@@ -129,7 +129,8 @@ impl Verify {
             true => "\nit was restored on the side, and every table has the rows that the index says\n",
             false => "\n",
         };
-        context.output.answer(&document, &(checked + proven));
+        let remade: String = remade.iter().map(|one| format!("but for {one}\n")).collect();
+        context.output.answer(&document, &(checked + proven + &remade));
         Ok(Told { document, database })
     }
 
@@ -162,7 +163,7 @@ impl Verify {
         Ok(document)
     }
 
-    async fn check(&self, context: &Context, store: &dyn Store, name: &BackupName) -> Result<Archive> {
+    async fn check(&self, context: &Context, store: &dyn Store, name: &BackupName) -> Result<Verified> {
         let database =
             if self.deep { Some(Database::new(context.url_as(self.role.as_deref())?)?) } else { None };
         let options = RestoreOptions {
@@ -172,9 +173,9 @@ impl Verify {
         };
         let progress = Shown::new(&context.output);
         let verified = verify::verify(store, name, database.as_ref(), &options, &*progress).await?;
-        if let Some(error) = verified.not_noted {
+        if let Some(error) = &verified.not_noted {
             context.output.warn(&format!("that it was checked could not be noted beside it: {error}"));
         }
-        Ok(verified.archive)
+        Ok(verified)
     }
 }

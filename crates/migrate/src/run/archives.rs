@@ -178,6 +178,7 @@ impl Runner {
         let beside = restore::beside(archive, &self.database, &options, &*self.progress).await;
         open.after(taking, beside.as_ref().err());
         let beside = beside?;
+        let remade = beside.remade().to_vec();
         let taking = open.take("swap", Some(beside.scratch_name().to_owned()), Some(&Step::Exchange)).await?;
         // The exchange itself publishes that the run is over, or that only a fence is still to be lifted.
         let end = if engine::fence_outlives_exchange(self.database.engine()) {
@@ -220,7 +221,12 @@ impl Runner {
             open.session = None;
         }
         let unarchived = if sealed { Vec::new() } else { self.unarchived(archive, &replaced).await };
-        Ok(Restored { archive: described(note, archive, since), replaced: Some(replaced), unarchived })
+        Ok(Restored {
+            archive: described(note, archive, since),
+            replaced: Some(replaced),
+            unarchived,
+            remade,
+        })
     }
 
     /// Ends the journal that went with the database which was replaced, and lifts its fence: whoever gives it its name
@@ -267,9 +273,9 @@ impl Runner {
         let done =
             restore::in_place(archive, &self.database, &safeguard, &publish, options, &*self.progress).await;
         open.after(taking, done.as_ref().err());
-        done?;
+        let remade = done?;
         open.entries = publish;
-        Ok(Restored { archive: described(note, archive, since), replaced: None, unarchived })
+        Ok(Restored { archive: described(note, archive, since), replaced: None, unarchived, remade })
     }
 
     async fn safeguard(&self, run: &str, options: &RestoreOptions) -> Result<(BackupName, Safeguard)> {

@@ -55,6 +55,17 @@ impl Runner {
             )
             .with_hint("use an account that may write, and not a standby or a read-only file"));
         }
+        if !about.may_keep_history {
+            let table = session.history_table();
+            return Err(Error::new(
+                ErrorKind::Permission,
+                format!("{} may not keep the history of migrations, the table {table}", about.account),
+            )
+            .with_hint(
+                "make its namespace where it is missing, and GRANT USAGE, CREATE on it to the account (ALL on the \
+                 table where it is there)",
+            ));
+        }
         // Before the backup, so that the archive is of the database and not of its path.
         let source = self.database.ensure_source_id().await?;
         let begun = Begun {

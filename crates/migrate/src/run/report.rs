@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use backup::restore::Replaced;
+use backup::restore::{Remade, Replaced};
 use backup::{Error, ErrorKind};
 use chrono::{DateTime, Utc};
 use database::ObjectId;
@@ -183,6 +183,21 @@ pub struct Restored {
     /// through others who wrote meanwhile.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unarchived: Vec<Unarchived>,
+    /// What no archive carries and was made anew, and is not what it was: a materialized view that was not fresh, a
+    /// generated column whose function gives other values now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remade: Vec<Remade>,
+}
+
+impl Restored {
+    /// The end of a sentence that says what the database is: but for what was made anew and is not what it was.
+    pub(crate) fn exceptions(&self) -> String {
+        if self.remade.is_empty() {
+            return String::new();
+        }
+        let names: Vec<&str> = self.remade.iter().map(|one| one.object.as_str()).collect();
+        format!(", but for what no archive carries and was made anew: {}", names.join(", "))
+    }
 }
 
 /// What a command did, for the screen, the log and `--json`.

@@ -71,14 +71,19 @@ impl Runner {
             // A database that is not there is made.
             Err(error) if error.kind() == ErrorKind::NoDatabase => {
                 let (target, since) = (self.database.name(), Instant::now());
-                restore::into_missing(&archive, &self.database, &options, &*self.progress).await?;
-                report.restored = Some(Restored {
+                let remade =
+                    restore::into_missing(&archive, &self.database, &options, &*self.progress).await?;
+                let restored = Restored {
                     archive: described(&note, &archive, since),
                     replaced: None,
                     unarchived: Vec::new(),
-                });
-                report.state =
-                    format!("The database {target} was made, and holds what the archive holds: {PROOF}.");
+                    remade,
+                };
+                report.state = format!(
+                    "The database {target} was made, and holds what the archive holds{}: {PROOF}.",
+                    restored.exceptions()
+                );
+                report.restored = Some(restored);
                 return Ok(report.finished());
             }
             Err(error) => return Err(error),
@@ -143,7 +148,8 @@ impl Runner {
         let exchanged = self.exchange(&mut open, &told, note, archive, ending, options).await;
         match exchanged {
             Ok(restored) => {
-                report.state = format!("The database holds what the archive holds: {PROOF}.");
+                report.state =
+                    format!("The database holds what the archive holds{}: {PROOF}.", restored.exceptions());
                 report.restored = Some(restored);
                 Box::pin(self.settle(open, &mut report, false)).await;
             }

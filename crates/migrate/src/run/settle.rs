@@ -268,9 +268,10 @@ impl Runner {
 
     fn put_back(&self, report: &mut Report, restored: Restored, recovery: bool) {
         report.state = format!(
-            "The database is what it was before the run{}: it was restored from {}, and the rows read back \
+            "The database is what it was before the run{}{}: it was restored from {}, and the rows read back \
              have the counts and digests of the backup's index (tables: {}, rows: {}).",
             if recovery { " that was interrupted" } else { "" },
+            restored.exceptions(),
             restored.archive.name,
             restored.archive.tables,
             restored.archive.rows,

@@ -18,6 +18,7 @@ mod statistics;
 mod target;
 #[cfg(test)]
 mod tests;
+pub(crate) mod views;
 mod work;
 mod write;
 

@@ -9,9 +9,10 @@ use super::definitions::{self, Planned};
 use super::script::Envelope;
 use super::snapshot::{self, Leader};
 use super::target::Target;
-use super::{keys, large_objects, outline, relations, select, sequences, statistics};
+use super::{keys, large_objects, outline, relations, select, sequences, statistics, views};
 use crate::archive::{Outlined, RawPart};
 use crate::dump::BackupOptions;
+use crate::postgres::derived::Derived;
 use crate::postgres::failed;
 use crate::postgres::roles::{self, Roles};
 use crate::{Error, ErrorKind, Result};
@@ -34,6 +35,9 @@ pub(crate) struct Extras {
     /// What belongs to the server, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) globals: Option<Globals>,
+    /// What a restore makes anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) derived: Vec<Derived>,
     /// What is there and no part of any archive, for people to read.
     pub(crate) noted: Vec<String>,
 }
@@ -45,6 +49,7 @@ pub(crate) struct Prepared {
     pub(super) schema: Schema,
     pub(super) sections: BTreeMap<Section, Vec<Planned>>,
     pub(super) targets: Vec<Target>,
+    pub(super) views: Vec<Target>,
     pub(super) values: Vec<RawPart>,
     pub(super) envelope: Envelope,
     pub(super) outline: Vec<Outlined>,
@@ -109,6 +114,11 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         let what = format!("{} is to be read and was not locked", target.id);
         return Err(Error::new(ErrorKind::Internal, what));
     }
+    // What those of a part show is not what they showed in the whole.
+    let views = match options.is_partial() {
+        true => Vec::new(),
+        false => views::filled(&schema).map(|(id, table)| Target::new(id, table, &leader.encoding)).collect(),
+    };
     let sequences = sequences::list(client, |id| rows.as_ref().is_none_or(|rows| rows.contains(id))).await?;
     let values = sequences::values(client, &sequences).await?;
     let large_objects = if selection.has_large_objects() { large_objects::count(client).await? } else { 0 };
@@ -130,6 +140,7 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
             true => Some(globals::read(client, options.role_passwords).await?),
             false => None,
         },
+        derived: Vec::new(),
         noted: noted(client).await?,
     };
     Ok(Prepared {
@@ -138,6 +149,7 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         schema,
         sections,
         targets,
+        views,
         values,
         envelope,
         outline,

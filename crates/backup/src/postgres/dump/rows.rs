@@ -1,6 +1,7 @@
 //! Putting the rows that the server sends into parts, and their digest.
 
-use database::{Error, ErrorKind, Result, TableDigest};
+use database::postgres::digest::RowsRead;
+use database::{Error, ErrorKind, Result};
 
 /// A part ends at the first row boundary past this.
 pub(super) const WANTED: usize = 4 << 20;
@@ -34,15 +35,18 @@ pub(super) struct Blocks {
     header: Vec<u8>,
     /// Whether the open one ends within the table's rows.
     within: bool,
-    digest: TableDigest,
+    /// How many generated columns end each row.
+    generated: usize,
+    read: RowsRead,
 }
 
 impl Blocks {
     /// `expected` is about how many bytes will come.
     pub(super) fn new(expected: u64) -> Self {
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
-        let (header, digest) = (Vec::new(), TableDigest::default());
-        Self { expected, open: None, spare: Vec::new(), filled: 0, table: 0, header, within: false, digest }
+        let (header, read) = (Vec::new(), RowsRead::default());
+        let (open, spare) = (None, Vec::new());
+        Self { expected, open, spare, filled: 0, table: 0, header, within: false, generated: 0, read }
     }
 
     /// Gives it the room of a block that is done with, for the next one.
@@ -59,9 +63,11 @@ impl Blocks {
         self.spare
     }
 
-    /// The rows of that table come next; `header` is the COPY statement with its `;` and newline.
-    pub(super) fn begin(&mut self, table: usize, header: Vec<u8>) {
-        (self.table, self.header, self.digest) = (table, header, TableDigest::default());
+    /// The rows of that table come next; `header` is the COPY statement with its `;` and newline, and so many
+    /// generated columns that it does not name end each row.
+    pub(super) fn begin(&mut self, table: usize, header: Vec<u8>, generated: usize) {
+        (self.table, self.header, self.generated) = (table, header, generated);
+        self.read = RowsRead::default();
     }
 
     /// The block that has to end before a row of this length, because it would grow too large with it.
@@ -99,10 +105,11 @@ impl Blocks {
             open.tables.push(self.table);
             self.within = true;
         }
-        open.bytes.extend_from_slice(row);
+        let carried = self.read.add(text, self.generated);
+        open.bytes.extend_from_slice(carried);
+        open.bytes.push(b'\n');
         open.rows += 1;
-        self.filled += row.len();
-        self.digest.add_row(text);
+        self.filled += carried.len() + 1;
         Ok(())
     }
 
@@ -112,14 +119,14 @@ impl Blocks {
     }
 
     /// The table's rows are all in; returns what they are together.
-    pub(super) fn end(&mut self) -> TableDigest {
+    pub(super) fn end(&mut self) -> RowsRead {
         if let Some(open) = &mut self.open
             && self.within
         {
             open.bytes.extend_from_slice(END);
         }
         self.within = false;
-        self.digest
+        self.read
     }
 
     /// The last block, if there is one.
@@ -142,20 +149,21 @@ fn refused(why: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use database::TableDigest;
     use proptest::prelude::*;
 
     const HEADER: &[u8] = b"COPY public.t (a) FROM stdin;\n";
 
     fn run<'a>(rows: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Block>, TableDigest) {
         let mut blocks = Blocks::new(1 << 30);
-        blocks.begin(0, HEADER.to_vec());
+        blocks.begin(0, HEADER.to_vec(), 0);
         let mut done = Vec::new();
         for row in rows {
             done.extend(blocks.before(row.len()));
             blocks.add(row).unwrap();
             done.extend(blocks.full());
         }
-        let digest = blocks.end();
+        let digest = blocks.end().carried;
         done.extend(blocks.finish());
         (done, digest)
     }
@@ -190,13 +198,13 @@ mod tests {
         for (table, header, rows) in
             [(4, b"A\n", &[b"1\n", b"2\n"][..]), (5, b"B\n", &[]), (6, b"C\n", &[b"1\n"])]
         {
-            blocks.begin(table, header.to_vec());
+            blocks.begin(table, header.to_vec(), 0);
             for row in rows {
                 assert_eq!(blocks.before(row.len()), None);
                 blocks.add(*row).unwrap();
                 assert_eq!(blocks.full(), None);
             }
-            digests.push(blocks.end());
+            digests.push(blocks.end().carried);
         }
         let block = blocks.finish().unwrap();
         assert_eq!(
@@ -208,12 +216,25 @@ mod tests {
     }
 
     #[test]
+    fn generated_columns_are_in_a_digest_and_not_in_the_block() {
+        let mut blocks = Blocks::new(0);
+        blocks.begin(0, HEADER.to_vec(), 1);
+        blocks.add(b"1\t2\n").unwrap();
+        let read = blocks.end();
+        assert_eq!(blocks.finish().unwrap().bytes, [HEADER, b"1\n\\.\n"].concat());
+        let (mut carried, mut whole) = (TableDigest::default(), TableDigest::default());
+        carried.add_row(b"1");
+        whole.add_row(b"1\t2");
+        assert_eq!(read, RowsRead { carried, whole });
+    }
+
+    #[test]
     fn a_table_whose_rows_end_with_a_part_is_not_begun_again() {
         let mut blocks = Blocks::new(0);
-        blocks.begin(0, HEADER.to_vec());
+        blocks.begin(0, HEADER.to_vec(), 0);
         blocks.add(&row(WANTED)).unwrap();
         assert!(blocks.full().is_some());
-        assert_eq!(blocks.end().rows, 1);
+        assert_eq!(blocks.end().carried.rows, 1);
         assert_eq!(blocks.finish(), None);
     }
 
@@ -228,7 +249,7 @@ mod tests {
     fn what_no_server_sends_is_refused() {
         for row in [&b"\\.\n"[..], b"\\.x\n", b"a\n\\.\n", b"a", b"", b"a\rb\n", b"a\0b\n"] {
             let mut blocks = Blocks::new(0);
-            blocks.begin(0, HEADER.to_vec());
+            blocks.begin(0, HEADER.to_vec(), 0);
             assert_eq!(blocks.add(row).unwrap_err().kind(), ErrorKind::Refused, "{row:?}");
         }
     }
@@ -239,7 +260,7 @@ mod tests {
         let room = Vec::with_capacity(1 << 20);
         let place = room.as_ptr();
         blocks.reuse(room);
-        blocks.begin(0, HEADER.to_vec());
+        blocks.begin(0, HEADER.to_vec(), 0);
         blocks.add(b"1\n").unwrap();
         let block = blocks.finish().unwrap();
         assert_eq!((block.bytes.as_ptr(), block.rows), (place, 1));

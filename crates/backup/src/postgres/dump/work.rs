@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use database::postgres::digest::RowsRead;
 use database::postgres::{Connection, copy};
 use database::{Section, TableDigest};
 use futures_util::{FutureExt, TryStreamExt};
@@ -17,6 +18,7 @@ use super::large_objects;
 use super::plan::Piece;
 use super::rows::{Block, Blocks};
 use super::target::Target;
+use super::views;
 use crate::archive::{Aspect, PartNumber, Press, Pressing, RawPart, StoredPart};
 use crate::{Error, ErrorKind, Result};
 
@@ -28,6 +30,8 @@ const PING: Duration = Duration::from_secs(20);
 pub(super) enum Task {
     /// A large table or a range of it, or several small tables.
     Rows(Vec<Piece>),
+    /// What the materialized view at that place holds.
+    View(usize),
     /// All of them, after the parts that make them.
     LargeObjects(Vec<PartNumber>),
 }
@@ -36,13 +40,16 @@ pub(super) enum Task {
 pub(super) enum Done {
     Part(StoredPart),
     /// What some tables, by their places, hold, or those pages of them that were read.
-    Rows(Vec<(usize, TableDigest)>),
+    Rows(Vec<(usize, RowsRead)>),
+    /// What the materialized view at that place holds, if that could be read.
+    View(usize, Option<TableDigest>),
     LargeObjects(TableDigest),
 }
 
 /// What all workers share.
 pub(super) struct Work {
     targets: Vec<Target>,
+    views: Vec<Target>,
     level: i32,
     queue: Mutex<VecDeque<Task>>,
     /// What only the session with the locks can do.
@@ -54,12 +61,14 @@ pub(super) struct Work {
 impl Work {
     pub(super) fn new(
         targets: Vec<Target>,
+        views: Vec<Target>,
         tasks: VecDeque<Task>,
         followers: usize,
         level: i32,
     ) -> Arc<Self> {
         Arc::new(Self {
             targets,
+            views,
             level,
             queue: Mutex::new(tasks),
             handed: Mutex::default(),
@@ -68,14 +77,14 @@ impl Work {
         })
     }
 
-    /// The number of tables.
-    pub(super) fn targets(&self) -> usize {
-        self.targets.len()
+    /// The tables.
+    pub(super) fn targets(&self) -> &[Target] {
+        &self.targets
     }
 
-    /// The table at that place of the plan.
-    pub(super) fn target(&self, place: usize) -> &Target {
-        &self.targets[place]
+    /// The materialized views.
+    pub(super) fn views(&self) -> &[Target] {
+        &self.views
     }
 
     /// Works through everything; returns when the followers have ended too.
@@ -122,7 +131,7 @@ impl Work {
                         }
                         Task::Rows(mine)
                     }
-                    large_objects => large_objects,
+                    other => other,
                 };
                 self.run(&connection, &task, &mut out).await?;
             }
@@ -195,6 +204,10 @@ impl Work {
                 let digests = self.rows(connection, pieces, out).await?;
                 out.send(Done::Rows(digests)).await
             }
+            &Task::View(place) => {
+                let digest = views::read(connection, &self.views[place]).await?;
+                out.send(Done::View(place, digest)).await
+            }
             Task::LargeObjects(made) => {
                 let to = out.to.clone();
                 let press = out.press.clone();
@@ -218,7 +231,7 @@ impl Work {
         connection: &Connection,
         pieces: &[Piece],
         out: &mut Out,
-    ) -> Result<Vec<(usize, TableDigest)>> {
+    ) -> Result<Vec<(usize, RowsRead)>> {
         let statements =
             pieces.iter().map(|piece| self.targets[piece.table].copied.out(piece.pages)).collect();
         let mut streams = std::pin::pin!(copy::out_in_turn(connection, statements));
@@ -235,7 +248,7 @@ impl Work {
                 return Err(Error::new(ErrorKind::Internal, what));
             };
             let mut stream = std::pin::pin!(stream);
-            blocks.begin(piece.table, target.copied.header().into_bytes());
+            blocks.begin(piece.table, target.copied.header().into_bytes(), target.copied.generated());
             while let Some(row) = stream.try_next().await.map_err(failed)? {
                 if let Some(block) = blocks.before(row.len()) {
                     blocks.reuse(out.put(self.part(block)).await?);

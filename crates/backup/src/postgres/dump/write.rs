@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use database::postgres::digest::RowsRead;
 use database::postgres::{Connection, Server, globals};
 use database::{ErrorKind as DatabaseErrorKind, Section, SourceId, TableDigest};
 use tokio::sync::mpsc;
@@ -42,6 +43,7 @@ impl Prepared {
             schema,
             mut sections,
             targets,
+            views,
             values,
             envelope,
             mut outline,
@@ -70,6 +72,7 @@ impl Prepared {
         let pieces = plan::tasks(&tables, jobs, ranges_since(leader.connection.major_version()));
         let total: u64 = tables.iter().map(|(_, table)| table.bytes).sum();
         let mut tasks: VecDeque<Task> = pieces.into_iter().map(Task::Rows).collect();
+        (0..views.len()).for_each(|place| tasks.push_front(Task::View(place)));
         if extras.large_objects > 0 {
             tasks.push_front(Task::LargeObjects(made));
         }
@@ -79,14 +82,18 @@ impl Prepared {
             sessions.extend(followers(&server, exported, jobs.saturating_sub(1).min(tasks.len())).await?);
         }
         let pids = pids(&sessions).await?;
-        let work = Work::new(targets, tasks, sessions.len() - 1, level);
+        let work = Work::new(targets, views, tasks, sessions.len() - 1, level);
         let read = script.rows(&work, sessions, progress, &options.cancel).await;
         if read.is_err() {
             // A session whose client is gone reads on to the end of its table, and holds its locks until then.
             end_sessions(&server, &pids).await;
         }
-        let (digests, large_objects) = read?;
-        extras.large_objects_digest = large_objects;
+        let read = read?;
+        extras.large_objects_digest = read.large_objects;
+        let computed =
+            work.targets().iter().zip(&read.tables).filter_map(|(target, read)| target.computed(read));
+        let refreshed = work.views().iter().zip(&read.views).map(|(view, digest)| view.refreshed(*digest));
+        extras.derived = computed.chain(refreshed).collect();
 
         progress.phase("definitions", None);
         script.section(sections.remove(&Section::PostData)).await?;
@@ -104,7 +111,7 @@ impl Prepared {
         if options.statistics {
             left_out.extend(statistics::left_out(&schema));
         }
-        let entries = digests.into_iter().enumerate().map(|(place, digest)| work.target(place).entry(digest));
+        let entries = work.targets().iter().zip(&read.tables).map(|(target, read)| target.entry(read));
         Ok(Tail {
             source,
             snapshot: leader.moment,
@@ -158,16 +165,19 @@ impl Script<'_> {
         Ok(definitions)
     }
 
-    /// Has the sessions read all rows and large objects; returns what each table and the large objects hold.
+    /// Has the sessions read all rows and large objects.
     async fn rows(
         &mut self,
         work: &Arc<Work>,
         sessions: Vec<Connection>,
         progress: &dyn Progress,
         cancel: &CancellationToken,
-    ) -> Result<(Vec<TableDigest>, TableDigest)> {
-        let mut digests = vec![TableDigest::default(); work.targets()];
-        let mut large_objects = TableDigest::default();
+    ) -> Result<Read> {
+        let mut read = Read {
+            tables: vec![RowsRead::default(); work.targets().len()],
+            views: vec![None; work.views().len()],
+            large_objects: TableDigest::default(),
+        };
         let (to, mut from) = mpsc::channel(1);
         let mut workers = JoinSet::new();
         for (place, session) in sessions.into_iter().enumerate() {
@@ -189,9 +199,10 @@ impl Script<'_> {
                 None => break,
                 Some(Err(error)) => return Err(error),
                 Some(Ok(Done::Rows(some))) => {
-                    some.into_iter().for_each(|(table, digest)| digests[table].merge(digest));
+                    some.into_iter().for_each(|(table, rows)| read.tables[table].merge(rows));
                 }
-                Some(Ok(Done::LargeObjects(digest))) => large_objects.merge(digest),
+                Some(Ok(Done::View(view, digest))) => read.views[view] = digest,
+                Some(Ok(Done::LargeObjects(digest))) => read.large_objects.merge(digest),
                 Some(Ok(Done::Part(part))) => {
                     let (bytes, rows) = (part.bytes(), part.rows());
                     self.writer.append(part).await?;
@@ -202,8 +213,17 @@ impl Script<'_> {
         while let Some(ended) = workers.join_next().await {
             ended.map_err(broke)?;
         }
-        Ok((digests, large_objects))
+        Ok(read)
     }
+}
+
+/// What was read.
+struct Read {
+    /// The tables, in order.
+    tables: Vec<RowsRead>,
+    /// The materialized views, in order, as far as they could be read.
+    views: Vec<Option<TableDigest>>,
+    large_objects: TableDigest,
 }
 
 /// As many further sessions as the server lets in.

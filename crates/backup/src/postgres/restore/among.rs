@@ -12,7 +12,7 @@ use super::{order, prove, rows_only, run, table};
 use crate::archive::{Archive, Aspect};
 use crate::postgres::failed;
 use crate::progress::Progress;
-use crate::restore::{Among, RestoreOptions};
+use crate::restore::{Among, Remade, RestoreOptions};
 use crate::selection::{Content, Pattern, Selection};
 use crate::{Error, ErrorKind, Result};
 
@@ -120,7 +120,7 @@ async fn fill(
     execute(client, "SET CONSTRAINTS ALL IMMEDIATE").await?;
     progress.phase("proof", None);
     let after = prove::schema(client, None).await?;
-    among.made = proven(client, &archive, &after, options).await?;
+    (among.made, among.remade) = proven(client, &archive, &after, options).await?;
     Ok(among)
 }
 
@@ -167,13 +167,13 @@ async fn check(archive: &Archive, server: &Server, about: &About, options: &Rest
     super::preflight(archive, server, about, super::Goes::Among, options).await?.check()
 }
 
-/// Reads back what was made and compares it with the index.
+/// Reads back what was made and compares it with the index; returns it, and what of it is not what it was.
 async fn proven(
     client: &Connection,
     archive: &Archive,
     schema: &Schema,
     options: &RestoreOptions,
-) -> Result<Vec<ObjectId>> {
+) -> Result<(Vec<ObjectId>, Vec<Remade>)> {
     let index = archive.index();
     let there: HashMap<&ObjectId, &database::Object> =
         schema.objects.iter().map(|object| (&object.id, object)).collect();
@@ -189,6 +189,7 @@ async fn proven(
             }
         }
     }
+    let (derived, mut remade) = (super::derived(archive)?, Vec::new());
     for id in made.iter().filter(|id| id.kind == Kind::Table) {
         let Some(table) = there.get(id).and_then(|object| object.table.as_ref()) else { continue };
         if !table.holds_rows {
@@ -196,6 +197,8 @@ async fn proven(
         }
         let expected = index.table(id).map_or_else(TableDigest::default, |entry| entry.digest);
         let found = postgres::digest::table(client, id, table).await?;
+        remade.extend(derived.iter().find(|one| one.id == *id).and_then(|one| one.judge(&found)));
+        let found = found.carried;
         if found != expected {
             return Err(unproven(format!(
                 "the {} rows of {id} are not the {} of the archive",
@@ -204,7 +207,7 @@ async fn proven(
         }
     }
     prove::values(client, archive).await?;
-    Ok(made.into_iter().collect())
+    Ok((made.into_iter().collect(), remade))
 }
 
 pub(super) fn list(ids: &[&ObjectId]) -> String {

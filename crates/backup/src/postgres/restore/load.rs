@@ -75,12 +75,7 @@ impl Load<'_> {
     ///
     /// Rows that a check of their own table refuses are tried again once others are in: it may look at them, of which
     /// no catalog tells.
-    async fn graph(
-        &self,
-        workers: &[&Connection],
-        mut graph: Graph,
-        transaction: Transaction,
-    ) -> Result<()> {
+    async fn graph(&self, workers: &[&Connection], mut graph: Graph, transaction: Transaction) -> Result<()> {
         let mut idle = workers.to_vec();
         let mut running = FuturesUnordered::new();
         let (mut refused, mut went_in): (Vec<(Unit, Error)>, bool) = (Vec::new(), false);
@@ -98,7 +93,7 @@ impl Load<'_> {
                         graph.done(&unit);
                         went_in = true;
                     }
-                    Err(error) if self.is_rows(&unit) && may_look_elsewhere(&error) => {
+                    Err(error) if self.is_rows(&unit) && run::may_look_elsewhere(&error) => {
                         refused.push((unit, error));
                     }
                     Err(error) => return Err(error),
@@ -153,7 +148,7 @@ impl Load<'_> {
                 _ => Freeze::No,
             };
             for &number in &unit.parts {
-                self.rows(client, number, freeze).await?;
+                self.rows(client, number, freeze, unit.refused).await?;
             }
             Ok(())
         };
@@ -178,9 +173,19 @@ impl Load<'_> {
     }
 
     /// Reads one part of rows, which checks its hash, and copies them in.
-    async fn rows(&self, client: &Connection, number: PartNumber, freeze: Freeze) -> Result<()> {
+    async fn rows(
+        &self,
+        client: &Connection,
+        number: PartNumber,
+        freeze: Freeze,
+        refused: bool,
+    ) -> Result<()> {
         let entry = self.archive.entry(number)?;
-        let copied = run::rows(client, self.archive.part(number).await?, freeze).await?;
+        let part = self.archive.part(number).await?;
+        let copied = match refused {
+            true => run::rows_in_any_order(client, part).await?,
+            false => run::rows(client, part, freeze).await?,
+        };
         if copied != entry.rows {
             let mut named: Vec<_> = entry.objects.iter().take(5).map(ToString::to_string).collect();
             if let Some(more @ [_, ..]) = entry.objects.get(5..) {
@@ -210,12 +215,6 @@ impl Load<'_> {
         self.progress.advance(length, entry.rows);
         Ok(())
     }
-}
-
-/// Whether a check may have failed because the rows that it looks at are not in yet: what a check is (or a function that
-/// raises its own exception, or wants a row), and two of them that waited for each other's table.
-fn may_look_elsewhere(error: &Error) -> bool {
-    matches!(error.sqlstate(), Some("23514" | "P0001" | "P0002" | "40P01"))
 }
 
 fn ended(graph: &Graph) -> Result<()> {

@@ -39,11 +39,12 @@ pub(crate) use preflight::{Goes, preflight, way};
 pub(crate) use swap::settle;
 pub(crate) use table::table;
 
+use super::derived::Derived;
 use super::roles::Roles;
 use crate::archive::{Archive, Aspect, Part};
 use crate::progress::Progress;
 use crate::restore::names::{self, Made};
-use crate::restore::{Among, Replaced, RestoreOptions};
+use crate::restore::{Among, Remade, Replaced, RestoreOptions};
 
 /// Restores in the target itself.
 ///
@@ -56,7 +57,7 @@ pub(crate) async fn in_place(
     publish: &[Entry],
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     let place = place::in_place(archive, server, database, publish, options, progress);
     globals::around(archive, server, (options, progress), place).await
 }
@@ -88,6 +89,7 @@ pub(crate) async fn among(
 pub(crate) struct Beside {
     server: Server,
     scratch: String,
+    remade: Vec<Remade>,
 }
 
 /// Restores beside `target` and proves it.
@@ -103,13 +105,17 @@ pub(crate) async fn beside(
         None => scratch_name(server, target).await?,
     };
     let build = scratch::build(archive, server, &scratch, true, options, progress);
-    globals::around(archive, server, (options, progress), build).await?;
-    Ok(Beside { server: server.clone(), scratch })
+    let remade = globals::around(archive, server, (options, progress), build).await?;
+    Ok(Beside { server: server.clone(), scratch, remade })
 }
 
 impl Beside {
     pub(crate) fn scratch_name(&self) -> &str {
         &self.scratch
+    }
+
+    pub(crate) fn remade(&self) -> &[Remade] {
+        &self.remade
     }
 
     /// Takes the target's place; on an error the target is as it was, and the scratch database is gone.
@@ -164,7 +170,7 @@ pub(crate) async fn into(
     name: &str,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     if name.len() > names::NAME_BYTES || name.is_empty() {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -177,8 +183,9 @@ pub(crate) async fn into(
     }
     maintenance.close().await;
     let made = scratch_name(server, name).await?;
-    into_scratch(archive, server, &made, options, progress).await?;
-    scratch::take_name(server, &made, name).await
+    let remade = into_scratch(archive, server, &made, options, progress).await?;
+    scratch::take_name(server, &made, name).await?;
+    Ok(remade)
 }
 
 /// The archive as the options want it: what they select of it, for a place where nothing is, and roles by their other names.
@@ -219,7 +226,7 @@ pub(crate) async fn into_scratch(
     name: &str,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     made_here(name)?;
     let about = match server.about().await {
         // The URL's database may be the very one that is to be made.
@@ -332,6 +339,8 @@ struct Extras {
     large_objects_digest: TableDigest,
     #[serde(default)]
     globals: Option<Globals>,
+    #[serde(default)]
+    derived: Vec<Derived>,
 }
 
 /// Whether the archive holds the planner's statistics, so that none need be collected.
@@ -348,6 +357,13 @@ fn extras(archive: &Archive) -> Result<Extras> {
         )
         .with_source(error)
     })
+}
+
+/// What of the archive a restore makes anew; a part of it may lack what a materialized view reads.
+fn derived(archive: &Archive) -> Result<Vec<Derived>> {
+    let mut derived = extras(archive)?.derived;
+    derived.retain(|one| !(archive.index().partial && one.id.kind == Kind::MaterializedView));
+    Ok(derived)
 }
 
 /// The search path of the database's sessions, as SQL.

@@ -35,6 +35,8 @@ pub(crate) struct Unit {
     pub(crate) parts: Vec<PartNumber>,
     /// The table of which they are all rows, if it is to be loaded frozen in one transaction.
     pub(crate) alone: Option<ObjectId>,
+    /// Whether it was tried and refused: what it holds may have to go in in another order.
+    pub(crate) refused: bool,
     /// How soon it is to run: the larger, the sooner.
     weight: u64,
 }
@@ -95,8 +97,9 @@ impl Graph {
         }
     }
 
-    /// Takes back a unit that was taken and has not run.
-    pub(crate) fn put_back(&mut self, unit: Unit) {
+    /// Takes back a unit that was refused.
+    pub(crate) fn put_back(&mut self, mut unit: Unit) {
+        unit.refused = true;
         if let Some(&first) = unit.parts.first() {
             self.ready.insert((Reverse(unit.weight), first), unit);
         }
@@ -142,7 +145,7 @@ pub(crate) fn with_early(parts: &[Part], options: &RestoreOptions, early: &HashS
             order.unused.push(number);
             continue;
         }
-        let alone = |weight| Unit { parts: vec![number], alone: None, weight };
+        let alone = |weight| Unit { parts: vec![number], weight, ..Unit::default() };
         match part.section {
             Section::PreData => order.before.push(number),
             Section::Data if part.aspect == Aspect::Rows => tables.add(number, part),
@@ -203,7 +206,7 @@ impl<'a> Tables<'a> {
         let mut units = Vec::new();
         let single = |number: PartNumber| {
             let unit =
-                Unit { parts: vec![number], alone: None, weight: u64::from(part(number).stored_bytes) };
+                Unit { parts: vec![number], weight: u64::from(part(number).stored_bytes), ..Unit::default() };
             (unit, part(number).follows.clone())
         };
         units.extend(self.shared.iter().map(|&number| single(number)));
@@ -215,7 +218,7 @@ impl<'a> Tables<'a> {
             if own && bytes >= WORTH_FREEZING && (bytes <= share || jobs < 2) {
                 let alone = part(numbers[0]).objects.first().cloned();
                 units.push((
-                    Unit { weight: sum(|part| part.stored_bytes), parts: numbers, alone },
+                    Unit { weight: sum(|part| part.stored_bytes), parts: numbers, alone, refused: false },
                     Vec::new(),
                 ));
             } else {
@@ -234,7 +237,7 @@ mod tests {
     use database::Kind;
 
     fn unit(number: PartNumber, weight: u64) -> Unit {
-        Unit { parts: vec![number], alone: None, weight }
+        Unit { parts: vec![number], weight, ..Unit::default() }
     }
 
     fn first(graph: &mut Graph) -> Option<PartNumber> {

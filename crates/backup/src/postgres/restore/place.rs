@@ -11,7 +11,7 @@ use super::sessions::{end_one, named};
 use super::{clear, order, prove, read_back, scratch};
 use crate::archive::Archive;
 use crate::progress::Progress;
-use crate::restore::RestoreOptions;
+use crate::restore::{Remade, RestoreOptions};
 
 /// Empties the target, loads the archive, proves it, writes the journal, and only then commits.
 ///
@@ -24,7 +24,7 @@ pub(super) async fn in_place(
     publish: &[Entry],
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     let client = worker(server, database).await?;
     if options.disconnect {
         for other in server.others_in(&client, database).await? {
@@ -45,14 +45,17 @@ pub(super) async fn in_place(
             Err(Error::new(ErrorKind::Cancelled, "the restore was stopped on request; nothing was changed"))
         }
     };
-    if let Err(error) = filled {
-        // Whoever comes next finds no lock of ours; a broken connection has rolled back by itself.
-        if let Err(cause) = client.batch_execute("ROLLBACK").await {
-            tracing::debug!(%cause, "the connection of a failed restore is gone");
+    let remade = match filled {
+        Ok(remade) => remade,
+        Err(error) => {
+            // Whoever comes next finds no lock of ours; a broken connection has rolled back by itself.
+            if let Err(cause) = client.batch_execute("ROLLBACK").await {
+                tracing::debug!(%cause, "the connection of a failed restore is gone");
+            }
+            client.close().await;
+            return Err(error);
         }
-        client.close().await;
-        return Err(error);
-    }
+    };
     client.batch_execute("COMMIT").await.map_err(|error| {
         let unknown = error.code().is_none();
         let error = failed(error, "cannot commit the restore");
@@ -70,7 +73,7 @@ pub(super) async fn in_place(
             progress.note(&format!("the database is restored, and ANALYZE failed ({cause}): run it by hand"));
         }
     }
-    Ok(())
+    Ok(remade)
 }
 
 async fn fill(
@@ -80,7 +83,7 @@ async fn fill(
     publish: &[Entry],
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     let index = archive.index();
     progress.phase("emptying the database", None);
     clear::clear(client).await?;
@@ -89,7 +92,7 @@ async fn fill(
     progress.phase("proof", None);
     let schema = prove::schema(client, None).await?;
     prove::objects(&schema, archive, options)?;
-    read_back::serially(client, &schema, index).await?;
+    let remade = read_back::serially(client, &schema, archive).await?;
     prove::beside_rows(client, archive).await?;
     let wanted = super::properties(archive, options)?;
     if scratch::compare(client, database, &wanted).await.is_err() {
@@ -101,7 +104,8 @@ async fn fill(
         }
         scratch::compare(client, database, &wanted).await?;
     }
-    run(client, &super::journal(client, publish).await?).await
+    run(client, &super::journal(client, publish).await?).await?;
+    Ok(remade)
 }
 
 async fn run(client: &Connection, sql: &str) -> Result<()> {

@@ -108,16 +108,20 @@ pub(super) async fn fill(
     still.end(client).await?;
     progress.phase("proof", None);
     let after = prove::schema(client, None).await?;
+    let (derived, mut remade) = (super::derived(archive)?, Vec::new());
     for entry in &index.tables {
         let Some(table) = after.get(&entry.id).and_then(|object| object.table.as_ref()) else {
             return Err(unproven(format!("{} is missing", entry.id)));
         };
-        if postgres::digest::table(client, &entry.id, table).await? != entry.digest {
+        let found = postgres::digest::table(client, &entry.id, table).await?;
+        if found.carried != entry.digest {
             return Err(unproven(format!("the rows of {} are not those of the archive", entry.id)));
         }
+        remade.extend(derived.iter().find(|one| one.id == entry.id).and_then(|one| one.judge(&found)));
     }
     prove::values(client, archive).await?;
-    Ok(Among { filled: index.tables.iter().map(|entry| entry.id.clone()).collect(), ..Among::default() })
+    let filled = index.tables.iter().map(|entry| entry.id.clone()).collect();
+    Ok(Among { filled, remade, ..Among::default() })
 }
 
 /// Gives every sequence whose value is to be set a new file, as a transaction can undo it: `setval` alone stays where

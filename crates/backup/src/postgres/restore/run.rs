@@ -90,10 +90,10 @@ impl<'a> Tries<'a> {
     /// Whether the work is done; if not, it is to be tried again.
     ///
     /// # Errors
-    /// Why the work failed, the first time.
+    /// Why the work failed; the first time where neither path has the name.
     pub(crate) async fn are_over(&mut self, done: Result<()>) -> Result<bool> {
         match (self.first.take(), done) {
-            (None, Err(error)) if error.sqlstate().is_some_and(|code| NOT_FOUND.contains(&code)) => {
+            (None, Err(error)) if is_not_found(&error) => {
                 self.set(self.path).await?;
                 self.first = Some(error);
                 Ok(false)
@@ -101,10 +101,7 @@ impl<'a> Tries<'a> {
             (None, done) => done.map(|()| true),
             (Some(first), done) => {
                 self.set("''").await?;
-                done.map(|()| true).map_err(|cause| {
-                    tracing::debug!(%cause, "nor with the database's own search path");
-                    first
-                })
+                done.map(|()| true).map_err(|second| if is_not_found(&second) { first } else { second })
             }
         }
     }
@@ -113,6 +110,10 @@ impl<'a> Tries<'a> {
         let set = self.client.batch_execute(&format!("SET search_path = {path}")).await;
         set.map_err(|error| failed(error, "cannot set the search path"))
     }
+}
+
+fn is_not_found(error: &Error) -> bool {
+    error.sqlstate().is_some_and(|code| NOT_FOUND.contains(&code))
 }
 
 /// What the server says of a name that is nowhere on the search path: undefined_table, undefined_function,
@@ -282,6 +283,40 @@ pub(crate) async fn rows(client: &Connection, part: Vec<u8>, freeze: Freeze) -> 
         copied += copy_with(client, &statement, &block.statement, part.slice(block.rows.clone())).await?;
     }
     Ok(copied)
+}
+
+/// The same within a transaction, for blocks of which one may have to be in before a check of another's is passed.
+pub(crate) async fn rows_in_any_order(client: &Connection, part: Vec<u8>) -> Result<u64> {
+    let mut left = rows::blocks(&part)?;
+    let part = Bytes::from(part);
+    let mut copied = 0;
+    loop {
+        let (tried, mut refused, mut first) = (left.len(), Vec::new(), None);
+        for block in left {
+            Transaction::Within.begin(client).await?;
+            let done = copy(client, &block.statement, part.slice(block.rows.clone())).await;
+            copied += done.as_ref().ok().copied().unwrap_or_default();
+            match Transaction::Within.end(client, done.map(drop)).await {
+                Ok(()) => {}
+                Err(error) if may_look_elsewhere(&error) => {
+                    refused.push(block);
+                    first.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match first {
+            None => return Ok(copied),
+            Some(error) if refused.len() == tried => return Err(error),
+            Some(_) => left = refused,
+        }
+    }
+}
+
+/// Whether a check may have failed because the rows that it looks at are not in yet: what a check is (or a function that
+/// raises its own exception, or wants a row), and two of them that waited for each other's table.
+pub(super) fn may_look_elsewhere(error: &Error) -> bool {
+    matches!(error.sqlstate(), Some("23514" | "P0001" | "P0002" | "40P01"))
 }
 
 /// The statement of a block for rows that are to be frozen.

@@ -17,15 +17,16 @@ use super::run::without_values;
 use super::{early, order, prove, read_back, swap};
 use crate::archive::Archive;
 use crate::progress::Progress;
-use crate::restore::RestoreOptions;
 use crate::restore::names::{self, Made};
+use crate::restore::{Remade, RestoreOptions};
 
 /// Another session is in the database.
 const OBJECT_IN_USE: &str = "55006";
 
 const DUPLICATE_DATABASE: &str = "42P04";
 
-/// Makes a database of that name, loads the archive, proves it. On any error, and on cancel, it is gone again.
+/// Makes a database of that name, loads the archive, proves it; returns what was made anew and is not what it was. On any
+/// error, and on cancel, it is gone again.
 ///
 /// `journaled`: with a place for the journal, made before there are event triggers that would take notice of it.
 ///
@@ -38,7 +39,7 @@ pub(crate) async fn build(
     journaled: bool,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     let maintenance = server.maintenance_database().await?;
     if swap::oid(&maintenance, name).await?.is_some() {
         return Err(taken(name));
@@ -47,7 +48,10 @@ pub(crate) async fn build(
         result = fill(archive, server, &maintenance, name, journaled, options, progress) => result,
         () = options.cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the restore was stopped on request")),
     };
-    let Err(error) = result else { return Ok(()) };
+    let error = match result {
+        Ok(remade) => return Ok(remade),
+        Err(error) => error,
+    };
     // On the connection that may still be busy making it, so that the two come in this order.
     let dropped = if maintenance.is_closed() {
         drop_database(server, &server.maintenance_database().await?, name).await
@@ -73,7 +77,7 @@ async fn fill(
     journaled: bool,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     let index = archive.index();
     let wanted = super::properties(archive, options)?;
     run_all(maintenance, &[wanted.create_database_sql(name)]).await?;
@@ -92,7 +96,7 @@ async fn fill(
     let schema = prove::schema(first, workers.get(1)).await?;
     prove::objects(&schema, archive, options)?;
     prove::beside_rows(first, archive).await?;
-    let workers = Box::pin(read_back::all(workers, &schema, index)).await?;
+    let (workers, remade) = Box::pin(read_back::all(workers, &schema, archive)).await?;
     if options.analyze && !super::has_statistics(archive) {
         progress.phase("statistics", None);
         // What was restored is proven: without statistics it is only slower until the server makes them.
@@ -103,7 +107,8 @@ async fn fill(
     drop(workers);
     // Last, so that neither a limit nor a setting of the database's own gets in the way of our sessions.
     run_all(maintenance, &wanted.apply_sql(name)).await?;
-    compare(maintenance, name, &wanted).await
+    compare(maintenance, name, &wanted).await?;
+    Ok(remade)
 }
 
 /// Compares what belongs to the database itself.

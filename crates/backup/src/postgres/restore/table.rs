@@ -5,6 +5,7 @@ use database::postgres::{self, Connection, Server};
 use database::{Column, Engine, Kind, ObjectId, Table, quote};
 
 use super::load::worker;
+use super::run::{Transaction, Tries};
 use super::{rows, run};
 use crate::archive::{Archive, Aspect, TableEntry};
 use crate::postgres::failed;
@@ -74,6 +75,7 @@ pub(super) async fn fill(
         .zip(&archive.index().parts)
         .filter(|(_, part)| part.aspect == Aspect::Rows && part.objects.contains(id))
         .collect();
+    let path = super::search_path(archive);
     progress.phase("rows", Some(parts.iter().map(|(_, part)| u64::from(part.bytes)).sum()));
     for (number, part) in parts {
         let bytes = bytes::Bytes::from(archive.part(number).await?);
@@ -85,12 +87,20 @@ pub(super) async fn fill(
                 block.head.columns.iter().map(|name| quote::identifier(Engine::Postgres, name)).collect();
             let list = if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) };
             let statement = format!("COPY {quoted}{list} FROM stdin {}", block.head.options);
-            run::copy(client, &statement, bytes.slice(block.rows)).await?;
+            let mut tries = Tries::new(client, &path);
+            while !tries.are_over(copy(client, &statement, bytes.slice(block.rows.clone())).await).await? {}
         }
         progress.advance(u64::from(part.bytes), part.rows);
     }
     prove(client, entry, &new).await?;
     Ok(new)
+}
+
+/// The columns may be of a domain, and its check may call a function.
+async fn copy(client: &Connection, statement: &str, rows: bytes::Bytes) -> Result<()> {
+    Transaction::Within.begin(client).await?;
+    let done = run::copy(client, statement, rows).await.map(drop);
+    Transaction::Within.end(client, done).await
 }
 
 /// Compares number and digest of what went in.
@@ -105,7 +115,7 @@ async fn prove(client: &Connection, entry: &TableEntry, new: &str) -> Result<()>
     };
     let table =
         Table { columns: entry.columns.iter().map(column).collect(), holds_rows: true, ..Table::default() };
-    let found = postgres::digest::table(client, &id, &table).await?;
+    let found = postgres::digest::table(client, &id, &table).await?.carried;
     if found == entry.digest {
         return Ok(());
     }

@@ -33,7 +33,7 @@ pub(crate) async fn beside(
     let source = file.about().await?.source;
     let source = Some(source).filter(|SourceId(id)| !id.starts_with("sqlite:path:"));
     load::load(archive, &path, options, progress).await?;
-    load::settle(archive, path, source.as_ref(), options).await?;
+    load::settle(archive, path, source.as_ref().map(|source| (source, file)), options).await?;
     progress.done();
     Ok(Beside { file: file.clone(), name, options: options.clone() })
 }

@@ -86,17 +86,17 @@ async fn fill(
     .await
 }
 
-/// Gives a loaded file the id that it is to have, and proves it. It is gone if that fails.
+/// Gives a loaded file the id of the file whose place it is going to take, and proves it. It is gone if that fails.
 pub(super) async fn settle(
     archive: &Archive,
     path: PathBuf,
-    source: Option<&SourceId>,
+    place: Option<(&SourceId, &File)>,
     options: &RestoreOptions,
 ) -> Result<()> {
     let result = async {
         let file = File::new(&path, Mode::ReadWrite);
-        match source {
-            Some(source) => file.set_source_id(source).await?,
+        match place {
+            Some((source, place)) => file.set_source_id(source, place).await?,
             None => forget_source(&file).await?,
         }
         contents::prove(&path, archive.index(), options.jobs, &options.cancel).await?;

@@ -93,6 +93,30 @@ fn one(path: &Path, sql: &str) -> i64 {
 }
 
 #[tokio::test]
+async fn a_table_in_the_order_of_an_applications_collation_comes_back() {
+    let case = Case::new("").await;
+    let connection = Connection::open(case.file.path()).unwrap();
+    connection.create_collation("backwards", |a, b| b.cmp(a)).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE u (n TEXT COLLATE backwards PRIMARY KEY, m) WITHOUT ROWID;
+             CREATE INDEX of_u ON u (m COLLATE backwards); INSERT INTO u VALUES ('a', 1), ('b', 2), ('c', 3)",
+        )
+        .unwrap();
+    drop(connection);
+    let store = LocalStore::new(case.folder.path().join("backups"));
+    let written = dump::create(&case.database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    let case =
+        Case { archive: Archive::open(store.source(&written.name).await.unwrap()).await.unwrap(), ..case };
+    assert_eq!(case.archive.index().tables.iter().find(|table| table.id.name == "u").unwrap().digest.rows, 3);
+    case.change("DROP TABLE child");
+    case.restore().await.unwrap();
+    for (id, digest) in case.file.digests().await.unwrap() {
+        assert_eq!(case.archive.index().table(&id).unwrap().digest, digest, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_restore_brings_back_what_was_and_keeps_what_it_replaced() {
     for pragmas in
         ["", "PRAGMA journal_mode = WAL", "PRAGMA auto_vacuum = FULL", "PRAGMA encoding = 'UTF-16le'"]
@@ -103,6 +127,11 @@ async fn a_restore_brings_back_what_was_and_keeps_what_it_replaced() {
         let replaced = case.restore().await.unwrap();
         case.is_restored().await;
         assert_eq!(case.file.about().await.unwrap().source, source, "it stays the same database");
+        let copy = case.folder.path().join("copy.sqlite");
+        fs::copy(case.file.path(), &copy).unwrap();
+        let copy = File::new(copy, Mode::ReadWrite);
+        assert_ne!(copy.about().await.unwrap().source, source, "a copy of it is another");
+        assert_ne!(copy.ensure_source_id().await.unwrap(), source);
         let kept = case.folder.path().join(&replaced.name);
         assert_eq!(one(&kept, "SELECT count(*) FROM new"), 1);
         assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);

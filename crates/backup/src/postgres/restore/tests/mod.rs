@@ -2,6 +2,7 @@
 
 mod archives;
 mod by_hand;
+mod elsewhere;
 mod keys;
 mod kinds;
 mod labels;
@@ -9,6 +10,7 @@ mod names;
 mod parts;
 mod proof;
 mod properties;
+mod remade;
 mod round;
 mod rows_only;
 mod statistics;

@@ -65,7 +65,7 @@ pub(super) fn options(selection: Selection) -> RestoreOptions {
 /// Restores a selection into a new database and gives its name.
 async fn into(archive: &Archive, shop: &str, selection: Selection) -> Result<String> {
     let copy = name("part");
-    restore::into(archive, &database(shop), &copy, &options(selection), &Silent).await.map(|()| copy)
+    restore::into(archive, &database(shop), &copy, &options(selection), &Silent).await.map(|_| copy)
 }
 
 /// The tables that hold rows, with how many.
