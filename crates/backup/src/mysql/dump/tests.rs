@@ -56,6 +56,10 @@ async fn one_moment_while_a_writer_is_at_work_and_a_big_table_in_ranges() {
         }
         count
     });
+    let mut looker = source.session().await.unwrap();
+    while looker.query("SELECT a FROM small").await.unwrap() == [[Some("0".into())]] {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
     let options = BackupOptions { jobs: 3, ..BackupOptions::default() };
     let (_folder, archive, script) = back_up(&source, &options).await;
     stop.send(()).unwrap();

@@ -104,6 +104,12 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         .into_iter()
         .map(|section| Ok((section, definitions::parts(written, section, &keys)?)))
         .collect::<Result<BTreeMap<_, _>>>()?;
+    drop(bare);
+    let sequences = sequences::list(client, |id| rows.as_ref().is_none_or(|rows| rows.contains(id))).await?;
+    let values = sequences::values(client, &sequences).await?;
+    let large_objects = if selection.has_large_objects() { large_objects::count(client).await? } else { 0 };
+    let outline = outline::outline(&schema, &sections, &values)?;
+    lighten(&mut schema);
     let targets: Vec<Target> =
         schema.tables_with_rows().map(|(id, table)| Target::new(id, table, &leader.encoding)).collect();
     let locked: std::collections::HashSet<(&str, &str)> =
@@ -119,10 +125,6 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         true => Vec::new(),
         false => views::filled(&schema).map(|(id, table)| Target::new(id, table, &leader.encoding)).collect(),
     };
-    let sequences = sequences::list(client, |id| rows.as_ref().is_none_or(|rows| rows.contains(id))).await?;
-    let values = sequences::values(client, &sequences).await?;
-    let large_objects = if selection.has_large_objects() { large_objects::count(client).await? } else { 0 };
-    let outline = outline::outline(&schema, &sections, &values)?;
     let envelope = Envelope::for_relations(relations_to_lock(client).await?.saturating_add(large_objects));
     let properties =
         properties::read(client, server.database()).await?.without(options.no_owner, options.no_privileges);
@@ -156,6 +158,17 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         properties,
         extras,
     })
+}
+
+/// Lets go of what is in the parts and the outline by now: of very many tables it is all there twice otherwise.
+fn lighten(schema: &mut Schema) {
+    for object in &mut schema.objects {
+        object.definition = String::new();
+        object.owner = None;
+        object.comments = Vec::new();
+        object.privileges = Vec::new();
+        object.depends_on = Vec::new();
+    }
 }
 
 /// What is where the database itself is names none.

@@ -12,10 +12,14 @@ pub(super) fn finish(mut reader: Reader<'_>) -> Schema {
     reader.refused.sort();
     reader.refused.dedup();
     reader.left_out.sort();
-    let Reader { mut nodes, refused, left_out, .. } = reader;
+    let Reader { mut nodes, refused, left_out, places, alias, members, .. } = reader;
+    // Of very many tables this is the moment that takes the most memory: what is done with goes first.
+    drop((places, alias, members));
     let edges = edges(&nodes);
     for place in 0..nodes.len() {
         put_together(&mut nodes, place);
+        let node = &mut nodes[place];
+        (node.target, node.grant_on, node.needs) = (String::new(), String::new(), BTreeSet::new());
     }
     let order = order(&nodes, &edges);
     let ids: Vec<ObjectId> = nodes.iter().map(|node| node.object.id.clone()).collect();
@@ -97,6 +101,9 @@ fn order(nodes: &[Node], edges: &[BTreeSet<usize>]) -> Vec<usize> {
 
 /// A materialized view is filled after those that it reads, also through views and functions.
 fn refresh_order(reader: &mut Reader<'_>) {
+    if !reader.nodes.iter().any(|node| node.object.id.kind == Kind::Refresh) {
+        return;
+    }
     let edges = edges(&reader.nodes);
     let mut refresh: HashMap<usize, usize> = HashMap::new();
     for (place, node) in reader.nodes.iter().enumerate() {

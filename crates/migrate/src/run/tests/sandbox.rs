@@ -76,7 +76,7 @@ impl Sandbox {
             _ => fresh("DBM_TEST_POSTGRES_URL", " TEMPLATE template0").await,
         };
         let settings = Settings {
-            lock_wait: Duration::from_secs(5),
+            lock_wait: Duration::from_secs(30),
             lock_timeout: Duration::from_millis(300),
             lock_retries: 3,
             by: "tester".to_owned(),

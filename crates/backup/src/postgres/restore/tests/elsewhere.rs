@@ -86,9 +86,9 @@ async fn a_check_may_look_at_rows_that_are_not_in_yet() {
     let safeguard = Safeguard::verify(&written, &place.store, &door, &Silent, &options.cancel).await.unwrap();
     restore::in_place(&archive, &door, &safeguard, &[], &options, &Silent).await.unwrap();
     assert_eq!(digests(&shop).await, before);
-    // What no order makes right is told by the server's own word for it.
+    // What no order makes right is told as the server says it: of `b`, or of `a`, which waits for that.
     run(&shop, "CREATE OR REPLACE FUNCTION in_large() RETURNS boolean LANGUAGE sql AS 'SELECT false'").await;
     let (archive, _) = place.back_up(&door).await;
     let failed = restore::into(&archive, &door, &name("looks wrong"), &options, &Silent).await.unwrap_err();
-    assert_eq!(failed.sqlstate(), Some("23514"), "{failed}");
+    assert!(matches!(failed.sqlstate(), Some("23514" | "P0001")), "{failed}");
 }
