@@ -243,7 +243,17 @@ pub(super) fn split(script: &str) -> Result<Vec<Statement<'_>>> {
     }
     let mut now = Progress::default();
     loop {
-        let token = lexer.token().map_err(|unfinished| unfinished.in_script(script))?;
+        let token = lexer.token().map_err(|unfinished| {
+            let error = unfinished.in_script(script);
+            // psql asks the server, and no server is here: one of the old ways reads a backslash otherwise.
+            match script.contains("\\'") {
+                true => error.with_hint(
+                    "close it; or begin the file with `SET standard_conforming_strings = off`, where a backslash \
+                     before a quote is to stand for the quote",
+                ),
+                false => error,
+            }
+        })?;
         let Some(token) = token else {
             if let Some(start) = now.start {
                 pieces.push(start, now.end, None);

@@ -69,6 +69,8 @@ fn what_does_not_end_is_refused_where_it_begins() {
     ] {
         assert_eq!(refusal(Engine::Postgres, text), message);
     }
+    let old = script::split(Engine::Postgres, "INSERT INTO t VALUES ('it\\'s; fine');").unwrap_err();
+    assert!(old.hint().is_some_and(|hint| hint.contains("SET standard_conforming_strings = off")), "{old:?}");
     assert_eq!(refusal(Engine::Sqlite, "SELECT [a"), "line 1: a quoted name that begins here does not end");
     for (text, message) in [
         ("SELECT 1;\nSELECT 'abc\\'", "line 2: a string that begins here does not end"),
