@@ -157,6 +157,16 @@ pub(crate) enum Command {
     Downgrade(commands::rollback::Downgrade),
     /// Finish what a killed run left, or put the database back
     Recover(commands::recover::Recover),
+    /// Record what a database has that dbm did not make
+    Baseline(commands::baseline::Baseline),
+    /// Make the history say that the migrations up to one are applied, and run nothing
+    Stamp(commands::stamp::Stamp),
+    /// Show where history and folder do not fit, and mend it
+    Repair(commands::repair::Repair),
+    /// Show the migrations that nothing comes after
+    Heads(commands::heads::Heads),
+    /// Make one line of migrations that were written at the same time
+    Merge(commands::merge::Merge),
     /// Show which migrations are applied and which are pending
     Status(commands::status::Status),
     /// Show when, by whom and in which run migrations were applied
@@ -167,6 +177,8 @@ pub(crate) enum Command {
     Check(commands::check::Check),
     /// Try everything that a run will need, and change nothing
     Doctor(commands::doctor::Doctor),
+    /// Wait until the database answers
+    Wait(commands::wait::Wait),
     /// List what restores have replaced, or let it go
     Replaced(commands::replaced::Replaced),
     /// Make keys for encrypted archives
@@ -197,11 +209,17 @@ impl Command {
             Self::Migrate(_) | Self::Upgrade(_) => "migrate",
             Self::Rollback(_) | Self::Downgrade(_) => "rollback",
             Self::Recover(_) => "recover",
+            Self::Baseline(_) => "baseline",
+            Self::Stamp(_) => "stamp",
+            Self::Repair(_) => "repair",
+            Self::Heads(_) => "heads",
+            Self::Merge(_) => "merge",
             Self::Status(_) => "status",
             Self::History(_) => "history",
             Self::Current(_) => "current",
             Self::Check(_) => "check",
             Self::Doctor(_) => "doctor",
+            Self::Wait(_) => "wait",
             Self::Replaced(_) => "replaced",
             Self::Keys(_) => "keys",
             Self::Password(_) => "password",

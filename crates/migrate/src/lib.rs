@@ -16,6 +16,6 @@ pub mod status;
 
 pub use plan::{MigrateOptions, Plan, RollbackOptions, Until};
 pub use run::{
-    ArchiveReport, Became, Event, Failure, Moment, Outcome, Question, RanMigration, Report, Restored,
+    ArchiveReport, Became, Event, Failure, Marked, Moment, Outcome, Question, RanMigration, Report, Restored,
     Restoring, Runner, Settings, Unarchived, Unwatched, Watch, exit_code,
 };

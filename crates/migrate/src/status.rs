@@ -7,7 +7,7 @@ use database::{ObjectId, Session, quote};
 use serde::Serialize;
 
 use crate::engine;
-use crate::files::{Finding, Folder, Migration, survey};
+use crate::files::{Finding, Folder, Migration, branched, survey};
 use crate::history::{self, Applied};
 use crate::journal::Told;
 use crate::plan::{MigrateOptions, drifted, late, to_migrate};
@@ -140,6 +140,7 @@ pub async fn check(
     session: Option<&mut dyn Session>,
 ) -> Result<(Vec<Migration>, Vec<Finding>)> {
     let (migrations, mut findings) = survey(folder)?;
+    findings.extend(branched(&migrations));
     if let Some(session) = session {
         findings.extend(status(session, &migrations).await?.findings);
     }

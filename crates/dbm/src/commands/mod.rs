@@ -2,15 +2,19 @@
 
 pub(crate) mod backup;
 pub(crate) mod backups;
+pub(crate) mod baseline;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod current;
 pub(crate) mod doctor;
+pub(crate) mod heads;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod man;
+mod marking;
+pub(crate) mod merge;
 pub(crate) mod migrate;
 mod named;
 pub(crate) mod new;
@@ -18,14 +22,17 @@ pub(crate) mod password;
 pub(crate) mod pin;
 pub(crate) mod prune;
 pub(crate) mod recover;
+pub(crate) mod repair;
 pub(crate) mod replaced;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 mod run_flags;
 mod selection_flags;
 pub(crate) mod show;
+pub(crate) mod stamp;
 pub(crate) mod status;
 pub(crate) mod verify;
+pub(crate) mod wait;
 mod watched;
 
 use crate::arguments::Command;
@@ -51,11 +58,17 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Rollback(verb) => verb.run(context).await,
         Command::Downgrade(verb) => verb.run(context).await,
         Command::Recover(verb) => verb.run(context).await,
+        Command::Baseline(verb) => verb.run(context).await,
+        Command::Stamp(verb) => verb.run(context).await,
+        Command::Repair(verb) => verb.run(context).await,
+        Command::Heads(verb) => verb.run(context),
+        Command::Merge(verb) => verb.run(context).await,
         Command::Status(verb) => verb.run(context).await,
         Command::History(verb) => verb.run(context).await,
         Command::Current(verb) => verb.run(context).await,
         Command::Check(verb) => verb.run(context).await,
         Command::Doctor(verb) => verb.run(context).await,
+        Command::Wait(verb) => verb.run(context).await,
         Command::Replaced(verb) => verb.run(context).await,
         Command::Keys(verb) => verb.run(context).await,
         Command::Password(verb) => verb.run(context),

@@ -19,6 +19,7 @@ Examples:
   dbm rollback                the last one
   dbm rollback 3              the last three
   dbm rollback --to 12        everything after 012
+  dbm rollback --run 20261121T013400Z-0a1b2c3d      what that run has applied
   dbm rollback --all"
 )]
 pub(crate) struct Rollback {
@@ -31,6 +32,9 @@ pub(crate) struct Rollback {
     /// Everything
     #[arg(long)]
     all: bool,
+    /// What this run has applied, as `dbm history` names it
+    #[arg(long = "run", value_name = "RUN", conflicts_with_all = ["count", "to", "all"])]
+    of_run: Option<String>,
     /// Only those of this module
     #[arg(long, value_name = "NAME")]
     module: Option<String>,
@@ -54,10 +58,11 @@ pub(crate) struct Downgrade {
 
 impl Rollback {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
-        let until = match (self.all, self.to) {
-            (true, _) => Until::All,
-            (false, Some(number)) => Until::To(number),
-            (false, None) => Until::Count(self.count.unwrap_or(1)),
+        let until = match (&self.of_run, self.all, self.to) {
+            (Some(run), ..) => Until::Run(run.clone()),
+            (None, true, _) => Until::All,
+            (None, false, Some(number)) => Until::To(number),
+            (None, false, None) => Until::Count(self.count.unwrap_or(1)),
         };
         go(context, &self.run, &RollbackOptions { until, module: self.module.clone() }).await
     }

@@ -5,7 +5,7 @@ use clap::Args;
 use database::{Database, Engine};
 use migrate::placeholders::{Configured, Variables};
 use migrate::plan::Allowed;
-use migrate::{Report, Runner, Settings};
+use migrate::{Runner, Settings};
 
 use crate::audit::{self, Audit};
 use crate::configuration::{Environment, Flags, Writers};
@@ -112,9 +112,9 @@ pub(crate) fn runner_on(
 }
 
 /// What a failure before the run began means: if an older run is still open in the database, a person is needed.
-pub(crate) async fn judged(runner: &Runner, result: backup::Result<Report>) -> Result<Report> {
+pub(crate) async fn judged<T>(runner: &Runner, result: backup::Result<T>) -> Result<T> {
     let mut error = match result {
-        Ok(report) => return Ok(report),
+        Ok(done) => return Ok(done),
         Err(error) => CommandError::from(error),
     };
     if error.meaning == Meaning::Failed {

@@ -4,6 +4,7 @@
 
 mod answers;
 mod harness;
+mod life;
 mod log;
 mod postgres;
 mod runs;

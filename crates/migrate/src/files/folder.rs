@@ -46,6 +46,8 @@ pub enum Rule {
     Gone,
     /// A lower number than one that is applied came later.
     Late,
+    /// `requires` makes branches that nothing joins.
+    Heads,
 }
 
 /// One thing that is wrong, with what mends it.
@@ -164,13 +166,13 @@ pub fn survey(folder: &Folder) -> Result<(Vec<Migration>, Vec<Finding>)> {
     Ok((migrations, findings))
 }
 
-struct Named {
-    name: String,
-    path: PathBuf,
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
 }
 
 /// The `.sql` files of a folder by number; other files and folders in it are nobody's business here.
-fn list(folder: &Path, findings: &mut Vec<Finding>) -> io::Result<BTreeMap<u64, Vec<Named>>> {
+pub(super) fn list(folder: &Path, findings: &mut Vec<Finding>) -> io::Result<BTreeMap<u64, Vec<Named>>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -2,12 +2,17 @@
 
 mod directives;
 mod folder;
+mod heads;
+mod merge;
 mod scaffold;
 mod text;
 
 pub use directives::{Directives, Name, Unless};
 pub(crate) use folder::unfilled;
 pub use folder::{Finding, Folder, Rule, read, read_for_rollback, survey};
+pub(crate) use heads::branched;
+pub use heads::{Branch, Head, branches};
+pub use merge::{Step as MergeStep, merge, plan_merge};
 pub use scaffold::{Scaffolded, new_migration};
 pub use text::{ALGORITHM, checksum, normalise};
 

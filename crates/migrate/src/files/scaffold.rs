@@ -42,7 +42,7 @@ pub fn new_migration(folder: &Folder, name: &str) -> Result<Scaffolded> {
     Ok(scaffolded)
 }
 
-fn next_number(folder: &Folder) -> Result<u64> {
+pub(super) fn next_number(folder: &Folder) -> Result<u64> {
     let mut highest = None;
     for path in [&folder.migrations, &folder.rollback] {
         for entry in fs::read_dir(path).map_err(|error| unwritable(path, error))? {
@@ -67,7 +67,7 @@ fn slug(name: &str) -> String {
     slug.trim_end_matches('_').to_owned()
 }
 
-fn write_new(path: &Path, text: &str) -> Result<()> {
+pub(super) fn write_new(path: &Path, text: &str) -> Result<()> {
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
         file.write_all(text.as_bytes())?;
@@ -76,7 +76,7 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
     write().map_err(|error| unwritable(path, error))
 }
 
-fn unwritable(path: &Path, error: io::Error) -> Error {
+pub(super) fn unwritable(path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("cannot write {}", path.display())).with_source(error)
 }
 

@@ -1,7 +1,14 @@
 //! The table in the database that says which migrations are applied.
 
+mod changes;
+mod mark;
+mod repair;
 mod table;
 
+pub use changes::{Change, Recorded};
+pub use mark::{Mark, baseline, stamp};
+pub use repair::{Break, Broken, Ways, broken, repair};
+pub(crate) use table::accept;
 pub use table::{create, delete, insert, read};
 
 use serde::{Deserialize, Serialize};

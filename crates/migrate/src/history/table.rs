@@ -1,8 +1,9 @@
 use backup::{ErrorKind, Result};
 use database::{Session, quote};
 
-use super::{Applied, State};
+use super::{Applied, Recorded, State};
 use crate::engine::{self, HistoryTable};
+use crate::files::ALGORITHM;
 
 const COLUMNS: &str = "number, position, name, module, checksum, algorithm, rollback, state, applied_at, applied_by, \
                        duration_ms, run, dbm";
@@ -113,6 +114,28 @@ pub async fn insert(session: &mut dyn Session, row: &Applied) -> Result<()> {
 /// The connection broke.
 pub async fn delete(session: &mut dyn Session, number: u64) -> Result<()> {
     let sql = format!("DELETE FROM {} WHERE number = {number}", session.history_table());
+    session.own(&sql).await?;
+    Ok(())
+}
+
+/// Gives a row number, name, module, checksum and rollback of a file.
+///
+/// # Errors
+/// The new number is there already, or the connection broke.
+pub(crate) async fn accept(session: &mut dyn Session, from: u64, file: &Recorded) -> Result<()> {
+    let engine = session.engine();
+    let text = |value: &str| quote::literal(engine, value);
+    let optional = |value: &Option<String>| value.as_deref().map_or_else(|| "NULL".to_owned(), text);
+    let sql = format!(
+        "UPDATE {} SET number = {}, name = {}, module = {}, checksum = {}, algorithm = {}, rollback = {} WHERE number = {from}",
+        session.history_table(),
+        file.number,
+        text(&file.name),
+        optional(&file.module),
+        text(&file.checksum),
+        text(ALGORITHM),
+        optional(&file.rollback),
+    );
     session.own(&sql).await?;
     Ok(())
 }

@@ -39,12 +39,14 @@ pub struct MigrateOptions {
 }
 
 /// How far to roll back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Until {
     /// The last so many.
     Count(usize),
     /// Everything above this number, which stays.
     To(u64),
+    /// What the run of that name has applied.
+    Run(String),
     /// Everything.
     All,
 }

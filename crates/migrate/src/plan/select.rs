@@ -50,7 +50,7 @@ pub fn drifted(migrations: &[Migration], history: &[Applied]) -> Vec<Finding> {
                 message: format!("{label} is applied (since {}), and its file is gone", row.applied_at),
                 hint: format!(
                     "bring {label}.sql back from version control, or use the release that has it; \
-                     `dbm rollback` can still take it back, its rollback is in the history"
+                     `dbm rollback` can still take it back, its rollback is in the history; `dbm repair` has other ways"
                 ),
             }),
         }
@@ -75,7 +75,8 @@ fn changed(file: &Migration, row: &Applied) -> Option<Finding> {
     (file.checksum() != row.checksum).then(|| Finding {
         rule: Rule::Changed,
         message: format!("{} was changed after it was applied on {}", path.display(), row.applied_at),
-        hint: "bring its text back from version control, and write a new migration for what is to change"
+        hint: "bring its text back from version control, and write a new migration for what is to change; if only what \
+               counts for nothing was changed: `dbm repair`"
             .to_owned(),
         path,
     })
@@ -220,8 +221,8 @@ pub fn to_rollback(
         .filter(|row| options.module.as_deref().is_none_or(|module| row.module.as_deref() == Some(module)))
         .collect();
     rows.sort_by_key(|row| std::cmp::Reverse((row.position, row.number)));
-    match options.until {
-        Until::Count(count) if count > rows.len() && !rows.is_empty() => {
+    match &options.until {
+        Until::Count(count) if *count > rows.len() && !rows.is_empty() => {
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!("{count} migrations cannot be taken back: {} applied", are(rows.len())),
@@ -230,8 +231,17 @@ pub fn to_rollback(
                 "a bare number is how many; `--to NUMBER` goes back to a migration, `--all` takes all back",
             ));
         }
-        Until::Count(count) => rows.truncate(count),
+        Until::Count(count) => rows.truncate(*count),
+        Until::Run(run) => {
+            rows.retain(|row| row.run == *run);
+            if rows.is_empty() {
+                let message = format!("nothing that is applied was applied by a run `{run}`");
+                return Err(Error::new(ErrorKind::Usage, message)
+                    .with_hint("`dbm history` shows in its last column which run applied what"));
+            }
+        }
         Until::To(number) => {
+            let number = *number;
             // Zero is what Alembic's users call the base.
             if number != 0 && !history.iter().any(|row| row.number == number) {
                 return Err(Error::new(

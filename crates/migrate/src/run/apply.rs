@@ -191,7 +191,7 @@ impl Runner {
         Ok(ran)
     }
 
-    async fn make_history(&self, session: &mut dyn Session) -> Result<()> {
+    pub(super) async fn make_history(&self, session: &mut dyn Session) -> Result<()> {
         if engine::no_transactions(session.engine()).is_some() {
             session.set_lock_timeout(Some(self.settings.lock_timeout)).await?;
             return history::create(session).await;
@@ -353,7 +353,7 @@ impl Runner {
     }
 
     /// Lets a statement end by itself, or stops it when the run is stopped.
-    async fn until_cancelled<T>(
+    pub(super) async fn until_cancelled<T>(
         &self,
         canceller: Canceller,
         work: impl Future<Output = database::Result<T>>,

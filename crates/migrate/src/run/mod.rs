@@ -4,6 +4,7 @@ mod apply;
 mod archives;
 mod go;
 mod lock;
+mod mark;
 mod open;
 mod report;
 mod restore;
@@ -15,6 +16,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use mark::Marked;
 pub use report::{
     ArchiveReport, Became, Failure, Outcome, RanMigration, Report, Restored, Unarchived, exit_code,
 };

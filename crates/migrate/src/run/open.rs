@@ -148,7 +148,7 @@ impl<'r> Open<'r> {
 }
 
 /// A name that no other run has.
-fn name() -> Result<String> {
+pub(super) fn name() -> Result<String> {
     let mut random = [0_u8; 4];
     getrandom::fill(&mut random).map_err(|error| {
         Error::new(ErrorKind::Internal, format!("the system gives no random numbers: {error}"))

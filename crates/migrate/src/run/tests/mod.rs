@@ -1,6 +1,7 @@
 //! Runs against real databases.
 
 mod copies;
+mod mark;
 mod restore;
 mod sandbox;
 mod several;

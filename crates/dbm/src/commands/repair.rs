@@ -1,0 +1,79 @@
+use clap::Args;
+use database::Database;
+use migrate::files;
+use migrate::history::{self, Ways};
+use serde_json::json;
+
+use super::marking::{self, MarkFlags};
+use crate::context::Context;
+use crate::error::{CommandError, Meaning, Result};
+use crate::output;
+
+/// `dbm repair`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without a way out it only looks, and ends with 5 if something is broken: files that were changed, moved
+or removed after they were applied. No statement of a migration is run, and nothing but the history is changed.
+
+Examples:
+  dbm repair                  what is broken, and the ways out of each
+  dbm repair --accept 004     the file of 004 is right: the history takes its text and its number
+  dbm repair --forget 007     007 has no file any more: its row goes, what it made stays"
+)]
+pub(crate) struct Repair {
+    /// The history takes these files as they are now; without a number, all that were changed or moved
+    #[arg(long, value_name = "NUMBER", num_args = 0..)]
+    accept: Option<Vec<u64>>,
+    /// These rows go, whose files are gone; without a number, all of them
+    #[arg(long, value_name = "NUMBER", num_args = 0..)]
+    forget: Option<Vec<u64>>,
+    #[command(flatten)]
+    flags: MarkFlags,
+}
+
+impl Repair {
+    pub(crate) async fn run(&self, context: &Context) -> Result<()> {
+        // A number that is missing here may be the very thing that is broken.
+        let migrations = files::read_for_rollback(&context.folder())?;
+        let ways = Ways { accept: self.accept.clone(), forget: self.forget.clone() };
+        if !ways.is_none() {
+            let decide =
+                |files: &[files::Migration], rows: &[history::Applied]| history::repair(files, rows, &ways);
+            return marking::go(context, &self.flags, &migrations, decide).await;
+        }
+        let database = Database::new(context.url()?)?;
+        let mut session = database.session().await?;
+        let open = context.open_run(&mut *session).await?;
+        context.warn_of(open.as_ref());
+        let broken = history::broken(&migrations, &history::read(&mut *session).await?);
+        let documents: Vec<_> = broken
+            .iter()
+            .map(|one| {
+                let mut document = serde_json::to_value(one).unwrap_or_default();
+                document["message"] = one.line().into();
+                document["ways"] = one.ways().into();
+                document
+            })
+            .collect();
+        let document = json!({
+            "command": "repair",
+            "database": database.name(),
+            "broken": documents,
+            "open_run": open.as_ref().map(|told| &told.run),
+        });
+        let mut text = String::new();
+        for one in &broken {
+            text.push_str(&format!("{}\n", one.line()));
+            one.ways().iter().for_each(|way| text.push_str(&format!("  - {way}\n")));
+        }
+        text.push_str(&match broken.len() {
+            0 => format!("{}: the history fits the folder\n", database.name()),
+            count => format!("{}: {} broken\n", database.name(), output::plural(count as u64, "row")),
+        });
+        context.output.answer(&document, &text);
+        match broken.is_empty() && open.is_none() {
+            true => Ok(()),
+            false => Err(CommandError::reported(Meaning::Found, "the history does not fit the folder")),
+        }
+    }
+}

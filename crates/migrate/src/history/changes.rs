@@ -1,0 +1,84 @@
+use serde::Serialize;
+
+use super::{Applied, State};
+use crate::files::{Migration, label};
+
+/// A file as the history records it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Recorded {
+    /// Its number.
+    pub number: u64,
+    /// Its name.
+    pub name: String,
+    /// Its module.
+    pub module: Option<String>,
+    /// The checksum of its text.
+    pub checksum: String,
+    /// Its rollback, before its placeholders.
+    #[serde(skip)]
+    pub rollback: Option<String>,
+}
+
+impl From<&Migration> for Recorded {
+    fn from(file: &Migration) -> Self {
+        Self {
+            number: file.number,
+            name: file.name.clone(),
+            module: file.directives.module.clone(),
+            checksum: file.checksum(),
+            rollback: file.rollback.as_ref().map(|rollback| rollback.text.clone()),
+        }
+    }
+}
+
+/// One change of the history by which nothing else in the database changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "lowercase")]
+pub enum Change {
+    /// A file is recorded as satisfied: what it makes is there, and dbm did not make it.
+    Record(Recorded),
+    /// A row is removed; what its migration made stays.
+    Forget {
+        /// The row's number.
+        number: u64,
+        /// Its name.
+        name: String,
+        /// How it came into the history.
+        state: State,
+    },
+    /// A row takes number, name, module, checksum and rollback of a file.
+    Accept {
+        /// The number that the row had.
+        from: u64,
+        /// The file.
+        #[serde(flatten)]
+        file: Recorded,
+    },
+}
+
+impl Change {
+    pub(super) fn forget(row: &Applied) -> Self {
+        Self::Forget { number: row.number, name: row.name.clone(), state: row.state }
+    }
+
+    /// What it does, in a line for people.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Record(file) => {
+                format!("{} is recorded as satisfied; it is not run", label(file.number, &file.name))
+            }
+            Self::Forget { number, name, state: State::Satisfied } => {
+                format!("{} is no longer in the history", label(*number, name))
+            }
+            Self::Forget { number, name, state: State::Applied } => {
+                format!("{} is no longer in the history; what it made stays", label(*number, name))
+            }
+            Self::Accept { from, file } if *from != file.number => {
+                format!("{from:03} is {} from now on", label(file.number, &file.name))
+            }
+            Self::Accept { file, .. } => {
+                format!("{} counts as applied with the text that it has now", label(file.number, &file.name))
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+use backup::{Error, ErrorKind, Result};
+use chrono::{SecondsFormat, Utc};
+use database::Session;
+use serde::Serialize;
+
+use super::{Runner, open};
+use crate::files::ALGORITHM;
+use crate::history::{self, Applied, Change, State};
+use crate::journal::Told;
+
+/// What `baseline`, `stamp` or `repair` have changed in the history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Marked {
+    /// The name that the new rows have in place of a run's; none where nothing was changed.
+    pub run: Option<String>,
+    /// The changes, in their order.
+    pub changes: Vec<Change>,
+}
+
+impl Runner {
+    /// What [`Runner::mark`] would change. Changes nothing and takes no lock.
+    ///
+    /// # Errors
+    /// The database cannot be read, or what `decide` says.
+    pub async fn plan_mark(&self, decide: impl Fn(&[Applied]) -> Result<Vec<Change>>) -> Result<Vec<Change>> {
+        let mut session = self.database.session().await?;
+        decide(&history::read(&mut *session).await?)
+    }
+
+    /// Changes the history alone, under the lock and in one transaction; no statement of a migration is run.
+    ///
+    /// # Errors
+    /// What `decide` says, a run that is open, or a database that cannot be written to; nothing is changed then.
+    pub async fn mark(&self, decide: impl Fn(&[Applied]) -> Result<Vec<Change>>) -> Result<Marked> {
+        let mut session = self.locked_session().await?;
+        let marked = self.mark_with(&mut *session, decide).await;
+        // The connection may be what failed; then the server has rolled back, and has let the lock go.
+        let _gone = session.rollback().await;
+        let _gone = session.unlock().await;
+        marked
+    }
+
+    async fn mark_with(
+        &self,
+        session: &mut dyn Session,
+        decide: impl Fn(&[Applied]) -> Result<Vec<Change>>,
+    ) -> Result<Marked> {
+        // What an open run has done is not in the history yet, and its way back would undo the changes.
+        let entries = session.entries().await?;
+        if Told::is_open(&entries) {
+            return Err(Error::new(ErrorKind::Refused, "a run is still open in the database")
+                .with_hint("finish it or put the database back first: `dbm recover`"));
+        }
+        let changes = decide(&history::read(session).await?)?;
+        if changes.is_empty() {
+            return Ok(Marked { run: None, changes });
+        }
+        self.make_history(session).await?;
+        let run = open::name()?;
+        session.begin(Some(self.settings.lock_timeout)).await?;
+        for change in &changes {
+            match change {
+                Change::Record(file) => {
+                    let row = Applied {
+                        number: file.number,
+                        position: 0,
+                        name: file.name.clone(),
+                        module: file.module.clone(),
+                        checksum: file.checksum.clone(),
+                        algorithm: ALGORITHM.to_owned(),
+                        rollback: file.rollback.clone(),
+                        state: State::Satisfied,
+                        applied_at: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
+                        applied_by: self.settings.by.clone(),
+                        duration_ms: 0,
+                        run: run.clone(),
+                        dbm: self.settings.dbm.clone(),
+                    };
+                    history::insert(session, &row).await?;
+                }
+                Change::Forget { number, .. } => history::delete(session, *number).await?,
+                Change::Accept { from, file } => history::accept(session, *from, file).await?,
+            }
+        }
+        session.commit().await?;
+        Ok(Marked { run: Some(run), changes })
+    }
+}

@@ -1,0 +1,136 @@
+//! `baseline`, `stamp` and `repair` change the history and nothing else; one run's rollback.
+
+use super::{ENGINES, Sandbox};
+use crate::history::{self, Applied, Change, Mark, State, Ways};
+use crate::plan::{RollbackOptions, Until};
+use crate::{MigrateOptions, Outcome};
+
+const FIRST: &str = "CREATE TABLE item (id int PRIMARY KEY);";
+const SECOND: &str = "CREATE TABLE note (id int PRIMARY KEY);";
+
+fn files(sandbox: &Sandbox) {
+    sandbox.file("001_item", FIRST, "DROP TABLE item;");
+    sandbox.file("002_note", SECOND, "DROP TABLE note;");
+}
+
+async fn sandbox(engine: database::Engine) -> Sandbox {
+    let mut sandbox = Sandbox::new(engine).await;
+    sandbox.allow(crate::plan::Allowed { accept_lost_writes: true, ..Default::default() });
+    files(&sandbox);
+    sandbox
+}
+
+fn labels(rows: &[Applied]) -> Vec<(u64, State)> {
+    rows.iter().map(|row| (row.number, row.state)).collect()
+}
+
+async fn mark(
+    sandbox: &Sandbox,
+    decide: impl Fn(&[crate::files::Migration], &[Applied]) -> backup::Result<Vec<Change>>,
+) -> backup::Result<usize> {
+    let migrations = sandbox.migrations();
+    Ok(sandbox.runner().mark(|rows| decide(&migrations, rows)).await?.changes.len())
+}
+
+#[tokio::test]
+async fn a_database_of_others_is_taken_over() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        sandbox.execute(FIRST).await;
+        sandbox.execute("INSERT INTO item VALUES (7)").await;
+        let before = sandbox.everything();
+        assert_eq!(
+            mark(&sandbox, |files, rows| history::baseline(files, rows, Mark::To(1))).await.unwrap(),
+            1
+        );
+        assert_eq!(sandbox.everything(), before);
+        assert_eq!(sandbox.migrate().await.migrations.len(), 1, "{engine}: only what is not there is made");
+        assert_eq!(labels(&sandbox.history().await), [(1, State::Satisfied), (2, State::Applied)]);
+        let again =
+            mark(&sandbox, |files, rows| history::baseline(files, rows, Mark::Head)).await.unwrap_err();
+        assert_eq!(again.kind(), backup::ErrorKind::Refused);
+        let all = RollbackOptions { until: Until::All, module: None };
+        let report = sandbox.runner().rollback(&sandbox.migrations(), &all).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+        assert_eq!(sandbox.everything(), before, "dbm drops nothing that it did not make");
+    }
+}
+
+#[tokio::test]
+async fn a_stamp_changes_what_counts_as_applied() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        sandbox.migrate().await;
+        let before = sandbox.everything();
+        let stamp = |last| {
+            move |files: &[crate::files::Migration], rows: &[Applied]| history::stamp(files, rows, last)
+        };
+        assert_eq!(mark(&sandbox, stamp(Mark::To(1))).await.unwrap(), 1);
+        assert_eq!(labels(&sandbox.history().await), [(1, State::Applied)]);
+        assert_eq!(mark(&sandbox, stamp(Mark::Head)).await.unwrap(), 1);
+        assert_eq!(labels(&sandbox.history().await), [(1, State::Applied), (2, State::Satisfied)]);
+        assert_eq!(mark(&sandbox, stamp(Mark::Head)).await.unwrap(), 0);
+        assert_eq!(sandbox.everything(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_history_is_repaired() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        sandbox.migrate().await;
+        sandbox.file("001_item", &format!("-- why\n{FIRST}"), "DROP TABLE item; -- it's \\ 'theirs'");
+        std::fs::remove_file(sandbox.path().join("migrations/002_note.sql")).unwrap();
+        std::fs::remove_file(sandbox.path().join("rollback/002_note.sql")).unwrap();
+        sandbox.file("002_other", "SELECT 1;", "SELECT 1;");
+        sandbox.file("003_note", SECOND, "DROP TABLE note;");
+        assert!(sandbox.runner().migrate(&sandbox.migrations(), &MigrateOptions::default()).await.is_err());
+        // 002 has another text now, so that what was moved is not mistaken for it.
+        let rows = sandbox.history().await;
+        assert_eq!(history::broken(&sandbox.migrations(), &rows).len(), 2);
+        let ways = Ways { accept: Some(vec![1]), forget: None };
+        assert_eq!(mark(&sandbox, |files, rows| history::repair(files, rows, &ways)).await.unwrap(), 1);
+        std::fs::remove_file(sandbox.path().join("migrations/002_other.sql")).unwrap();
+        std::fs::remove_file(sandbox.path().join("rollback/002_other.sql")).unwrap();
+        let folder = crate::files::Folder {
+            migrations: sandbox.path().join("migrations"),
+            rollback: sandbox.path().join("rollback"),
+        };
+        let migrations = crate::files::read_for_rollback(&folder).unwrap();
+        let all = Ways { accept: Some(vec![]), forget: Some(vec![]) };
+        let marked = sandbox.runner().mark(|rows| history::repair(&migrations, rows, &all)).await.unwrap();
+        assert_eq!(marked.changes.len(), 1, "{marked:?}");
+        let rows = sandbox.history().await;
+        assert_eq!(labels(&rows), [(1, State::Applied), (3, State::Applied)]);
+        assert_eq!(rows[0].rollback.as_deref(), Some("DROP TABLE item; -- it's \\ 'theirs'"));
+        assert!(history::broken(&migrations, &rows).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_open_run_is_not_marked_over() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        assert!(sandbox.crash("apply-1:noted").await);
+        let error = mark(&sandbox, |files, rows| history::stamp(files, rows, Mark::Head)).await.unwrap_err();
+        assert!(error.hint().unwrap().contains("dbm recover"), "{error:?}");
+        assert!(sandbox.history().await.is_empty());
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "the lock was given back");
+    }
+}
+
+#[tokio::test]
+async fn one_run_is_rolled_back() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        let first = MigrateOptions { count: Some(1), ..MigrateOptions::default() };
+        let report = sandbox.runner().migrate(&sandbox.migrations(), &first).await.unwrap();
+        let run = report.run.unwrap();
+        sandbox.migrate().await;
+        let back = |run: &str| RollbackOptions { until: Until::Run(run.to_owned()), module: None };
+        assert!(sandbox.runner().rollback(&sandbox.migrations(), &back("nobody's")).await.is_err());
+        let report = sandbox.runner().rollback(&sandbox.migrations(), &back(&run)).await.unwrap();
+        assert_eq!(report.migrations.iter().map(|one| one.number).collect::<Vec<_>>(), [1]);
+        assert_eq!(labels(&sandbox.history().await), [(2, State::Applied)]);
+    }
+}
