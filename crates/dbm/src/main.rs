@@ -13,6 +13,7 @@ mod configuration;
 mod connection;
 mod context;
 mod error;
+mod findings;
 mod my_cnf;
 mod notify;
 mod output;

@@ -9,6 +9,7 @@ mod engine;
 pub mod files;
 pub mod history;
 pub mod journal;
+pub mod lint;
 pub mod placeholders;
 pub mod plan;
 mod run;

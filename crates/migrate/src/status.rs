@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use backup::{Error, ErrorKind, Result};
-use database::{ObjectId, Session, quote};
+use database::{Engine, ObjectId, Session, quote};
 use serde::Serialize;
 
 use crate::engine;
 use crate::files::{Finding, Folder, Migration, branched, survey};
 use crate::history::{self, Applied};
 use crate::journal::Told;
+use crate::lint::lint;
 use crate::plan::{MigrateOptions, drifted, late, to_migrate};
 
 /// A migration of the folder that is not applied.
@@ -131,18 +132,42 @@ fn modules(applied: &[Applied], pending: &[Pending]) -> Vec<ModuleStatus> {
     names.into_iter().map(count).collect()
 }
 
-/// Everything that is wrong with the files, and, where a database is given, between them and its history.
+/// Whose statements `check` judges, and by whose rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// By this engine's rules; without one and without a database, no statement is judged.
+    pub engine: Option<Engine>,
+    /// The server's version, where it is known.
+    pub version: Option<String>,
+    /// Only from this number on.
+    pub from: u64,
+}
+
+/// Everything that is wrong with the files, and, where a database is given, between them and its history. Of a database,
+/// only what is pending has its statements judged: what is applied can no longer be written otherwise.
 ///
 /// # Errors
 /// The folder or the database cannot be read.
 pub async fn check(
     folder: &Folder,
     session: Option<&mut dyn Session>,
+    judged: &Judged,
 ) -> Result<(Vec<Migration>, Vec<Finding>)> {
     let (migrations, mut findings) = survey(folder)?;
     findings.extend(branched(&migrations));
+    let mut engine = judged.engine;
+    let mut applied = Vec::new();
     if let Some(session) = session {
-        findings.extend(status(session, &migrations).await?.findings);
+        engine = Some(session.engine());
+        let status = status(session, &migrations).await?;
+        findings.extend(status.findings);
+        applied = status.applied;
+    }
+    if let Some(engine) = engine {
+        let open = migrations.iter().filter(|file| {
+            file.number >= judged.from && !applied.iter().any(|row| row.number == file.number)
+        });
+        findings.extend(open.flat_map(|file| lint(engine, judged.version.as_deref(), file)));
     }
     Ok((migrations, findings))
 }

@@ -16,6 +16,7 @@ pub(crate) mod token;
 use crate::{Engine, Result};
 
 pub use nature::{EnumValue, Nature, Pragma, TransactionControl};
+pub use token::{Kind as LexemeKind, Lexeme, begins, holds};
 
 /// One statement of a script, as it is sent to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,19 @@ pub fn classify(engine: Engine, statement: &Statement<'_>) -> Result<Nature> {
         Engine::Sqlite => sqlite_nature::classify(statement),
         Engine::Mysql => mysql_nature::classify(statement),
     }
+}
+
+/// The tokens of one statement, for those who look at what it says. Blanks and comments are left out.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a text that [`split`] would not have given.
+pub fn lexemes(engine: Engine, statement: &str) -> Result<Vec<Lexeme<'_>>> {
+    let lexemes = match engine {
+        Engine::Postgres => postgres::Lexer::lexemes(statement),
+        Engine::Sqlite => sqlite::Lexer::lexemes(statement),
+        Engine::Mysql => mysql_nature::lexemes(statement),
+    };
+    lexemes.map_err(|unfinished| unfinished.in_script(statement))
 }
 
 /// Whether a statement of Postgres sends its rows to the client: `COPY … TO stdout`.

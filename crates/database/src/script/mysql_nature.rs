@@ -111,7 +111,7 @@ pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
 }
 
 /// The tokens of a statement; which mode it was cut under it does not say, so the first that reads it whole will do.
-fn lexemes(text: &str) -> Result<Vec<Lexeme<'_>>, Unfinished> {
+pub(super) fn lexemes(text: &str) -> Result<Vec<Lexeme<'_>>, Unfinished> {
     let usual = Lexer::lexemes(text, Quoting::default());
     let others = [(true, false), (false, true), (true, true)];
     let mut others = others.into_iter().map(|(no_escapes, ansi)| Quoting { no_escapes, ansi });

@@ -3,7 +3,7 @@ use crate::{Error, ErrorKind};
 
 /// What a token is, as far as cutting and classifying need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// A key word or a plain identifier.
     Word,
     /// A quoted identifier.
@@ -41,23 +41,26 @@ impl Unfinished {
 
 /// A token with its text, for those who look at what a statement says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Lexeme<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) text: &'a str,
+pub struct Lexeme<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// As it is written.
+    pub text: &'a str,
 }
 
 impl Lexeme<'_> {
     /// Whether it is that key word, which is given in capitals.
-    pub(crate) fn is(&self, word: &str) -> bool {
+    pub fn is(&self, word: &str) -> bool {
         self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
-    pub(crate) fn is_sign(&self, sign: u8) -> bool {
+    /// Whether it is that character.
+    pub fn is_sign(&self, sign: u8) -> bool {
         self.kind == Kind::Sign(sign)
     }
 
     /// The identifier that it is, folded and without quotes.
-    pub(crate) fn identifier(&self) -> Option<String> {
+    pub fn identifier(&self) -> Option<String> {
         match self.kind {
             Kind::Word => Some(self.text.to_ascii_lowercase()),
             Kind::Name => {
@@ -74,11 +77,11 @@ impl Lexeme<'_> {
 }
 
 /// Whether the lexemes begin with these key words.
-pub(super) fn begins(lexemes: &[Lexeme<'_>], words: &[&str]) -> bool {
+pub fn begins(lexemes: &[Lexeme<'_>], words: &[&str]) -> bool {
     lexemes.len() >= words.len() && lexemes.iter().zip(words).all(|(lexeme, word)| lexeme.is(word))
 }
 
 /// Whether the lexemes hold these key words, one after the other, anywhere.
-pub(super) fn holds(lexemes: &[Lexeme<'_>], words: &[&str]) -> bool {
+pub fn holds(lexemes: &[Lexeme<'_>], words: &[&str]) -> bool {
     lexemes.windows(words.len()).any(|window| begins(window, words))
 }

@@ -1,65 +1,106 @@
-use clap::Args;
-use database::Database;
+use clap::{Args, ValueEnum};
+use database::{Database, Engine};
+use migrate::status::Judged;
 use serde_json::json;
 
 use crate::context::Context;
 use crate::error::{CommandError, Meaning, Result};
-use crate::output;
+use crate::findings;
 
 /// `dbm check`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Numbers in sequence, every migration with its rollback; with a database, texts unchanged since they
-were applied, and applied ones still in the folder. Ends with 5 if something was found.
+    after_help = "Numbers in sequence, every migration with its rollback, one head; with a database, texts unchanged since they
+were applied, and applied ones still in the folder. What is pending is judged statement by statement: what loses data,
+keeps others waiting or breaks what runs, each by the name of a rule, with the safer form. A comment waives a rule for
+the statement below it, or at the head of a file for all of it:
+
+  -- dbm: allow ban-drop-column nobody has read it since the release of May
+
+Ends with 5 if something was found.
 
 Examples:
   dbm check
-  dbm check --files       the folder alone, without a database"
+  dbm check --files                      the folder alone, without a database
+  dbm check --files --engine postgres --from 120 --format github      in a build, for what is new
+  dbm check --format sarif > check.sarif"
 )]
 pub(crate) struct Check {
     /// Only the files; no database is asked
     #[arg(long)]
     files: bool,
+    /// By whose rules statements are judged where no database is asked; otherwise the URL says it
+    #[arg(long, value_name = "ENGINE", value_parser = ["postgres", "mysql", "sqlite"])]
+    engine: Option<String>,
+    /// Judge the statements of files from this number on only
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    from: u64,
+    /// How findings are written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines for people
+    Text,
+    /// The document of --json
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of GitHub's actions
+    Github,
 }
 
 impl Check {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let folder = context.folder();
         let mut open_run = None;
+        let mut judged = Judged { engine: self.engine(context), version: None, from: self.from };
         let (migrations, findings) = if self.files {
-            migrate::status::check(&folder, None).await?
+            migrate::status::check(&folder, None, &judged).await?
         } else {
             let database = Database::new(context.url()?)?;
             let mut session = database.session().await?;
             let open = context.open_run(&mut *session).await?;
             context.warn_of(open.as_ref());
             open_run = open.map(|told| told.run);
-            migrate::status::check(&folder, Some(&mut *session)).await?
+            judged.engine = Some(database.engine());
+            judged.version = Some(database.about().await?.server_version);
+            migrate::status::check(&folder, Some(&mut *session), &judged).await?
         };
+        if judged.engine.is_none() {
+            context.output.say("no statement was judged: say --engine postgres, mysql or sqlite");
+        }
         let document = json!({
             "command": "check",
             "migrations": migrations.len(),
             "findings": findings,
             "open_run": open_run,
             "database_asked": !self.files,
+            "engine": judged.engine,
         });
-        let mut text = String::new();
-        for finding in &findings {
-            let rule = serde_json::to_value(finding.rule).unwrap_or_default();
-            let rule = rule.as_str().unwrap_or_default();
-            text.push_str(&format!("{rule}: {}\n  {}\n", finding.message, finding.hint));
-        }
-        let migrations = output::plural(migrations.len() as u64, "migration");
-        if findings.is_empty() {
-            text = format!("{migrations}: nothing was found\n");
-        } else {
-            let count = findings.len() as u64;
-            text.push_str(&format!("{migrations}: {} found\n", output::plural(count, "mistake")));
-        }
+        let text = match self.format {
+            Format::Text => findings::text(&findings, migrations.len()),
+            Format::Json => format!("{document:#}\n"),
+            Format::Sarif => format!("{:#}\n", findings::sarif(&findings, &context.configuration.root)),
+            Format::Github => findings::github(&findings, &context.configuration.root),
+        };
         context.output.answer(&document, &text);
         if findings.is_empty() {
             return Ok(());
         }
         Err(CommandError::reported(Meaning::Found, "mistakes were found"))
+    }
+
+    /// The engine of the flag, else of the URL, if there is one.
+    fn engine(&self, context: &Context) -> Option<Engine> {
+        match self.engine.as_deref() {
+            Some("mysql") => Some(Engine::Mysql),
+            Some("sqlite") => Some(Engine::Sqlite),
+            Some(_) => Some(Engine::Postgres),
+            None => context.url().ok().map(|url| url.engine()),
+        }
     }
 }

@@ -8,6 +8,7 @@ use backup::Result;
 use database::{Engine, Kind, Session};
 
 use crate::files::Unless;
+use crate::lint::{self, Linter};
 
 /// SQL that returns a row if the history's table exists.
 pub(crate) fn history_exists(engine: Engine, table: &str) -> String {
@@ -83,4 +84,13 @@ pub(crate) fn replaced_keeps_journal(engine: Engine) -> bool {
 /// Whether the exchange ends the sessions of the database that was there.
 pub(crate) fn swap_ends_sessions(engine: Engine) -> bool {
     engine == Engine::Postgres
+}
+
+/// The rules by which `check` finds dangerous statements.
+pub(crate) fn linter(engine: Engine) -> Linter {
+    match engine {
+        Engine::Mysql => Linter { names: lint::mysql::NAMES.to_vec(), look: lint::mysql::look },
+        Engine::Sqlite => Linter { names: lint::sqlite::NAMES.to_vec(), look: lint::sqlite::look },
+        _ => Linter { names: lint::postgres::names(), look: lint::postgres::look },
+    }
 }

@@ -20,8 +20,23 @@ pub struct Directives {
     pub lock_timeout: Option<Duration>,
     /// If all of them are there, the file is skipped and recorded as satisfied.
     pub unless: Vec<Unless>,
+    /// What `check` is not to find.
+    pub allows: Vec<Allow>,
     /// The line of `-- dbm: verify`, from 1: what follows are checks.
     pub verify_line: Option<usize>,
+}
+
+/// One rule that `check` is to pass over, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allow {
+    /// The rule's name.
+    pub rule: String,
+    /// Why.
+    pub reason: String,
+    /// Its line, from 1: it holds for the statement that begins next.
+    pub line: usize,
+    /// It stands at the head of the file, and holds for all of it.
+    pub whole_file: bool,
 }
 
 /// A name of one or more parts as it is written: `orders`, `hr.orders`, `"Orders"."a.b"`.
@@ -121,10 +136,10 @@ impl fmt::Display for Unless {
 }
 
 const KNOWN: &str = "the directives are: no-transaction, module NAME, requires NUMBER…, irreversible REASON, \
-                     lock-timeout 5s, unless table|column|index|constraint NAME, verify";
+                     lock-timeout 5s, unless table|column|index|constraint NAME, allow RULE REASON, verify";
 
 const WORDS: &[&str] =
-    &["no-transaction", "module", "requires", "irreversible", "lock-timeout", "unless", "verify"];
+    &["no-transaction", "module", "requires", "irreversible", "lock-timeout", "unless", "allow", "verify"];
 
 /// Whether a line was meant to be a directive: `-- DBM: verify`, `-- dbm verify`, `SELECT 1; -- dbm: verify`.
 fn looks_like_one(line: &str) -> bool {
@@ -192,6 +207,10 @@ impl Directives {
                     "`-- dbm: {word}` stands after `-- dbm: verify`, which reaches to the end"
                 )));
             }
+            if word == "allow" {
+                found.allows.push(allow(rest, line, head).map_err(problem)?);
+                continue;
+            }
             if word != "verify" && !head {
                 return Err(problem(format!(
                     "`-- dbm: {word}` stands after the first statement; directives belong at the head of the file"
@@ -256,6 +275,14 @@ impl Directives {
         }
         Ok(())
     }
+}
+
+fn allow(rest: &str, line: usize, whole_file: bool) -> Result<Allow, String> {
+    let (rule, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    if rule.is_empty() || reason.trim().is_empty() {
+        return Err("`allow` wants the name of a rule and the reason why it does not count here".to_owned());
+    }
+    Ok(Allow { rule: rule.to_owned(), reason: reason.trim().to_owned(), line, whole_file })
 }
 
 fn unless(rest: &str) -> Result<Unless, String> {

@@ -18,7 +18,7 @@ pub struct Folder {
 }
 
 /// What `check` looks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Rule {
@@ -48,15 +48,23 @@ pub enum Rule {
     Late,
     /// `requires` makes branches that nothing joins.
     Heads,
+    /// `-- dbm: allow` names no rule.
+    Waiver,
+    /// A statement is dangerous, by the name of the rule that says so.
+    #[serde(untagged)]
+    Statement(&'static str),
 }
 
 /// One thing that is wrong, with what mends it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Which rule.
     pub rule: Rule,
     /// The file or folder that it is about.
     pub path: PathBuf,
+    /// The line of the file, from 1, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
     /// What is wrong.
     pub message: String,
     /// What mends it.
@@ -156,6 +164,7 @@ pub fn survey(folder: &Folder) -> Result<(Vec<Migration>, Vec<Finding>)> {
         for file in orphans {
             findings.push(Finding {
                 rule: Rule::OrphanRollback,
+                line: None,
                 message: format!("{} is a rollback without a migration of its number", file.path.display()),
                 hint: "remove it, or give it the number of its migration".to_owned(),
                 path: file.path,
@@ -187,6 +196,7 @@ pub(super) fn list(folder: &Path, findings: &mut Vec<Finding>) -> io::Result<BTr
             Some((number, name)) => files.entry(number).or_default().push(Named { name, path }),
             None => findings.push(Finding {
                 rule: Rule::Name,
+                line: None,
                 message: format!("the name of {} does not begin with a number", path.display()),
                 hint: "name it like 004_what_it_does.sql: three digits or more, `_`, any name; or move it \
                        out of the folder"
@@ -218,6 +228,7 @@ fn sequence(expected: &mut Option<u64>, number: u64, named: &[Named], findings: 
         };
         findings.push(Finding {
             rule: Rule::Gap,
+            line: None,
             message: format!("{missing} before {}", first.path.display()),
             hint: format!(
                 "bring the missing file back from version control, or, where it is applied nowhere, give {} and \
@@ -235,10 +246,11 @@ fn one_of_a_number(files: &str, number: u64, named: &[Named], findings: &mut Vec
     let [first, .., last] = named else { return };
     let hint = match files {
         "rollbacks" => "remove the one that is not meant, or give it the number of its migration",
-        _ => "give the one that is applied nowhere yet, and its rollback, the next free number",
+        _ => "`dbm merge` gives the one that is applied nowhere yet, and its rollback, the next free number",
     };
     findings.push(Finding {
         rule: Rule::Duplicate,
+        line: None,
         message: format!(
             "two {files} have the number {number:03}: {} and {}",
             first.path.display(),
@@ -252,6 +264,7 @@ fn one_of_a_number(files: &str, number: u64, named: &[Named], findings: &mut Vec
 fn load(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
     let unreadable = |message: String, hint: &str| Finding {
         rule: Rule::Unreadable,
+        line: None,
         path: path.to_owned(),
         message,
         hint: hint.to_owned(),
@@ -280,6 +293,7 @@ pub(crate) fn unfilled(migration: &Migration) -> Vec<Finding> {
     empty
         .map(|source| Finding {
             rule: Rule::Empty,
+            line: None,
             path: source.path.clone(),
             message: format!("{} has no statement", source.path.display()),
             hint: "write its statements; one that is to do nothing says `SELECT 1;`".to_owned(),
@@ -312,6 +326,7 @@ fn directives(source: &Source, findings: &mut Vec<Finding>) -> Option<Directives
         Err(error) => {
             findings.push(Finding {
                 rule: Rule::Directive,
+                line: None,
                 path: source.path.clone(),
                 message: error.to_string(),
                 hint: error.hint().unwrap_or_default().to_owned(),
@@ -328,6 +343,7 @@ fn missing_rollback(migration: &Migration, folder: &Folder, findings: &mut Vec<F
     let number = migration.number;
     findings.push(Finding {
         rule: Rule::MissingRollback,
+        line: None,
         path: migration.source.path.clone(),
         message: format!("{} has no rollback", migration.source.path.display()),
         hint: format!(

@@ -79,6 +79,7 @@ pub(crate) fn branched(migrations: &[Migration]) -> Vec<Finding> {
             let last = branch.heads.into_iter().next_back()?;
             Some(Finding {
                 rule: Rule::Heads,
+                line: None,
                 message: format!(
                     "nothing comes after {}{module}: they are {} heads",
                     labels.join(" and "),

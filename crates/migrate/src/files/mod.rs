@@ -7,7 +7,7 @@ mod merge;
 mod scaffold;
 mod text;
 
-pub use directives::{Directives, Name, Unless};
+pub use directives::{Allow, Directives, Name, Unless};
 pub(crate) use folder::unfilled;
 pub use folder::{Finding, Folder, Rule, read, read_for_rollback, survey};
 pub(crate) use heads::branched;

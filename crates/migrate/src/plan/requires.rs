@@ -10,6 +10,7 @@ pub(crate) fn requirements(migrations: &[Migration]) -> Vec<Finding> {
         for number in migration.directives.requires.iter().filter(|number| !known.contains(number)) {
             findings.push(Finding {
                 rule: Rule::Requires,
+                line: None,
                 path: migration.source.path.clone(),
                 message: format!(
                     "{} requires {number:03}, which is not there",
@@ -25,6 +26,7 @@ pub(crate) fn requirements(migrations: &[Migration]) -> Vec<Finding> {
         if let Some(first) = circle.first() {
             findings.push(Finding {
                 rule: Rule::Requires,
+                line: None,
                 path: first.source.path.clone(),
                 message: format!("{} require each other in a circle", labels.join(", ")),
                 hint: "take one `-- dbm: requires` of them out".to_owned(),

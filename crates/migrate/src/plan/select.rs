@@ -46,6 +46,7 @@ pub fn drifted(migrations: &[Migration], history: &[Applied]) -> Vec<Finding> {
             Some(file) => findings.extend(changed(file, row)),
             None => findings.push(Finding {
                 rule: Rule::Gone,
+                line: None,
                 path: PathBuf::from(format!("{label}.sql")),
                 message: format!("{label} is applied (since {}), and its file is gone", row.applied_at),
                 hint: format!(
@@ -63,6 +64,7 @@ fn changed(file: &Migration, row: &Applied) -> Option<Finding> {
     if row.algorithm != ALGORITHM {
         return Some(Finding {
             rule: Rule::Changed,
+            line: None,
             message: format!(
                 "{} was applied with a checksum `{}` that this dbm does not know",
                 path.display(),
@@ -74,6 +76,7 @@ fn changed(file: &Migration, row: &Applied) -> Option<Finding> {
     }
     (file.checksum() != row.checksum).then(|| Finding {
         rule: Rule::Changed,
+        line: None,
         message: format!("{} was changed after it was applied on {}", path.display(), row.applied_at),
         hint: "bring its text back from version control, and write a new migration for what is to change; if only what \
                counts for nothing was changed: `dbm repair`"
@@ -171,6 +174,7 @@ pub(crate) fn late(pending: &[&Migration], history: &[Applied]) -> Vec<Finding> 
         };
         findings.push(Finding {
             rule: Rule::Late,
+            line: None,
             path: file.source.path.clone(),
             message: format!("{} came after {} was applied", file.label(), label(top.number, &top.name)),
             hint: "say `--out-of-order` if it does not need to come before that one, or give it the next free number"

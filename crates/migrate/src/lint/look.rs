@@ -1,0 +1,130 @@
+//! What statements say, as far as the rules need it: which table, which actions. Names are folded to lower case.
+
+use database::script::{Lexeme, begins};
+
+/// The name at a place, without what qualifies it, and the place after it.
+pub(super) fn name_at(lexemes: &[Lexeme<'_>], mut place: usize) -> Option<(String, usize)> {
+    let mut name = lexemes.get(place)?.identifier()?;
+    while lexemes.get(place + 1).is_some_and(|lexeme| lexeme.is_sign(b'.')) {
+        place += 2;
+        name = lexemes.get(place)?.identifier()?;
+    }
+    Some((name.to_lowercase(), place + 1))
+}
+
+/// The place after these words, where they stand at a place.
+fn after(lexemes: &[Lexeme<'_>], place: usize, words: &[&str]) -> usize {
+    if lexemes.get(place..).is_some_and(|rest| begins(rest, words)) { place + words.len() } else { place }
+}
+
+/// The table that a statement makes, unless it is a temporary one.
+pub(super) fn created_table(lexemes: &[Lexeme<'_>]) -> Option<String> {
+    let table = lexemes.iter().take(4).position(|lexeme| lexeme.is("TABLE"))?;
+    if !lexemes.first()?.is("CREATE") {
+        return None;
+    }
+    let place = after(lexemes, table + 1, &["IF", "NOT", "EXISTS"]);
+    name_at(lexemes, place).map(|(name, _)| name)
+}
+
+/// The tables that a statement drops, unless they are temporary ones.
+pub(super) fn dropped_tables(lexemes: &[Lexeme<'_>]) -> Vec<String> {
+    if !begins(lexemes, &["DROP", "TABLE"]) {
+        return Vec::new();
+    }
+    let mut place = after(lexemes, 2, &["IF", "EXISTS"]);
+    let mut names = Vec::new();
+    while let Some((name, next)) = name_at(lexemes, place) {
+        names.push(name);
+        if !lexemes.get(next).is_some_and(|lexeme| lexeme.is_sign(b',')) {
+            break;
+        }
+        place = next + 1;
+    }
+    names
+}
+
+/// `ALTER TABLE`, cut into its actions.
+pub(super) struct Alter<'l, 'a> {
+    pub(super) table: String,
+    pub(super) actions: Vec<&'l [Lexeme<'a>]>,
+}
+
+pub(super) fn alter<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> Option<Alter<'l, 'a>> {
+    let table = lexemes.iter().take(4).position(|lexeme| lexeme.is("TABLE"))?;
+    if !lexemes.first()?.is("ALTER") {
+        return None;
+    }
+    let place = after(lexemes, table + 1, &["IF", "EXISTS"]);
+    let (table, start) = name_at(lexemes, after(lexemes, place, &["ONLY"]))?;
+    let mut actions = Vec::new();
+    let (mut depth, mut from) = (0_usize, start);
+    for (place, lexeme) in lexemes.iter().enumerate().skip(start) {
+        if lexeme.is_sign(b'(') {
+            depth += 1;
+        } else if lexeme.is_sign(b')') {
+            depth = depth.saturating_sub(1);
+        } else if depth == 0 && lexeme.is_sign(b',') {
+            actions.push(&lexemes[from..place]);
+            from = place + 1;
+        }
+    }
+    actions.push(&lexemes[from..]);
+    Some(Alter { table, actions })
+}
+
+/// Whether the words stand one after the other outside of parentheses.
+pub(super) fn says(lexemes: &[Lexeme<'_>], words: &[&str]) -> bool {
+    let mut depth = 0_usize;
+    for (place, lexeme) in lexemes.iter().enumerate() {
+        if lexeme.is_sign(b'(') {
+            depth += 1;
+        } else if lexeme.is_sign(b')') {
+            depth = depth.saturating_sub(1);
+        } else if depth == 0 && begins(&lexemes[place..], words) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The column that an action adds, with its definition; none where it adds something else.
+pub(super) fn added_column<'l, 'a>(action: &'l [Lexeme<'a>]) -> Option<(String, &'l [Lexeme<'a>])> {
+    if !action.first()?.is("ADD") {
+        return None;
+    }
+    const OTHERS: &[&str] = &[
+        "CONSTRAINT",
+        "INDEX",
+        "KEY",
+        "UNIQUE",
+        "PRIMARY",
+        "FOREIGN",
+        "CHECK",
+        "FULLTEXT",
+        "SPATIAL",
+        "PARTITION",
+        "PERIOD",
+    ];
+    let place = after(action, 1, &["COLUMN"]);
+    if place == 1 && action.get(1).is_some_and(|word| OTHERS.iter().any(|other| word.is(other))) {
+        return None;
+    }
+    let place = after(action, place, &["IF", "NOT", "EXISTS"]);
+    let (name, next) = name_at(action, place)?;
+    Some((name, &action[next..]))
+}
+
+/// The column that an action drops; none where it drops something else.
+pub(super) fn dropped_column(action: &[Lexeme<'_>]) -> Option<String> {
+    if !action.first()?.is("DROP") {
+        return None;
+    }
+    const OTHERS: &[&str] =
+        &["CONSTRAINT", "INDEX", "KEY", "PRIMARY", "FOREIGN", "CHECK", "PARTITION", "PERIOD", "SYSTEM"];
+    let place = after(action, 1, &["COLUMN"]);
+    if place == 1 && action.get(1).is_some_and(|word| OTHERS.iter().any(|other| word.is(other))) {
+        return None;
+    }
+    name_at(action, after(action, place, &["IF", "EXISTS"])).map(|(name, _)| name)
+}

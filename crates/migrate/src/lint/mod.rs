@@ -1,0 +1,190 @@
+//! Dangerous statements: what loses data, what keeps others waiting, what a running application trips over.
+//!
+//! One file per engine, and one for what holds on all of them. For PostgreSQL the rules are squawk's
+//! (<https://squawkhq.com/docs/rules>); the same names are used elsewhere for what is the same, so that one waiver is
+//! enough where a file runs on several engines.
+
+mod look;
+pub(crate) mod mysql;
+pub(crate) mod postgres;
+mod rows;
+pub(crate) mod sqlite;
+
+use std::collections::BTreeSet;
+
+use database::Engine;
+use database::script::{self, Lexeme, Statement};
+
+use crate::engine;
+use crate::files::{Finding, Migration, Rule};
+
+/// The rules of one engine.
+pub(crate) struct Linter {
+    pub(crate) names: Vec<&'static str>,
+    pub(crate) look: fn(&File<'_>, Option<&str>) -> Vec<Hit>,
+}
+
+/// What a rule found in a file.
+pub(crate) struct Hit {
+    rule: &'static str,
+    /// The place in the text, in bytes.
+    at: usize,
+    /// What is dangerous about it.
+    what: String,
+    /// The safer form.
+    safer: String,
+}
+
+impl Hit {
+    fn new(
+        rule: &'static str,
+        statement: &Statement<'_>,
+        what: impl Into<String>,
+        safer: impl Into<String>,
+    ) -> Self {
+        Self { rule, at: statement.offset, what: what.into(), safer: safer.into() }
+    }
+}
+
+/// A statement with its tokens.
+struct Looked<'a> {
+    statement: Statement<'a>,
+    lexemes: Vec<Lexeme<'a>>,
+}
+
+/// Everything of one file that a rule may look at.
+pub(crate) struct File<'a> {
+    text: &'a str,
+    /// Whether its statements share a transaction.
+    transaction: bool,
+    statements: Vec<Looked<'a>>,
+    /// The tables that it makes itself, which nobody uses yet, folded.
+    made: BTreeSet<String>,
+}
+
+/// The rules of an engine, by name.
+pub fn rules(engine: Engine) -> Vec<&'static str> {
+    engine::linter(engine)
+        .names
+        .into_iter()
+        .chain(rows::NAMES.iter().copied())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
+}
+
+/// What is dangerous in one migration, in the order of its lines, without what its waivers pass over.
+///
+/// `version`: the server's, where it is known.
+pub fn lint(engine: Engine, version: Option<&str>, migration: &Migration) -> Vec<Finding> {
+    let directives = &migration.directives;
+    let body = body(migration);
+    let masked = masked(body);
+    let Some(file) = File::read(engine, &masked, !directives.no_transaction) else {
+        // A text that cannot be cut stops the run itself, with its line.
+        return Vec::new();
+    };
+    let mut hits = rows::look(&file);
+    hits.extend((engine::linter(engine).look)(&file, version));
+    hits.sort_by_key(|hit| hit.at);
+    let mut findings = unknown_waivers(migration);
+    for hit in hits {
+        let line = body[..hit.at.min(body.len())].matches('\n').count() + 1;
+        let begins = file.statements.iter().rev().find(|looked| looked.statement.offset <= hit.at);
+        let begins = begins.map_or(line, |looked| looked.statement.line);
+        let ends_before =
+            file.statements.iter().map(|looked| looked.statement.line).filter(|other| *other < begins).max();
+        let waived = directives.allows.iter().any(|allow| {
+            let here = allow.line < begins && ends_before.is_none_or(|before| allow.line > before);
+            allow.rule == hit.rule && (allow.whole_file || here)
+        });
+        if !waived {
+            findings.push(Finding {
+                rule: Rule::Statement(hit.rule),
+                message: format!("{}, line {line}: {}", migration.source.path.display(), hit.what),
+                hint: format!(
+                    "{}; if it is meant so: -- dbm: allow {} REASON",
+                    hit.safer.trim_end_matches('.'),
+                    hit.rule
+                ),
+                path: migration.source.path.clone(),
+                line: Some(line),
+            });
+        }
+    }
+    findings
+}
+
+/// A waiver with a name that no engine's rule has would wait for ever, and the finding stay.
+fn unknown_waivers(migration: &Migration) -> Vec<Finding> {
+    let known: BTreeSet<&str> =
+        [Engine::Postgres, Engine::Mysql, Engine::Sqlite].into_iter().flat_map(rules).collect();
+    let unknown = migration.directives.allows.iter().filter(|allow| !known.contains(allow.rule.as_str()));
+    unknown
+        .map(|allow| Finding {
+            rule: Rule::Waiver,
+            path: migration.source.path.clone(),
+            line: Some(allow.line),
+            message: format!(
+                "{}, line {}: there is no rule `{}`",
+                migration.source.path.display(),
+                allow.line,
+                allow.rule
+            ),
+            hint: format!("the rules are: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+        })
+        .collect()
+}
+
+/// The text without its checks, which change nothing.
+fn body(migration: &Migration) -> &str {
+    let text = &migration.source.text;
+    let Some(line) = migration.directives.verify_line else { return text };
+    let end = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    &text[..end]
+}
+
+/// The text with a word of the same length in place of each `${name}`, whose value nobody knows here.
+fn masked(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let end = rest[start..].find('}').map(|length| start + length + 1);
+        let name = end.map(|end| &rest[start + 2..end - 1]);
+        let plain = |name: &str| {
+            !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'))
+        };
+        let (Some(end), Some(name)) = (end, name.filter(|name| plain(name))) else {
+            masked.push_str(&rest[..start + 2]);
+            rest = &rest[start + 2..];
+            continue;
+        };
+        masked.push_str(&rest[..start]);
+        masked.push_str("p_");
+        masked.extend(name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }));
+        masked.push('_');
+        rest = &rest[end..];
+    }
+    masked.push_str(rest);
+    masked
+}
+
+impl<'a> File<'a> {
+    fn read(engine: Engine, text: &'a str, transaction: bool) -> Option<Self> {
+        let mut statements = Vec::new();
+        for statement in script::split(engine, text).ok()? {
+            let lexemes = script::lexemes(engine, statement.text).ok()?;
+            statements.push(Looked { statement, lexemes });
+        }
+        let made = statements.iter().filter_map(|looked| look::created_table(&looked.lexemes)).collect();
+        Some(Self { text, transaction, statements, made })
+    }
+
+    fn is_new(&self, table: &str) -> bool {
+        self.made.contains(table)
+    }
+}
+
+#[cfg(test)]
+mod tests;

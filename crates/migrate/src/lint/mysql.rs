@@ -1,0 +1,202 @@
+//! MySQL and MariaDB: which ALTERs copy the table or keep writers out
+//! (<https://dev.mysql.com/doc/refman/8.4/en/innodb-online-ddl-operations.html>), and what they do to values in silence.
+
+use database::script::{Lexeme, begins};
+
+use super::{File, Hit, Looked, look};
+
+pub(crate) const NAMES: &[&str] = &[
+    "adding-foreign-key-constraint",
+    "adding-required-field",
+    "ban-drop-column",
+    "ban-drop-database",
+    "ban-drop-table",
+    "changing-column-type",
+    "changing-enum",
+    "copying-alter",
+    "locking-index",
+    "renaming-column",
+    "renaming-table",
+];
+
+const REFUSE: &str = "add `, ALGORITHM=INPLACE, LOCK=NONE`, so that the server refuses rather than keeps others out, or copy \
+                      in the background with an online schema change tool";
+
+pub(crate) fn look(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for looked in &file.statements {
+        let lexemes = &looked.lexemes;
+        let mut hit =
+            |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
+        for table in look::dropped_tables(lexemes).iter().filter(|table| !file.is_new(table)) {
+            hit(
+                "ban-drop-table",
+                format!("the table {table} goes with its rows"),
+                "rename it away first, and drop it once nobody has missed it",
+            );
+        }
+        if begins(lexemes, &["DROP", "DATABASE"]) || begins(lexemes, &["DROP", "SCHEMA"]) {
+            hit(
+                "ban-drop-database",
+                "a whole database goes".to_owned(),
+                "drop it by hand, after a backup of it",
+            );
+        }
+        if begins(lexemes, &["RENAME", "TABLE"]) {
+            hit(
+                "renaming-table",
+                "what runs still uses the old name".to_owned(),
+                "make a view of the old name, and drop it later",
+            );
+        }
+        if begins(lexemes, &["CREATE", "FULLTEXT"]) || begins(lexemes, &["CREATE", "SPATIAL"]) {
+            let on = lexemes.iter().position(|lexeme| lexeme.is("ON"));
+            let table = on.and_then(|on| look::name_at(lexemes, on + 1)).map(|(table, _)| table);
+            if !table.is_some_and(|table| file.is_new(&table)) {
+                hit(
+                    "locking-index",
+                    "writers wait while this index is built".to_owned(),
+                    "run it when nobody writes",
+                );
+            }
+        }
+        hits.extend(altered(file, looked));
+    }
+    hits
+}
+
+fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
+    let Some(alter) = look::alter(&looked.lexemes).filter(|alter| !file.is_new(&alter.table)) else {
+        return Vec::new();
+    };
+    let table = &alter.table;
+    let mut hits = Vec::new();
+    // The statement fails where it could not be done so: nobody is kept out by surprise.
+    let online = alter.actions.iter().any(|action| {
+        let value = |word: &str| action.last().is_some_and(|last| last.is(word));
+        action.first().is_some_and(|first| first.is("ALGORITHM"))
+            && (value("INSTANT") || value("INPLACE") || value("NOCOPY"))
+            || action.first().is_some_and(|first| first.is("LOCK")) && value("NONE")
+    });
+    let mut hit = |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
+    for action in &alter.actions {
+        if let Some((column, definition)) = look::added_column(action) {
+            if required(definition) {
+                hit(
+                    "adding-required-field",
+                    format!(
+                        "the rows that {table} has get an empty value for {column} (0, '' or a zero date), whatever was meant"
+                    ),
+                    "give it a DEFAULT, or add it without NOT NULL, fill it, and then make it NOT NULL",
+                );
+            }
+            if !online && look::says(definition, &["STORED"]) || look::says(definition, &["PERSISTENT"]) {
+                hit("copying-alter", format!("the whole table {table} is copied while writers wait"), REFUSE);
+            }
+        }
+        if let Some(column) = look::dropped_column(action) {
+            hit(
+                "ban-drop-column",
+                format!("the column {column} of {table} goes with its values"),
+                "stop using it first, and drop it a release later",
+            );
+        }
+        let starts = |words: &[&str]| begins(action, words);
+        if starts(&["CHANGE"]) || starts(&["MODIFY"]) {
+            hits_of_change(table, action, online, &mut hit);
+        }
+        if starts(&["RENAME", "COLUMN"]) {
+            hit(
+                "renaming-column",
+                format!("what runs still uses the old name of a column of {table}"),
+                "add the new column beside it, and drop the old one later",
+            );
+        }
+        if starts(&["RENAME"]) && !["COLUMN", "INDEX", "KEY"].iter().any(|word| starts(&["RENAME", word])) {
+            hit(
+                "renaming-table",
+                format!("what runs still uses the name {table}"),
+                "make a view of the old name, and drop it later",
+            );
+        }
+        let foreign = starts(&["ADD", "FOREIGN"])
+            || starts(&["ADD", "CONSTRAINT"]) && look::says(action, &["FOREIGN", "KEY"]);
+        if foreign && !online {
+            hit(
+                "adding-foreign-key-constraint",
+                format!("every row of {table} is looked up in the other table while writers of both wait"),
+                "see first that every row has its match; `SET foreign_key_checks = 0` lets it be added in place, unproven",
+            );
+        }
+        if starts(&["ADD", "FULLTEXT"]) || starts(&["ADD", "SPATIAL"]) {
+            hit(
+                "locking-index",
+                format!("writers of {table} wait while this index is built"),
+                "run it when nobody writes",
+            );
+        }
+        let copies = [
+            &["CONVERT", "TO"][..],
+            &["DROP", "PRIMARY"],
+            &["ENGINE"],
+            &["ORDER", "BY"],
+            &["PARTITION", "BY"],
+            &["REMOVE", "PARTITIONING"],
+        ];
+        let alone = starts(&["DROP", "PRIMARY"])
+            && alter.actions.iter().any(|other| look::says(other, &["ADD", "PRIMARY"]));
+        if !online && !alone && copies.iter().any(|words| starts(words)) {
+            hit("copying-alter", format!("the whole table {table} is copied while writers wait"), REFUSE);
+        }
+    }
+    hits
+}
+
+fn hits_of_change(
+    table: &str,
+    action: &[Lexeme<'_>],
+    online: bool,
+    hit: &mut impl FnMut(&'static str, String, &str),
+) {
+    let place = if action.get(1).is_some_and(|word| word.is("COLUMN")) { 2 } else { 1 };
+    let Some((column, next)) = look::name_at(action, place) else { return };
+    let mut definition = next;
+    if action[0].is("CHANGE")
+        && let Some((new, after)) = look::name_at(action, next)
+    {
+        definition = after;
+        if new != column {
+            hit(
+                "renaming-column",
+                format!("what runs still uses {table}.{column}"),
+                "add the new column beside it, and drop the old one later",
+            );
+        }
+    }
+    let definition = &action[definition.min(action.len())..];
+    let is_enum = definition.first().is_some_and(|word| word.is("ENUM") || word.is("SET"));
+    if is_enum {
+        hit(
+            "changing-enum",
+            format!(
+                "the list of {table}.{column} is new: a value that is no longer in it becomes '', and another order copies the table"
+            ),
+            "add values at the end only, and see first that no row has a value that goes",
+        );
+    } else if !online {
+        hit(
+            "changing-column-type",
+            format!(
+                "{table}.{column} gets another definition, for which the whole table may be copied while writers wait; \
+                     what the definition does not repeat (NOT NULL, DEFAULT, COMMENT) is lost"
+            ),
+            REFUSE,
+        );
+    }
+}
+
+/// Whether a new column refuses NULL and says nothing of what the rows that are there get.
+fn required(definition: &[Lexeme<'_>]) -> bool {
+    let gives = ["DEFAULT", "AUTO_INCREMENT", "AS", "GENERATED"];
+    look::says(definition, &["NOT", "NULL"]) && !gives.iter().any(|word| look::says(definition, &[word]))
+}

@@ -1,0 +1,77 @@
+//! Squawk's rules for PostgreSQL, of which those are left out that are of taste, and those that dbm makes needless: its
+//! runs have lock timeouts and transactions of their own, and undo what failed.
+
+use squawk_linter::{Linter, Rule};
+use squawk_syntax::SourceFile;
+
+use super::{File, Hit};
+
+const RULES: &[(&str, Rule)] = &[
+    ("adding-field-with-default", Rule::AddingFieldWithDefault),
+    ("adding-foreign-key-constraint", Rule::AddingForeignKeyConstraint),
+    ("adding-not-nullable-field", Rule::AddingNotNullableField),
+    ("adding-required-field", Rule::AddingRequiredField),
+    ("adding-serial-primary-key-field", Rule::AddingSerialPrimaryKeyField),
+    ("ban-alter-domain-with-add-constraint", Rule::BanAlterDomainWithAddConstraint),
+    ("ban-create-domain-with-constraint", Rule::BanCreateDomainWithConstraint),
+    ("ban-drop-column", Rule::BanDropColumn),
+    ("ban-drop-database", Rule::BanDropDatabase),
+    ("ban-drop-extension", Rule::BanDropExtension),
+    ("ban-drop-not-null", Rule::BanDropNotNull),
+    ("ban-drop-schema", Rule::BanDropSchema),
+    ("ban-drop-sequence", Rule::BanDropSequence),
+    ("ban-drop-table", Rule::BanDropTable),
+    ("ban-truncate-cascade", Rule::BanTruncateCascade),
+    ("changing-column-type", Rule::ChangingColumnType),
+    ("constraint-missing-not-valid", Rule::ConstraintMissingNotValid),
+    ("disallowed-unique-constraint", Rule::DisallowedUniqueConstraint),
+    ("identifier-too-long", Rule::IdentifierTooLong),
+    ("renaming-column", Rule::RenamingColumn),
+    ("renaming-table", Rule::RenamingTable),
+    ("require-concurrent-index-creation", Rule::RequireConcurrentIndexCreation),
+    ("require-concurrent-index-deletion", Rule::RequireConcurrentIndexDeletion),
+    ("require-concurrent-partition-detach", Rule::RequireConcurrentPartitionDetach),
+    ("require-concurrent-reindex", Rule::RequireConcurrentReindex),
+    ("require-enum-value-ordering", Rule::RequireEnumValueOrdering),
+];
+
+pub(crate) fn names() -> Vec<&'static str> {
+    RULES.iter().map(|(name, _)| *name).collect()
+}
+
+pub(crate) fn look(file: &File<'_>, version: Option<&str>) -> Vec<Hit> {
+    let text = without_rows(file);
+    let mut linter = Linter::from(RULES.iter().map(|(_, rule)| *rule));
+    linter.settings.assume_in_transaction = file.transaction;
+    // `15.18 (Debian …)`; where it is not known, squawk's own default holds.
+    let number = version.and_then(|version| version.split_whitespace().next());
+    if let Some(version) = number.and_then(|number| number.parse().ok()) {
+        linter.settings.pg_version = version;
+    }
+    let violations = linter.lint(&SourceFile::parse(&text), &text);
+    let hits = violations.into_iter().filter_map(|violation| {
+        let (rule, _) = RULES.iter().find(|(_, rule)| *rule == violation.code)?;
+        let safer = violation.help.unwrap_or_else(|| format!("see https://squawkhq.com/docs/{rule}"));
+        Some(Hit { rule, at: usize::from(violation.text_range.start()), what: violation.message, safer })
+    });
+    hits.collect()
+}
+
+/// The rows after a `COPY` are no SQL: blanks in their place keep every other place where it is.
+fn without_rows(file: &File<'_>) -> String {
+    let mut text = String::with_capacity(file.text.len());
+    let mut done = 0;
+    for looked in &file.statements {
+        let Some(rows) = looked.statement.copy_rows else { continue };
+        let end = looked.statement.offset + looked.statement.text.len();
+        let Some(start) = file.text[end..].find(rows).map(|found| end + found) else { continue };
+        let stop = file.text[start + rows.len()..]
+            .find('\n')
+            .map_or(file.text.len(), |line| start + rows.len() + line);
+        text.push_str(&file.text[done..start]);
+        text.extend(file.text[start..stop].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
+        done = stop;
+    }
+    text.push_str(&file.text[done..]);
+    text
+}

@@ -1,0 +1,149 @@
+//! SQLite: rebuilding a table, since ALTER TABLE does little (<https://www.sqlite.org/lang_altertable.html>), and the
+//! pragmas that are ignored in the wrong place.
+
+use database::script::{Lexeme, begins};
+
+use super::{File, Hit, Looked, look};
+
+pub(crate) const NAMES: &[&str] = &[
+    "adding-required-field",
+    "ban-drop-column",
+    "ban-drop-table",
+    "pragma-in-transaction",
+    "rebuild-cascades",
+    "rebuild-wrong-order",
+    "renaming-column",
+    "renaming-table",
+    "writable-schema",
+];
+
+pub(crate) fn look(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    let mut enforced = true;
+    let mut begun = false;
+    for (place, looked) in file.statements.iter().enumerate() {
+        let lexemes = &looked.lexemes;
+        let later = &file.statements[place + 1..];
+        let mut hit =
+            |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
+        if begins(lexemes, &["BEGIN"]) {
+            begun = true;
+        } else if begins(lexemes, &["COMMIT"]) || begins(lexemes, &["END"]) || begins(lexemes, &["ROLLBACK"])
+        {
+            begun = false;
+        }
+        if let Some(off) = foreign_keys(lexemes) {
+            if begun {
+                hit(
+                    "pragma-in-transaction",
+                    "PRAGMA foreign_keys does nothing inside a transaction".to_owned(),
+                    "put it before BEGIN, and leave BEGIN and COMMIT to dbm",
+                );
+            } else {
+                enforced = !off;
+            }
+        }
+        if begins(lexemes, &["PRAGMA"]) && lexemes.iter().any(|lexeme| lexeme.is("WRITABLE_SCHEMA")) {
+            hit(
+                "writable-schema",
+                "the catalog is edited by hand: one wrong letter and the file cannot be opened".to_owned(),
+                "rebuild the table: a new one, the rows, DROP, RENAME",
+            );
+        }
+        for table in look::dropped_tables(lexemes).iter().filter(|table| !file.is_new(table)) {
+            if later.iter().any(|looked| renamed_to(looked).is_some_and(|(_, to)| to == *table)) {
+                if enforced {
+                    hit(
+                        "rebuild-cascades",
+                        format!(
+                            "DROP TABLE deletes every row of {table} first, and with it what ON DELETE CASCADE takes along, without an error"
+                        ),
+                        "begin the file with `PRAGMA foreign_keys = OFF;` and end it with `PRAGMA foreign_keys = ON;`",
+                    );
+                }
+            } else {
+                hit(
+                    "ban-drop-table",
+                    format!("the table {table} goes with its rows"),
+                    "rename it away first, and drop it once nobody has missed it",
+                );
+            }
+        }
+        if let Some((from, to)) = renamed_to(looked).filter(|(from, _)| !file.is_new(from)) {
+            if later
+                .iter()
+                .any(|looked| look::created_table(&looked.lexemes).is_some_and(|made| made == from))
+            {
+                hit(
+                    "rebuild-wrong-order",
+                    format!(
+                        "foreign keys, triggers and views that name {from} follow it to {to}, and stay there"
+                    ),
+                    "make the new table under another name, copy the rows, drop the old table, then rename the new one",
+                );
+            } else {
+                hit(
+                    "renaming-table",
+                    format!("what runs still uses the name {from}"),
+                    "make a view of the old name, and drop it later",
+                );
+            }
+        }
+        hits.extend(altered(file, looked));
+    }
+    hits
+}
+
+fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
+    let Some(alter) = look::alter(&looked.lexemes).filter(|alter| !file.is_new(&alter.table)) else {
+        return Vec::new();
+    };
+    let table = &alter.table;
+    let mut hits = Vec::new();
+    let mut hit = |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
+    for action in &alter.actions {
+        if let Some((column, definition)) = look::added_column(action)
+            && look::says(definition, &["NOT", "NULL"])
+            && !["DEFAULT", "AS", "GENERATED"].iter().any(|word| look::says(definition, &[word]))
+        {
+            hit(
+                "adding-required-field",
+                format!(
+                    "{column} is NOT NULL and has no default: SQLite refuses it as soon as {table} has a row"
+                ),
+                "give it a DEFAULT, or rebuild the table",
+            );
+        }
+        if let Some(column) = look::dropped_column(action) {
+            hit(
+                "ban-drop-column",
+                format!("the column {column} of {table} goes with its values"),
+                "stop using it first, and drop it a release later",
+            );
+        }
+        if action.first().is_some_and(|first| first.is("RENAME"))
+            && !action.get(1).is_some_and(|word| word.is("TO"))
+        {
+            hit(
+                "renaming-column",
+                format!("what runs still uses the old name of a column of {table}"),
+                "add the new column beside it, and drop the old one later",
+            );
+        }
+    }
+    hits
+}
+
+/// `ALTER TABLE a RENAME TO b`.
+fn renamed_to(looked: &Looked<'_>) -> Option<(String, String)> {
+    let alter = look::alter(&looked.lexemes)?;
+    let action = alter.actions.first().filter(|action| begins(action, &["RENAME", "TO"]))?;
+    Some((alter.table, look::name_at(action, 2)?.0))
+}
+
+/// Whether `PRAGMA foreign_keys = …` switches them off.
+fn foreign_keys(lexemes: &[Lexeme<'_>]) -> Option<bool> {
+    let named = begins(lexemes, &["PRAGMA"]) && lexemes.iter().any(|lexeme| lexeme.is("FOREIGN_KEYS"));
+    let value = lexemes.iter().rev().find(|lexeme| !lexeme.is_sign(b')'))?.text.to_ascii_lowercase();
+    (named && lexemes.len() > 3).then(|| ["off", "0", "false", "no"].contains(&value.trim_matches('\'')))
+}
