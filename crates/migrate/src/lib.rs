@@ -5,6 +5,7 @@
 //! [`journal`] is what it writes down on the way, so that the next command can finish or undo what a
 //! kill left. A [`Watch`] sees every step.
 
+pub mod compare;
 mod engine;
 pub mod files;
 pub mod history;
@@ -13,6 +14,7 @@ pub mod lint;
 pub mod placeholders;
 pub mod plan;
 mod run;
+pub mod scratch;
 pub mod status;
 
 pub use plan::{MigrateOptions, Plan, RollbackOptions, Until};

@@ -1,8 +1,11 @@
 use clap::{Args, ValueEnum};
 use database::{Database, Engine};
+use migrate::files::{self, Folder, Migration};
+use migrate::scratch::{self, Scratch, Tried};
 use migrate::status::Judged;
 use serde_json::json;
 
+use super::run_flags::{self, RunFlags};
 use crate::context::Context;
 use crate::error::{CommandError, Meaning, Result};
 use crate::findings;
@@ -23,7 +26,8 @@ Examples:
   dbm check
   dbm check --files                      the folder alone, without a database
   dbm check --files --engine postgres --from 120 --format github      in a build, for what is new
-  dbm check --format sarif > check.sarif"
+  dbm check --format sarif > check.sarif
+  dbm check --rollbacks                  each rollback is tried: up, down, up again, in a database of its own"
 )]
 pub(crate) struct Check {
     /// Only the files; no database is asked
@@ -35,6 +39,12 @@ pub(crate) struct Check {
     /// Judge the statements of files from this number on only
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     from: u64,
+    /// Apply every migration in a scratch database, take it back and apply it again, and compare the schemas
+    #[arg(long, conflicts_with = "files")]
+    rollbacks: bool,
+    /// A database on the server where the scratch database is made, instead of the target's server
+    #[arg(long, value_name = "URL", requires = "rollbacks")]
+    scratch_url: Option<String>,
     /// How findings are written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -58,7 +68,7 @@ impl Check {
         let folder = context.folder();
         let mut open_run = None;
         let mut judged = Judged { engine: self.engine(context), version: None, from: self.from };
-        let (migrations, findings) = if self.files {
+        let (migrations, mut findings) = if self.files {
             migrate::status::check(&folder, None, &judged).await?
         } else {
             let database = Database::new(context.url()?)?;
@@ -70,6 +80,11 @@ impl Check {
             judged.version = Some(database.about().await?.server_version);
             migrate::status::check(&folder, Some(&mut *session), &judged).await?
         };
+        let tried = match self.rollbacks {
+            true => Some(self.try_rollbacks(context, &folder).await?),
+            false => None,
+        };
+        findings.extend(tried.iter().flat_map(|tried| scratch::findings(&migrations, tried)));
         if judged.engine.is_none() {
             context.output.say("no statement was judged: say --engine postgres, mysql or sqlite");
         }
@@ -80,6 +95,7 @@ impl Check {
             "open_run": open_run,
             "database_asked": !self.files,
             "engine": judged.engine,
+            "rollbacks": tried,
         });
         let text = match self.format {
             Format::Text => findings::text(&findings, migrations.len()),
@@ -92,6 +108,34 @@ impl Check {
             return Ok(());
         }
         Err(CommandError::reported(Meaning::Found, "mistakes were found"))
+    }
+
+    async fn try_rollbacks(&self, context: &Context, folder: &Folder) -> Result<Vec<Tried>> {
+        let target = context.url()?;
+        let url = match &self.scratch_url {
+            Some(text) => context.another_url(text)?,
+            None => target.clone(),
+        };
+        if url.engine() != target.engine() {
+            let what = format!(
+                "--scratch-url names {}, and the migrations are for {}",
+                url.engine(),
+                target.engine()
+            );
+            return Err(CommandError::usage(what).hint("name a server of the same kind"));
+        }
+        let migrations = files::read(folder)?;
+        let settings = run_flags::settings(context, &RunFlags::default())?;
+        let variables = run_flags::variables(context);
+        let scratch = Scratch::new(&Database::new(url)?).await?;
+        let said = |file: &Migration| context.output.say(&format!("trying {}", file.label()));
+        let proving = scratch::prove_rollbacks(&scratch, &migrations, &settings, &variables, &said);
+        let tried = tokio::select! {
+            tried = Box::pin(proving) => tried.map_err(CommandError::from),
+            () = context.cancel.cancelled() => Err(CommandError::failed("stopped on request; the target was not touched")),
+        };
+        scratch.discard().await?;
+        tried
     }
 
     /// The engine of the flag, else of the URL, if there is one.

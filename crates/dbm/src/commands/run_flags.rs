@@ -82,9 +82,18 @@ pub(crate) fn runner_on(
     store: Arc<dyn Store>,
     audit: Option<&Audit>,
 ) -> Result<Runner> {
+    Ok(Runner::new(database, store, settings(context, flags)?)
+        .with_variables(variables(context))
+        .with_watch(Arc::new(Screen::new(&context.output, audit, context.yes)))
+        .with_progress(Shown::new(&context.output))
+        .with_cancel(context.cancel.clone()))
+}
+
+/// How a run goes about it, as the configuration and the flags want it.
+pub(crate) fn settings(context: &Context, flags: &RunFlags) -> Result<Settings> {
     let configuration = &context.configuration;
     let writers = configuration.writers()?;
-    let settings = Settings {
+    Ok(Settings {
         lock_wait: configuration.duration("lock_wait")?,
         reconnect: configuration.duration("reconnect")?,
         lock_timeout: configuration.duration("lock_timeout")?,
@@ -103,12 +112,12 @@ pub(crate) fn runner_on(
         placeholders: placeholders(context),
         by: format!("{}@{}", audit::who(), audit::host()),
         dbm: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    Ok(Runner::new(database, store, settings)
-        .with_variables(Arc::new(EnvironmentVariables(configuration.environment.clone())))
-        .with_watch(Arc::new(Screen::new(&context.output, audit, context.yes)))
-        .with_progress(Shown::new(&context.output))
-        .with_cancel(context.cancel.clone()))
+    })
+}
+
+/// Where `${env:NAME}` gets its values.
+pub(crate) fn variables(context: &Context) -> Arc<dyn Variables> {
+    Arc::new(EnvironmentVariables(context.configuration.environment.clone()))
 }
 
 /// What a failure before the run began means: if an older run is still open in the database, a person is needed.

@@ -5,10 +5,14 @@ mod postgres;
 mod sqlite;
 
 use backup::Result;
-use database::{Engine, Kind, Session};
+use std::path::Path;
+
+use database::script::{self, LexemeKind};
+use database::{Database, Engine, Kind, Session};
 
 use crate::files::Unless;
 use crate::lint::{self, Linter};
+use crate::scratch::{self, Made};
 
 /// SQL that returns a row if the history's table exists.
 pub(crate) fn history_exists(engine: Engine, table: &str) -> String {
@@ -92,5 +96,27 @@ pub(crate) fn linter(engine: Engine) -> Linter {
         Engine::Mysql => Linter { names: lint::mysql::NAMES.to_vec(), look: lint::mysql::look },
         Engine::Sqlite => Linter { names: lint::sqlite::NAMES.to_vec(), look: lint::sqlite::look },
         _ => Linter { names: lint::postgres::names(), look: lint::postgres::look },
+    }
+}
+
+/// A definition in the form in which two are compared. SQLite keeps what was typed, and renames with quotes.
+pub(crate) fn canonical(engine: Engine, definition: &str) -> String {
+    if engine != Engine::Sqlite {
+        return definition.to_owned();
+    }
+    let Ok(lexemes) = script::lexemes(engine, definition) else { return definition.to_owned() };
+    let words = lexemes.iter().map(|lexeme| match lexeme.kind {
+        LexemeKind::Text => lexeme.text.to_owned(),
+        _ => lexeme.identifier().map_or_else(|| lexeme.text.to_owned(), |name| name.to_lowercase()),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Makes an empty database beside another one, or in a folder.
+pub(crate) async fn make_scratch(on: &Database, folder: &Path) -> Result<(Database, Made)> {
+    match on {
+        Database::Postgres(server) => scratch::postgres::make(server, on).await,
+        Database::Mysql(server) => scratch::mysql::make(server, on).await,
+        Database::Sqlite(file) => scratch::sqlite::make(file, folder),
     }
 }

@@ -48,6 +48,8 @@ pub enum Rule {
     Late,
     /// `requires` makes branches that nothing joins.
     Heads,
+    /// A rollback does not undo its migration, or one of the two cannot be run.
+    Rollback,
     /// `-- dbm: allow` names no rule.
     Waiver,
     /// A statement is dangerous, by the name of the rule that says so.

@@ -1,0 +1,158 @@
+//! What differs between two schemas, object by object.
+
+use std::collections::BTreeMap;
+
+use database::{Engine, Object, ObjectId, Schema};
+use serde::Serialize;
+
+use crate::{engine, history};
+
+/// How an object differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Differs {
+    /// It is there now and was not before.
+    Added,
+    /// It was there and is not any more.
+    Removed,
+    /// It is another one.
+    Changed,
+}
+
+/// An object that is not the same in both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Which one.
+    pub object: ObjectId,
+    /// How.
+    pub differs: Differs,
+    /// The statements that make it as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The statements that make it as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl Difference {
+    /// In a line for people: `table public.item is missing`.
+    pub fn line(&self) -> String {
+        let what = match self.differs {
+            Differs::Added => "is there, and was not",
+            Differs::Removed => "is missing",
+            Differs::Changed => "is another one",
+        };
+        format!("{} {what}", self.object)
+    }
+}
+
+/// Everything that differs from `before` to `after`, in the order of the objects' names. What dbm keeps for itself counts
+/// in neither.
+pub fn compare(engine: Engine, before: &Schema, after: &Schema) -> Vec<Difference> {
+    let (old, new) = (texts(engine, before), texts(engine, after));
+    let mut differences = Vec::new();
+    for (id, text) in &old {
+        match new.get(id) {
+            Some(other) if other.canonical == text.canonical => {}
+            other => differences.push(Difference {
+                object: (*id).clone(),
+                differs: if other.is_some() { Differs::Changed } else { Differs::Removed },
+                before: Some(text.plain.clone()),
+                after: other.map(|other| other.plain.clone()),
+            }),
+        }
+    }
+    for (id, text) in new.iter().filter(|(id, _)| !old.contains_key(*id)) {
+        let (object, after) = ((*id).clone(), Some(text.plain.clone()));
+        differences.push(Difference { object, differs: Differs::Added, before: None, after });
+    }
+    differences.sort_by(|one, other| one.object.cmp(&other.object));
+    differences
+}
+
+/// An object as SQL, and in the form in which two are compared.
+struct Text {
+    plain: String,
+    canonical: String,
+}
+
+fn texts(engine: Engine, schema: &Schema) -> BTreeMap<&ObjectId, Text> {
+    let own = |id: &ObjectId| id.name == history::TABLE || id.of == history::TABLE;
+    let objects = schema.objects.iter().filter(|object| !own(&object.id));
+    objects
+        .map(|object| {
+            let plain = text(object);
+            let canonical = engine::canonical(engine, &plain);
+            (&object.id, Text { plain, canonical })
+        })
+        .collect()
+}
+
+fn text(object: &Object) -> String {
+    let more = object.owner.iter().chain(&object.comments).chain(&object.privileges);
+    more.fold(object.definition.clone(), |text, statement| text + statement)
+}
+
+#[cfg(test)]
+mod tests {
+    use database::{Kind, Section};
+
+    use super::*;
+
+    fn object(name: &str, of: &str, definition: &str) -> Object {
+        let id = ObjectId {
+            kind: Kind::Table,
+            namespace: String::new(),
+            of: of.to_owned(),
+            name: name.to_owned(),
+        };
+        Object {
+            id,
+            section: Section::PreData,
+            definition: definition.to_owned(),
+            owner: None,
+            comments: Vec::new(),
+            privileges: Vec::new(),
+            depends_on: Vec::new(),
+            table: None,
+        }
+    }
+
+    fn schema(objects: Vec<Object>) -> Schema {
+        Schema { objects, ..Schema::default() }
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let before = schema(vec![
+            object("a", "", "CREATE a;\n"),
+            object("b", "", "CREATE b;\n"),
+            object("same", "", "x"),
+        ]);
+        let commented = Object { comments: vec!["COMMENT;\n".to_owned()], ..object("b", "", "CREATE b;\n") };
+        let after = schema(vec![commented, object("c", "", "CREATE c;\n"), object("same", "", "x")]);
+        let found = compare(Engine::Postgres, &before, &after);
+        let lines: Vec<String> = found.iter().map(Difference::line).collect();
+        assert_eq!(lines, ["table a is missing", "table b is another one", "table c is there, and was not"]);
+        assert_eq!(found[1].after.as_deref(), Some("CREATE b;\nCOMMENT;\n"));
+        assert!(compare(Engine::Postgres, &after, &after).is_empty());
+    }
+
+    #[test]
+    fn the_history_is_nobodys_business() {
+        let own =
+            schema(vec![object("dbm_history", "", "x"), object("dbm_history_pkey", "dbm_history", "x")]);
+        assert!(compare(Engine::Postgres, &own, &schema(Vec::new())).is_empty());
+    }
+
+    #[test]
+    fn sqlite_keeps_what_was_typed_and_means_the_same() {
+        let typed = schema(vec![object("item", "", "CREATE TABLE item (id INTEGER,\n  name TEXT)")]);
+        let renamed =
+            schema(vec![object("item", "", "CREATE TABLE \"item\" (id integer, -- why\n name TEXT)")]);
+        assert!(compare(Engine::Sqlite, &typed, &renamed).is_empty());
+        let other = schema(vec![object("item", "", "CREATE TABLE item (id INTEGER, name TEXT DEFAULT 'A')")]);
+        let lower = schema(vec![object("item", "", "CREATE TABLE item (id INTEGER, name TEXT DEFAULT 'a')")]);
+        assert_eq!(compare(Engine::Sqlite, &other, &lower).len(), 1, "values are told apart");
+    }
+}

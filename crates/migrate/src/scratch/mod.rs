@@ -1,0 +1,79 @@
+//! A database that is made empty, serves one command and is gone at its end: where migrations are tried out.
+//!
+//! What runs in it must reach nothing else. A statement that reaches beyond its database is refused before anything is
+//! run (see [`Plan::check`](crate::Plan::check)); on MySQL, where a name alone is enough, it runs as an account that
+//! may do nothing elsewhere; on SQLite it is a file in a folder of its own.
+
+pub(crate) mod mysql;
+pub(crate) mod postgres;
+mod rollbacks;
+pub(crate) mod sqlite;
+
+pub use rollbacks::{Proof, Tried, findings, prove_rollbacks};
+
+use std::sync::Arc;
+
+use backup::Result;
+use backup::store::{LocalStore, Store};
+use database::Database;
+
+use crate::engine;
+use crate::placeholders::Variables;
+use crate::plan::Allowed;
+use crate::run::{Runner, Settings};
+
+/// A scratch database, and the folder in which its backups lie.
+pub struct Scratch {
+    database: Database,
+    made: Made,
+    folder: tempfile::TempDir,
+}
+
+/// What has to go with it.
+pub(crate) enum Made {
+    /// A database of that name beside the one that was given.
+    Beside { server: Database, name: String, account: Option<mysql::Account> },
+    /// A file in the scratch's own folder.
+    File,
+}
+
+impl Scratch {
+    /// Makes one on the server of a database; of a SQLite file, in the system's folder for temporary files.
+    ///
+    /// # Errors
+    /// The account may not make one: another server may be given then.
+    pub async fn new(on: &Database) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("dbm-scratch-").tempdir().map_err(|error| {
+            backup::Error::new(backup::ErrorKind::Io, "cannot make a folder for scratch files")
+                .with_source(error)
+        })?;
+        let (database, made) = engine::make_scratch(on, folder.path()).await?;
+        Ok(Self { database, made, folder })
+    }
+
+    /// The database itself.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// A runner for it, by the settings of the target's: what cannot be put back by a transaction has a backup here too.
+    pub fn runner(&self, settings: &Settings, variables: Arc<dyn Variables>, no_backup: bool) -> Runner {
+        let allowed = Allowed { no_backup, accept_lost_writes: true, ..Allowed::default() };
+        let settings = Settings { allowed, ..settings.clone() };
+        let store: Arc<dyn Store> = Arc::new(LocalStore::new(self.folder.path().join("backups")));
+        Runner::new(self.database.clone(), store, settings).with_variables(variables)
+    }
+
+    /// Removes it with everything that was made for it.
+    ///
+    /// # Errors
+    /// It cannot be removed; `dbm replaced` lists what was left.
+    pub async fn discard(self) -> Result<()> {
+        let Made::Beside { server, name, account } = &self.made else { return Ok(()) };
+        let dropped = backup::restore::discard_scratch(server, name).await;
+        if let Some(account) = account {
+            account.drop(server).await?;
+        }
+        dropped
+    }
+}

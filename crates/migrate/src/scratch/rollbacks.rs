@@ -1,0 +1,185 @@
+use std::sync::Arc;
+
+use backup::Result;
+use serde::Serialize;
+
+use super::Scratch;
+use crate::compare::{Difference, compare};
+use crate::files::{Finding, Migration, Rule};
+use crate::placeholders::Variables;
+use crate::plan::{MigrateOptions, RollbackOptions, Until, WayBack, to_migrate};
+use crate::run::{Outcome, Report, Settings};
+
+/// What came of one migration that was applied, taken back and applied again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "proof", rename_all = "kebab-case")]
+pub enum Proof {
+    /// Its rollback undoes it, and it can be applied again.
+    Undone,
+    /// It says that it has no rollback.
+    Irreversible,
+    /// It cannot be applied; what comes after it was not tried.
+    Fails {
+        /// What the server said.
+        message: String,
+    },
+    /// Its rollback cannot be run.
+    RollbackFails {
+        /// What the server said.
+        message: String,
+    },
+    /// After its rollback the schema is not what it was before.
+    NotUndone {
+        /// What differs from before.
+        differences: Vec<Difference>,
+    },
+    /// After its rollback it cannot be applied again, or makes something else.
+    NotAgain {
+        /// What the server said, if it failed.
+        message: Option<String>,
+        /// What differs from the first time.
+        differences: Vec<Difference>,
+    },
+}
+
+/// One migration that was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tried {
+    /// Its number.
+    pub number: u64,
+    /// Its name.
+    pub name: String,
+    /// What came of it.
+    #[serde(flatten)]
+    pub proof: Proof,
+}
+
+/// Applies every migration in a scratch database, takes it back and applies it again, and compares the schemas. A
+/// migration whose rollback fails stays applied, so that the next ones can be tried.
+///
+/// `settings` and `variables` are those of the target; `said` hears of each migration before it is tried.
+///
+/// # Errors
+/// The scratch database cannot be used, or what the plan refuses.
+pub async fn prove_rollbacks(
+    scratch: &Scratch,
+    migrations: &[Migration],
+    settings: &Settings,
+    variables: &Arc<dyn Variables>,
+    said: &(dyn Fn(&Migration) + Sync),
+) -> Result<Vec<Tried>> {
+    let order = to_migrate(migrations, &[], &MigrateOptions::default())?.numbers();
+    let mut tried = Vec::new();
+    for number in order {
+        let Some(file) = migrations.iter().find(|file| file.number == number) else { continue };
+        said(file);
+        let proof = Box::pin(try_one(scratch, migrations, file, settings, variables)).await?;
+        let stuck = matches!(proof, Proof::Fails { .. } | Proof::NotAgain { message: Some(_), .. });
+        tried.push(Tried { number, name: file.name.clone(), proof });
+        if stuck {
+            break;
+        }
+    }
+    Ok(tried)
+}
+
+async fn try_one(
+    scratch: &Scratch,
+    migrations: &[Migration],
+    file: &Migration,
+    settings: &Settings,
+    variables: &Arc<dyn Variables>,
+) -> Result<Proof> {
+    let engine = scratch.database().engine();
+    let schema = || scratch.database().schema();
+    let up = || async {
+        let next = MigrateOptions { count: Some(1), out_of_order: true, ..MigrateOptions::default() };
+        let runner = scratch.runner(settings, Arc::clone(variables), false);
+        let one_step = runner.plan_migrate(migrations, &next).await?.way_back == WayBack::Rollback;
+        Box::pin(scratch.runner(settings, Arc::clone(variables), one_step).migrate(migrations, &next)).await
+    };
+    let before = schema().await?;
+    if let Some(message) = failure(&up().await?) {
+        return Ok(Proof::Fails { message });
+    }
+    if file.directives.irreversible.is_some() {
+        return Ok(Proof::Irreversible);
+    }
+    let after = schema().await?;
+    let last = RollbackOptions { until: Until::Count(1), module: None };
+    let runner = scratch.runner(settings, Arc::clone(variables), false);
+    let one_step = runner.plan_rollback(migrations, &last).await?.way_back == WayBack::Rollback;
+    let runner = scratch.runner(settings, Arc::clone(variables), one_step);
+    if let Some(message) = failure(&Box::pin(runner.rollback(migrations, &last)).await?) {
+        return Ok(Proof::RollbackFails { message });
+    }
+    let left = compare(engine, &before, &schema().await?);
+    let message = failure(&up().await?);
+    if !left.is_empty() {
+        return Ok(Proof::NotUndone { differences: left });
+    }
+    let again = compare(engine, &after, &schema().await?);
+    Ok(match message.is_none() && again.is_empty() {
+        true => Proof::Undone,
+        false => Proof::NotAgain { differences: if message.is_none() { again } else { Vec::new() }, message },
+    })
+}
+
+/// What went wrong in a run.
+fn failure(report: &Report) -> Option<String> {
+    if report.outcome == Outcome::Done {
+        return None;
+    }
+    Some(report.failure.as_ref().map_or_else(|| report.state.clone(), |failure| failure.message.clone()))
+}
+
+/// The findings that a list of tried migrations comes to.
+pub fn findings(migrations: &[Migration], tried: &[Tried]) -> Vec<Finding> {
+    let found = tried.iter().filter_map(|one| {
+        let file = migrations.iter().find(|file| file.number == one.number)?;
+        finding(file, &one.proof)
+    });
+    found.collect()
+}
+
+fn finding(file: &Migration, proof: &Proof) -> Option<Finding> {
+    let label = file.label();
+    let rollback = file.rollback.as_ref().map_or(&file.source.path, |rollback| &rollback.path).clone();
+    let (path, message, hint) = match proof {
+        Proof::Undone | Proof::Irreversible => return None,
+        Proof::Fails { message } => (
+            file.source.path.clone(),
+            format!("{label} cannot be applied to a new database: {message}"),
+            "mend it; what comes after it was not tried".to_owned(),
+        ),
+        Proof::RollbackFails { message } => {
+            (rollback, format!("the rollback of {label} fails: {message}"), "mend the rollback".to_owned())
+        }
+        Proof::NotUndone { differences } => (
+            rollback,
+            format!("the rollback of {label} does not undo it: {}", lines(differences)),
+            "write what is missing into the rollback, or say `-- dbm: irreversible REASON` in the migration"
+                .to_owned(),
+        ),
+        Proof::NotAgain { message: Some(message), .. } => (
+            rollback,
+            format!("after its rollback {label} cannot be applied again: {message}"),
+            "let the rollback take everything back".to_owned(),
+        ),
+        Proof::NotAgain { message: None, differences } => (
+            rollback,
+            format!("applied again after its rollback, {label} makes something else: {}", lines(differences)),
+            "let the rollback take everything back".to_owned(),
+        ),
+    };
+    Some(Finding { rule: Rule::Rollback, path, line: None, message, hint })
+}
+
+/// The first few of them.
+fn lines(differences: &[Difference]) -> String {
+    let mut lines: Vec<String> = differences.iter().take(5).map(Difference::line).collect();
+    if differences.len() > lines.len() {
+        lines.push(format!("and {} more", differences.len() - lines.len()));
+    }
+    lines.join("; ")
+}
