@@ -177,6 +177,8 @@ pub(crate) enum Command {
     Check(commands::check::Check),
     /// Try everything that a run will need, and change nothing
     Doctor(commands::doctor::Doctor),
+    /// Show what was changed in the database by hand
+    Drift(commands::drift::Drift),
     /// Wait until the database answers
     Wait(commands::wait::Wait),
     /// List what restores have replaced, or let it go
@@ -219,6 +221,7 @@ impl Command {
             Self::Current(_) => "current",
             Self::Check(_) => "check",
             Self::Doctor(_) => "doctor",
+            Self::Drift(_) => "drift",
             Self::Wait(_) => "wait",
             Self::Replaced(_) => "replaced",
             Self::Keys(_) => "keys",

@@ -43,13 +43,6 @@ impl Context {
         Ok(url)
     }
 
-    /// Another database than the configured one; its password too appears nowhere from here on.
-    pub(crate) fn another_url(&self, text: &str) -> Result<DatabaseUrl> {
-        let url = DatabaseUrl::parse(text)?;
-        self.output.hide(&url.password().map(str::to_owned).into_iter().collect::<Vec<_>>());
-        Ok(url)
-    }
-
     /// The same for sessions that act as a role: that of the flag, else the configured one.
     pub(crate) fn url_as(&self, role: Option<&str>) -> Result<DatabaseUrl> {
         let mut url = self.url()?;

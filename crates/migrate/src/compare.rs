@@ -46,10 +46,19 @@ impl Difference {
     }
 }
 
+/// What of an object counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// All of it, with its owner and its privileges.
+    Everything,
+    /// Its definition and its comments.
+    Definitions,
+}
+
 /// Everything that differs from `before` to `after`, in the order of the objects' names. What dbm keeps for itself counts
 /// in neither.
-pub fn compare(engine: Engine, before: &Schema, after: &Schema) -> Vec<Difference> {
-    let (old, new) = (texts(engine, before), texts(engine, after));
+pub fn compare(engine: Engine, before: &Schema, after: &Schema, what: What) -> Vec<Difference> {
+    let (old, new) = (texts(engine, before, what), texts(engine, after, what));
     let mut differences = Vec::new();
     for (id, text) in &old {
         match new.get(id) {
@@ -76,21 +85,25 @@ struct Text {
     canonical: String,
 }
 
-fn texts(engine: Engine, schema: &Schema) -> BTreeMap<&ObjectId, Text> {
+fn texts(engine: Engine, schema: &Schema, what: What) -> BTreeMap<&ObjectId, Text> {
     let own = |id: &ObjectId| id.name == history::TABLE || id.of == history::TABLE;
     let objects = schema.objects.iter().filter(|object| !own(&object.id));
     objects
         .map(|object| {
-            let plain = text(object);
+            let plain = text(object, what);
             let canonical = engine::canonical(engine, &plain);
             (&object.id, Text { plain, canonical })
         })
         .collect()
 }
 
-fn text(object: &Object) -> String {
-    let more = object.owner.iter().chain(&object.comments).chain(&object.privileges);
-    more.fold(object.definition.clone(), |text, statement| text + statement)
+fn text(object: &Object, what: What) -> String {
+    let mut text = object.definition.clone();
+    text.extend(object.comments.iter().map(String::as_str));
+    if what == What::Everything {
+        text.extend(object.owner.iter().chain(&object.privileges).map(String::as_str));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -131,18 +144,36 @@ mod tests {
         ]);
         let commented = Object { comments: vec!["COMMENT;\n".to_owned()], ..object("b", "", "CREATE b;\n") };
         let after = schema(vec![commented, object("c", "", "CREATE c;\n"), object("same", "", "x")]);
-        let found = compare(Engine::Postgres, &before, &after);
+        let found = compare(Engine::Postgres, &before, &after, What::Everything);
         let lines: Vec<String> = found.iter().map(Difference::line).collect();
         assert_eq!(lines, ["table a is missing", "table b is another one", "table c is there, and was not"]);
         assert_eq!(found[1].after.as_deref(), Some("CREATE b;\nCOMMENT;\n"));
-        assert!(compare(Engine::Postgres, &after, &after).is_empty());
+        assert!(compare(Engine::Postgres, &after, &after, What::Everything).is_empty());
+    }
+
+    #[test]
+    fn owners_count_only_where_they_are_asked_for() {
+        let mine =
+            Object { owner: Some("ALTER a OWNER TO me;\n".to_owned()), ..object("a", "", "CREATE a;\n") };
+        let (mine, theirs) = (schema(vec![mine]), schema(vec![object("a", "", "CREATE a;\n")]));
+        assert_eq!(compare(Engine::Postgres, &mine, &theirs, What::Everything).len(), 1);
+        assert!(compare(Engine::Postgres, &mine, &theirs, What::Definitions).is_empty());
+    }
+
+    #[test]
+    fn whose_it_is_does_not_tell_definitions_of_mysql_apart() {
+        let view = |definer: &str| {
+            schema(vec![object("v", "", &format!("CREATE DEFINER={definer} VIEW v AS SELECT 1"))])
+        };
+        let (one, other) = (view("`ro``ot`@`%`"), view("`dbm`@`localhost`"));
+        assert!(compare(Engine::Mysql, &one, &other, What::Definitions).is_empty());
     }
 
     #[test]
     fn the_history_is_nobodys_business() {
         let own =
             schema(vec![object("dbm_history", "", "x"), object("dbm_history_pkey", "dbm_history", "x")]);
-        assert!(compare(Engine::Postgres, &own, &schema(Vec::new())).is_empty());
+        assert!(compare(Engine::Postgres, &own, &schema(Vec::new()), What::Everything).is_empty());
     }
 
     #[test]
@@ -150,9 +181,13 @@ mod tests {
         let typed = schema(vec![object("item", "", "CREATE TABLE item (id INTEGER,\n  name TEXT)")]);
         let renamed =
             schema(vec![object("item", "", "CREATE TABLE \"item\" (id integer, -- why\n name TEXT)")]);
-        assert!(compare(Engine::Sqlite, &typed, &renamed).is_empty());
+        assert!(compare(Engine::Sqlite, &typed, &renamed, What::Everything).is_empty());
         let other = schema(vec![object("item", "", "CREATE TABLE item (id INTEGER, name TEXT DEFAULT 'A')")]);
         let lower = schema(vec![object("item", "", "CREATE TABLE item (id INTEGER, name TEXT DEFAULT 'a')")]);
-        assert_eq!(compare(Engine::Sqlite, &other, &lower).len(), 1, "values are told apart");
+        assert_eq!(
+            compare(Engine::Sqlite, &other, &lower, What::Everything).len(),
+            1,
+            "values are told apart"
+        );
     }
 }

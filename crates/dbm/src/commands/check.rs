@@ -6,6 +6,7 @@ use migrate::status::Judged;
 use serde_json::json;
 
 use super::run_flags::{self, RunFlags};
+use super::scratch_flags::ScratchFlags;
 use crate::context::Context;
 use crate::error::{CommandError, Meaning, Result};
 use crate::findings;
@@ -42,9 +43,8 @@ pub(crate) struct Check {
     /// Apply every migration in a scratch database, take it back and apply it again, and compare the schemas
     #[arg(long, conflicts_with = "files")]
     rollbacks: bool,
-    /// A database on the server where the scratch database is made, instead of the target's server
-    #[arg(long, value_name = "URL", requires = "rollbacks")]
-    scratch_url: Option<String>,
+    #[command(flatten)]
+    scratch: ScratchFlags,
     /// How findings are written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -111,23 +111,10 @@ impl Check {
     }
 
     async fn try_rollbacks(&self, context: &Context, folder: &Folder) -> Result<Vec<Tried>> {
-        let target = context.url()?;
-        let url = match &self.scratch_url {
-            Some(text) => context.another_url(text)?,
-            None => target.clone(),
-        };
-        if url.engine() != target.engine() {
-            let what = format!(
-                "--scratch-url names {}, and the migrations are for {}",
-                url.engine(),
-                target.engine()
-            );
-            return Err(CommandError::usage(what).hint("name a server of the same kind"));
-        }
         let migrations = files::read(folder)?;
         let settings = run_flags::settings(context, &RunFlags::default())?;
         let variables = run_flags::variables(context);
-        let scratch = Scratch::new(&Database::new(url)?).await?;
+        let scratch = Scratch::new(&Database::new(self.scratch.url(context)?)?).await?;
         let said = |file: &Migration| context.output.say(&format!("trying {}", file.label()));
         let proving = scratch::prove_rollbacks(&scratch, &migrations, &settings, &variables, &said);
         let tried = tokio::select! {

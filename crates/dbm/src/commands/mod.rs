@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod current;
 pub(crate) mod doctor;
+pub(crate) mod drift;
 pub(crate) mod heads;
 pub(crate) mod history;
 pub(crate) mod init;
@@ -27,6 +28,7 @@ pub(crate) mod replaced;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 mod run_flags;
+mod scratch_flags;
 mod selection_flags;
 pub(crate) mod show;
 pub(crate) mod stamp;
@@ -66,8 +68,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Status(verb) => verb.run(context).await,
         Command::History(verb) => verb.run(context).await,
         Command::Current(verb) => verb.run(context).await,
-        Command::Check(verb) => verb.run(context).await,
+        Command::Check(verb) => Box::pin(verb.run(context)).await,
         Command::Doctor(verb) => verb.run(context).await,
+        Command::Drift(verb) => Box::pin(verb.run(context)).await,
         Command::Wait(verb) => verb.run(context).await,
         Command::Replaced(verb) => verb.run(context).await,
         Command::Keys(verb) => verb.run(context).await,

@@ -99,6 +99,7 @@ pub(crate) fn settings(context: &Context, flags: &RunFlags) -> Result<Settings> 
         lock_timeout: configuration.duration("lock_timeout")?,
         lock_retries: u32::try_from(configuration.number("lock_retries")?).unwrap_or(u32::MAX),
         allowed: Allowed {
+            disposable: false,
             no_backup: flags.no_backup,
             fence: writers == Writers::Fence,
             accept_lost_writes: writers == Writers::AcceptLost,

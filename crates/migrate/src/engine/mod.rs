@@ -7,7 +7,6 @@ mod sqlite;
 use backup::Result;
 use std::path::Path;
 
-use database::script::{self, LexemeKind};
 use database::{Database, Engine, Kind, Session};
 
 use crate::files::Unless;
@@ -93,23 +92,19 @@ pub(crate) fn swap_ends_sessions(engine: Engine) -> bool {
 /// The rules by which `check` finds dangerous statements.
 pub(crate) fn linter(engine: Engine) -> Linter {
     match engine {
-        Engine::Mysql => Linter { names: lint::mysql::NAMES.to_vec(), look: lint::mysql::look },
-        Engine::Sqlite => Linter { names: lint::sqlite::NAMES.to_vec(), look: lint::sqlite::look },
-        _ => Linter { names: lint::postgres::names(), look: lint::postgres::look },
+        Engine::Mysql => Linter { names: lint::mysql::NAMES.to_vec(), judge: lint::mysql::judge },
+        Engine::Sqlite => Linter { names: lint::sqlite::NAMES.to_vec(), judge: lint::sqlite::judge },
+        _ => Linter { names: lint::postgres::names(), judge: lint::postgres::judge },
     }
 }
 
-/// A definition in the form in which two are compared. SQLite keeps what was typed, and renames with quotes.
+/// A definition in the form in which two are compared.
 pub(crate) fn canonical(engine: Engine, definition: &str) -> String {
-    if engine != Engine::Sqlite {
-        return definition.to_owned();
+    match engine {
+        Engine::Mysql => mysql::without_definer(definition),
+        Engine::Sqlite => sqlite::canonical(definition),
+        _ => definition.to_owned(),
     }
-    let Ok(lexemes) = script::lexemes(engine, definition) else { return definition.to_owned() };
-    let words = lexemes.iter().map(|lexeme| match lexeme.kind {
-        LexemeKind::Text => lexeme.text.to_owned(),
-        _ => lexeme.identifier().map_or_else(|| lexeme.text.to_owned(), |name| name.to_lowercase()),
-    });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Makes an empty database beside another one, or in a folder.

@@ -61,3 +61,34 @@ pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Resu
         None => Ok(false),
     }
 }
+
+/// Whose a view or a routine is depends on who has made it.
+pub(super) fn without_definer(definition: &str) -> String {
+    const WORD: &str = "DEFINER=`";
+    let mut text = String::with_capacity(definition.len());
+    let mut rest = definition;
+    while let Some(start) = rest.find(WORD) {
+        let account = &rest[start + WORD.len() - 1..];
+        let end = quoted(account).and_then(|user| {
+            let host = account[user..].strip_prefix('@')?;
+            Some(user + 1 + quoted(host)?)
+        });
+        let Some(end) = end else { break };
+        text.push_str(&rest[..start]);
+        rest = &account[end..];
+    }
+    text + rest
+}
+
+/// The bytes of the quoted name that a text begins with.
+fn quoted(text: &str) -> Option<usize> {
+    let inner = text.strip_prefix('`')?;
+    let mut ends = inner.match_indices('`').map(|(place, _)| place);
+    loop {
+        let end = ends.next()?;
+        match inner[end + 1..].starts_with('`') {
+            true => ends.next()?,
+            false => return Some(end + 2),
+        };
+    }
+}

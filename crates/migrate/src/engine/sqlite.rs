@@ -1,4 +1,5 @@
 use backup::Result;
+use database::script::{self, LexemeKind};
 use database::{Engine, Session, quote};
 
 use crate::files::{Name, Unless};
@@ -43,6 +44,16 @@ pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Resu
             Ok(names_constraint(&text, &constraint))
         }
     }
+}
+
+/// SQLite keeps what was typed, and quotes names when it renames: the words alone are compared.
+pub(super) fn canonical(definition: &str) -> String {
+    let Ok(lexemes) = script::lexemes(Engine::Sqlite, definition) else { return definition.to_owned() };
+    let words = lexemes.iter().map(|lexeme| match lexeme.kind {
+        LexemeKind::Text => lexeme.text.to_owned(),
+        _ => lexeme.identifier().map_or_else(|| lexeme.text.to_owned(), |name| name.to_lowercase()),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn names_constraint(table: &str, name: &str) -> bool {

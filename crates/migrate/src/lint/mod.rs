@@ -10,7 +10,7 @@ pub(crate) mod postgres;
 mod rows;
 pub(crate) mod sqlite;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use database::Engine;
 use database::script::{self, Lexeme, Statement};
@@ -21,7 +21,7 @@ use crate::files::{Finding, Migration, Rule};
 /// The rules of one engine.
 pub(crate) struct Linter {
     pub(crate) names: Vec<&'static str>,
-    pub(crate) look: fn(&File<'_>, Option<&str>) -> Vec<Hit>,
+    pub(crate) judge: fn(&File<'_>, Option<&str>) -> Vec<Hit>,
 }
 
 /// What a rule found in a file.
@@ -58,8 +58,8 @@ pub(crate) struct File<'a> {
     /// Whether its statements share a transaction.
     transaction: bool,
     statements: Vec<Looked<'a>>,
-    /// The tables that it makes itself, which nobody uses yet, folded.
-    made: BTreeSet<String>,
+    /// The tables that it makes itself, folded, each with the place where.
+    made: BTreeMap<String, usize>,
 }
 
 /// The rules of an engine, by name.
@@ -84,8 +84,8 @@ pub fn lint(engine: Engine, version: Option<&str>, migration: &Migration) -> Vec
         // A text that cannot be cut stops the run itself, with its line.
         return Vec::new();
     };
-    let mut hits = rows::look(&file);
-    hits.extend((engine::linter(engine).look)(&file, version));
+    let mut hits = rows::judge(&file);
+    hits.extend((engine::linter(engine).judge)(&file, version));
     hits.sort_by_key(|hit| hit.at);
     let mut findings = unknown_waivers(migration);
     for hit in hits {
@@ -177,12 +177,18 @@ impl<'a> File<'a> {
             let lexemes = script::lexemes(engine, statement.text).ok()?;
             statements.push(Looked { statement, lexemes });
         }
-        let made = statements.iter().filter_map(|looked| look::created_table(&looked.lexemes)).collect();
+        let mut made = BTreeMap::new();
+        for looked in &statements {
+            if let Some(table) = look::created_table(&looked.lexemes) {
+                made.entry(table).or_insert(looked.statement.offset);
+            }
+        }
         Some(Self { text, transaction, statements, made })
     }
 
-    fn is_new(&self, table: &str) -> bool {
-        self.made.contains(table)
+    /// Whether the file has made a table before this statement: nobody uses it yet.
+    fn is_new(&self, table: &str, looked: &Looked<'_>) -> bool {
+        self.made.get(table).is_some_and(|made| *made < looked.statement.offset)
     }
 }
 

@@ -22,13 +22,13 @@ pub(crate) const NAMES: &[&str] = &[
 const REFUSE: &str = "add `, ALGORITHM=INPLACE, LOCK=NONE`, so that the server refuses rather than keeps others out, or copy \
                       in the background with an online schema change tool";
 
-pub(crate) fn look(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
+pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for looked in &file.statements {
         let lexemes = &looked.lexemes;
         let mut hit =
             |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
-        for table in look::dropped_tables(lexemes).iter().filter(|table| !file.is_new(table)) {
+        for table in look::dropped_tables(lexemes).iter().filter(|table| !file.is_new(table, looked)) {
             hit(
                 "ban-drop-table",
                 format!("the table {table} goes with its rows"),
@@ -52,7 +52,7 @@ pub(crate) fn look(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
         if begins(lexemes, &["CREATE", "FULLTEXT"]) || begins(lexemes, &["CREATE", "SPATIAL"]) {
             let on = lexemes.iter().position(|lexeme| lexeme.is("ON"));
             let table = on.and_then(|on| look::name_at(lexemes, on + 1)).map(|(table, _)| table);
-            if !table.is_some_and(|table| file.is_new(&table)) {
+            if !table.is_some_and(|table| file.is_new(&table, looked)) {
                 hit(
                     "locking-index",
                     "writers wait while this index is built".to_owned(),
@@ -66,7 +66,7 @@ pub(crate) fn look(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
 }
 
 fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
-    let Some(alter) = look::alter(&looked.lexemes).filter(|alter| !file.is_new(&alter.table)) else {
+    let Some(alter) = look::alter(&looked.lexemes).filter(|alter| !file.is_new(&alter.table, looked)) else {
         return Vec::new();
     };
     let table = &alter.table;

@@ -4,7 +4,7 @@
 use squawk_linter::{Linter, Rule};
 use squawk_syntax::SourceFile;
 
-use super::{File, Hit};
+use super::{File, Hit, look};
 
 const RULES: &[(&str, Rule)] = &[
     ("adding-field-with-default", Rule::AddingFieldWithDefault),
@@ -39,7 +39,7 @@ pub(crate) fn names() -> Vec<&'static str> {
     RULES.iter().map(|(name, _)| *name).collect()
 }
 
-pub(crate) fn look(file: &File<'_>, version: Option<&str>) -> Vec<Hit> {
+pub(crate) fn judge(file: &File<'_>, version: Option<&str>) -> Vec<Hit> {
     let text = without_rows(file);
     let mut linter = Linter::from(RULES.iter().map(|(_, rule)| *rule));
     linter.settings.assume_in_transaction = file.transaction;
@@ -51,10 +51,24 @@ pub(crate) fn look(file: &File<'_>, version: Option<&str>) -> Vec<Hit> {
     let violations = linter.lint(&SourceFile::parse(&text), &text);
     let hits = violations.into_iter().filter_map(|violation| {
         let (rule, _) = RULES.iter().find(|(_, rule)| *rule == violation.code)?;
+        let at = usize::from(violation.text_range.start());
+        if is_about_new_tables(file, at) {
+            return None;
+        }
         let safer = violation.help.unwrap_or_else(|| format!("see https://squawkhq.com/docs/{rule}"));
-        Some(Hit { rule, at: usize::from(violation.text_range.start()), what: violation.message, safer })
+        Some(Hit { rule, at, what: violation.message, safer })
     });
     hits.collect()
+}
+
+/// Whether the statement at a place alters or drops nothing but what the file has made itself.
+fn is_about_new_tables(file: &File<'_>, at: usize) -> bool {
+    let Some(looked) = file.statements.iter().rev().find(|looked| looked.statement.offset <= at) else {
+        return false;
+    };
+    let mut tables = look::dropped_tables(&looked.lexemes);
+    tables.extend(look::alter(&looked.lexemes).map(|alter| alter.table));
+    !tables.is_empty() && tables.iter().all(|table| file.is_new(table, looked))
 }
 
 /// The rows after a `COPY` are no SQL: blanks in their place keep every other place where it is.

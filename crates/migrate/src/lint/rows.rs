@@ -6,13 +6,14 @@ use super::{File, Hit, look};
 
 pub(super) const NAMES: &[&str] = &["delete-without-where", "truncate-table", "update-without-where"];
 
-pub(super) fn look(file: &File<'_>) -> Vec<Hit> {
+pub(super) fn judge(file: &File<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for looked in &file.statements {
         let lexemes = &looked.lexemes;
         let without_where = !look::says(lexemes, &["WHERE"]) && !look::says(lexemes, &["LIMIT"]);
         if begins(lexemes, &["DELETE", "FROM"]) && without_where {
-            let Some((table, _)) = look::name_at(lexemes, 2).filter(|(table, _)| !file.is_new(table)) else {
+            let Some((table, _)) = look::name_at(lexemes, 2).filter(|(table, _)| !file.is_new(table, looked))
+            else {
                 continue;
             };
             hits.push(Hit::new(
@@ -23,7 +24,8 @@ pub(super) fn look(file: &File<'_>) -> Vec<Hit> {
             ));
         }
         if begins(lexemes, &["UPDATE"]) && without_where {
-            let Some((table, _)) = look::name_at(lexemes, 1).filter(|(table, _)| !file.is_new(table)) else {
+            let Some((table, _)) = look::name_at(lexemes, 1).filter(|(table, _)| !file.is_new(table, looked))
+            else {
                 continue;
             };
             if fills_new_column(file, &table) {
@@ -38,7 +40,8 @@ pub(super) fn look(file: &File<'_>) -> Vec<Hit> {
         }
         if begins(lexemes, &["TRUNCATE"]) {
             let place = if lexemes.get(1).is_some_and(|lexeme| lexeme.is("TABLE")) { 2 } else { 1 };
-            let Some((table, _)) = look::name_at(lexemes, place).filter(|(table, _)| !file.is_new(table))
+            let Some((table, _)) =
+                look::name_at(lexemes, place).filter(|(table, _)| !file.is_new(table, looked))
             else {
                 continue;
             };

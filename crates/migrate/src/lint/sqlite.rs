@@ -17,7 +17,7 @@ pub(crate) const NAMES: &[&str] = &[
     "writable-schema",
 ];
 
-pub(crate) fn look(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
+pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
     let mut hits = Vec::new();
     let mut enforced = true;
     let mut begun = false;
@@ -50,7 +50,7 @@ pub(crate) fn look(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
                 "rebuild the table: a new one, the rows, DROP, RENAME",
             );
         }
-        for table in look::dropped_tables(lexemes).iter().filter(|table| !file.is_new(table)) {
+        for table in look::dropped_tables(lexemes).iter().filter(|table| !file.is_new(table, looked)) {
             if later.iter().any(|looked| renamed_to(looked).is_some_and(|(_, to)| to == *table)) {
                 if enforced {
                     hit(
@@ -69,7 +69,7 @@ pub(crate) fn look(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
                 );
             }
         }
-        if let Some((from, to)) = renamed_to(looked).filter(|(from, _)| !file.is_new(from)) {
+        if let Some((from, to)) = renamed_to(looked).filter(|(from, _)| !file.is_new(from, looked)) {
             if later
                 .iter()
                 .any(|looked| look::created_table(&looked.lexemes).is_some_and(|made| made == from))
@@ -95,7 +95,7 @@ pub(crate) fn look(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
 }
 
 fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
-    let Some(alter) = look::alter(&looked.lexemes).filter(|alter| !file.is_new(&alter.table)) else {
+    let Some(alter) = look::alter(&looked.lexemes).filter(|alter| !file.is_new(&alter.table, looked)) else {
         return Vec::new();
     };
     let table = &alter.table;

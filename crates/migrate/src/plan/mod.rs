@@ -132,7 +132,7 @@ impl Plan {
             )
             .with_hint("run it by other means, or say `--allow-server-wide` if it may stay after a failure"));
         }
-        if self.way_back != WayBack::Restore {
+        if self.way_back != WayBack::Restore || settings.disposable {
             return Ok(());
         }
         let why = self.why_restore();
@@ -201,4 +201,6 @@ pub struct Allowed {
     pub server_wide: bool,
     /// Replication may stay with the replaced database.
     pub detach_replication: bool,
+    /// The database is dropped after the run, whatever comes of it: it needs no way back.
+    pub disposable: bool,
 }

@@ -4,11 +4,13 @@
 //! run (see [`Plan::check`](crate::Plan::check)); on MySQL, where a name alone is enough, it runs as an account that
 //! may do nothing elsewhere; on SQLite it is a file in a folder of its own.
 
+mod drift;
 pub(crate) mod mysql;
 pub(crate) mod postgres;
 mod rollbacks;
 pub(crate) mod sqlite;
 
+pub use drift::drift;
 pub use rollbacks::{Proof, Tried, findings, prove_rollbacks};
 
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use crate::placeholders::Variables;
 use crate::plan::Allowed;
 use crate::run::{Runner, Settings};
 
-/// A scratch database, and the folder in which its backups lie.
+/// A scratch database, and the folder for files of its own.
 pub struct Scratch {
     database: Database,
     made: Made,
@@ -56,9 +58,9 @@ impl Scratch {
         &self.database
     }
 
-    /// A runner for it, by the settings of the target's: what cannot be put back by a transaction has a backup here too.
-    pub fn runner(&self, settings: &Settings, variables: Arc<dyn Variables>, no_backup: bool) -> Runner {
-        let allowed = Allowed { no_backup, accept_lost_writes: true, ..Allowed::default() };
+    /// A runner for it, by the settings of the target's. What fails in it is not put back: it is dropped.
+    pub fn runner(&self, settings: &Settings, variables: Arc<dyn Variables>) -> Runner {
+        let allowed = Allowed { no_backup: true, disposable: true, ..Allowed::default() };
         let settings = Settings { allowed, ..settings.clone() };
         let store: Arc<dyn Store> = Arc::new(LocalStore::new(self.folder.path().join("backups")));
         Runner::new(self.database.clone(), store, settings).with_variables(variables)

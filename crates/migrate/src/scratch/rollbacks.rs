@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use backup::Result;
+use database::Schema;
 use serde::Serialize;
 
 use super::Scratch;
-use crate::compare::{Difference, compare};
+use crate::compare::{Difference, What, compare};
 use crate::files::{Finding, Migration, Rule};
 use crate::placeholders::Variables;
-use crate::plan::{MigrateOptions, RollbackOptions, Until, WayBack, to_migrate};
+use crate::plan::{MigrateOptions, RollbackOptions, Until, to_migrate};
 use crate::run::{Outcome, Report, Settings};
 
 /// What came of one migration that was applied, taken back and applied again.
@@ -37,7 +38,7 @@ pub enum Proof {
     NotAgain {
         /// What the server said, if it failed.
         message: Option<String>,
-        /// What differs from the first time.
+        /// What differs from the first time, or what the rollback has left that is in the way.
         differences: Vec<Difference>,
     },
 }
@@ -55,7 +56,8 @@ pub struct Tried {
 }
 
 /// Applies every migration in a scratch database, takes it back and applies it again, and compares the schemas. A
-/// migration whose rollback fails stays applied, so that the next ones can be tried.
+/// migration whose rollback fails stays applied, so that the next ones can be tried; where a failure leaves half of it (on
+/// MySQL, and without a transaction), it is the last one.
 ///
 /// `settings` and `variables` are those of the target; `said` hears of each migration before it is tried.
 ///
@@ -73,56 +75,71 @@ pub async fn prove_rollbacks(
     for number in order {
         let Some(file) = migrations.iter().find(|file| file.number == number) else { continue };
         said(file);
-        let proof = Box::pin(try_one(scratch, migrations, file, settings, variables)).await?;
-        let stuck = matches!(proof, Proof::Fails { .. } | Proof::NotAgain { message: Some(_), .. });
+        let trial = Trial { scratch, migrations, settings, variables };
+        let proof = Box::pin(trial.of(file)).await?;
+        let is_applied = !matches!(proof, Proof::Fails { .. } | Proof::NotAgain { message: Some(_), .. });
         tried.push(Tried { number, name: file.name.clone(), proof });
-        if stuck {
+        let runner = scratch.runner(settings, Arc::clone(variables));
+        if !is_applied || runner.open_run().await?.is_some() {
             break;
         }
     }
     Ok(tried)
 }
 
-async fn try_one(
-    scratch: &Scratch,
-    migrations: &[Migration],
-    file: &Migration,
-    settings: &Settings,
-    variables: &Arc<dyn Variables>,
-) -> Result<Proof> {
-    let engine = scratch.database().engine();
-    let schema = || scratch.database().schema();
-    let up = || async {
+/// What one migration after the other is tried with.
+struct Trial<'t> {
+    scratch: &'t Scratch,
+    migrations: &'t [Migration],
+    settings: &'t Settings,
+    variables: &'t Arc<dyn Variables>,
+}
+
+impl Trial<'_> {
+    /// Up, down, up again: the schema is compared after the second and the third.
+    async fn of(&self, file: &Migration) -> Result<Proof> {
+        let engine = self.scratch.database().engine();
+        let before = self.schema().await?;
+        if let Some(message) = self.up().await? {
+            return Ok(Proof::Fails { message });
+        }
+        if file.directives.irreversible.is_some() {
+            return Ok(Proof::Irreversible);
+        }
+        let after = self.schema().await?;
+        if let Some(message) = self.down().await? {
+            return Ok(Proof::RollbackFails { message });
+        }
+        let left = compare(engine, &before, &self.schema().await?, What::Everything);
+        let message = self.up().await?;
+        if !left.is_empty() && message.is_none() {
+            return Ok(Proof::NotUndone { differences: left });
+        }
+        let again = compare(engine, &after, &self.schema().await?, What::Everything);
+        Ok(match message {
+            None if again.is_empty() => Proof::Undone,
+            None => Proof::NotAgain { message, differences: again },
+            Some(_) => Proof::NotAgain { message, differences: left },
+        })
+    }
+
+    async fn schema(&self) -> Result<Schema> {
+        Ok(self.scratch.database().schema().await?)
+    }
+
+    /// Applies the next migration; what went wrong.
+    async fn up(&self) -> Result<Option<String>> {
         let next = MigrateOptions { count: Some(1), out_of_order: true, ..MigrateOptions::default() };
-        let runner = scratch.runner(settings, Arc::clone(variables), false);
-        let one_step = runner.plan_migrate(migrations, &next).await?.way_back == WayBack::Rollback;
-        Box::pin(scratch.runner(settings, Arc::clone(variables), one_step).migrate(migrations, &next)).await
-    };
-    let before = schema().await?;
-    if let Some(message) = failure(&up().await?) {
-        return Ok(Proof::Fails { message });
+        let runner = self.scratch.runner(self.settings, Arc::clone(self.variables));
+        Ok(failure(&Box::pin(runner.migrate(self.migrations, &next)).await?))
     }
-    if file.directives.irreversible.is_some() {
-        return Ok(Proof::Irreversible);
+
+    /// Takes the last one back; what went wrong.
+    async fn down(&self) -> Result<Option<String>> {
+        let last = RollbackOptions { until: Until::Count(1), module: None };
+        let runner = self.scratch.runner(self.settings, Arc::clone(self.variables));
+        Ok(failure(&Box::pin(runner.rollback(self.migrations, &last)).await?))
     }
-    let after = schema().await?;
-    let last = RollbackOptions { until: Until::Count(1), module: None };
-    let runner = scratch.runner(settings, Arc::clone(variables), false);
-    let one_step = runner.plan_rollback(migrations, &last).await?.way_back == WayBack::Rollback;
-    let runner = scratch.runner(settings, Arc::clone(variables), one_step);
-    if let Some(message) = failure(&Box::pin(runner.rollback(migrations, &last)).await?) {
-        return Ok(Proof::RollbackFails { message });
-    }
-    let left = compare(engine, &before, &schema().await?);
-    let message = failure(&up().await?);
-    if !left.is_empty() {
-        return Ok(Proof::NotUndone { differences: left });
-    }
-    let again = compare(engine, &after, &schema().await?);
-    Ok(match message.is_none() && again.is_empty() {
-        true => Proof::Undone,
-        false => Proof::NotAgain { differences: if message.is_none() { again } else { Vec::new() }, message },
-    })
 }
 
 /// What went wrong in a run.
@@ -161,9 +178,15 @@ fn finding(file: &Migration, proof: &Proof) -> Option<Finding> {
             "write what is missing into the rollback, or say `-- dbm: irreversible REASON` in the migration"
                 .to_owned(),
         ),
-        Proof::NotAgain { message: Some(message), .. } => (
+        Proof::NotAgain { message: Some(message), differences } => (
             rollback,
-            format!("after its rollback {label} cannot be applied again: {message}"),
+            match differences.as_slice() {
+                [] => format!("after its rollback {label} cannot be applied again: {message}"),
+                left => format!(
+                    "the rollback of {label} does not undo it: {}; so it cannot be applied again: {message}",
+                    lines(left)
+                ),
+            },
             "let the rollback take everything back".to_owned(),
         ),
         Proof::NotAgain { message: None, differences } => (

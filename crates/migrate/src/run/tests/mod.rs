@@ -3,6 +3,7 @@
 mod copies;
 mod mark;
 mod restore;
+mod rollbacks;
 mod sandbox;
 mod several;
 mod single;

@@ -1,0 +1,34 @@
+//! Where scratch databases are made.
+
+use clap::Args;
+use database::DatabaseUrl;
+
+use crate::context::Context;
+use crate::error::{CommandError, Result};
+
+/// Flags of what tries migrations out.
+#[derive(Debug, Default, Args)]
+pub(super) struct ScratchFlags {
+    /// A database on the server where the scratch database is made, instead of the target's server
+    #[arg(long, value_name = "URL")]
+    scratch_url: Option<String>,
+}
+
+impl ScratchFlags {
+    /// The database beside which it is made: of the same engine as the target.
+    pub(super) fn url(&self, context: &Context) -> Result<DatabaseUrl> {
+        let target = context.url()?;
+        let Some(text) = &self.scratch_url else { return Ok(target) };
+        let url = DatabaseUrl::parse(text)?;
+        context.output.hide(&url.password().map(str::to_owned).into_iter().collect::<Vec<_>>());
+        if url.engine() != target.engine() {
+            let what = format!(
+                "--scratch-url names {}, and the migrations are for {}",
+                url.engine(),
+                target.engine()
+            );
+            return Err(CommandError::usage(what).hint("name a server of the same kind"));
+        }
+        Ok(url)
+    }
+}

@@ -1,0 +1,47 @@
+use std::sync::Arc;
+
+use backup::{Error, ErrorKind, Result};
+use database::Database;
+
+use super::Scratch;
+use crate::compare::{Difference, What, compare};
+use crate::files::Migration;
+use crate::history;
+use crate::placeholders::Variables;
+use crate::plan::{MigrateOptions, drifted};
+use crate::run::{Outcome, Settings};
+
+/// Runs what is applied in the target in a scratch database, and says how the target's schema differs from what that
+/// gives: what was changed by hand. Owners and privileges are those of the accounts, and are not compared.
+///
+/// # Errors
+/// History and folder do not fit, a migration cannot be run from nothing, or one of the two cannot be read.
+pub async fn drift(
+    target: &Database,
+    scratch: &Scratch,
+    migrations: &[Migration],
+    settings: &Settings,
+    variables: &Arc<dyn Variables>,
+) -> Result<Vec<Difference>> {
+    let history = history::read(&mut *target.session().await?).await?;
+    if let Some(finding) = drifted(migrations, &history).into_iter().next() {
+        return Err(finding.into());
+    }
+    let applied = |file: &&Migration| history.iter().any(|row| row.number == file.number);
+    let applied: Vec<Migration> = migrations.iter().filter(applied).cloned().collect();
+    let all = MigrateOptions::default();
+    let runner = scratch.runner(settings, Arc::clone(variables));
+    let report = Box::pin(runner.migrate(&applied, &all)).await?;
+    if report.outcome != Outcome::Done {
+        let failure = report.failure.map_or(report.state, |failure| {
+            failure.migration.map_or(String::new(), |migration| migration + ": ") + &failure.message
+        });
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("the migrations do not run in a new database: {failure}"),
+        )
+        .with_hint("`dbm check --rollbacks` tries them one by one"));
+    }
+    let (expected, found) = (scratch.database().schema().await?, target.schema().await?);
+    Ok(compare(target.engine(), &expected, &found, What::Definitions))
+}
