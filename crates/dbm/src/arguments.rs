@@ -65,7 +65,13 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FOLDER")]
     migrations: Option<String>,
     /// The folder of rollbacks
-    #[arg(long, global = true, value_name = "FOLDER", id = "rollback_folder", alias = "rollback")]
+    #[arg(
+        long = "rollback-folder",
+        id = "rollback_folder",
+        global = true,
+        value_name = "FOLDER",
+        alias = "rollback"
+    )]
     rollbacks: Option<String>,
     /// The configuration, instead of the nearest dbm.toml upwards from here
     #[arg(long, global = true, value_name = "FILE")]

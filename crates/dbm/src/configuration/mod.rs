@@ -366,7 +366,7 @@ impl Configuration {
 /// The flag that gives a setting.
 fn flag(name: &str) -> String {
     match name {
-        "rollback" => "--rollbacks".to_owned(),
+        "rollback" => "--rollback-folder".to_owned(),
         // One flag for both waits.
         "lock_wait" => "--lock-timeout".to_owned(),
         _ => format!("--{}", name.replace('_', "-")),

@@ -64,3 +64,41 @@ fn a_wait() {
     // Nobody listens there.
     says!(place, ["wait", "--timeout", "1s", "--quiet", "--url", "sqlite:gone/shop.db"]);
 }
+
+#[test]
+fn dangerous_statements_are_found_and_waived() {
+    let place = Place::with_database();
+    assert_eq!(place.run(&["migrate"]).code, Some(0));
+    let dangerous = "DELETE FROM item;\nALTER TABLE item DROP COLUMN name;\n";
+    place.file("migrations/002_clean.sql", dangerous);
+    place.file("rollback/002_clean.sql", "ALTER TABLE item ADD COLUMN name TEXT;\n");
+    says!(place, ["check"]);
+    says!(place, ["check", "--files", "--engine", "mysql", "--from", "2", "--format", "github"]);
+    says!(place, ["check", "--format", "sarif"]);
+    let waived = dangerous.replace("ALTER", "-- dbm: allow ban-drop-column nobody reads it\nALTER");
+    place.file(
+        "migrations/002_clean.sql",
+        &format!("-- dbm: allow delete-without-where a new start\n{waived}"),
+    );
+    says!(place, ["check", "--json"]);
+}
+
+#[test]
+fn rollbacks_and_drift_are_told_by_a_scratch_database() {
+    let place = Place::with_database();
+    place.file(
+        "migrations/002_note.sql",
+        "CREATE TABLE note (id INTEGER);\nCREATE TABLE more (id INTEGER);\n",
+    );
+    place.file("rollback/002_note.sql", "DROP TABLE note;\n");
+    says!(place, ["check", "--rollbacks"]);
+    place.file("rollback/002_note.sql", "DROP TABLE more;\nDROP TABLE note;\n");
+    assert_eq!(place.run(&["check", "--rollbacks"]).code, Some(0));
+    assert_eq!(place.run(&["migrate"]).code, Some(0));
+    says!(place, ["drift"]);
+    let by_hand = "DROP TABLE more; CREATE INDEX by_name ON item (name);";
+    let done = std::process::Command::new("sqlite3").arg(place.path().join("shop.db")).arg(by_hand).status();
+    assert!(done.unwrap().success());
+    says!(place, ["drift", "--sql"]);
+    says!(place, ["drift", "--scratch-url", "postgres://localhost/x"]);
+}
