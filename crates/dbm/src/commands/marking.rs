@@ -91,7 +91,7 @@ fn confirm(context: &Context, changes: &[Change]) -> Result<()> {
         return Ok(());
     }
     let what = format!(
-        "{} would leave the history, though dbm has applied them",
+        "{} that dbm has applied would leave the history",
         crate::output::plural(count as u64, "migration")
     );
     match ask::confirm(&format!("{what}. Go on?")) {
