@@ -1,12 +1,10 @@
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use database::{ObjectId, Section};
-use zstd::stream::raw::{CParameter, Encoder, InBuffer, Operation as _, OutBuffer};
+use zstd::zstd_safe::{CParameter, compress_bound};
 
 use super::frame::internal;
-use super::hash::Hasher;
 use super::{Aspect, Hash, PartNumber};
 use crate::{Error, ErrorKind, Result};
 
@@ -72,53 +70,51 @@ impl StoredPart {
 /// # Errors
 /// [`ErrorKind::Refused`] for more bytes than an archive can say (4 GiB).
 pub fn compress(part: RawPart, level: i32) -> Result<StoredPart> {
-    compress_by(&mut encoder(level)?, part).map(|(part, _)| part)
+    Compressor::new(level)?.compress(part).map(|(part, _)| part)
 }
 
-/// What compresses parts at that level. Its tables take a megabyte or more.
-pub(super) fn encoder(level: i32) -> Result<Encoder<'static>> {
-    let mut new = Encoder::new(level).map_err(internal)?;
-    new.set_parameter(CParameter::ChecksumFlag(true)).map_err(internal)?;
-    Ok(new)
+/// What compresses parts, one after the other. Its tables take a megabyte or more.
+pub(super) struct Compressor {
+    zstd: zstd::bulk::Compressor<'static>,
+    /// Room for one frame: from whole bytes into whole bytes, zstd copies nothing and finds its matches in one run.
+    room: Vec<u8>,
 }
 
-/// As [`compress`]; returns the part's bytes too, whose room can be used again.
-pub(super) fn compress_by(encoder: &mut Encoder<'static>, part: RawPart) -> Result<(StoredPart, Vec<u8>)> {
-    let RawPart { section, aspect, objects, rows, bytes, follows } = part;
-    let length = u32::try_from(bytes.len()).map_err(|_| too_large(bytes.len()))?;
-    let frame = pieces(encoder, &bytes).map_err(internal)?;
-    if u32::try_from(frame.iter().map(Bytes::len).sum::<usize>()).is_err() {
-        return Err(too_large(bytes.len()));
+impl Compressor {
+    pub(super) fn new(level: i32) -> Result<Self> {
+        let mut zstd = zstd::bulk::Compressor::new(level).map_err(internal)?;
+        zstd.set_parameter(CParameter::ChecksumFlag(true)).map_err(internal)?;
+        Ok(Self { zstd, room: Vec::new() })
     }
-    let mut hasher = Hasher::default();
-    frame.iter().for_each(|piece| hasher.update(piece));
-    let sha256 = hasher.finish();
-    let part =
-        StoredPart { section, aspect, objects: objects.into(), rows, bytes: length, frame, sha256, follows };
-    Ok((part, bytes))
-}
 
-/// One frame, in pieces.
-fn pieces(encoder: &mut Encoder<'static>, bytes: &[u8]) -> io::Result<Vec<Bytes>> {
-    encoder.reinit()?;
-    encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
-    let room = zstd::zstd_safe::compress_bound(bytes.len()).min(PIECE);
-    let mut input = InBuffer::around(bytes);
-    let mut pieces = Vec::new();
-    let mut left = usize::MAX;
-    while left > 0 {
-        let mut piece = Vec::with_capacity(room);
-        let mut output = OutBuffer::around(&mut piece);
-        while left > 0 && output.pos() < output.capacity() {
-            if input.pos < bytes.len() {
-                encoder.run(&mut input, &mut output)?;
-            } else {
-                left = encoder.finish(&mut output, true)?;
-            }
+    /// As [`compress`]; returns the part's bytes too, whose room can be used again.
+    pub(super) fn compress(&mut self, part: RawPart) -> Result<(StoredPart, Vec<u8>)> {
+        let RawPart { section, aspect, objects, rows, bytes, follows } = part;
+        let length = u32::try_from(bytes.len()).map_err(|_| too_large(bytes.len()))?;
+        self.room.clear();
+        self.room.reserve_exact(compress_bound(bytes.len()));
+        self.zstd.compress_to_buffer(&bytes, &mut self.room).map_err(internal)?;
+        if u32::try_from(self.room.len()).is_err() {
+            return Err(too_large(bytes.len()));
         }
-        pieces.push(piece.into());
+        let sha256 = Hash::of(&self.room);
+        let frame = self.room.chunks(PIECE).map(Bytes::copy_from_slice).collect();
+        if bytes.len() > PART_LIMIT {
+            // What one enormous row took is given back.
+            self.room = Vec::new();
+        }
+        let part = StoredPart {
+            section,
+            aspect,
+            objects: objects.into(),
+            rows,
+            bytes: length,
+            frame,
+            sha256,
+            follows,
+        };
+        Ok((part, bytes))
     }
-    Ok(pieces)
 }
 
 fn too_large(bytes: usize) -> Error {

@@ -8,9 +8,8 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use tokio::sync::oneshot;
-use zstd::stream::raw::Encoder;
 
-use super::part::{compress_by, encoder};
+use super::part::Compressor;
 use super::{RawPart, StoredPart};
 use crate::{Error, ErrorKind, Result};
 
@@ -36,12 +35,12 @@ impl Press {
     /// # Errors
     /// [`ErrorKind::Internal`] where the system gives no thread or no memory for it.
     pub(crate) fn new(level: i32) -> Result<Self> {
-        let mut encoder = encoder(level)?;
+        let mut compressor = Compressor::new(level)?;
         let (to, jobs) = mpsc::channel::<Job>();
         let work = move || {
             for (part, answer) in jobs {
                 // Nobody waits for the answer where the backup has failed meanwhile.
-                drop(answer.send(compress_by(&mut encoder, part)));
+                drop(answer.send(compressor.compress(part)));
             }
         };
         let started = thread::Builder::new().name("dbm-compress".to_owned()).spawn(work);
@@ -75,7 +74,7 @@ impl Pressing {
 /// Compressors for threads that are lent for one part each: as many as are at work at once, each with room for the bytes.
 pub(crate) struct Lent {
     level: i32,
-    idle: Mutex<Vec<(Encoder<'static>, Vec<u8>)>>,
+    idle: Mutex<Vec<(Compressor, Vec<u8>)>>,
 }
 
 impl Lent {
@@ -91,9 +90,9 @@ impl Lent {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (mut compressor, room) = match idle {
             Some(idle) => idle,
-            None => (encoder(self.level)?, Vec::new()),
+            None => (Compressor::new(self.level)?, Vec::new()),
         };
-        let (part, room) = compress_by(&mut compressor, make(room)?)?;
+        let (part, room) = compressor.compress(make(room)?)?;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((compressor, room));
         Ok(part)
     }

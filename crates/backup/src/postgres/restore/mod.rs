@@ -81,6 +81,7 @@ pub(crate) async fn among(
             progress.note(&format!("the tables are restored, and ANALYZE failed ({cause}): run it by hand"));
         }
     }
+    progress.done();
     Ok(among)
 }
 

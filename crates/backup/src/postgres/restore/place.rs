@@ -68,11 +68,13 @@ pub(super) async fn in_place(
         }
     })?;
     if options.analyze && !super::has_statistics(archive) {
+        progress.phase("statistics", None);
         // What was restored stays: without statistics it is only slower until the server makes them.
         if let Err(cause) = client.batch_execute("ANALYZE").await {
             progress.note(&format!("the database is restored, and ANALYZE failed ({cause}): run it by hand"));
         }
     }
+    progress.done();
     Ok(remade)
 }
 

@@ -73,14 +73,8 @@ fn statement_end(text: &[u8]) -> Option<usize> {
 
 /// Where the line `\.` begins.
 fn rows_end(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    for line in text.split_inclusive(|&byte| byte == b'\n') {
-        if line == b"\\.\n" {
-            return Some(at);
-        }
-        at += line.len();
-    }
-    None
+    let begins_a_line = |&at: &usize| at == 0 || text[at - 1] == b'\n';
+    memchr::memmem::find_iter(text, b"\\.\n").find(begins_a_line)
 }
 
 impl CopyHead {

@@ -108,6 +108,7 @@ async fn fill(
     // Last, so that neither a limit nor a setting of the database's own gets in the way of our sessions.
     run_all(maintenance, &wanted.apply_sql(name)).await?;
     compare(maintenance, name, &wanted).await?;
+    progress.done();
     Ok(remade)
 }
 

@@ -32,6 +32,7 @@ pub(crate) async fn table(
         }
     };
     execute(&client, "SET LOCAL synchronous_commit = on; COMMIT").await?;
+    progress.done();
     Ok(quote::qualified(Engine::Postgres, &[&entry.id.namespace, &new]))
 }
 
