@@ -173,8 +173,8 @@ pub trait Fence: Send {
 /// A counter that a rollback leaves where the transaction has set it, as it stands at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counter {
-    /// The server's number for it.
-    pub id: u32,
+    /// What it is called, as the engine writes it.
+    pub name: String,
     /// The number that it gave last, or is to give first.
     pub last: i64,
     /// Whether it has given that number.

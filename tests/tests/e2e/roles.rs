@@ -5,7 +5,8 @@ use std::fs;
 use tests::{Folder, Postgres, tool};
 
 const ITEM: &str = "CREATE TABLE item (id serial PRIMARY KEY, name text NOT NULL);
-    INSERT INTO item (name) VALUES ('one'), ('two'); SELECT lo_from_bytea(4711, '\\x00ff');";
+    INSERT INTO item (name) VALUES ('one'), ('two'); SELECT lo_from_bytea(4711, '\\x00ff');
+    CREATE TYPE span AS RANGE (subtype = int4); CREATE TABLE spans AS SELECT span(1, 5) AS span;";
 
 /// A role of the test's own that owns a database with rows.
 struct Owned {
@@ -123,6 +124,40 @@ fn put_back(owned: &Owned, url: &str) {
     // Nothing is left to be recovered.
     owned.folder.dbm(url, &["recover"]).run().expect(0);
     assert_eq!(owned.state(), before);
+}
+
+/// The backup makes do with the connections that there are; so does the way back.
+#[test]
+fn an_owner_with_few_connections() {
+    let owned = Owned::new("role_few", "CREATEDB CONNECTION LIMIT 4");
+    owned.folder.dbm(&owned.url(), &["backup", "--jobs", "4"]).run().expect(0);
+    migration_that_is_put_back(&owned);
+}
+
+/// Numbers that a sequence gave to others during a run that is put back are in the replaced database only; nobody gets
+/// them again. And what was no part of the backup is said.
+#[test]
+fn numbers_that_were_given_during_the_run_are_given_once() {
+    for rights in ["CREATEDB", ""] {
+        let owned = Owned::new("role_numbers", rights);
+        let invalid = "CREATE TABLE double (a int); INSERT INTO double VALUES (1), (1);";
+        owned.database.run(&format!("SET ROLE {}; {invalid}", owned.role));
+        let url = owned.database.url();
+        tests::try_tool(
+            "psql",
+            &["-qX", &url, "-c", "CREATE UNIQUE INDEX CONCURRENTLY halted ON double (a)"],
+            "",
+        );
+        owned.folder.migration(
+            "001_more",
+            "-- dbm: no-transaction\nINSERT INTO item (name) SELECT 'x' FROM generate_series(1, 30);\nSELECT 1 / 0;",
+            "SELECT 1;",
+        );
+        let ended = owned.dbm(&["migrate", "--safe", "--accept-lost-writes"]).run().expect(3);
+        assert_eq!(owned.database.ask("SELECT count(*) FROM item"), "2", "{rights}");
+        assert_eq!(owned.database.ask("SELECT nextval('item_id_seq')"), "33", "{rights}: {}", ended.stderr);
+        assert!(ended.stderr.contains("is without") && ended.stderr.contains("halted"), "{}", ended.stderr);
+    }
 }
 
 /// Short-lived logins that all act as the owner are usual; what belongs to a login is not the owner's to end.

@@ -49,7 +49,9 @@ WITH here AS (SELECT oid, datdba FROM pg_catalog.pg_database WHERE datname = pg_
     UNION SELECT setrole, 'r' FROM pg_catalog.pg_db_role_setting, here WHERE setdatabase = here.oid AND setrole <> 0)
 SELECT rolname::text, how FROM named JOIN pg_catalog.pg_roles r ON r.oid = named.role";
 
-/// Who owns the database, or in it what a dump says the owner of: nothing that comes with something else.
+/// Who owns the database, or in it what a dump says the owner of. What comes with something else has no owner to be
+/// given: the constructors of a range type belong to the role that the server was made by
+/// (`makeRangeConstructors` in `src/backend/commands/typecmds.c`).
 const GIVEN: &str = "\
 WITH foreign_to_us AS (
     SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'dbm' OR nspname ~ '^pg_' OR nspname = 'information_schema'),

@@ -84,6 +84,12 @@ pub(crate) fn replaced_keeps_journal(engine: Engine) -> bool {
     engine == Engine::Postgres
 }
 
+/// Whether counters are carried over when a backup is put back. SQLite's are rows of the file, and MySQL's belong to
+/// their tables.
+pub(crate) fn carries_counters(engine: Engine) -> bool {
+    engine == Engine::Postgres
+}
+
 /// Whether the exchange ends the sessions of the database that was there.
 pub(crate) fn swap_ends_sessions(engine: Engine) -> bool {
     engine == Engine::Postgres

@@ -55,8 +55,12 @@ impl Runner {
             bytes: Some(written.bytes),
             tables: written.tables,
             rows: written.rows,
+            left_out: written.left_out.clone(),
             duration_ms: u64::try_from(written.duration.as_millis()).unwrap_or(u64::MAX),
         });
+        for what in &written.left_out {
+            self.watch.note(&format!("no part of the backup, so that a restore is without it: {what}"));
+        }
         let taking =
             open.take("backed-up", Some(archive.name.clone()), Some(&Step::BackedUp { archive })).await?;
         open.after(taking, None);
@@ -189,6 +193,11 @@ impl Runner {
         let end = open.entry(&end)?;
         let mut publish = open.entries.clone();
         publish.push(end);
+        let is_way_back = is_way_back(told, note);
+        if is_way_back {
+            // Before the exchange, so that a kill right after it gives no number again; and after it, for those given since.
+            self.carry_counters(&self.database.name(), beside.scratch_name()).await;
+        }
         let swapped = beside.swap(&publish, options.disconnect).await;
         open.after(taking, swapped.as_ref().err());
         if let Err(error) = &swapped
@@ -208,6 +217,9 @@ impl Runner {
             }
         }
         let replaced = swapped?;
+        if is_way_back {
+            self.carry_counters(&replaced.name, &self.database.name()).await;
+        }
         let over = open.entry(&Step::End { ending: Ending::Replaced })?;
         if engine::replaced_keeps_journal(self.database.engine())
             && let Err(error) = self.close_replaced(&over, told, &replaced).await
@@ -227,6 +239,24 @@ impl Runner {
             unarchived,
             remade,
         })
+    }
+
+    /// Sets the counters of one database to where those of another are, if they are behind: numbers that were given during
+    /// the run are known to somebody, in rows that only the replaced database has.
+    async fn carry_counters(&self, from: &str, to: &str) {
+        if !engine::carries_counters(self.database.engine()) {
+            return;
+        }
+        let carry = async {
+            let at = |name: &str| Database::new(self.database.url().with_database(name));
+            let counters = at(from)?.session().await?.counters().await?;
+            at(to)?.session().await?.catch_up(&counters).await
+        };
+        if let Err(error) = carry.await {
+            self.watch.note(&format!(
+                "numbers that sequences of {from} gave during the run may be given again: {error}"
+            ));
+        }
     }
 
     /// Ends the journal that went with the database which was replaced, and lifts its fence: whoever gives it its name
@@ -251,6 +281,7 @@ impl Runner {
         options: &RestoreOptions,
         (since, sealed): (Instant, bool),
     ) -> Result<Restored> {
+        let counters = open.session()?.counters().await?;
         let taking = open.take("back-up-first", None, None).await?;
         let guarded = self.safeguard(&open.run.clone(), options).await;
         open.after(taking, guarded.as_ref().err());
@@ -275,6 +306,12 @@ impl Runner {
         open.after(taking, done.as_ref().err());
         let remade = done?;
         open.entries = publish;
+        if is_way_back(&open.told()?, note)
+            && let Err(error) = open.session()?.catch_up(&counters).await
+        {
+            self.watch
+                .note(&format!("numbers that sequences gave during the run may be given again: {error}"));
+        }
         Ok(Restored { archive: described(note, archive, since), replaced: None, unarchived, remade })
     }
 
@@ -330,6 +367,11 @@ impl Runner {
     }
 }
 
+/// Whether it is the run's own backup that is restored, and not one that somebody has asked for.
+fn is_way_back(told: &Told, note: &ArchiveNote) -> bool {
+    told.backup().is_some_and(|backup| backup.identity == note.identity)
+}
+
 /// The tables whose rows are not the archive's. One that is not there has been dropped or renamed by the migration.
 fn differing(archive: &Archive, digests: &BTreeMap<ObjectId, TableDigest>) -> Vec<Unarchived> {
     let archived: BTreeMap<&ObjectId, TableDigest> =
@@ -355,6 +397,7 @@ pub(super) fn described(note: &ArchiveNote, archive: &Archive, since: Instant) -
         bytes: Some(archive.bytes()),
         tables: archive.index().tables.len() as u64,
         rows: archive.index().rows(),
+        left_out: archive.index().left_out.clone(),
         duration_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
     }
 }

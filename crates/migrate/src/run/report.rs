@@ -157,6 +157,9 @@ pub struct ArchiveReport {
     pub tables: u64,
     /// The rows in it.
     pub rows: u64,
+    /// What was there when it was made, and is no part of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// How long it took.
     pub duration_ms: u64,
 }

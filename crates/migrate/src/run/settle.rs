@@ -276,6 +276,10 @@ impl Runner {
             restored.archive.tables,
             restored.archive.rows,
         );
+        if !restored.archive.left_out.is_empty() {
+            let without = restored.archive.left_out.join("; ");
+            report.state.push_str(&format!(" It is without what was no part of that backup: {without}."));
+        }
         report.restored = Some(restored);
     }
 

@@ -28,6 +28,16 @@ pub(crate) async fn worker(server: &Server, database: &str) -> Result<Connection
     Ok(client)
 }
 
+/// One more such connection; `None` where the server, the database or the role has none left.
+pub(crate) async fn another_worker(server: &Server, database: &str) -> Result<Option<Connection>> {
+    match worker(server, database).await {
+        Err(error) if error.sqlstate() == Some(TOO_MANY_CONNECTIONS) => Ok(None),
+        worker => worker.map(Some),
+    }
+}
+
+const TOO_MANY_CONNECTIONS: &str = "53300";
+
 impl Load<'_> {
     /// Loads everything, with as many connections as there are `workers`.
     pub(crate) async fn all(&self, workers: &[Connection], order: Order) -> Result<()> {

@@ -12,7 +12,7 @@ use database::postgres::{self, Connection, Server};
 use database::{Engine, quote};
 use tokio_postgres::error::SqlState;
 
-use super::load::{Load, worker};
+use super::load::{Load, another_worker, worker};
 use super::run::without_values;
 use super::{early, order, prove, read_back, swap};
 use crate::archive::Archive;
@@ -81,9 +81,12 @@ async fn fill(
     let index = archive.index();
     let wanted = super::properties(archive, options)?;
     run_all(maintenance, &[wanted.create_database_sql(name)]).await?;
-    let mut workers = Vec::new();
-    for _ in 0..options.jobs.max(1) {
-        workers.push(worker(server, name).await?);
+    let mut workers = vec![worker(server, name).await?];
+    while workers.len() < options.jobs {
+        match another_worker(server, name).await? {
+            Some(worker) => workers.push(worker),
+            None => break,
+        }
     }
     if journaled {
         run_all(&workers[0], &[postgres::journal_sql(&workers[0]).await?]).await?;
