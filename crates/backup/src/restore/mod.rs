@@ -266,7 +266,8 @@ pub async fn into_missing(
         }
         // The database's name is that of the file without its ending.
         Database::Sqlite(file) => {
-            sqlite::into_file(archive, &file.canonical_path()?, options, progress).await.map(nothing)
+            let path = file.canonical_path()?;
+            sqlite::into_file(archive, &path, &path, options, progress).await.map(nothing)
         }
     }
 }

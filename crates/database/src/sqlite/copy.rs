@@ -1,3 +1,5 @@
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -74,10 +76,13 @@ impl File {
 /// Copies what a connection sees into a new file.
 pub(super) fn copy_into_new(source: &Connection, to: &Path, options: &CopyOptions) -> Result<()> {
     let what = |cause| error(cause, "cannot copy the database");
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let mut target =
-        Connection::open_with_flags(std::path::absolute(to).unwrap_or_else(|_| to.to_owned()), flags)
-            .map_err(|cause| error(cause, "cannot make the copy"))?;
+    // SQLite would let everybody read it while it is made.
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(|cause| {
+        Error::new(ErrorKind::Io, format!("cannot make the copy {}", to.display())).with_source(cause)
+    })?;
+    let path = std::path::absolute(to).unwrap_or_else(|_| to.to_owned());
+    let mut target = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .map_err(|cause| error(cause, "cannot make the copy"))?;
     // The copy is made durable once, by whoever made it, and not at each step.
     target.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF").map_err(what)?;
     let held = is_wal(source)? && source.is_autocommit();

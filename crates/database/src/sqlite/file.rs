@@ -1,4 +1,3 @@
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -6,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::fence::Gate;
-use super::{Session, error, source};
+use super::{Session, error, permissions, source};
 use crate::{About, Engine, Error, ErrorKind, Result};
 
 /// The history of migrations.
@@ -114,9 +113,7 @@ impl File {
 
     /// The file beside the database that holds the lock and the journal.
     pub(super) fn beside(&self) -> Result<PathBuf> {
-        let mut name = OsString::from(self.canonical_path()?);
-        name.push("-dbm");
-        Ok(name.into())
+        Ok(permissions::journal_of(&self.canonical_path()?))
     }
 
     /// Opens a connection as every part of dbm needs it.

@@ -4,10 +4,12 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
 use super::file::{COMMITTED_TABLE, blocking, has_table};
-use super::{Session, error};
+use super::{Session, error, permissions};
 use crate::{Entry, Error, ErrorKind, Journal, Lock as _, Result, SessionId};
 
 /// From this size on, a new run starts with an empty file instead of adding to it.
@@ -55,14 +57,20 @@ impl Beside {
     }
 }
 
-/// Opens the file, making it where it is missing, readable for its owner alone.
+/// Opens the file, making it where it is missing, for whoever may use the database.
+///
+/// No link is followed: in a folder of others it might lead root anywhere.
 pub(super) fn open(path: &Path) -> Result<fs::File> {
     let existed = path.exists();
-    let file = fs::OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(
-        |cause| {
-            failed(path, "cannot be opened", cause).with_hint("check who may write to the database's folder")
-        },
-    )?;
+    let no_links = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let mut options = fs::OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600).custom_flags(no_links);
+    let file = options.open(path).map_err(|cause| failed(path, "cannot be opened", cause))?;
+    let about = file.metadata().map_err(|cause| failed(path, "cannot be read", cause))?;
+    if about.len() == 0 && about.nlink() == 1 && about.uid() == geteuid().as_raw() {
+        permissions::take_after(&file, &database_of(path))
+            .map_err(|cause| failed(path, "cannot be given to those who use the database", cause))?;
+    }
     if !existed && let Some(folder) = path.parent() {
         fs::File::open(folder)
             .and_then(|folder| folder.sync_all())
@@ -137,7 +145,25 @@ fn end_of_whole_lines(file: &mut fs::File, length: u64) -> std::io::Result<u64> 
 
 fn failed(path: &Path, what: &str, cause: std::io::Error) -> Error {
     let kind = if cause.kind() == IoKind::PermissionDenied { ErrorKind::Permission } else { ErrorKind::Io };
-    Error::new(kind, format!("the journal {} {what}", path.display())).with_source(cause)
+    let error = Error::new(kind, format!("the journal {} {what}", path.display())).with_source(cause);
+    match (kind, fs::symlink_metadata(path)) {
+        (ErrorKind::Permission, Ok(about)) => error.with_hint(format!(
+            "it belongs to the account {} and has the mode {:04o}; as that account, or as root: \
+             `chown --reference={database} {path}` and `chmod --reference={database} {path}`",
+            about.uid(),
+            about.mode() & 0o7777,
+            database = database_of(path).display(),
+            path = path.display(),
+        )),
+        (ErrorKind::Permission, Err(_)) => error.with_hint("check who may write to the database's folder"),
+        _ => error,
+    }
+}
+
+/// The database that a journal lies beside.
+fn database_of(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(name.strip_suffix("-dbm").unwrap_or(&name))
 }
 
 fn removed(path: &Path) -> Error {

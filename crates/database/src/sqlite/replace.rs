@@ -1,5 +1,4 @@
-use std::fs::{self, File as Plain, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, File as Plain};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use rusqlite::backup::{Backup, StepResult};
 
 use super::copy::{CopyOptions, STEP, copy, copy_into_new, is_wal, other_page_size, page_size};
 use super::file::{BUSY, File};
+use super::permissions::take_after;
 use super::{Mode, error};
 use crate::{Error, ErrorKind, Result};
 
@@ -185,8 +185,9 @@ impl Replacement {
     fn keep_copy(&self, target: &Connection) -> Result<()> {
         copy_into_new(target, &self.keep, &self.options)?;
         let durable = || {
-            fs::set_permissions(&self.keep, Permissions::from_mode(0o600))?;
-            Plain::open(&self.keep)?.sync_all()?;
+            let kept = Plain::open(&self.keep)?;
+            take_after(&kept, Path::new(target.path().unwrap_or_default()))?;
+            kept.sync_all()?;
             Plain::open(self.keep.parent().unwrap_or(Path::new("/")))?.sync_all()
         };
         durable().map_err(|cause| {

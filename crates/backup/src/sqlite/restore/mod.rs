@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 use chrono::Utc;
-use database::sqlite::{File, Mode};
+use database::sqlite::{File, Mode, take_after};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
@@ -40,13 +40,15 @@ pub(crate) async fn into(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
-    into_file(archive, &names::path(file, name)?, options, progress).await
+    into_file(archive, &names::path(file, name)?, &file.canonical_path()?, options, progress).await
 }
 
-/// Restores into a new file, which has its name only once it is whole, proven and durable.
+/// Restores into a new file, which has its name only once it is whole, proven and durable, and is for those who may use
+/// another one.
 pub(crate) async fn into_file(
     archive: &Archive,
     path: &Path,
+    like: &Path,
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
@@ -59,7 +61,10 @@ pub(crate) async fn into_file(
     let made = scratch_name(&new)?;
     into_scratch(archive, &new, &made, options, progress).await?;
     let made = names::path(&new, &made)?;
-    let named = take_name(&made, path);
+    let named = fs::File::open(&made)
+        .and_then(|made| take_after(&made, like))
+        .map_err(|cause| Error::io(ErrorKind::Io, format!("cannot make {}", path.display()), cause))
+        .and_then(|()| take_name(&made, path));
     if named.is_err() {
         remove(&made)?;
     }

@@ -22,15 +22,18 @@ pub(super) fn path(file: &File, name: &str) -> Result<PathBuf> {
     if name.contains('/') { Ok(PathBuf::from(name)) } else { Ok(folder(file)?.join(name)) }
 }
 
-fn ending(file: &File) -> String {
-    file.path().extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default()
+/// The file's own name and its ending, by whatever link it is called.
+fn parts(file: &File) -> Result<(String, String)> {
+    let path = file.canonical_path()?;
+    let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default();
+    Ok((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), ending))
 }
 
 /// A name of that kind that no file has.
 pub(super) fn free(file: &File, what: Made, at: DateTime<Utc>) -> Result<String> {
-    let (folder, ending) = (folder(file)?, ending(file));
+    let (folder, (stem, ending)) = (folder(file)?, parts(file)?);
     (0..ATTEMPTS)
-        .map(|attempt| format!("{}{ending}", names::made(&file.name(), what, at, attempt, LIMIT)))
+        .map(|attempt| format!("{}{ending}", names::made(&stem, what, at, attempt, LIMIT)))
         .find(|name| folder.join(name).symlink_metadata().is_err())
         .ok_or_else(|| {
             Error::new(ErrorKind::Refused, format!("every name beside {} is taken", file.path().display()))
@@ -42,7 +45,7 @@ pub(super) fn made(file: &File, what: Made) -> Result<Vec<(String, DateTime<Utc>
     let folder = folder(file)?;
     let failed =
         |cause| Error::io(ErrorKind::Io, format!("cannot read the folder {}", folder.display()), cause);
-    let (stem, ending) = (file.name(), ending(file));
+    let (stem, ending) = parts(file)?;
     let mut found = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();

@@ -134,7 +134,6 @@ async fn a_restore_brings_back_what_was_and_keeps_what_it_replaced() {
         assert_ne!(copy.ensure_source_id().await.unwrap(), source);
         let kept = case.folder.path().join(&replaced.name);
         assert_eq!(one(&kept, "SELECT count(*) FROM new"), 1);
-        assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
         let listed = restore::replaced(&case.database).await.unwrap();
         assert_eq!(listed.len(), 1);
         assert_eq!((&listed[0].name, listed[0].bytes), (&replaced.name, replaced.bytes));
@@ -503,4 +502,38 @@ async fn a_file_whose_rows_are_not_the_indexs_is_not_put_in_place() {
     assert_eq!(error.kind(), ErrorKind::Unproven, "{error}");
     assert_eq!(fs::read(case.file.path()).unwrap(), before);
     assert_eq!(case.files(), ["backups", "shop.sqlite"]);
+}
+
+#[tokio::test]
+async fn what_is_made_beside_a_database_is_for_those_who_may_use_it() {
+    let case = Case::new("").await;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let link = case.folder.path().join("link.db");
+    std::os::unix::fs::symlink(case.file.path(), &link).unwrap();
+    for (number, given) in [0o660, 0o606, 0o600].into_iter().enumerate() {
+        fs::set_permissions(case.file.path(), fs::Permissions::from_mode(given)).unwrap();
+        let journal = case.folder.path().join("shop.sqlite-dbm");
+        drop(fs::remove_file(&journal));
+        let mut session = case.file.session().await.unwrap();
+        let run = format!("run {number}");
+        let first = Entry { run, number: 0, at: chrono::Utc::now(), step: json!("begun") };
+        session.begin_run(&first).await.unwrap();
+        assert_eq!(mode(&journal), given);
+        // What is replaced through a link is the file's own all the same.
+        let through = Database::Sqlite(File::new(&link, Mode::ReadWrite));
+        let restored = restore::beside(&case.archive, &through, &RestoreOptions::default(), &Silent).await;
+        let replaced = restored.unwrap().swap(&[], false).await.unwrap();
+        assert_eq!(mode(&case.folder.path().join(&replaced.name)), given);
+        for database in [&through, &case.database] {
+            let listed = restore::replaced(database).await.unwrap();
+            assert!(listed.iter().any(|one| one.name == replaced.name), "{listed:?}");
+        }
+        assert_eq!(mode(case.file.path()), given);
+        // The file is gone, and what it was like stands in its journal's mode.
+        fs::remove_file(case.file.path()).unwrap();
+        let options = RestoreOptions::default();
+        let path = case.file.canonical_path().unwrap();
+        super::into_file(&case.archive, &path, &path, &options, &Silent).await.unwrap();
+        assert_eq!(mode(case.file.path()), given);
+    }
 }
