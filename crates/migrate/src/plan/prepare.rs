@@ -90,6 +90,13 @@ impl Item {
         item.statements = statements.len() - item.skipped.len();
         let checks = item.split(engine, &verify)?;
         item.checks = checks.len();
+        if let (Some(line), 0) = (chosen.directives.verify_line, item.checks) {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("{}, line {line}: no check follows `-- dbm: verify`", item.path.display()),
+            )
+            .with_hint("write the queries whose every value is to be true, or remove the line"));
+        }
         item.look_at_checks(engine, &checks, &verify, server_wide)?;
         (item.body, item.verify) = (body, verify);
         Ok(item)

@@ -159,4 +159,8 @@ fn checks_are_queries_and_keep_their_lines() {
     let checks = script::split(Postgres, &item.verify.text).unwrap();
     assert_eq!(checks.iter().map(|check| item.verify.line_in_file(check.line)).collect::<Vec<_>>(), [3, 5]);
     assert!(plan(Postgres, &["SELECT 1;\n-- dbm: verify\nCOMMIT;"]).is_err());
+    for empty in ["", "\n-- to be written\n"] {
+        let error = plan(Postgres, &[&format!("SELECT 1;\n-- dbm: verify\n{empty}")]).unwrap_err();
+        assert!(error.to_string().contains("line 2: no check follows"), "{error}");
+    }
 }
