@@ -57,6 +57,7 @@ impl Audit {
         constant.insert("run".to_owned(), call.as_str().into());
         constant.insert("command".to_owned(), command.into());
         constant.insert("who".to_owned(), who().into());
+        constant.insert("claims".to_owned(), claims().into());
         constant.insert("host".to_owned(), host().into());
         constant.insert("process".to_owned(), std::process::id().into());
         constant.insert("database".to_owned(), database.into());
@@ -141,16 +142,17 @@ impl Audit {
     }
 }
 
-/// Who runs this: the account, and whom `sudo` stands in for.
+/// Who runs this: the account, as the system knows it.
 pub(crate) fn who() -> String {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let uid = rustix::process::getuid().as_raw();
-    let user = variable("USER").or_else(|| variable("LOGNAME")).or_else(|| account(uid));
-    let user = user.unwrap_or_else(|| format!("uid {uid}"));
-    match variable("SUDO_USER") {
-        Some(behind) if behind != user => format!("{behind} as {user}"),
-        _ => user,
-    }
+    account(uid).unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// Who the environment says it is, where that is somebody else: whom `sudo` stands in for, or what anybody may set.
+fn claims() -> Option<String> {
+    let who = who();
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty() && *value != who);
+    ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(variable)
 }
 
 fn account(uid: u32) -> Option<String> {
@@ -192,7 +194,8 @@ impl<S: tracing::Subscriber> Layer<S> for Lines {
         };
         let mut line = Map::new();
         line.insert("time".to_owned(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).into());
-        line.extend(self.constant.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let constant = self.constant.iter().filter(|(_, value)| !value.is_null());
+        line.extend(constant.map(|(name, value)| (name.clone(), value.clone())));
         if let Value::Object(own) = own {
             line.extend(own.into_iter().filter(|(_, value)| !value.is_null()));
         }

@@ -178,8 +178,7 @@ fn my_cnf(environment: &Environment) -> std::collections::BTreeMap<String, Strin
 
 /// The operating system's name for who runs this, as libpq's default account.
 fn account() -> String {
-    let who = crate::audit::who();
-    who.rsplit(' ').next().unwrap_or(&who).to_owned()
+    crate::audit::who()
 }
 
 #[cfg(test)]

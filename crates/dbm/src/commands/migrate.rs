@@ -1,3 +1,5 @@
+use std::num::NonZeroUsize;
+
 use clap::Args;
 use database::Database;
 use migrate::files;
@@ -23,7 +25,7 @@ pub(crate) struct Migrate {
     to: Option<u64>,
     /// How many of the pending ones
     #[arg(long, value_name = "N", conflicts_with = "to")]
-    count: Option<usize>,
+    count: Option<NonZeroUsize>,
     /// Only those of this module
     #[arg(long, value_name = "NAME")]
     module: Option<String>,
@@ -52,7 +54,7 @@ impl Migrate {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let options = MigrateOptions {
             to: self.to,
-            count: self.count,
+            count: self.count.map(NonZeroUsize::get),
             module: self.module.clone(),
             out_of_order: self.out_of_order,
         };
@@ -68,7 +70,7 @@ impl Upgrade {
         };
         let mut options = MigrateOptions::default();
         match self.revision.strip_prefix('+') {
-            Some(count) => options.count = Some(count.parse().map_err(|_| wrong())?),
+            Some(count) => options.count = Some(count.parse::<NonZeroUsize>().map_err(|_| wrong())?.get()),
             None if self.revision == "head" || self.revision == "heads" => {}
             None => options.to = Some(self.revision.parse().map_err(|_| wrong())?),
         }

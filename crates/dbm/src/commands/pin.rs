@@ -47,9 +47,18 @@ impl Unpin {
 async fn set(context: &Context, name: &str, reason: Option<&str>) -> Result<()> {
     let (backup, stores) = named::everywhere(context, name).await?;
     let name = backup.name()?;
-    for store in &stores {
-        catalogue::pin(&**store, &name, reason).await?;
-    }
+    let of: Vec<_> = stores.iter().map(|store| store.describe()).collect();
+    let audit = context.audit_of(&of.join(", "))?;
+    audit.start();
+    let done = async {
+        for store in &stores {
+            catalogue::pin(&**store, &name, reason).await?;
+        }
+        Ok(())
+    };
+    let done: Result<()> = done.await;
+    audit.finish(&done, json!({ "archive": name.to_string(), "reason": reason }));
+    done?;
     let described: Vec<_> = stores.iter().map(|store| store.describe()).collect();
     let document = json!({
         "command": context.command,

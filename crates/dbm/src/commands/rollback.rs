@@ -1,3 +1,5 @@
+use std::num::NonZeroUsize;
+
 use clap::Args;
 use database::Database;
 use migrate::files;
@@ -25,7 +27,7 @@ Examples:
 pub(crate) struct Rollback {
     /// How many
     #[arg(value_name = "N", conflicts_with_all = ["to", "all"])]
-    count: Option<usize>,
+    count: Option<NonZeroUsize>,
     /// The number that stays; everything above it is taken back
     #[arg(long, value_name = "NUMBER", conflicts_with = "all")]
     to: Option<u64>,
@@ -62,7 +64,7 @@ impl Rollback {
             (Some(run), ..) => Until::Run(run.clone()),
             (None, true, _) => Until::All,
             (None, false, Some(number)) => Until::To(number),
-            (None, false, None) => Until::Count(self.count.unwrap_or(1)),
+            (None, false, None) => Until::Count(self.count.map_or(1, NonZeroUsize::get)),
         };
         go(context, &self.run, &RollbackOptions { until, module: self.module.clone() }).await
     }
@@ -75,7 +77,7 @@ impl Downgrade {
                 .hint("write -1, base, or a number such as 12")
         };
         let until = match self.revision.strip_prefix('-') {
-            Some(count) => Until::Count(count.parse().map_err(|_| wrong())?),
+            Some(count) => Until::Count(count.parse::<NonZeroUsize>().map_err(|_| wrong())?.get()),
             None if self.revision == "base" => Until::All,
             None => Until::To(self.revision.parse().map_err(|_| wrong())?),
         };

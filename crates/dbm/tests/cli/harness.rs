@@ -102,7 +102,7 @@ pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"identity [0-9a-f]{16}", "identity [identity]"),
     (r"\b[0-9a-f]{32}\b", "[id]"),
     (r"sqlite:path:[^\[\s]+\[folder\]", "sqlite:path:[host][folder]"),
-    (r"tester@\S+ on \S+\)", "tester@[host] on [host])"),
+    (r"begun by \S+@\S+ on \S+\)", "begun by [who]@[host] on [host])"),
     (r"\[bytes\] +", "[bytes] "),
 ];
 

@@ -20,7 +20,11 @@ fn whole_lines_of_json_that_only_the_owner_reads() {
         }
     }
     let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-    assert_eq!((last["outcome"].as_str(), last["who"].as_str()), (Some("done"), Some("tester")));
+    // What a variable says is no more than that.
+    let account = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
+    let account = String::from_utf8(account).unwrap();
+    assert_eq!((last["outcome"].as_str(), last["who"].as_str()), (Some("done"), Some(account.trim())));
+    assert_eq!(last["claims"].as_str(), Some("tester"));
     assert!(last["duration_ms"].is_u64());
 }
 
@@ -62,4 +66,20 @@ fn a_command_that_changes_something_does_not_start_without_it() {
     }
     assert_eq!(std::fs::metadata(place.path().join("shop.db")).unwrap().len(), 0);
     assert_eq!(place.run(&["status"]).code, Some(0), "reading works without");
+}
+
+#[test]
+fn who_lets_an_archive_go_is_told() {
+    let place = Place::with_database();
+    assert_eq!(place.run(&["backup"]).code, Some(0));
+    assert_eq!(place.run(&["pin", "latest", "--reason", "the merger"]).code, Some(0));
+    assert_eq!(place.run(&["unpin", "latest"]).code, Some(0));
+    let text = std::fs::read_to_string(place.path().join("logs/migration.log")).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (command, reason) in [("pin", Some("the merger")), ("unpin", None)] {
+        let last = lines.iter().rfind(|line| line["command"] == command).unwrap();
+        assert_eq!((last["outcome"].as_str(), last["reason"].as_str()), (Some("done"), reason), "{last}");
+        assert!(last["archive"].as_str().unwrap().starts_with("shop_"), "{last}");
+    }
 }

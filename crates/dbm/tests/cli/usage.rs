@@ -84,6 +84,16 @@ fn revisions_that_are_none() {
 }
 
 #[test]
+fn none_is_no_count() {
+    let place = Place::with_database();
+    for arguments in
+        [&["migrate", "--count", "0"][..], &["upgrade", "+0"], &["rollback", "0"], &["downgrade", "-0"]]
+    {
+        assert_eq!(place.run(arguments).code, Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
 fn settings_of_the_wrong_shape() {
     let place = Place::new();
     for line in ["jobs = \"x\"", "lock_wait = 5", "lock_timeout = \"soon\"", "store = \"\"", "jobs = 0"] {
