@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::claims::EVENTS;
 use super::{Flavour, Session};
 use crate::{Engine, Error, ErrorKind, Fence, FenceState, Result, quote};
 
@@ -28,6 +29,14 @@ impl Account {
     }
 }
 
+impl State {
+    /// What it takes hold of, in the words of what fences hold.
+    fn held(&self) -> Vec<String> {
+        let events = self.events.then(|| EVENTS.to_owned());
+        self.accounts.iter().map(Account::sql).chain(events).collect()
+    }
+}
+
 /// How long a session of our own account that is just going may take for it.
 const GOING: Duration = Duration::from_secs(2);
 
@@ -38,13 +47,17 @@ const OF_THE_SERVER: &str = "'mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql
 
 /// The fence locks every other account that can log in, ends the sessions of others in the database, and stops the
 /// server's events. Whose privileges reach the database through roles, patterns and definers is not to be told for
-/// sure, so nobody is left out.
+/// sure, so nobody is left out. Accounts are the server's: what the fence of another database holds as well stays shut when
+/// the first of them is lifted.
 ///
 /// Our own account cannot be locked: where others use it too, there is no fence.
 #[async_trait]
 impl Fence for Session {
     async fn fence_state(&mut self) -> Result<FenceState> {
-        let state = State { accounts: self.open_accounts().await?, events: self.events_run().await? };
+        self.close_gate().await?;
+        let state = self.state_now().await;
+        self.open_gate().await?;
+        let state = state?;
         self.alone_in_account().await?;
         serde_json::to_value(&state).map(FenceState).map_err(|cause| {
             Error::new(ErrorKind::Internal, "the fence's state cannot be written as JSON").with_source(cause)
@@ -53,24 +66,20 @@ impl Fence for Session {
 
     async fn raise_fence(&mut self, state: &FenceState) -> Result<()> {
         let state = read(state)?;
-        if state.events {
-            self.set_events("OFF").await?;
-        }
-        self.alter(&state.accounts, "LOCK").await?;
+        self.close_gate().await?;
+        let locked = self.take_hold(&state).await;
+        self.open_gate().await?;
+        locked?;
         self.server.clone().end_others_through(&mut self.connection).await?;
         self.alone_in_account().await
     }
 
     async fn lift_fence(&mut self, state: &FenceState) -> Result<()> {
         let state = read(state)?;
-        let open = self.open_accounts().await?;
-        let locked: Vec<Account> =
-            state.accounts.into_iter().filter(|account| !open.contains(account)).collect();
-        self.alter(&locked, "UNLOCK").await?;
-        if state.events && !self.events_run().await? {
-            self.set_events("ON").await?;
-        }
-        Ok(())
+        self.close_gate().await?;
+        let lifted = self.release(state).await;
+        self.open_gate().await?;
+        lifted
     }
 
     async fn fence_stands(&mut self, state: &FenceState) -> Result<bool> {
@@ -91,18 +100,60 @@ fn read(state: &FenceState) -> Result<State> {
 }
 
 impl Session {
+    /// What is to be put back: also what is shut only by the fence of another database, which may be lifted before ours.
+    async fn state_now(&mut self) -> Result<State> {
+        let (mut accounts, mut events) = (self.open_accounts().await?, self.events_run().await?);
+        let mut open: Vec<String> = accounts.iter().map(Account::sql).collect();
+        open.extend(events.then(|| EVENTS.to_owned()));
+        // What is open in spite of a fence was opened by hand.
+        self.held_by_nobody(&open).await?;
+        let held = self.held_by_others().await?;
+        events |= held.contains(EVENTS);
+        let mut shut = self.accounts("TRUE").await?;
+        shut.retain(|account| held.contains(&account.sql()) && !accounts.contains(account));
+        accounts.extend(shut);
+        Ok(State { accounts, events })
+    }
+
+    async fn take_hold(&mut self, state: &State) -> Result<()> {
+        self.hold(&state.held()).await?;
+        if state.events && self.events_run().await? {
+            self.set_events("OFF").await?;
+        }
+        self.alter(&state.accounts, "LOCK").await
+    }
+
+    async fn release(&mut self, state: State) -> Result<()> {
+        self.let_go(&state.held()).await?;
+        let (open, held) = (self.open_accounts().await?, self.held_by_others().await?);
+        let shut = |account: &Account| !open.contains(account) && !held.contains(&account.sql());
+        let locked: Vec<Account> = state.accounts.into_iter().filter(shut).collect();
+        self.alter(&locked, "UNLOCK").await?;
+        if state.events && !held.contains(EVENTS) && !self.events_run().await? {
+            self.set_events("ON").await?;
+        }
+        Ok(())
+    }
+
     /// All accounts but ours that are not locked.
     async fn open_accounts(&mut self) -> Result<Vec<Account>> {
-        let (from, open) = match self.connection.flavour() {
-            Flavour::MariaDb => (
-                "mysql.global_priv",
-                "COALESCE(JSON_VALUE(priv, '$.account_locked'), 0) IN ('0', 'false')
-                 AND COALESCE(JSON_VALUE(priv, '$.is_role'), 0) IN ('0', 'false')",
-            ),
-            Flavour::MySql => ("mysql.user", "account_locked = 'N'"),
+        let open = match self.connection.flavour() {
+            Flavour::MariaDb => "COALESCE(JSON_VALUE(priv, '$.account_locked'), 0) IN ('0', 'false')",
+            Flavour::MySql => "account_locked = 'N'",
+        };
+        self.accounts(open).await
+    }
+
+    /// All accounts but ours for which a condition holds.
+    async fn accounts(&mut self, which: &str) -> Result<Vec<Account>> {
+        let (from, no_role) = match self.connection.flavour() {
+            Flavour::MariaDb => {
+                ("mysql.global_priv", "COALESCE(JSON_VALUE(priv, '$.is_role'), 0) IN ('0', 'false')")
+            }
+            Flavour::MySql => ("mysql.user", "TRUE"),
         };
         let sql = format!(
-            "SELECT user, host FROM {from} WHERE {open} AND user NOT IN ({OF_THE_SERVER})
+            "SELECT user, host FROM {from} WHERE {which} AND {no_role} AND user NOT IN ({OF_THE_SERVER})
                 AND CONCAT(user, '@', host) <> CURRENT_USER() ORDER BY user, host"
         );
         let rows = self.connection.query(&sql, WHAT).await.map_err(|error| match error.kind() {

@@ -9,7 +9,7 @@ use crate::{Engine, Error, ErrorKind, Result, quote};
 pub const HOME: &str = "dbm";
 
 /// The tables of dbm's own that may lie in a database itself and are no part of it. The history is.
-pub const OWN_TABLES: [&str; 4] = ["dbm_journal", "dbm_committed", "dbm_source", "dbm_swap"];
+pub const OWN_TABLES: [&str; 5] = ["dbm_journal", "dbm_committed", "dbm_source", "dbm_swap", "dbm_fence"];
 
 /// The table of migrations that are applied.
 pub const HISTORY_TABLE: &str = "dbm_history";
@@ -99,15 +99,34 @@ impl Home {
 
     /// Whether the table of exchanges has been made, which only they need.
     pub(super) async fn has_swaps(self, connection: &mut Connection, database: &str) -> Result<bool> {
+        self.has(connection, database, "swap").await
+    }
+
+    /// Whether the table of what fences hold has been made.
+    pub(super) async fn has_claims(self, connection: &mut Connection, database: &str) -> Result<bool> {
+        self.has(connection, database, "fence").await
+    }
+
+    async fn has(self, connection: &mut Connection, database: &str, name: &str) -> Result<bool> {
         let (schema, name) = match self {
-            Self::Server => (HOME, "swap"),
-            Self::Inside => (database, "dbm_swap"),
+            Self::Server => (HOME, name.to_owned()),
+            Self::Inside => (database, format!("dbm_{name}")),
         };
         let sql = format!(
             "SELECT 1 FROM information_schema.tables WHERE table_schema = {} AND table_name = '{name}'",
             quote::literal(Engine::Mysql, schema)
         );
         Ok(connection.value(&sql, "cannot look for dbm's own tables").await?.is_some())
+    }
+
+    /// Makes the table of what fences hold.
+    pub(super) async fn make_claims(self, connection: &mut Connection, database: &str) -> Result<()> {
+        let sql = format!(
+            "CREATE TABLE IF NOT EXISTS {} (`database` varchar(64) NOT NULL, held varchar(400) NOT NULL, \
+             PRIMARY KEY (`database`, held)) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
+            self.table("fence", database)
+        );
+        connection.batch(&sql, "cannot make the table that dbm notes locked accounts in").await
     }
 
     /// Makes the table of exchanges.

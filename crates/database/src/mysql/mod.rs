@@ -2,6 +2,7 @@
 
 mod about;
 pub mod catalog;
+mod claims;
 mod connect;
 mod connection;
 pub mod digest;

@@ -455,3 +455,50 @@ async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
     let error = plain.fence_state().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
 }
+
+/// Accounts belong to the server: whose fence is lifted first must not let writers into the other database.
+#[tokio::test]
+async fn fences_of_two_databases_do_not_lift_each_other() {
+    let own = testing::own().await;
+    let mut root = own.server.connect(None).await.unwrap();
+    root.batch(
+        "CREATE DATABASE one; CREATE DATABASE two; CREATE USER app; CREATE USER shut ACCOUNT LOCK;
+         CREATE USER dbm; GRANT ALL ON *.* TO dbm",
+        "",
+    )
+    .await
+    .unwrap();
+    let of = |user: &str, database: &str| {
+        let settings = own.server.settings().clone();
+        Server::new(Settings { user: Some(user.into()), database: database.into(), ..settings })
+    };
+    let locked = "SELECT user FROM mysql.global_priv WHERE JSON_VALUE(priv, '$.account_locked') = 1 AND user <> 'mariadb.sys' ORDER BY user";
+    let before = root.query(locked, "").await.unwrap();
+    let mut sessions = [of("dbm", "one").session().await.unwrap(), of("dbm", "two").session().await.unwrap()];
+    for (first, second) in [(0, 1), (1, 0)] {
+        let mut states = Vec::new();
+        for session in &mut sessions {
+            let state = session.fence_state().await.unwrap();
+            session.raise_fence(&state).await.unwrap();
+            states.push(state);
+        }
+        assert!(root.query(locked, "").await.unwrap().len() > before.len());
+        sessions[first].lift_fence(&states[first]).await.unwrap();
+        assert!(sessions[second].fence_stands(&states[second]).await.unwrap(), "{first} was lifted first");
+        sessions[second].lift_fence(&states[second]).await.unwrap();
+        assert_eq!(root.query(locked, "").await.unwrap(), before);
+        assert_eq!(root.value("SELECT @@event_scheduler", "").await.unwrap().as_deref(), Some("ON"));
+    }
+    // One whose database is gone and that was lifted by hand holds nobody.
+    let state = sessions[0].fence_state().await.unwrap();
+    sessions[0].raise_fence(&state).await.unwrap();
+    root.batch("ALTER USER app ACCOUNT UNLOCK, root@localhost ACCOUNT UNLOCK; DROP DATABASE one; SET GLOBAL event_scheduler = ON", "")
+        .await
+        .unwrap();
+    let again = sessions[1].fence_state().await.unwrap();
+    sessions[1].raise_fence(&again).await.unwrap();
+    sessions[1].lift_fence(&again).await.unwrap();
+    let open =
+        "SELECT COALESCE(JSON_VALUE(priv, '$.account_locked'), 0) FROM mysql.global_priv WHERE user = 'app'";
+    assert_eq!(root.value(open, "").await.unwrap().as_deref(), Some("0"));
+}

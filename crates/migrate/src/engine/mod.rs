@@ -4,7 +4,7 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
-use backup::Result;
+use backup::{Error, Result};
 use std::path::Path;
 
 use database::{Database, Engine, Kind, Session};
@@ -46,6 +46,16 @@ pub(crate) fn history_for_owner(engine: Engine) -> Option<&'static str> {
 /// Why no file of this engine shares a transaction, or is one.
 pub(crate) fn no_transactions(engine: Engine) -> Option<&'static str> {
     (engine == Engine::Mysql).then_some("the server commits at every DDL statement")
+}
+
+/// Whether a statement only says how its own session goes on.
+pub(crate) fn is_of_session_only(engine: Engine, statement: &str) -> bool {
+    engine == Engine::Mysql && mysql::is_of_session_only(statement)
+}
+
+/// Whether a statement outside a transaction that failed so has surely changed nothing.
+pub(crate) fn changed_nothing(engine: Engine, statement: &str, error: &Error) -> bool {
+    engine == Engine::Mysql && mysql::changed_nothing(statement, error)
 }
 
 /// Whether what `unless` names is there.

@@ -1,4 +1,4 @@
-use backup::Result;
+use backup::{Error, ErrorKind, Result};
 use database::{Engine, Session, quote};
 
 use super::HistoryTable;
@@ -9,6 +9,32 @@ pub(super) const HISTORY_TABLE: HistoryTable = HistoryTable {
     text: "longtext",
     options: " ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin",
 };
+
+/// `SET` of variables that are the session's, or the user's own.
+pub(super) fn is_of_session_only(statement: &str) -> bool {
+    let text = statement.to_ascii_uppercase();
+    // A value may come from a function, which may write.
+    text.starts_with("SET ")
+        && !["GLOBAL", "PERSIST", "PASSWORD", "ROLE", "("].iter().any(|word| text.contains(word))
+}
+
+/// The server takes the locks of a statement's own tables before it does anything, and reads all of it before it
+/// runs any of it. What runs other statements, or replaces by removing first, may have come further.
+pub(super) fn changed_nothing(statement: &str, error: &Error) -> bool {
+    let text = statement.to_ascii_uppercase();
+    let first = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    let plain = match first {
+        "ALTER" | "CREATE" => !["OR REPLACE", "SELECT"].iter().any(|word| text.contains(word)),
+        "DROP" | "RENAME" | "TRUNCATE" => true,
+        _ => false,
+    };
+    plain && (error.kind() == ErrorKind::LockTimeout || is_syntax_error(error))
+}
+
+/// `ER_PARSE_ERROR`: <https://mariadb.com/kb/en/mariadb-error-code-reference/>.
+fn is_syntax_error(error: &Error) -> bool {
+    error.kind() == ErrorKind::Statement && error.to_string().ends_with("(error 1064)")
+}
 
 fn literal(text: &str) -> String {
     quote::literal(Engine::Mysql, text)
@@ -90,5 +116,35 @@ fn quoted(text: &str) -> Option<usize> {
             true => ends.next()?,
             false => return Some(end + 2),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_surely_changed_nothing() {
+        let lock = Error::new(ErrorKind::LockTimeout, "Lock wait timeout exceeded (error 1205)");
+        let syntax = Error::new(ErrorKind::Statement, "You have an error in your SQL syntax (error 1064)");
+        let there = Error::new(ErrorKind::Statement, "Duplicate column name (error 1060)");
+        for text in
+            ["ALTER TABLE a ADD b int", "DROP TABLE a, b", "rename table a to b", "CREATE INDEX i ON a (b)"]
+        {
+            assert!(changed_nothing(text, &lock) && changed_nothing(text, &syntax), "{text}");
+            assert!(!changed_nothing(text, &there), "{text}");
+        }
+        for text in [
+            "CREATE OR REPLACE TABLE a (b int)",
+            "CREATE TABLE a AS SELECT f()",
+            "CALL p()",
+            "UPDATE a SET b = 1",
+        ] {
+            assert!(!changed_nothing(text, &lock), "{text}");
+        }
+        assert!(is_of_session_only("SET foreign_key_checks = 0"));
+        for text in ["SET GLOBAL x = 1", "SET @a = f()", "SELECT 1"] {
+            assert!(!is_of_session_only(text), "{text}");
+        }
     }
 }

@@ -10,6 +10,7 @@ pub use mark::{Mark, baseline, stamp};
 pub use repair::{Break, Broken, Ways, broken, repair};
 pub(crate) use table::accept;
 pub use table::{create, delete, insert, read};
+pub(crate) use table::{is_there, remove};
 
 use serde::{Deserialize, Serialize};
 

@@ -13,12 +13,23 @@ const COLUMNS: &str = "number, position, name, module, checksum, algorithm, roll
 /// # Errors
 /// The connection broke, or the table is not one of dbm's making.
 pub async fn read(session: &mut dyn Session) -> Result<Vec<Applied>> {
-    let exists = engine::history_exists(session.engine(), session.history_table());
-    if session.own(&exists).await?.is_empty() {
+    if !is_there(session).await? {
         return Ok(Vec::new());
     }
     let sql = format!("SELECT {COLUMNS} FROM {} ORDER BY position, number", session.history_table());
     session.own(&sql).await?.into_iter().map(row).collect()
+}
+
+/// Whether the table is there.
+pub(crate) async fn is_there(session: &mut dyn Session) -> Result<bool> {
+    let exists = engine::history_exists(session.engine(), session.history_table());
+    Ok(!session.own(&exists).await?.is_empty())
+}
+
+/// Removes the table, which the caller has just made.
+pub(crate) async fn remove(session: &mut dyn Session) -> Result<()> {
+    let sql = format!("DROP TABLE {}", session.history_table());
+    Ok(session.execute(&sql).await?)
 }
 
 fn row(row: Vec<Option<String>>) -> Result<Applied> {

@@ -117,6 +117,11 @@ pub enum Step {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         counters: Vec<Counter>,
     },
+    /// A group outside a transaction has failed before it changed anything.
+    Untouched {
+        /// Its number.
+        group: u32,
+    },
     /// An archive is about to take the database's place.
     Restore {
         /// Which one.

@@ -50,7 +50,9 @@ pub fn verdict(told: &Told, committed: &[u32], one_step: bool) -> Verdict {
         return Verdict::Done;
     }
     let begun = |number: u32| {
-        told.steps.iter().any(|step| matches!(step, Step::Apply { group, .. } if *group == number))
+        let steps = || told.steps.iter();
+        steps().any(|step| matches!(step, Step::Apply { group, .. } if *group == number))
+            && !steps().any(|step| matches!(step, Step::Untouched { group } if *group == number))
     };
     let touched = groups.iter().any(|group| {
         // Without a transaction, statements may be in although the group's mark is not.
@@ -118,6 +120,10 @@ mod tests {
         assert_eq!(migrate(&[true], &[backed_up.clone(), apply(1)], &[1]), Verdict::Done);
         assert_eq!(migrate(&[false], std::slice::from_ref(&backed_up), &[]), Verdict::NothingChanged);
         assert_eq!(migrate(&[false], &[backed_up.clone(), apply(1)], &[]), put_back);
+        let untouched = [backed_up.clone(), apply(1), Step::Untouched { group: 1 }];
+        assert_eq!(migrate(&[false], &untouched, &[]), Verdict::NothingChanged);
+        let second = [backed_up.clone(), apply(1), apply(2), Step::Untouched { group: 2 }];
+        assert_eq!(migrate(&[false, false], &second, &[1]), put_back);
         assert_eq!(migrate(&[true, true], &[backed_up.clone(), apply(1)], &[1]), put_back);
         assert_eq!(migrate(&[true, true], &[backed_up.clone(), apply(1), apply(2)], &[1, 2]), Verdict::Done);
         assert_eq!(migrate(&[true, false], &[backed_up.clone(), apply(1)], &[]), Verdict::NothingChanged);

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use backup::{Error, ErrorKind, Result};
@@ -14,6 +15,7 @@ use super::report::{Became, Failure, RanMigration, Report};
 use crate::engine;
 use crate::files::ALGORITHM;
 use crate::history::{self, Applied, State};
+use crate::journal::Step;
 use crate::placeholders::Filled;
 use crate::plan::{Action, Direction, Group, Item, Plan};
 
@@ -22,11 +24,14 @@ struct Failed {
     failure: Box<Failure>,
     /// A lock was not had in time: nothing is wrong with the statements.
     lock: bool,
+    /// It failed outside a transaction, and before it changed anything.
+    untouched: bool,
 }
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        Self { failure: Box::new(Failure::of(&error)), lock: error.kind() == ErrorKind::LockTimeout }
+        let lock = error.kind() == ErrorKind::LockTimeout;
+        Self { failure: Box::new(Failure::of(&error)), lock, untouched: false }
     }
 }
 
@@ -42,6 +47,8 @@ struct Context<'p> {
     group: &'p Group,
     /// Nothing comes after it: its commit is the run's.
     last: bool,
+    /// Outside a transaction: something may have changed by now.
+    touched: AtomicBool,
 }
 
 impl Runner {
@@ -54,13 +61,25 @@ impl Runner {
         last: bool,
         report: &mut Report,
     ) -> Result<(), Box<Failure>> {
-        let context = Context { plan, group, last };
+        let context = Context { plan, group, last, touched: AtomicBool::new(false) };
         let applied = if group.transaction {
             Box::pin(self.together(open, &context)).await
         } else {
             Box::pin(self.alone(open, &context)).await
         };
-        let ran = applied.map_err(|failed| failed.failure)?;
+        let ran = match applied {
+            Ok(ran) => ran,
+            Err(failed) => {
+                if failed.untouched {
+                    // Without this note it is put back like any other.
+                    let noted = open.note(&Step::Untouched { group: group.number }).await;
+                    noted.unwrap_or_else(
+                        |error| tracing::warn!(%error, "cannot note that nothing was changed"),
+                    );
+                }
+                return Err(failed.failure);
+            }
+        };
         report.checks += ran.iter().map(|migration| migration.checks).sum::<usize>();
         report.migrations.extend(ran);
         Ok(())
@@ -167,38 +186,61 @@ impl Runner {
 
     /// Without a transaction, one statement at a time; history and mark follow in a transaction of their own.
     async fn alone(&self, open: &mut Open<'_>, context: &Context<'_>) -> Result<Vec<RanMigration>, Failed> {
-        let mut ran = Vec::with_capacity(context.group.items.len());
         // Made first, so that the rows which say what was done can be written once it is done.
-        if context.plan.direction == Direction::Migrate {
-            self.make_history(&mut **open.session()?).await?;
-        }
-        let mut rows = Vec::new();
-        for item in &context.group.items {
-            let since = Instant::now();
-            let done = self.item(&mut **open.session()?, item, context, since, true).await?;
-            self.watch.migration(&item.label(), since.elapsed());
-            rows.push((item, since.elapsed(), done.became));
-            ran.push(done);
-        }
+        let made =
+            context.plan.direction == Direction::Migrate && self.make_history(&mut **open.session()?).await?;
+        let items = Box::pin(self.items_alone(open, context)).await;
+        let done = match items {
+            Ok(done) => done,
+            Err(mut failed) => {
+                failed.untouched = !context.touched.load(Ordering::Relaxed)
+                    && (!made || history::remove(&mut **open.session()?).await.is_ok());
+                return Err(failed);
+            }
+        };
         let session = &mut **open.session()?;
         session.reset().await?;
         session.begin(Some(self.settings.lock_timeout)).await?;
-        for (item, took, became) in rows {
+        let mut ran = Vec::with_capacity(done.len());
+        for (item, took, migration) in done {
             let run = open.run.clone();
-            self.record(&mut **open.session()?, item, became, &run, took).await?;
+            self.record(&mut **open.session()?, item, migration.became, &run, took).await?;
+            ran.push(migration);
         }
         self.commit(open, context).await?;
         Ok(ran)
     }
 
-    pub(super) async fn make_history(&self, session: &mut dyn Session) -> Result<()> {
+    /// The statements and checks of a group outside a transaction.
+    async fn items_alone<'p>(
+        &self,
+        open: &mut Open<'_>,
+        context: &Context<'p>,
+    ) -> Result<Vec<(&'p Item, Duration, RanMigration)>, Failed> {
+        let mut done = Vec::with_capacity(context.group.items.len());
+        for item in &context.group.items {
+            let since = Instant::now();
+            let migration = self.item(&mut **open.session()?, item, context, since, true).await?;
+            self.watch.migration(&item.label(), since.elapsed());
+            done.push((item, since.elapsed(), migration));
+        }
+        Ok(done)
+    }
+
+    /// Makes the history's table where it is missing; whether it was.
+    pub(super) async fn make_history(&self, session: &mut dyn Session) -> Result<bool> {
+        if history::is_there(session).await? {
+            return Ok(false);
+        }
         if engine::no_transactions(session.engine()).is_some() {
             session.set_lock_timeout(Some(self.settings.lock_timeout)).await?;
-            return history::create(session).await;
+            history::create(session).await?;
+        } else {
+            session.begin(Some(self.settings.lock_timeout)).await?;
+            history::create(session).await?;
+            session.commit().await?;
         }
-        session.begin(Some(self.settings.lock_timeout)).await?;
-        history::create(session).await?;
-        Ok(session.commit().await?)
+        Ok(true)
     }
 
     async fn item(
@@ -220,7 +262,7 @@ impl Runner {
         }
         let (mut statements, mut checks) = (0, 0);
         if matches!(became, Became::Applied | Became::RolledBack) {
-            statements = self.statements(session, item, alone).await?;
+            statements = self.statements(session, item, context, alone).await?;
             checks = self.checks(session, item).await?;
         }
         let took = since.elapsed();
@@ -260,7 +302,13 @@ impl Runner {
         Err(of_item(item, &error))
     }
 
-    async fn statements(&self, session: &mut dyn Session, item: &Item, alone: bool) -> Result<usize, Failed> {
+    async fn statements(
+        &self,
+        session: &mut dyn Session,
+        item: &Item,
+        context: &Context<'_>,
+        alone: bool,
+    ) -> Result<usize, Failed> {
         let statements = script::split(session.engine(), &item.body.text)?;
         let inside = item.before..statements.len() - item.after;
         let mut ran = 0;
@@ -270,7 +318,7 @@ impl Runner {
                 continue;
             }
             let done = if alone {
-                self.statement_alone(session, item, statement).await
+                self.statement_alone(session, item, context, statement).await
             } else {
                 self.statement(session, statement).await
             };
@@ -291,6 +339,26 @@ impl Runner {
 
     /// One statement outside a transaction, tried again when a lock was not had in time and nothing came of it.
     async fn statement_alone(
+        &self,
+        session: &mut dyn Session,
+        item: &Item,
+        context: &Context<'_>,
+        statement: &Statement<'_>,
+    ) -> Result<()> {
+        self.going_on()?;
+        let engine = session.engine();
+        let ran = self.tried_alone(session, item, statement).await;
+        let harmless = match &ran {
+            Ok(()) => engine::is_of_session_only(engine, statement.text),
+            Err(error) => engine::changed_nothing(engine, statement.text, error),
+        };
+        if !harmless {
+            context.touched.store(true, Ordering::Relaxed);
+        }
+        ran
+    }
+
+    async fn tried_alone(
         &self,
         session: &mut dyn Session,
         item: &Item,
@@ -445,7 +513,8 @@ fn of_item(item: &Item, error: &Error) -> Failed {
     let mut failure = Failure::of(error);
     failure.migration = Some(item.label());
     failure.file = Some(item.path.clone());
-    Failed { failure: Box::new(failure), lock: error.kind() == ErrorKind::LockTimeout }
+    let lock = error.kind() == ErrorKind::LockTimeout;
+    Failed { failure: Box::new(failure), lock, untouched: false }
 }
 
 fn at(

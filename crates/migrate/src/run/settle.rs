@@ -399,6 +399,9 @@ fn state(told: &Told, ending: Ending, report: &Report) -> String {
         Ending::NothingChanged if told.begun.kind == RunKind::Restore => {
             "The database is what it was: nothing had taken its place.".to_owned()
         }
+        Ending::NothingChanged if told.steps.iter().any(|step| matches!(step, Step::Untouched { .. })) => {
+            "The database is what it was: the run failed before any of its statements had changed anything.".to_owned()
+        }
         Ending::NothingChanged if applying => {
             "The database is what it was: the transaction was rolled back, and the mark that its commit would have left \
              is not there."
