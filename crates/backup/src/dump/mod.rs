@@ -50,10 +50,8 @@ async fn write(
     let started = Instant::now();
     let label = label(options)?;
     options.selection.check()?;
-    if database.engine() != Engine::Postgres && options.is_partial() {
-        return Err(whole_only(database.engine(), options));
-    }
-    if database.engine() != Engine::Postgres && options.globals {
+    check_partial(database.engine(), options)?;
+    if database.engine() == Engine::Sqlite && options.globals {
         let what = format!("--globals: {} has no roles that an archive of it could hold", database.engine());
         return Err(Error::new(ErrorKind::Usage, what).with_hint("back up without --globals"));
     }
@@ -81,7 +79,7 @@ async fn write(
         }
         Database::Mysql(server) => {
             let (name, upload) = reserve(store, &about, label, ArchiveKind::Script, options).await?;
-            let prepared = mysql::dump::prepare(server, options.jobs, &options.cancel).await?;
+            let prepared = mysql::dump::prepare(server, options).await?;
             if let Some(is_open) = options.is_open {
                 unfinished |= is_open(prepared.journal());
             }
@@ -150,6 +148,23 @@ async fn write(
         source: tail.source,
         duration: started.elapsed(),
     })
+}
+
+/// Passes if the engine can leave out what is not wanted.
+fn check_partial(engine: Engine, options: &BackupOptions) -> Result<()> {
+    match engine {
+        Engine::Postgres if options.no_history => {
+            let what = "--no-history: no table of postgres keeps its history";
+            Err(Error::new(ErrorKind::Usage, what).with_hint("back up without --no-history"))
+        }
+        Engine::Postgres => Ok(()),
+        Engine::Mysql => {
+            let rest = BackupOptions { no_history: false, ..options.clone() };
+            if rest.is_partial() { Err(whole_only(engine, &rest)) } else { Ok(()) }
+        }
+        _ if options.is_partial() => Err(whole_only(engine, options)),
+        _ => Ok(()),
+    }
 }
 
 /// Nothing can be left out of a database file.

@@ -46,6 +46,8 @@ pub struct BackupOptions {
     pub no_owner: bool,
     /// Leaves out grants and default privileges.
     pub no_privileges: bool,
+    /// Leaves out the history that MariaDB keeps of a table's rows.
+    pub no_history: bool,
     /// Stops the work; nothing of it is left.
     pub cancel: CancellationToken,
 }
@@ -53,7 +55,7 @@ pub struct BackupOptions {
 impl BackupOptions {
     /// Whether something is left out on request: such an archive is no backup of the database.
     pub fn is_partial(&self) -> bool {
-        self.no_owner || self.no_privileges || !self.selection.is_everything()
+        self.no_owner || self.no_privileges || self.no_history || !self.selection.is_everything()
     }
 
     /// What is left out on request, and by which flag.
@@ -64,6 +66,9 @@ impl BackupOptions {
         }
         if self.no_privileges {
             words.push(("grants and default privileges".to_owned(), "--no-privileges"));
+        }
+        if self.no_history {
+            words.push(("the history of tables".to_owned(), "--no-history"));
         }
         words
     }
@@ -88,6 +93,7 @@ impl Default for BackupOptions {
             selection: Selection::default(),
             no_owner: false,
             no_privileges: false,
+            no_history: false,
             cancel: CancellationToken::new(),
         }
     }

@@ -8,6 +8,7 @@ mod connection;
 pub mod digest;
 mod error;
 mod fence;
+pub mod globals;
 mod grants;
 mod home;
 mod journal;

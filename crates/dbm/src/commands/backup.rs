@@ -69,6 +69,9 @@ pub(crate) struct Backup {
     /// Leave out grants and default privileges
     #[arg(long, short = 'x', help_heading = "Which part")]
     no_privileges: bool,
+    /// Leave out the history that MariaDB keeps of tables WITH SYSTEM VERSIONING
+    #[arg(long, help_heading = "Which part")]
+    no_history: bool,
     /// Act as this role, of which the account is a member
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
@@ -238,6 +241,7 @@ impl Backup {
             selection: self.part.of_backup(context)?,
             no_owner: self.no_owner,
             no_privileges: self.no_privileges,
+            no_history: self.no_history,
             cancel: context.cancel.clone(),
             ..BackupOptions::default()
         };

@@ -1,12 +1,14 @@
 use std::collections::BTreeSet;
 
+use database::mysql::globals::{self, Globals};
 use database::mysql::{Flavour, Server, catalog};
 use database::{Entry, Journal as _, Schema, script};
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 
 use super::rows::Target;
 use super::snapshot::{self, Snapshot, Tables};
+use crate::dump::BackupOptions;
+use crate::mysql::history;
 use crate::{Error, ErrorKind, Result};
 
 /// What an archive of MySQL or MariaDB keeps in its index beside what all archives do.
@@ -16,6 +18,12 @@ pub(crate) struct Extras {
     pub(crate) server: String,
     /// Whether tables have rows of their history.
     pub(crate) history: bool,
+    /// Whether the history of tables was left out on request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) no_history: bool,
+    /// Accounts and roles of the server, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) globals: Option<Globals>,
     /// The engines of its tables.
     #[serde(default)]
     pub(crate) engines: Vec<String>,
@@ -64,22 +72,22 @@ impl Prepared {
 /// # Errors
 /// [`ErrorKind::Permission`] and [`ErrorKind::Refused`] with the names of what cannot be read or carried, and what the
 /// server says.
-pub(crate) async fn prepare(server: &Server, jobs: usize, cancel: &CancellationToken) -> Result<Prepared> {
+pub(crate) async fn prepare(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     tokio::select! {
-        () = cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled")),
-        prepared = look(server, jobs, cancel) => prepared,
+        () = options.cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled")),
+        prepared = look(server, options) => prepared,
     }
 }
 
 /// How often the tables may change while we look at them.
 const LOOKS: u32 = 5;
 
-async fn look(server: &Server, jobs: usize, cancel: &CancellationToken) -> Result<Prepared> {
+async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     let what = "cannot read the catalog";
     let mut connection = server.connect(None).await?;
     let flavour = connection.flavour();
     let mut looks = 0;
-    let (snapshot, schema, journal) = loop {
+    let (snapshot, mut schema, journal) = loop {
         looks += 1;
         let before = catalog::read(&mut connection, server.database()).await?;
         before.check_carried()?;
@@ -94,7 +102,7 @@ async fn look(server: &Server, jobs: usize, cancel: &CancellationToken) -> Resul
                 .collect(),
         };
         let journal_before = server.session().await?.entries().await?;
-        let snapshot = match snapshot::take(server, &tables, jobs, cancel).await {
+        let snapshot = match snapshot::take(server, &tables, options.jobs, &options.cancel).await {
             // A table was dropped or altered while we came to it: look again.
             Err(error) if error.kind() == ErrorKind::Statement && looks < LOOKS => continue,
             outcome => outcome?,
@@ -112,6 +120,11 @@ async fn look(server: &Server, jobs: usize, cancel: &CancellationToken) -> Resul
             .with_hint("try again when the migration or deployment that is at work has ended"));
         }
     };
+    if options.no_history {
+        let left_out = history::left_out(&schema);
+        history::leave_out(&mut schema)?;
+        schema.left_out.extend(left_out);
+    }
     let targets: Vec<Target> = schema.tables_with_rows().map(|(id, table)| Target::new(id, table)).collect();
     let engines = transactional(&mut connection, server.database()).await?;
     let without_snapshot = targets.iter().map(|target| !engines.contains(&target.id.name)).collect();
@@ -122,13 +135,17 @@ async fn look(server: &Server, jobs: usize, cancel: &CancellationToken) -> Resul
             ErrorKind::Refused,
             "the database has tables that keep their history, which servers before MariaDB 10.11 cannot load again",
         )
-        .with_hint("use a newer server"));
+        .with_hint("use a newer server, or leave the history out: --no-history"));
     }
     let sql = format!(
         "SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = {} AND engine IS NOT NULL ORDER BY 1",
         database::quote::literal(database::Engine::Mysql, server.database())
     );
     let engines = connection.query(&sql, what).await?.into_iter().flatten().flatten().collect();
+    let globals = match options.globals {
+        true => Some(globals::read(&mut connection, options.role_passwords).await?),
+        false => None,
+    };
     let longest = connection.value("SELECT @@global.max_allowed_packet", what).await?;
     connection.close().await;
     Ok(Prepared {
@@ -139,6 +156,8 @@ async fn look(server: &Server, jobs: usize, cancel: &CancellationToken) -> Resul
         extras: Extras {
             server: flavour.to_string(),
             history,
+            no_history: options.no_history,
+            globals,
             engines,
             definers: definers(&schema)?,
             longest: None,

@@ -17,6 +17,8 @@ const TRIES: u32 = 10;
 pub(super) struct Snapshot {
     /// Each with a transaction that sees the moment; the first one has looked at every table, so that none is altered.
     pub(super) workers: Vec<Connection>,
+    /// Keeps definitions as they are until all is read, where the server can do that.
+    pub(super) instance: Option<Connection>,
     /// Holds tables of engines without transactions until they are read; nobody writes to them meanwhile.
     pub(super) holder: Option<Connection>,
     /// What weakened it.
@@ -41,6 +43,7 @@ pub(super) async fn take(
     cancel: &CancellationToken,
 ) -> Result<Snapshot> {
     let mut weakened = Vec::new();
+    let instance = lock_instance(server, cancel).await?;
     let holder = hold(server, tables, &mut weakened).await?;
     // A lock of its own on these tables would wait for the global one, so it comes first.
     let locker = lock_all(server, cancel).await?;
@@ -67,7 +70,7 @@ pub(super) async fn take(
         locker.release().await?;
     }
     held?;
-    Ok(Snapshot { workers, holder, weakened, position })
+    Ok(Snapshot { workers, instance, holder, weakened, position })
 }
 
 /// A connection that keeps writers away from tables that know no snapshot.
@@ -105,19 +108,53 @@ async fn hold(server: &Server, tables: &Tables, weakened: &mut Vec<String>) -> R
 /// where others keep it from us: then one worker has to do.
 async fn lock_all(server: &Server, cancel: &CancellationToken) -> Result<Option<Locker>> {
     let mut connection = server.connect(None).await?;
-    connection.batch(&format!("SET SESSION lock_wait_timeout = {WAIT}"), "cannot set a time limit").await?;
     let stages = connection.flavour() == Flavour::MariaDb && connection.release() >= (10, 5);
+    let how = if stages { How::Stages } else { How::ReadLock };
+    if tried(&mut connection, how, cancel).await? {
+        return Ok(Some(Locker { connection, stages }));
+    }
+    tracing::warn!("the global lock could not be had: one session reads everything");
+    connection.close().await;
+    Ok(None)
+}
+
+/// MySQL's lock of all definitions, which lets rows be written all the time and goes with its session:
+/// <https://dev.mysql.com/doc/refman/8.4/en/lock-instance-for-backup.html>. Without the right to it, a table's definition
+/// is held by the worker that has looked at it.
+async fn lock_instance(server: &Server, cancel: &CancellationToken) -> Result<Option<Connection>> {
+    let mut connection = server.connect(None).await?;
+    if connection.flavour() == Flavour::MySql
+        && connection.release() >= (8, 0)
+        && tried(&mut connection, How::Instance, cancel).await?
+    {
+        return Ok(Some(connection));
+    }
+    connection.close().await;
+    Ok(None)
+}
+
+/// How a lock of the whole server is taken.
+#[derive(Clone, Copy)]
+enum How {
+    Stages,
+    ReadLock,
+    Instance,
+}
+
+/// Takes a lock of the whole server, a few seconds at a time: everybody who comes later waits behind us meanwhile.
+async fn tried(connection: &mut Connection, how: How, cancel: &CancellationToken) -> Result<bool> {
+    connection.batch(&format!("SET SESSION lock_wait_timeout = {WAIT}"), "cannot set a time limit").await?;
     for tried in 1..=TRIES {
-        let locked = if stages {
-            stop_by_stages(&mut connection).await
-        } else {
-            connection.batch("FLUSH TABLES WITH READ LOCK", WHAT).await
+        let locked = match how {
+            How::Stages => stop_by_stages(connection).await,
+            How::ReadLock => connection.batch("FLUSH TABLES WITH READ LOCK", WHAT).await,
+            How::Instance => connection.batch("LOCK INSTANCE FOR BACKUP", WHAT).await,
         };
         match locked {
-            Ok(()) => return Ok(Some(Locker { connection, stages })),
-            Err(error) if error.kind() == DatabaseErrorKind::Permission => return Ok(None),
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == DatabaseErrorKind::Permission => return Ok(false),
             Err(error) if error.kind() == DatabaseErrorKind::LockTimeout => {
-                tracing::info!(tried, "a long query stands before the global lock; it is tried again");
+                tracing::info!(tried, "a long statement stands before the server's lock; it is tried again");
             }
             Err(error) => return Err(error.into()),
         }
@@ -126,9 +163,7 @@ async fn lock_all(server: &Server, cancel: &CancellationToken) -> Result<Option<
             () = cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled")),
         }
     }
-    tracing::warn!("the global lock could not be had: one session reads everything");
-    connection.close().await;
-    Ok(None)
+    Ok(false)
 }
 
 const WHAT: &str = "cannot stop writing for a moment";
@@ -165,6 +200,8 @@ async fn stop_by_stages(connection: &mut Connection) -> database::Result<()> {
 async fn begin(server: &Server) -> database::Result<Connection> {
     let mut connection = server.connect(None).await?;
     let what = "cannot take a snapshot";
+    // A table that somebody has locked for himself is told, and not waited for all night.
+    connection.batch(&format!("SET SESSION lock_wait_timeout = {}", WAIT * TRIES), what).await?;
     connection.batch("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", what).await?;
     connection.batch("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", what).await?;
     connection.batch(rows::ROW_SESSION, what).await?;
@@ -175,7 +212,13 @@ async fn begin(server: &Server) -> database::Result<Connection> {
 async fn look_at(connection: &mut Connection, tables: &[String]) -> Result<()> {
     for table in tables {
         let sql = format!("SELECT 1 FROM {table} LIMIT 0");
-        connection.batch(&sql, &format!("cannot read {table}")).await?;
+        let read = connection.batch(&sql, &format!("cannot read {table}")).await;
+        read.map_err(|error| match error.kind() {
+            DatabaseErrorKind::LockTimeout => error.with_hint(
+                "another session holds a lock on it, such as LOCK TABLES or a long ALTER TABLE: see SHOW FULL PROCESSLIST",
+            ),
+            _ => error,
+        })?;
     }
     Ok(())
 }

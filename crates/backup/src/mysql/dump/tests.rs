@@ -3,6 +3,8 @@ use std::fs;
 use database::mysql::Server;
 use database::{Database, Statements as _};
 
+use super::snapshot::{Tables, take};
+use crate::ErrorKind;
 use crate::archive::{Aspect, Grade};
 use crate::dump::{BackupOptions, create};
 use crate::mysql::testing::{back_up, fresh, is_mariadb, load, mariadb_dump, run, values};
@@ -97,6 +99,43 @@ async fn an_account_without_reload_backs_up_with_one_session() {
     let copy = fresh().await;
     load(&copy, &script).unwrap();
     assert_eq!(copy.digests().await.unwrap(), source.digests().await.unwrap());
+}
+
+/// Nobody alters what is being read; MySQL has a lock for all of it, and nobody waits to write rows.
+#[tokio::test]
+async fn definitions_stand_still_while_rows_are_written() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE t (a int)").await;
+    let tables = Tables { all: vec!["t".to_owned()], without_snapshot: Vec::new() };
+    let snapshot = take(&source, &tables, 2, &tokio_util::sync::CancellationToken::new()).await.unwrap();
+    let mut other = source.session().await.unwrap();
+    other.execute("SET lock_wait_timeout = 1").await.unwrap();
+    other.execute("INSERT INTO t VALUES (1)").await.unwrap();
+    let altered = other.execute("ALTER TABLE t ADD COLUMN b int").await.unwrap_err();
+    assert_eq!(altered.kind(), database::ErrorKind::LockTimeout, "{altered}");
+    let made = other.execute("CREATE TABLE u (a int)").await;
+    assert_eq!(made.is_ok(), is_mariadb(), "{made:?}");
+    drop(snapshot);
+    other.execute("SET lock_wait_timeout = 60").await.unwrap();
+    other.execute("ALTER TABLE t ADD COLUMN b int").await.unwrap();
+}
+
+/// A table that somebody has locked for himself is told in time, and no server is left locked behind it.
+#[tokio::test]
+async fn a_lock_that_is_held_is_told() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE t (a int)").await;
+    let mut other = source.session().await.unwrap();
+    other.execute("LOCK TABLES t WRITE").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(folder.path());
+    let error = create(&Database::Mysql(source.clone()), &store, &BackupOptions::default(), &Silent)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LockTimeout, "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("PROCESSLIST")), "{error:?}");
+    other.execute("UNLOCK TABLES").await.unwrap();
+    create(&Database::Mysql(source), &store, &BackupOptions::default(), &Silent).await.unwrap();
 }
 
 #[tokio::test]

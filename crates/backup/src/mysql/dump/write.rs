@@ -44,6 +44,9 @@ impl Prepared {
             longest,
             ..
         } = self;
+        if options.is_partial() {
+            writer.mark_partial();
+        }
         let mut script = Script { writer, level: options.level };
         script.guard(Section::PreData, script::opening(flavour, extras.history)).await?;
         let of = |section| schema.objects.iter().filter(move |object: &&Object| object.section == section);
@@ -83,6 +86,9 @@ impl Prepared {
             workers.abort_all();
         }
         while workers.join_next().await.is_some() {}
+        if let Some(instance) = snapshot.instance {
+            instance.close().await;
+        }
         let (digests, largest) = digests?;
         extras.longest = largest.map(|(bytes, table)| (work.targets[table].id.name.clone(), bytes as u64));
 
@@ -94,6 +100,10 @@ impl Prepared {
             .definitions(Section::PostData, of(Section::PostData), |object| object.definition.clone())
             .await?;
         script.definitions(Section::Final, of(Section::Final), |object| object.definition.clone()).await?;
+        if let Some(globals) = &extras.globals {
+            // After all else: whoever may not make accounts has everything but them when the client stops here.
+            script.alone(Section::Final, Aspect::Globals, globals.script().into_bytes()).await?;
+        }
         script.guard(Section::Final, script::END.as_bytes().to_vec()).await?;
 
         let mut kinds = BTreeMap::new();
@@ -155,7 +165,12 @@ impl Script<'_> {
     }
 
     async fn guard(&mut self, section: Section, bytes: Vec<u8>) -> Result<()> {
-        let (aspect, objects, follows) = (Aspect::Guard, Vec::new(), Vec::new());
+        self.alone(section, Aspect::Guard, bytes).await
+    }
+
+    /// A part that is of no object.
+    async fn alone(&mut self, section: Section, aspect: Aspect, bytes: Vec<u8>) -> Result<()> {
+        let (objects, follows) = (Vec::new(), Vec::new());
         self.append(RawPart { section, aspect, objects, rows: 0, bytes, follows }).await?;
         Ok(())
     }

@@ -3,7 +3,7 @@ use database::{Engine, Entry, script};
 
 use super::definers::Definers;
 use super::load::Load;
-use super::{made_here, order, scratch, scratch_name, swap};
+use super::{globals, made_here, order, scratch, scratch_name, swap};
 use crate::archive::Archive;
 use crate::mysql::dump::Properties;
 use crate::progress::Progress;
@@ -31,7 +31,8 @@ pub(crate) async fn beside(
         Some(name) => made_here(name).map(|()| name.clone())?,
         None => scratch_name(server, server.database()).await?,
     };
-    scratch::build(archive, server, &scratch, server.database(), options, progress).await?;
+    let build = scratch::build(archive, server, &scratch, server.database(), options, progress);
+    Box::pin(globals::around(archive, server, (options, progress), build)).await?;
     let (last, properties) = ending(archive, options, progress).await?;
     Ok(Beside { server: server.clone(), scratch, last, properties })
 }

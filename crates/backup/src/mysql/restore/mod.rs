@@ -2,6 +2,7 @@
 
 mod beside;
 mod definers;
+mod globals;
 mod load;
 mod order;
 mod pieces;
@@ -54,13 +55,24 @@ pub(crate) async fn into(
     }
     connection.close().await;
     let made = scratch_name(server, name).await?;
-    new(archive, server, &made, name, options, progress).await?;
+    let work = into_free(archive, server, (&made, name), options, progress);
+    Box::pin(globals::around(archive, server, (options, progress), work)).await
+}
+
+async fn into_free(
+    archive: &Archive,
+    server: &Server,
+    (made, name): (&str, &str),
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    new(archive, server, made, name, options, progress).await?;
     let (last, properties) = beside::ending(archive, options, progress).await?;
-    let named = Box::pin(swap::take_name(server, &made, name, last, properties)).await;
+    let named = Box::pin(swap::take_name(server, made, name, last, properties)).await;
     if let Err(error) = &named
         && error.kind() != ErrorKind::Connection
     {
-        scratch::drop_database(server, &made).await?;
+        scratch::drop_database(server, made).await?;
     }
     named
 }

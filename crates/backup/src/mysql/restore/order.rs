@@ -28,7 +28,7 @@ pub(super) fn order(parts: &[Part]) -> Order {
     let mut bytes: HashMap<&[ObjectId], u64> = HashMap::new();
     for (number, part) in (0..).zip(parts) {
         match (part.aspect, part.section) {
-            (Aspect::Guard, _) => order.unused.push(number),
+            (Aspect::Guard | Aspect::Globals, _) => order.unused.push(number),
             (Aspect::Rows, _) => {
                 *bytes.entry(&part.objects).or_default() += u64::from(part.bytes);
                 order.rows.push(number);

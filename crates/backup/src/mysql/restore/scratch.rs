@@ -9,6 +9,7 @@ use super::load::{Load, worker};
 use super::{order, pieces, prove, read_back};
 use crate::archive::Archive;
 use crate::mysql::dump::Properties;
+use crate::mysql::history;
 use crate::progress::Progress;
 use crate::restore::RestoreOptions;
 use crate::restore::names::{self, Made};
@@ -76,7 +77,10 @@ async fn fill(
     Box::pin(load.all(&mut workers, &order)).await?;
     progress.phase("proof", None);
     let mut reader = server.connect(Some(name)).await?;
-    let schema = catalog::read(&mut reader, name).await?;
+    let mut schema = catalog::read(&mut reader, name).await?;
+    if extras.no_history {
+        history::leave_out(&mut schema)?;
+    }
     let same_server = super::same_version(archive, &reader);
     reader.close().await;
     prove::objects(&schema, index)?;

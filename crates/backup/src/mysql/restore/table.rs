@@ -10,6 +10,7 @@ use super::load::{self, Load};
 use super::run::{self, Commit};
 use super::{order, prove, scratch};
 use crate::archive::{Archive, Aspect, PartNumber, TableEntry};
+use crate::mysql::history;
 use crate::progress::Progress;
 use crate::restore::names::{self, Made};
 use crate::restore::{Among, RestoreOptions};
@@ -147,7 +148,10 @@ async fn fill(
     }
     progress.phase("proof", None);
     let mut reader = server.connect(None).await?;
-    let schema = catalog::read(&mut reader, server.database()).await?;
+    let mut schema = catalog::read(&mut reader, server.database()).await?;
+    if super::extras(archive)?.no_history {
+        history::leave_out(&mut schema)?;
+    }
     let made = schema.tables_with_rows().find(|(id, _)| id.name == new);
     let (id, table) = made.ok_or_else(|| prove::unproven(format!("`{new}` is not there")))?;
     reader.batch(rows::ROW_SESSION, "cannot set a session up").await?;
