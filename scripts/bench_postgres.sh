@@ -100,16 +100,6 @@ SQL
   psql -qX "$url" -c 'VACUUM ANALYZE' -c CHECKPOINT
 }
 
-# seconds PHASE: what dbm's last run said that the phase took; phases under a second are not told.
-seconds() {
-  sed -nE "s/^(.*: )?$1: done, .* in (.*)\$/\\2/p" err | awk '
-    { t = 0; for (i = 1; i <= NF; i++) { if ($i == "min") t += 60 * $(i - 1); if ($i == "s") t += $(i - 1); if ($i == "h") t += 3600 * $(i - 1) } sum += t }
-    END { print sum + 0 }'
-}
-
-# minus NAME SECONDS: copies the last result under that name with so many seconds less.
-minus() { tail -n 1 results | awk -v name="$1" -v minus="$2" '{ print name, $2 - minus, $3 }' >results.minus; cat results.minus >>results; }
-
 bench_postgres() {
   local server base shape round tools
   bin=$(fetched_tools)

@@ -59,41 +59,59 @@ run_by_own_loader() {
     'done' 'echo "$here has no loader" >&2' 'exit 127'
 }
 
-# start_newer_mysql BIN FOLDER [--option ...]: prints the URL of a new server's superuser, who has no password.
-start_newer_mysql() {
-  local bin=$1 folder=$2 own user=()
-  shift 2
+# prepare_mysql BIN FOLDER: makes a server's tables in FOLDER/data, and writes how it is started, an argument a line,
+# into FOLDER/program. Its superuser has no password.
+prepare_mysql() {
+  local bin=$1 folder=$2 own
   own=$(dirname "$bin")/usr
   mkdir -p "$folder"
+  as_program "$folder" "$bin/mysqld" --no-defaults --basedir="$own" --lc-messages-dir="$own/share/mysql" \
+    --character-sets-dir="$own/share/mysql/charsets" --plugin-dir="$own/lib/mysql/plugin" --secure-file-priv= \
+    --mysqlx=OFF --log-bin --performance-schema=OFF
   # A starting server removes the temporary files of others that share its folder for them.
   local -x TMPDIR=$folder
-  [ "$(id -u)" -ne 0 ] || user=(--user=root)
-  own=(--basedir="$own" --lc-messages-dir="$own/share/mysql" --character-sets-dir="$own/share/mysql/charsets"
-    --plugin-dir="$own/lib/mysql/plugin" --datadir="$folder/data" --secure-file-priv= "${user[@]}")
-  "$bin/mysqld" --no-defaults "${own[@]}" --initialize-insecure >"$folder/install.log" 2>&1 ||
+  from_program "$folder" --datadir="$folder/data" --skip-log-bin --initialize-insecure >"$folder/install.log" 2>&1 ||
     { cat "$folder/install.log" >&2; return 1; }
-  started "$folder" "$bin/clients/mysql" "$bin/mysqld" --no-defaults "${own[@]}" --mysqlx=OFF --log-bin \
-    --performance-schema=OFF "$@"
 }
 
-# start_newer_mariadb BIN FOLDER [--option ...]: the same of MariaDB, whose tables are made by its own scripts.
-start_newer_mariadb() {
-  local bin=$1 folder=$2 own user=()
-  shift 2
-  own=$(dirname "$bin")/usr
+# prepare_mariadb BIN FOLDER: the same of MariaDB, whose tables are made by its own scripts.
+prepare_mariadb() {
+  local bin=$1 folder=$2 own share
+  own=$(dirname "$bin")/usr share=$(dirname "$bin")/usr/share/mariadb
   mkdir -p "$folder/data"
-  # A starting server removes the temporary files of others that share its folder for them.
+  as_program "$folder" "$bin/mariadbd" --no-defaults --basedir="$own" --lc-messages-dir="$share" \
+    --character-sets-dir="$share/charsets" --plugin-dir="$own/lib/mysql/plugin" --log-bin
   local -x TMPDIR=$folder
-  [ "$(id -u)" -ne 0 ] || user=(--user=root)
-  local share=$own/share/mariadb
-  own=(--basedir="$own" --lc-messages-dir="$share" --character-sets-dir="$share/charsets"
-    --plugin-dir="$own/lib/mysql/plugin" --datadir="$folder/data" "${user[@]}")
   {
     printf '%s;\n' 'CREATE DATABASE mysql' 'USE mysql' 'SET @auth_root_socket = NULL' 'SET @skip_auth_anonymous = 1'
     cat "$share"/mariadb_{system_tables,performance_tables,system_tables_data,sys_schema}.sql
-  } | "$bin/mariadbd" --no-defaults "${own[@]}" --bootstrap >"$folder/install.log" 2>&1 ||
+  } | from_program "$folder" --datadir="$folder/data" --skip-log-bin --bootstrap >"$folder/install.log" 2>&1 ||
     { cat "$folder/install.log" >&2; return 1; }
-  started "$folder" "$bin/clients/mariadb" "$bin/mariadbd" --no-defaults "${own[@]}" --log-bin "$@"
+}
+
+# as_program FOLDER PROGRAM ARGUMENT...: notes how a server is started.
+as_program() {
+  local folder=$1
+  shift
+  printf '%s\n' "$@" >"$folder/program"
+  [ "$(id -u)" -ne 0 ] || printf '%s\n' --user=root >>"$folder/program"
+}
+
+# from_program FOLDER ARGUMENT...: starts it, with more arguments.
+from_program() {
+  local folder=$1 program
+  shift
+  mapfile -t program <"$folder/program"
+  "${program[@]}" "$@"
+}
+
+# start_prepared FOLDER CLIENT [--option ...]: prints the URL of a server that is prepared.
+start_prepared() {
+  local folder=$1 client=$2 program
+  shift 2
+  local -x TMPDIR=$folder
+  mapfile -t program <"$folder/program"
+  started "$folder" "$client" "${program[@]}" --datadir="$folder/data" "$@"
 }
 
 # started FOLDER CLIENT PROGRAM ARGUMENT...: starts a server that is set up, and prints its URL.

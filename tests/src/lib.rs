@@ -23,7 +23,7 @@ pub use bucket::Bucket;
 pub use folder::Folder;
 pub use judge::Judge;
 pub use listener::{Listener, Request};
-pub use mariadb::Mariadb;
+pub use mariadb::{Mariadb, client as mysql_client};
 pub use mariadb_server::OwnMariadb;
 pub use pooler::Pooler;
 pub use postgres::Postgres;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::mariadb::client;
 use crate::{tool, try_tool};
 
 /// A MariaDB server of one test, for what would touch the accounts of others or end it. It ends with this value.
@@ -25,12 +26,31 @@ fn tmpdir(folder: &Path) -> String {
     format!("--tmpdir={}", folder.display())
 }
 
-fn spawn(folder: &Path, port: u16, options: &[String]) -> Child {
-    let path = |name: &str| folder.join(name).display().to_string();
+/// A server of another version that `scripts/test` has prepared: how it is started, and its tables.
+fn prepared() -> Option<(Vec<String>, std::path::PathBuf)> {
+    let folder = std::path::PathBuf::from(std::env::var_os("DBM_TEST_MARIADB_PREPARED")?);
+    let program = std::fs::read_to_string(folder.join("program")).expect("how the server is started");
+    Some((program.lines().map(str::to_owned).collect(), folder.join("template")))
+}
+
+/// Whether the tests run on MySQL and not on MariaDB.
+pub(crate) fn is_mysql() -> bool {
+    prepared().is_some_and(|(program, _)| program.first().is_some_and(|program| program.ends_with("/mysqld")))
+}
+
+/// How Debian's own is started.
+fn of_debian() -> Vec<String> {
     let program =
         ["/usr/sbin/mariadbd", "/usr/libexec/mariadbd"].into_iter().find(|file| Path::new(file).exists());
+    let mut program = vec![program.unwrap_or("mariadbd").to_owned(), "--no-defaults".to_owned()];
+    program.extend(as_root().map(str::to_owned));
+    program
+}
+
+fn spawn(folder: &Path, port: u16, options: &[String]) -> Child {
+    let path = |name: &str| folder.join(name).display().to_string();
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", program.unwrap_or("mariadbd"), "--no-defaults"]).args(as_root());
+    command.args(["--pdeathsig", "KILL"]).args(prepared().map_or_else(of_debian, |(program, _)| program));
     command.args([format!("--datadir={}", path("data")), format!("--socket={}", path("socket"))]);
     command.args([format!("--pid-file={}", path("pid")), format!("--log-error={}", path("log"))]);
     command.args([format!("--port={port}"), "--bind-address=127.0.0.1".to_owned(), tmpdir(folder)]);
@@ -44,6 +64,20 @@ fn spawn(folder: &Path, port: u16, options: &[String]) -> Child {
     command.spawn().expect("a server: run scripts/test")
 }
 
+/// Makes the tables of a new server.
+fn install(folder: &Path) {
+    let data = folder.join("data").display().to_string();
+    if let Some((_, template)) = prepared() {
+        tool("cp", &["-r", &template.display().to_string(), &data], "");
+        return;
+    }
+    let (data, tmpdir) = (format!("--datadir={data}"), tmpdir(folder));
+    let mut arguments =
+        vec!["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", &data, &tmpdir];
+    arguments.extend(as_root());
+    tool("mariadb-install-db", &arguments, "");
+}
+
 impl OwnMariadb {
     /// Starts one with these options (`--max-allowed-packet=1M`).
     ///
@@ -51,17 +85,7 @@ impl OwnMariadb {
     /// If it does not start: then the test has nothing to try.
     pub fn start(options: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("dbm-mariadb-").tempdir().expect("a folder");
-        let data = format!("--datadir={}", folder.path().join("data").display());
-        let tmpdir = tmpdir(folder.path());
-        let mut arguments = vec![
-            "--no-defaults",
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            &data,
-            &tmpdir,
-        ];
-        arguments.extend(as_root());
-        tool("mariadb-install-db", &arguments, "");
+        install(folder.path());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
@@ -88,7 +112,7 @@ impl OwnMariadb {
         let port = self.port.to_string();
         let ask = ["--no-defaults", "-u", "root", "-h", "127.0.0.1", "-P", &port, "-e", "SELECT 1"];
         while Instant::now() < until && matches!(self.server.try_wait(), Ok(None)) {
-            if try_tool("mariadb", &ask, "").0 == 0 {
+            if try_tool(client(), &ask, "").0 == 0 {
                 return;
             }
             std::thread::sleep(Duration::from_millis(50));

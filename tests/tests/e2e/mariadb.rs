@@ -33,7 +33,7 @@ impl Client {
     fn new(database: &Mariadb, script: &str) -> Self {
         let url = database.url();
         let (port, name) = url.rsplit_once(':').and_then(|(_, rest)| rest.split_once('/')).expect("a port");
-        let mut client = Command::new("mariadb");
+        let mut client = Command::new(tests::mysql_client());
         client.args(["--no-defaults", "-u", "root", "-h", "127.0.0.1", "-P", port, name, "-e", script]);
         let child = client.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("mariadb");
         let new = Self(child);

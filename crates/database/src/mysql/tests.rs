@@ -492,7 +492,7 @@ async fn fences_of_two_databases_do_not_lift_each_other() {
     // One whose database is gone and that was lifted by hand holds nobody.
     let state = sessions[0].fence_state().await.unwrap();
     sessions[0].raise_fence(&state).await.unwrap();
-    root.batch("ALTER USER app ACCOUNT UNLOCK, root@localhost ACCOUNT UNLOCK; DROP DATABASE one; SET GLOBAL event_scheduler = ON", "")
+    root.batch("ALTER USER app ACCOUNT UNLOCK; DROP DATABASE one; SET GLOBAL event_scheduler = ON", "")
         .await
         .unwrap();
     let again = sessions[1].fence_state().await.unwrap();

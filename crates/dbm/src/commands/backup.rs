@@ -52,10 +52,11 @@ pub(crate) struct Backup {
     /// Archive passwords that are part of the database (user mappings, subscriptions)
     #[arg(long)]
     secrets: bool,
-    /// Archive what belongs to the server, too: roles, memberships, settings of roles, privileges on parameters
+    /// Archive what belongs to the server, too: roles, memberships, settings of roles, privileges on parameters;
+    /// of MySQL and MariaDB accounts, roles and what they may do
     #[arg(long)]
     globals: bool,
-    /// With --globals: archive the hashes of the roles' passwords (superusers only)
+    /// With --globals: archive the hashes of the roles' passwords (superusers only), and those of accounts
     #[arg(long, requires = "globals")]
     role_passwords: bool,
     /// Archive the planner's statistics, so that a restore need not ANALYZE (PostgreSQL 18 and newer)

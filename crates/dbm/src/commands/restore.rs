@@ -70,7 +70,8 @@ pub(crate) struct Restore {
     /// account; also strip), or map=OLD:NEW,… (roles, or accounts as user or user@host, by other names)
     #[arg(long, visible_alias = "definer", value_name = "WHO", conflicts_with = "no_owner", value_parser = owner)]
     owner: Option<Owner>,
-    /// Make the roles, memberships, settings of roles and privileges on parameters that the server lacks
+    /// Make the roles, memberships, settings of roles and privileges on parameters, or the accounts, that the server
+    /// lacks
     #[arg(long)]
     globals: bool,
     /// Leave the planner without statistics (ANALYZE) of what was restored

@@ -43,10 +43,16 @@ pub(super) async fn take(
     cancel: &CancellationToken,
 ) -> Result<Snapshot> {
     let mut weakened = Vec::new();
-    let instance = lock_instance(server, cancel).await?;
-    let holder = hold(server, tables, &mut weakened).await?;
-    // A lock of its own on these tables would wait for the global one, so it comes first.
-    let locker = lock_all(server, cancel).await?;
+    let mut connection = server.connect(None).await?;
+    let stages = connection.flavour() == Flavour::MariaDb && connection.release() >= (10, 5);
+    // Locks of single tables wait for the stages of a backup, so they come first; and the read lock waits for them, so
+    // that there they come second.
+    let early = if stages { hold(server, tables, WAIT * TRIES, &mut weakened).await? } else { None };
+    let locker = lock_all(connection, stages, cancel).await?;
+    let patience = if locker.is_some() { WAIT } else { WAIT * TRIES };
+    let holder = if stages { early } else { hold(server, tables, patience, &mut weakened).await? };
+    // The other way round, a change of definitions that waits for this lock would keep the global one from us.
+    let instance = lock_instance(server).await?;
     let number = if locker.is_some() { jobs.max(1) } else { 1 };
     let mut workers = Vec::with_capacity(number);
     for _ in 0..number {
@@ -74,13 +80,18 @@ pub(super) async fn take(
 }
 
 /// A connection that keeps writers away from tables that know no snapshot.
-async fn hold(server: &Server, tables: &Tables, weakened: &mut Vec<String>) -> Result<Option<Connection>> {
+async fn hold(
+    server: &Server,
+    tables: &Tables,
+    seconds: u32,
+    weakened: &mut Vec<String>,
+) -> Result<Option<Connection>> {
     if tables.without_snapshot.is_empty() {
         return Ok(None);
     }
     let mut connection = server.connect(None).await?;
     connection
-        .batch(&format!("SET SESSION lock_wait_timeout = {}", WAIT * TRIES), "cannot set a time limit")
+        .batch(&format!("SET SESSION lock_wait_timeout = {seconds}"), "cannot set a time limit")
         .await?;
     let names: Vec<String> = tables.without_snapshot.iter().map(|name| format!("{name} READ")).collect();
     match connection
@@ -106,55 +117,23 @@ async fn hold(server: &Server, tables: &Tables, weakened: &mut Vec<String>) -> R
 
 /// Stops all writing for the moment in which the workers take their snapshots; `None` without the right to do so, or
 /// where others keep it from us: then one worker has to do.
-async fn lock_all(server: &Server, cancel: &CancellationToken) -> Result<Option<Locker>> {
-    let mut connection = server.connect(None).await?;
-    let stages = connection.flavour() == Flavour::MariaDb && connection.release() >= (10, 5);
-    let how = if stages { How::Stages } else { How::ReadLock };
-    if tried(&mut connection, how, cancel).await? {
-        return Ok(Some(Locker { connection, stages }));
-    }
-    tracing::warn!("the global lock could not be had: one session reads everything");
-    connection.close().await;
-    Ok(None)
-}
-
-/// MySQL's lock of all definitions, which lets rows be written all the time and goes with its session:
-/// <https://dev.mysql.com/doc/refman/8.4/en/lock-instance-for-backup.html>. Without the right to it, a table's definition
-/// is held by the worker that has looked at it.
-async fn lock_instance(server: &Server, cancel: &CancellationToken) -> Result<Option<Connection>> {
-    let mut connection = server.connect(None).await?;
-    if connection.flavour() == Flavour::MySql
-        && connection.release() >= (8, 0)
-        && tried(&mut connection, How::Instance, cancel).await?
-    {
-        return Ok(Some(connection));
-    }
-    connection.close().await;
-    Ok(None)
-}
-
-/// How a lock of the whole server is taken.
-#[derive(Clone, Copy)]
-enum How {
-    Stages,
-    ReadLock,
-    Instance,
-}
-
-/// Takes a lock of the whole server, a few seconds at a time: everybody who comes later waits behind us meanwhile.
-async fn tried(connection: &mut Connection, how: How, cancel: &CancellationToken) -> Result<bool> {
+async fn lock_all(
+    mut connection: Connection,
+    stages: bool,
+    cancel: &CancellationToken,
+) -> Result<Option<Locker>> {
     connection.batch(&format!("SET SESSION lock_wait_timeout = {WAIT}"), "cannot set a time limit").await?;
     for tried in 1..=TRIES {
-        let locked = match how {
-            How::Stages => stop_by_stages(connection).await,
-            How::ReadLock => connection.batch("FLUSH TABLES WITH READ LOCK", WHAT).await,
-            How::Instance => connection.batch("LOCK INSTANCE FOR BACKUP", WHAT).await,
+        let locked = if stages {
+            stop_by_stages(&mut connection).await
+        } else {
+            connection.batch("FLUSH TABLES WITH READ LOCK", WHAT).await
         };
         match locked {
-            Ok(()) => return Ok(true),
-            Err(error) if error.kind() == DatabaseErrorKind::Permission => return Ok(false),
+            Ok(()) => return Ok(Some(Locker { connection, stages })),
+            Err(error) if error.kind() == DatabaseErrorKind::Permission => return Ok(None),
             Err(error) if error.kind() == DatabaseErrorKind::LockTimeout => {
-                tracing::info!(tried, "a long statement stands before the server's lock; it is tried again");
+                tracing::info!(tried, "a long query stands before the global lock; it is tried again");
             }
             Err(error) => return Err(error.into()),
         }
@@ -163,7 +142,28 @@ async fn tried(connection: &mut Connection, how: How, cancel: &CancellationToken
             () = cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled")),
         }
     }
-    Ok(false)
+    tracing::warn!("the global lock could not be had: one session reads everything");
+    connection.close().await;
+    Ok(None)
+}
+
+/// MySQL's lock of all definitions, which lets rows be written all the time and goes with its session:
+/// <https://dev.mysql.com/doc/refman/8.4/en/lock-instance-for-backup.html>. Where it is not to be had at once, a table's
+/// definition is held by the worker that has looked at it.
+async fn lock_instance(server: &Server) -> Result<Option<Connection>> {
+    let mut connection = server.connect(None).await?;
+    if connection.flavour() == Flavour::MySql && connection.release() >= (8, 0) {
+        let sql = "SET SESSION lock_wait_timeout = 1; LOCK INSTANCE FOR BACKUP";
+        match connection.batch(sql, "cannot keep definitions as they are").await {
+            Ok(()) => return Ok(Some(connection)),
+            Err(error)
+                if matches!(error.kind(), DatabaseErrorKind::Permission | DatabaseErrorKind::LockTimeout) => {
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    connection.close().await;
+    Ok(None)
 }
 
 const WHAT: &str = "cannot stop writing for a moment";

@@ -8,6 +8,7 @@ use database::mysql::{Connection, Server};
 use futures_util::future::try_join_all;
 
 use super::definers::Definers;
+use super::keys::Keys;
 use super::order::Order;
 use super::run::{self, Commit};
 use crate::archive::{Archive, PartNumber};
@@ -50,14 +51,16 @@ impl Load<'_> {
             self.archive.part(number).await?;
         }
         self.progress.phase("definitions", None);
-        self.serially(workers, &order.before).await?;
+        let mut keys = Keys::of(self.archive.index());
+        self.serially(workers, &order.before, &mut keys).await?;
         self.progress.phase("rows", Some(self.bytes(&order.rows)));
         self.rows(workers, &order.rows).await?;
-        if let Some(first) = workers.first_mut() {
-            set_mode(first, SCRIPT_MODE).await?;
+        for worker in workers.iter_mut() {
+            set_mode(worker, SCRIPT_MODE).await?;
         }
         self.progress.phase("indexes and constraints", None);
-        self.serially(workers, &order.after).await
+        keys.make(workers).await?;
+        self.serially(workers, &order.after, &mut Keys::default()).await
     }
 
     /// The text of parts of definitions.
@@ -77,13 +80,18 @@ impl Load<'_> {
         numbers.iter().filter_map(|&number| Some(u64::from(self.archive.entry(number).ok()?.bytes))).sum()
     }
 
-    async fn serially(&self, workers: &mut [Connection], numbers: &[PartNumber]) -> Result<()> {
+    async fn serially(
+        &self,
+        workers: &mut [Connection],
+        numbers: &[PartNumber],
+        keys: &mut Keys,
+    ) -> Result<()> {
         let Some(first) = workers.first_mut() else {
             return Err(Error::new(ErrorKind::Internal, "a restore without a connection"));
         };
         for number in numbers {
             let text = self.text(&[*number]).await?;
-            run::statements(first, &text, self.definers).await?;
+            run::statements(first, &text, self.definers, keys).await?;
             self.progress.advance(text.len() as u64, 0);
         }
         Ok(())

@@ -3,6 +3,7 @@
 mod beside;
 mod definers;
 mod globals;
+mod keys;
 mod load;
 mod order;
 mod pieces;

@@ -7,6 +7,7 @@ use database::mysql::{Connection, Flavour};
 use database::{Engine, quote, script};
 
 use super::definers::Definers;
+use super::keys::Keys;
 use crate::{Error, ErrorKind, Result};
 
 /// The first words of what a part of definitions may hold.
@@ -25,7 +26,7 @@ const SERVER_WIDE: [&str; 9] = [
     "SET GLOBAL",
 ];
 
-/// Runs the statements of a part, in order.
+/// Runs the statements of a part, in order; indexes that can wait go to `keys`.
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] before anything of the part has run where it holds what no definition is; or what the server
@@ -34,11 +35,13 @@ pub(super) async fn statements(
     connection: &mut Connection,
     text: &str,
     definers: Option<Definers<'_>>,
+    keys: &mut Keys,
 ) -> Result<()> {
     let statements = script::split(Engine::Mysql, text)?;
     statements.iter().try_for_each(|statement| check(statement.text))?;
     for statement in statements {
         let sql = definers.map_or(statement.text.into(), |definers| definers.apply(statement.text));
+        let sql = keys.defer(&sql).map_or(sql, Cow::Owned);
         let sql = fitting(sql, connection.flavour());
         let ran = connection.batch(&sql, &format!("cannot run `{}`", beginning(&sql))).await;
         ran.map_err(|error| match error.kind() {
