@@ -43,7 +43,7 @@ pub(super) async fn take(
     cancel: &CancellationToken,
 ) -> Result<Snapshot> {
     let mut weakened = Vec::new();
-    let mut connection = server.connect(None).await?;
+    let connection = server.connect(None).await?;
     let stages = connection.flavour() == Flavour::MariaDb && connection.release() >= (10, 5);
     // Locks of single tables wait for the stages of a backup, so they come first; and the read lock waits for them, so
     // that there they come second.
