@@ -30,9 +30,6 @@ pub(crate) fn left_out(schema: &Schema) -> Vec<NotCarried> {
         .objects
         .iter()
         .filter(|object| object.table.as_ref().is_some_and(|table| table.filter.is_some()));
-    let told = |id: &database::ObjectId| NotCarried {
-        what: format!("the history of {id}"),
-        why: "--no-history".to_owned(),
-    };
+    let told = |id: &database::ObjectId| NotCarried::new(format!("the history of {id}"), "--no-history");
     kept.map(|object| told(&object.id)).collect()
 }
