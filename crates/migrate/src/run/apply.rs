@@ -344,12 +344,12 @@ impl Runner {
         item: &Item,
         context: &Context<'_>,
         statement: &Statement<'_>,
-    ) -> Result<()> {
+    ) -> Result<Option<u64>> {
         self.going_on()?;
         let engine = session.engine();
         let ran = self.tried_alone(session, item, statement).await;
         let harmless = match &ran {
-            Ok(()) => engine::is_of_session_only(engine, statement.text),
+            Ok(_) => engine::is_of_session_only(engine, statement.text),
             Err(error) => engine::changed_nothing(engine, statement.text, error),
         };
         if !harmless {
