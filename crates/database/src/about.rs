@@ -43,8 +43,22 @@ pub struct About {
     pub may_run: bool,
     /// Whether the account may keep the history of migrations there: write into its table, or make it.
     pub may_keep_history: bool,
+    /// Its publications of all tables, of which dbm's own are then a part too.
+    pub publishes_all: Vec<String>,
     /// The size of the database in bytes, as the server estimates it.
     pub bytes: u64,
+}
+
+impl About {
+    /// What publications of all tables mean for the servers that subscribe to them.
+    pub fn publishes_all_note(&self) -> String {
+        format!(
+            "the publication {} is FOR ALL TABLES, and dbm's own tables with it (public.dbm_history, dbm.journal, \
+             dbm.committed): make them on the subscribers too, or publish a list of tables, else their replication stops \
+             at the first run",
+            self.publishes_all.join(", ")
+        )
+    }
 }
 
 /// A connection of somebody else to the same database.

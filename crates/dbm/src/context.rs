@@ -31,7 +31,28 @@ pub(crate) struct Context {
 
 impl Context {
     /// The database's URL; from here on its password appears nowhere.
+    ///
+    /// A SQLite file that may be made (`mode=rwc`) is made by a run or a restore, never by a look or a backup: that of a
+    /// lost file would be an empty one, and good.
     pub(crate) fn url(&self) -> Result<DatabaseUrl> {
+        let mut url = self.url_to_make()?;
+        if let DatabaseUrl::Sqlite(file) = &mut url
+            && file.mode == Mode::Create
+        {
+            if !file.path.exists() {
+                let message = format!("there is no database file {}", file.path.display());
+                let error = database::Error::new(database::ErrorKind::NoDatabase, message).with_hint(
+                    "`dbm migrate` makes it; if it was lost: `dbm backups`, then `dbm restore NAME` with the name in full",
+                );
+                return Err(error.into());
+            }
+            file.mode = Mode::ReadWrite;
+        }
+        Ok(url)
+    }
+
+    /// The same for commands that may make the database.
+    pub(crate) fn url_to_make(&self) -> Result<DatabaseUrl> {
         let Target { url, secrets, shown } = connection::find(&self.configuration)?;
         self.output.hide(&secrets);
         if shown {
@@ -45,7 +66,15 @@ impl Context {
 
     /// The same for sessions that act as a role: that of the flag, else the configured one.
     pub(crate) fn url_as(&self, role: Option<&str>) -> Result<DatabaseUrl> {
-        let mut url = self.url()?;
+        self.acting(self.url()?, role)
+    }
+
+    /// As [`Context::url_to_make`], for sessions that act as a role.
+    pub(crate) fn url_to_make_as(&self, role: Option<&str>) -> Result<DatabaseUrl> {
+        self.acting(self.url_to_make()?, role)
+    }
+
+    fn acting(&self, mut url: DatabaseUrl, role: Option<&str>) -> Result<DatabaseUrl> {
         let configured = self.configuration.given("role").map(|given| given.value.clone());
         if let Some(role) = role.map(str::to_owned).or(configured) {
             match &mut url {

@@ -139,3 +139,16 @@ fn a_run_that_would_leave_it_behind_is_not_begun_without_a_word() {
     assert_eq!(all.ask(replaced, ENABLED), "news|f");
     assert_eq!(database.everything(), before);
 }
+
+/// dbm's own tables would be published, and the subscriber has none of them: that is said before it stops.
+#[test]
+fn a_publication_of_all_tables_is_named() {
+    let database = Postgres::new("all_tables");
+    database.run("CREATE TABLE item (id integer PRIMARY KEY); CREATE PUBLICATION whole FOR ALL TABLES");
+    let folder = Folder::new(&database.url());
+    folder.migration("001_a", "CREATE TABLE a (x int);", "DROP TABLE a;");
+    let doctor = folder.dbm(&database.url(), &["doctor"]).run().expect(0);
+    assert!(doctor.stdout.contains("whole is FOR ALL TABLES"), "{}", doctor.stdout);
+    let first = folder.dbm(&database.url(), &["migrate", "--safe"]).run().expect(0);
+    assert!(first.stderr.contains("whole is FOR ALL TABLES"), "{}", first.stderr);
+}

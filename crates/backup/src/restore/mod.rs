@@ -265,10 +265,7 @@ pub async fn into_missing(
             Box::pin(mysql::into(archive, server, server.database(), options, progress)).await.map(nothing)
         }
         // The database's name is that of the file without its ending.
-        Database::Sqlite(file) => {
-            let path = file.canonical_path()?;
-            sqlite::into_file(archive, &path, &path, options, progress).await.map(nothing)
-        }
+        Database::Sqlite(file) => sqlite::into_missing(archive, file, options, progress).await.map(nothing),
     }
 }
 

@@ -49,6 +49,7 @@ impl Server {
             may_write: !read_only,
             may_keep_history: !read_only,
             may_run: !read_only && (has_home || Home::may_make(&grants, self.database())),
+            publishes_all: Vec::new(),
             bytes: bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or_default(),
         })
     }

@@ -53,6 +53,9 @@ impl Server {
             let host = connection.host();
             format!("{}:{}", host.name, host.port)
         });
+        let all = "SELECT pubname::text FROM pg_catalog.pg_publication WHERE puballtables ORDER BY 1";
+        let all = query(&connection, all, "cannot read the publications").await?;
+        let publishes_all = all.into_iter().flatten().flatten().collect();
         let version = connection.server_version().split_whitespace().next().unwrap_or_default().to_owned();
         let about = About {
             engine: Engine::Postgres,
@@ -67,6 +70,7 @@ impl Server {
             may_write: yes(may_write),
             may_run: yes(may_write) && yes(may_run),
             may_keep_history: yes(may_write) && yes(may_keep_history),
+            publishes_all,
             bytes: bytes.as_deref().and_then(|bytes| bytes.parse().ok()).unwrap_or_default(),
         };
         connection.close().await;

@@ -227,6 +227,7 @@ impl File {
                 may_write: mode != Mode::ReadOnly && !read_only,
                 may_run: mode != Mode::ReadOnly && !read_only && folder_writable,
                 may_keep_history: mode != Mode::ReadOnly && !read_only,
+                publishes_all: Vec::new(),
                 bytes: u64::try_from(pages.saturating_mul(size)).unwrap_or_default(),
             })
         })

@@ -27,7 +27,7 @@ pub(crate) struct Backups {
 impl Backups {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let sources = match self.of_this {
-            true => Some(Database::new(context.url()?)?.sources().await?),
+            true => Some(Database::new(context.url_to_make()?)?.sources().await?),
             false => None,
         };
         let stores = context.stores()?;

@@ -131,7 +131,7 @@ impl Check {
             Some("mysql") => Some(Engine::Mysql),
             Some("sqlite") => Some(Engine::Sqlite),
             Some(_) => Some(Engine::Postgres),
-            None => context.url().ok().map(|url| url.engine()),
+            None => context.url_to_make().ok().map(|url| url.engine()),
         }
     }
 }

@@ -155,6 +155,9 @@ async fn database(context: &Context, findings: &mut Findings) -> Result<u64> {
             ),
         ),
     }
+    if !about.publishes_all.is_empty() {
+        findings.add(Health::Mind, "replication", about.publishes_all_note());
+    }
     let mut session = database.session().await?;
     match context.open_run(&mut *session).await? {
         Some(told) => findings.add(

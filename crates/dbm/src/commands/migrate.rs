@@ -1,11 +1,14 @@
 use std::num::NonZeroUsize;
 
+use backup::store::Store;
 use clap::Args;
-use database::Database;
+use database::sqlite::Mode;
+use database::{Database, DatabaseUrl, Error, ErrorKind};
 use migrate::files;
 use migrate::plan::MigrateOptions;
 use serde_json::json;
 
+use super::named;
 use super::run_flags::{self, RunFlags};
 use crate::context::Context;
 use crate::error::{CommandError, Result};
@@ -79,7 +82,7 @@ impl Upgrade {
 }
 
 async fn go(context: &Context, flags: &RunFlags, options: &MigrateOptions) -> Result<()> {
-    let url = context.url()?;
+    let url = if flags.dry_run { context.url()? } else { context.url_to_make()? };
     if flags.dry_run {
         let runner = run_flags::runner(context, flags, Database::new(url)?, None)?;
         let plan = runner.plan_migrate(&files::read(&context.folder())?, options).await?;
@@ -87,6 +90,7 @@ async fn go(context: &Context, flags: &RunFlags, options: &MigrateOptions) -> Re
         context.output.answer(&json!({ "command": context.command, "plan": plan }), &text);
         return Ok(());
     }
+    not_lost(context, &url).await?;
     context.make_folder_of(&url)?;
     let audit = context.audit(&url)?;
     audit.start();
@@ -99,4 +103,20 @@ async fn go(context: &Context, flags: &RunFlags, options: &MigrateOptions) -> Re
     let done: Result<migrate::Report> = done.await;
     audit.finish_run(&done);
     report::show(&done?, context.command, &context.output)
+}
+
+/// Refuses to make a SQLite file anew of which there are backups, unless that is wanted.
+async fn not_lost(context: &Context, url: &DatabaseUrl) -> Result<()> {
+    let DatabaseUrl::Sqlite(file) = url else { return Ok(()) };
+    if file.mode != Mode::Create || file.path.exists() || context.yes {
+        return Ok(());
+    }
+    let stores = context.stores()?;
+    let each: Vec<&dyn Store> = stores.iter().map(|store| &**store).collect();
+    let Some(archive) = named::namesake(&each, &Database::new(url.clone())?).await else { return Ok(()) };
+    let message =
+        format!("the database file {} is not there, and there are backups of it", file.path.display());
+    Err(CommandError::from(Error::new(ErrorKind::NoDatabase, message))
+        .hint(format!("if it was lost: dbm restore {archive}"))
+        .hint("to begin with an empty one: --yes"))
 }

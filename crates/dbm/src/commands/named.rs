@@ -21,7 +21,7 @@ pub(crate) struct Named {
 /// its like.
 pub(crate) async fn find(context: &Context, name: &str) -> Result<Named> {
     let database = match catalogue::is_relative(name) {
-        true => Some(Database::new(context.url()?)?),
+        true => Some(Database::new(context.url_to_make()?)?),
         false => None,
     };
     let sources = match &database {
@@ -73,7 +73,7 @@ pub(crate) async fn has(context: &Context, store: &dyn Store, name: &BackupName)
 }
 
 /// The newest good archive of a database of that name: a lost file takes the id with it that would tell more.
-async fn namesake(stores: &[&dyn Store], database: &Database) -> Option<String> {
+pub(crate) async fn namesake(stores: &[&dyn Store], database: &Database) -> Option<String> {
     let (engine, name) = (database.engine(), database.name());
     let mut same = Vec::new();
     for store in stores {

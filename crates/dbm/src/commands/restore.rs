@@ -107,7 +107,7 @@ fn owner(text: &str) -> Result<Owner, String> {
 
 impl Restore {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
-        let url = context.url_as(self.role.as_deref())?;
+        let url = context.url_to_make_as(self.role.as_deref())?;
         let Named { backup, store, place } = named::find(context, &self.name).await?;
         let name = backup.name()?;
         if self.into.is_some() || !self.part.selection()?.is_everything() {

@@ -17,7 +17,7 @@ pub(super) struct ScratchFlags {
 impl ScratchFlags {
     /// The database beside which it is made: of the same engine as the target.
     pub(super) fn url(&self, context: &Context) -> Result<DatabaseUrl> {
-        let target = context.url()?;
+        let target = context.url_to_make()?;
         let Some(text) = &self.scratch_url else { return Ok(target) };
         let url = DatabaseUrl::parse(text)?;
         context.output.hide(&url.password().map(str::to_owned).into_iter().collect::<Vec<_>>());

@@ -65,7 +65,7 @@ impl Verify {
             return Ok(Told { document, database });
         }
         let audit = match self.deep {
-            true => Some(context.audit(&context.url()?)?),
+            true => Some(context.audit(&context.url_to_make()?)?),
             false => None,
         };
         if let Some(audit) = &audit {
@@ -164,8 +164,11 @@ impl Verify {
     }
 
     async fn check(&self, context: &Context, store: &dyn Store, name: &BackupName) -> Result<Verified> {
-        let database =
-            if self.deep { Some(Database::new(context.url_as(self.role.as_deref())?)?) } else { None };
+        let database = if self.deep {
+            Some(Database::new(context.url_to_make_as(self.role.as_deref())?)?)
+        } else {
+            None
+        };
         let options = RestoreOptions {
             jobs: context.jobs()?,
             cancel: context.cancel.clone(),

@@ -70,6 +70,34 @@ fn of_a_lost_file_the_newest_archive_is_named_and_nothing_made() {
     }
 }
 
+/// The empty file that takes a lost one's place would be backed up every night, as a good backup.
+#[test]
+fn a_lost_file_is_made_by_nobody_but_on_request() {
+    let place = Place::with_database();
+    place.file("migrations/001_a.sql", "CREATE TABLE a (x int);");
+    place.file("rollback/001_a.sql", "DROP TABLE a;");
+    let url = "sqlite:shop.db?mode=rwc";
+    assert_eq!(place.run(&["backup", "--url", url]).code, Some(0));
+    let name = archive(&place);
+    std::fs::remove_file(place.path().join("shop.db")).unwrap();
+    for arguments in [
+        &["backup"][..],
+        &["status"],
+        &["history"],
+        &["doctor"],
+        &["migrate", "--dry-run"],
+        &["rollback"],
+        &["migrate"],
+    ] {
+        let ended = place.run(&[arguments, &["--url", url]].concat());
+        assert_eq!(ended.code, Some(1), "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("dbm restore"), "{arguments:?}: {}", ended.stderr);
+        assert!(!place.path().join("shop.db").exists(), "{arguments:?}");
+    }
+    assert_eq!(archive(&place), name);
+    assert_eq!(place.run(&["migrate", "--yes", "--url", url]).code, Some(0));
+}
+
 /// The one archive of the store.
 fn archive(place: &Place) -> String {
     let files = std::fs::read_dir(place.path().join("backups")).unwrap();

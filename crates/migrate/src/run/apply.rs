@@ -517,6 +517,10 @@ fn of_item(item: &Item, error: &Error) -> Failed {
     Failed { failure: Box::new(failure), lock, untouched: false }
 }
 
+/// What helps where a lock was not had in all of the attempts.
+const LOCKED: &str = "somebody holds it: see pg_stat_activity and pg_blocking_pids() (PostgreSQL) or SHOW PROCESSLIST (MySQL); \
+                      end that, try again at a quieter time, or wait longer: `--lock-timeout 30s`, `lock_retries` in dbm.toml";
+
 fn at(
     item: &Item,
     filled: &Filled,
@@ -533,6 +537,9 @@ fn at(
     failed.failure.statement = Some(place + 1);
     failed.failure.statements = Some(statements);
     failed.failure.check = check;
+    if failed.lock {
+        failed.failure.hint.get_or_insert_with(|| LOCKED.to_owned());
+    }
     failed.failure.text = item.source.lines().nth(line - 1).map(|text| text.trim().to_owned());
     failed
 }

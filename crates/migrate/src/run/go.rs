@@ -66,6 +66,9 @@ impl Runner {
                  table where it is there)",
             ));
         }
+        if !about.publishes_all.is_empty() && history.is_empty() {
+            self.watch.note(&about.publishes_all_note());
+        }
         // Before the backup, so that the archive is of the database and not of its path.
         let source = self.database.ensure_source_id().await?;
         let begun = Begun {

@@ -254,22 +254,21 @@ pub(crate) async fn replaced(server: &Server, target: &str) -> Result<Vec<Replac
     let client = server.maintenance_database().await?;
     let rows = client
         .query(
-            "SELECT datname::text,
-                    CASE WHEN pg_catalog.has_database_privilege(oid, 'CONNECT') THEN pg_catalog.pg_database_size(oid) END
-             FROM pg_catalog.pg_database",
+            "SELECT datname::text, pg_catalog.has_database_privilege(oid, 'CONNECT') FROM pg_catalog.pg_database",
             &[],
         )
         .await
         .map_err(|error| failed(error, "cannot list the databases"))?;
-    let mut replaced: Vec<Replaced> = rows
-        .iter()
-        .filter_map(|row| {
-            let name: String = row.get(0);
-            let when = names::made_at(&name, target, Made::Replaced, names::NAME_BYTES)?;
-            let bytes = row.get::<_, Option<i64>>(1).and_then(|bytes| u64::try_from(bytes).ok());
-            Some(Replaced { name, when, bytes })
-        })
-        .collect();
+    let mut replaced = Vec::new();
+    for row in rows {
+        let (name, may_ask): (String, bool) = (row.get(0), row.get(1));
+        let Some(when) = names::made_at(&name, target, Made::Replaced, names::NAME_BYTES) else { continue };
+        // One that somebody drops meanwhile has no size to be told.
+        let size = "SELECT pg_catalog.pg_database_size($1::name)";
+        let size = if may_ask { client.query_one(size, &[&name]).await.ok() } else { None };
+        let bytes = size.and_then(|row| u64::try_from(row.get::<_, i64>(0)).ok());
+        replaced.push(Replaced { name, when, bytes });
+    }
     // Where a name was cut, only the attempt at its end tells the order within a second.
     let attempt = |name: &str| names::stamp(name, Made::Replaced).map(|(_, attempt)| attempt);
     replaced.sort_by_key(|one| (one.when, attempt(&one.name)));

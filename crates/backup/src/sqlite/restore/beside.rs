@@ -2,7 +2,8 @@ use chrono::Utc;
 use database::sqlite::{CopyOptions, File};
 use database::{Entry, Journal as _, SourceId};
 
-use super::{load, names, remove};
+use super::load::{self, Identity};
+use super::{names, remove};
 use crate::Result;
 use crate::archive::Archive;
 use crate::progress::Progress;
@@ -33,7 +34,8 @@ pub(crate) async fn beside(
     let source = file.about().await?.source;
     let source = Some(source).filter(|SourceId(id)| !id.starts_with("sqlite:path:"));
     load::load(archive, &path, options, progress).await?;
-    load::settle(archive, path, source.as_ref().map(|source| (source, file)), options).await?;
+    let identity = source.as_ref().map_or(Identity::New, |source| Identity::Of(source, file));
+    load::settle(archive, path, identity, options).await?;
     progress.done();
     Ok(Beside { file: file.clone(), name, options: options.clone() })
 }

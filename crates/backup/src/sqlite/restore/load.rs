@@ -86,18 +86,30 @@ async fn fill(
     .await
 }
 
-/// Gives a loaded file the id of the file whose place it is going to take, and proves it. It is gone if that fails.
+/// Which database a restored file is.
+#[derive(Clone, Copy)]
+pub(crate) enum Identity<'a> {
+    /// The one whose place it is going to take.
+    Of(&'a SourceId, &'a File),
+    /// The archive's, which is in the file, unless that one is still in its place: what was lost is there again.
+    Archives,
+    /// Another one, whatever it is a copy of.
+    New,
+}
+
+/// Gives a loaded file its id, and proves it. It is gone if that fails.
 pub(super) async fn settle(
     archive: &Archive,
     path: PathBuf,
-    place: Option<(&SourceId, &File)>,
+    identity: Identity<'_>,
     options: &RestoreOptions,
 ) -> Result<()> {
     let result = async {
         let file = File::new(&path, Mode::ReadWrite);
-        match place {
-            Some((source, place)) => file.set_source_id(source, place).await?,
-            None => forget_source(&file).await?,
+        match identity {
+            Identity::Of(source, place) => file.set_source_id(source, place).await?,
+            Identity::Archives => {}
+            Identity::New => forget_source(&file).await?,
         }
         contents::prove(&path, archive.index(), options.jobs, &options.cancel).await?;
         let path = path.clone();
@@ -117,7 +129,7 @@ pub(super) async fn settle(
     result
 }
 
-/// Takes the archive's id away: no two databases have one.
+/// Takes the archive's id away.
 async fn forget_source(file: &File) -> Result<()> {
     let forget = move |connection: &mut rusqlite::Connection| {
         connection

@@ -24,6 +24,7 @@ use crate::sqlite::check::{self, blocking};
 use crate::{Error, ErrorKind, Result};
 
 pub(crate) use beside::{Beside, beside};
+use load::Identity;
 pub(crate) use preflight::preflight;
 pub(crate) use table::table;
 
@@ -40,15 +41,27 @@ pub(crate) async fn into(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
-    into_file(archive, &names::path(file, name)?, &file.canonical_path()?, options, progress).await
+    let (path, like) = (names::path(file, name)?, file.canonical_path()?);
+    new_file(archive, (&path, &like), Identity::New, options, progress).await
+}
+
+/// Makes a file again that is not there any more.
+pub(crate) async fn into_missing(
+    archive: &Archive,
+    file: &File,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let path = file.canonical_path()?;
+    new_file(archive, (&path, &path), Identity::Archives, options, progress).await
 }
 
 /// Restores into a new file, which has its name only once it is whole, proven and durable, and is for those who may use
 /// another one.
-pub(crate) async fn into_file(
+async fn new_file(
     archive: &Archive,
-    path: &Path,
-    like: &Path,
+    (path, like): (&Path, &Path),
+    identity: Identity<'_>,
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
@@ -59,7 +72,7 @@ pub(crate) async fn into_file(
     nothing_beside(path)?;
     let new = File::new(path, Mode::ReadWrite);
     let made = scratch_name(&new)?;
-    into_scratch(archive, &new, &made, options, progress).await?;
+    into_scratch(archive, &new, &made, identity, options, progress).await?;
     let made = names::path(&new, &made)?;
     let named = fs::File::open(&made)
         .and_then(|made| take_after(&made, like))
@@ -72,18 +85,18 @@ pub(crate) async fn into_file(
 }
 
 /// Restores into a file beside this one, of a name that nobody takes for a whole one.
-pub(crate) async fn into_scratch(
+async fn into_scratch(
     archive: &Archive,
     file: &File,
     name: &str,
+    identity: Identity<'_>,
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
     preflight::check_engine(archive)?;
     let path = names::path(file, name)?;
     load::load(archive, &path, options, progress).await?;
-    // A new database is another database, whatever it is a copy of.
-    load::settle(archive, path, None, options).await?;
+    load::settle(archive, path, identity, options).await?;
     progress.done();
     Ok(())
 }
@@ -96,7 +109,7 @@ pub(crate) async fn prove(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
-    into_scratch(archive, file, name, options, progress).await?;
+    into_scratch(archive, file, name, Identity::New, options, progress).await?;
     progress.phase("indexes", None);
     let (path, cancel) = (names::path(file, name)?, options.cancel.clone());
     blocking(move || {

@@ -532,8 +532,9 @@ async fn what_is_made_beside_a_database_is_for_those_who_may_use_it() {
         // The file is gone, and what it was like stands in its journal's mode.
         fs::remove_file(case.file.path()).unwrap();
         let options = RestoreOptions::default();
-        let path = case.file.canonical_path().unwrap();
-        super::into_file(&case.archive, &path, &path, &options, &Silent).await.unwrap();
+        super::into_missing(&case.archive, &case.file, &options, &Silent).await.unwrap();
         assert_eq!(mode(case.file.path()), given);
+        // It is the database that was lost.
+        assert_eq!(case.file.about().await.unwrap().source, case.archive.index().source);
     }
 }
