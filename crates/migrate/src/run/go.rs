@@ -57,14 +57,17 @@ impl Runner {
         }
         if !about.may_keep_history {
             let table = session.history_table();
+            let mut hint = "make its namespace where it is missing, and GRANT USAGE, CREATE on it to the account (ALL on the \
+                            table where it is there)"
+                .to_owned();
+            if !about.may_run {
+                hint.push_str("; and GRANT CREATE ON DATABASE, for dbm's journal");
+            }
             return Err(Error::new(
                 ErrorKind::Permission,
                 format!("{} may not keep the history of migrations, the table {table}", about.account),
             )
-            .with_hint(
-                "make its namespace where it is missing, and GRANT USAGE, CREATE on it to the account (ALL on the \
-                 table where it is there)",
-            ));
+            .with_hint(hint));
         }
         if !about.publishes_all.is_empty() && history.is_empty() {
             self.watch.note(&about.publishes_all_note());
