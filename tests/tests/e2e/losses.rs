@@ -92,9 +92,9 @@ fn what_a_client_behind_a_dead_network_holds_is_taken_from_it() {
     folder.dbm(&url, &["backup"]).run().expect(0);
     tool("psql", &["-qX", &url, "-c", "DELETE FROM item WHERE id > 10"], "");
 
-    // An owner cannot end a superuser's session, so that the swap waits for it with its lock held.
+    // The rename needs a lock that somebody in another database holds, so that the swap waits with its own lock held.
     let mut guest = std::process::Command::new("psql")
-        .args(["-qX", &server.url("shop"), "-c", "SELECT pg_sleep(600)"])
+        .args(["-qX", &admin, "-c", "BEGIN; COMMENT ON DATABASE shop IS 'x'; SELECT pg_sleep(600)"])
         .spawn()
         .expect("psql");
     let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
