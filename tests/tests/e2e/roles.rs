@@ -233,6 +233,73 @@ fn an_owner_who_may_not_end_the_sessions_of_the_application() {
     owned.database.run(&format!("REVOKE ALL ON item FROM {application}; DROP ROLE {application}"));
 }
 
+/// Writes on through a put-back in place, whose session may not be ended: what was acknowledged is in the backup that was
+/// made of what is replaced, or in the database.
+#[test]
+fn rows_that_are_written_during_a_put_back_in_place_are_kept() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Command, Stdio};
+    let owned = Owned::new("role_writer", "CREATEDB");
+    let application = format!("{}_app", owned.role);
+    owned.database.run(&format!(
+        "CREATE ROLE {application} LOGIN; GRANT SELECT, INSERT ON item TO {application};
+         GRANT USAGE ON SEQUENCE item_id_seq TO {application}"
+    ));
+    owned.folder.migration(
+        "001_wrong",
+        "-- dbm: no-transaction\nCREATE TABLE more (a int);\nSELECT 1 / 0;",
+        "SELECT 1;",
+    );
+    let mut psql = Command::new("psql")
+        .args(["-qXAt", &owned.url_of(&application)])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("psql");
+    let (mut input, output) =
+        (psql.stdin.take().expect("its input"), psql.stdout.take().expect("its output"));
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let writer = std::thread::spawn(move || {
+        let (mut output, mut acknowledged) = (BufReader::new(output), Vec::new());
+        while stopped.try_recv().is_err() {
+            writeln!(input, "INSERT INTO item (name) VALUES ('written') RETURNING id;\n\\echo .")
+                .expect("sent");
+            loop {
+                let mut line = String::new();
+                output.read_line(&mut line).expect("an answer");
+                match line.trim() {
+                    "." => break,
+                    id => acknowledged.push(id.to_owned()),
+                }
+            }
+        }
+        acknowledged
+    });
+    let ended = owned.dbm(&["migrate", "--safe", "--accept-lost-writes"]).run().expect(3);
+    stop.send(()).expect("the writer");
+    let acknowledged = writer.join().expect("the writer");
+    psql.wait().expect("psql");
+    let marker = "is kept as the backup ";
+    let kept = ended.stderr.split(marker).nth(1).and_then(|rest| rest.split_whitespace().next());
+    let kept = kept.unwrap_or_else(|| panic!("{}", ended.stderr)).to_owned();
+    let into = format!("{}_kept", owned.database.name());
+    owned.folder.dbm(&owned.database.url(), &["restore", &kept, "--into", &into]).run().expect(0);
+    let ids = |url: &str| {
+        tests::tool("psql", &["-qXAt", url, "-c", "SELECT id FROM item WHERE name = 'written'"], "")
+    };
+    let there = ids(&owned.database.url()) + &ids(&owned.database.url_of(&into));
+    let there: std::collections::BTreeSet<&str> = there.split_whitespace().collect();
+    assert!(!acknowledged.is_empty());
+    let lost: Vec<_> = acknowledged.iter().filter(|id| !there.contains(id.as_str())).collect();
+    assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), acknowledged.len());
+    owned.database.run(&format!("REVOKE ALL ON item, item_id_seq FROM {application}"));
+    for kin in owned.database.kin().into_iter().chain([into]) {
+        owned.database.run(&format!("DROP DATABASE IF EXISTS \"{kin}\" WITH (FORCE)"));
+    }
+    owned.database.run(&format!("DROP OWNED BY {application}; DROP ROLE {application}"));
+}
+
 #[test]
 fn an_owner_who_may_create_databases() {
     let owned = Owned::new("role_creator", "CREATEDB");

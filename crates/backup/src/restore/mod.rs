@@ -20,7 +20,7 @@ pub use options::RestoreOptions;
 pub use preflight::{Finding, Preflight, TargetState, Way};
 pub use remade::Remade;
 pub use replaced::Replaced;
-pub use safeguard::Safeguard;
+pub use safeguard::{Held, Safeguard};
 
 use crate::archive::Archive;
 use crate::mysql::not_yet;
@@ -139,6 +139,20 @@ pub async fn beside(
     }
 }
 
+/// Keeps writers away from the database's tables, before the backup without which nothing is restored in place.
+///
+/// # Errors
+/// [`ErrorKind::LockTimeout`] where somebody does not let go of a table, [`ErrorKind::Busy`] where others are connected who
+/// are not to be disconnected.
+pub async fn hold_writers(database: &Database, options: &RestoreOptions) -> Result<Held> {
+    match database {
+        Database::Postgres(server) => {
+            postgres::hold_writers(server, options).await.map(|held| Held(Some(held)))
+        }
+        Database::Mysql(_) | Database::Sqlite(_) => Ok(Held(None)),
+    }
+}
+
 /// Restores in the target itself, in one transaction, where the account may not create databases.
 /// `publish` becomes its journal in the same transaction. Returns what was made anew and is not what it was.
 ///
@@ -147,7 +161,7 @@ pub async fn beside(
 pub async fn in_place(
     archive: &Archive,
     database: &Database,
-    _safeguard: &Safeguard,
+    safeguard: &Safeguard,
     publish: &[Entry],
     options: &RestoreOptions,
     progress: &dyn Progress,
@@ -156,7 +170,8 @@ pub async fn in_place(
     match database {
         Database::Postgres(server) => {
             let archive = postgres::wanted(archive, options).await?;
-            postgres::in_place(&archive, server, &database.name(), publish, options, progress).await
+            let Held(held) = safeguard.take_held();
+            postgres::in_place(&archive, server, (held, publish), options, progress).await
         }
         Database::Mysql(_) => Err(not_yet("a restore in place")),
         Database::Sqlite(_) => Err(Error::new(

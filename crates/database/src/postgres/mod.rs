@@ -36,7 +36,7 @@ pub use error::error;
 pub use journal::{NAMESPACE, entries, insert_sql, journal_sql};
 pub use lock::{SwapLock, refuse_pooler, swap_lock};
 pub use others::end as end_session;
-pub use server::Server;
+pub use server::{Own, Server};
 pub use session::Session;
 pub use settings::{
     ChannelBinding, DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT, Host, RootCert, Settings, SslMode, SslNegotiation,

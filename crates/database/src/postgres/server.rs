@@ -2,8 +2,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::session::{first, query};
 use super::{Connection, Session, Settings, connect};
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The server sessions that this process holds open for its whole command.
 type Pids = Arc<Mutex<BTreeSet<i64>>>;
@@ -19,7 +20,8 @@ pub struct Server {
 }
 
 /// Keeps a session among our own for as long as it lives.
-pub(super) struct Own {
+#[derive(Debug)]
+pub struct Own {
     pid: i64,
     own: Pids,
 }
@@ -90,6 +92,17 @@ impl Server {
     pub(super) fn own(&self, pid: i64) -> Own {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
         Own { pid, own: Arc::clone(&self.own) }
+    }
+
+    /// Makes a connection one of ours, which is never among the sessions of others, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// What asking the server for its number gave.
+    pub async fn adopt(&self, connection: &Connection) -> Result<Own> {
+        let what = "cannot ask the server who we are";
+        let pid = first(query(connection, "SELECT pg_catalog.pg_backend_pid()", what).await?);
+        let pid = pid.and_then(|pid| pid.parse().ok());
+        pid.map(|pid| self.own(pid)).ok_or_else(|| Error::new(ErrorKind::Internal, what))
     }
 
     pub(super) fn is_own(&self, pid: i64) -> bool {

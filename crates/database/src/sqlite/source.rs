@@ -73,6 +73,19 @@ impl File {
         .await
     }
 
+    /// Whether the id was given to it when it was in the place of another file, on this machine.
+    ///
+    /// # Errors
+    /// As [`File::canonical_path`].
+    pub async fn was_at(&self, place: &Self) -> Result<bool> {
+        let place = place.source_by_path()?.0;
+        self.with(move |connection| {
+            let known = read(connection).map_err(|cause| error(cause, "cannot read the database's id"))?;
+            Ok(known.is_some_and(|known| known.place.as_deref() == Some(&place)))
+        })
+        .await
+    }
+
     /// Gives the file the id of the database whose place it is going to take: for a restore, which brings the archive's
     /// own id with it.
     ///

@@ -77,7 +77,8 @@ pub(crate) async fn namesake(stores: &[&dyn Store], database: &Database) -> Opti
     let (engine, name) = (database.engine(), database.name());
     let mut same = Vec::new();
     for store in stores {
-        same.extend(catalogue::list(*store).await.ok()?.into_iter().filter(|backup| {
+        // One that cannot be listed says nothing of the others.
+        same.extend(catalogue::list(*store).await.unwrap_or_default().into_iter().filter(|backup| {
             backup.is_good()
                 && backup.sidecar.as_ref().is_some_and(|it| it.engine == engine && it.database == name)
         }));

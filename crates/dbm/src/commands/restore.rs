@@ -6,6 +6,7 @@ use backup::restore::{self, Among, RestoreOptions};
 use backup::store::Store;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use database::sqlite::Mode;
 use database::{Database, DatabaseUrl, ObjectId, SourceId};
 use helpers::naming::BackupName;
 use migrate::Restoring;
@@ -107,7 +108,11 @@ fn owner(text: &str) -> Result<Owner, String> {
 
 impl Restore {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
-        let url = context.url_to_make_as(self.role.as_deref())?;
+        let mut url = context.url_to_make_as(self.role.as_deref())?;
+        if let DatabaseUrl::Sqlite(file) = &mut url {
+            // It is made of the archive, or not at all.
+            file.mode = Mode::ReadWrite;
+        }
         let Named { backup, store, place } = named::find(context, &self.name).await?;
         let name = backup.name()?;
         if self.into.is_some() || !self.part.selection()?.is_everything() {

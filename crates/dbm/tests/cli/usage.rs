@@ -65,7 +65,19 @@ fn of_a_lost_file_the_newest_archive_is_named_and_nothing_made() {
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         assert!(ended.stderr.contains(&format!("hint: {name} is the newest")), "{}", ended.stderr);
         assert!(!place.path().join("shop.db").exists());
+        // Nothing is made of an archive that cannot be read.
+        let path = place.path().join("backups").join(&name);
+        let whole = std::fs::read(&path).unwrap();
+        let mut damaged = whole.clone();
+        damaged[whole.len() / 2] ^= 1;
+        std::fs::write(&path, damaged).unwrap();
+        assert_ne!(place.run(&["restore", &name, "--yes", "--url", &url]).code, Some(0));
+        assert!(!place.path().join("shop.db").exists());
+        std::fs::write(&path, whole).unwrap();
         let ended = place.run(&["restore", &name, "--url", &url]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        // It is the database that was lost, so that its backups are its own.
+        let ended = place.run(&["restore", "latest", "--yes", "--url", &url]);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn is_of_session_only(statement: &str) -> bool {
     let text = statement.to_ascii_uppercase();
     // A value may come from a function, which may write.
     text.starts_with("SET ")
-        && !["GLOBAL", "PERSIST", "PASSWORD", "ROLE", "("].iter().any(|word| text.contains(word))
+        && !["GLOBAL", "PERSIST", "PASSWORD", "ROLE", "STATEMENT", "("].iter().any(|word| text.contains(word))
 }
 
 /// The server takes the locks of a statement's own tables before it does anything, and reads all of it before it
@@ -143,7 +143,12 @@ mod tests {
             assert!(!changed_nothing(text, &lock), "{text}");
         }
         assert!(is_of_session_only("SET foreign_key_checks = 0"));
-        for text in ["SET GLOBAL x = 1", "SET @a = f()", "SELECT 1"] {
+        for text in [
+            "SET STATEMENT max_statement_time = 60 FOR UPDATE a SET b = 0",
+            "SET GLOBAL x = 1",
+            "SET @a = f()",
+            "SELECT 1",
+        ] {
             assert!(!is_of_session_only(text), "{text}");
         }
     }

@@ -283,7 +283,12 @@ impl Runner {
     ) -> Result<Restored> {
         let counters = open.session()?.counters().await?;
         let taking = open.take("back-up-first", None, None).await?;
-        let guarded = self.safeguard(&open.run.clone(), options).await;
+        let guarded = async {
+            let held = restore::hold_writers(&self.database, options).await?;
+            let (kept, safeguard) = self.safeguard(&open.run, options).await?;
+            Ok::<_, Error>((kept, safeguard.holding(held)))
+        };
+        let guarded = guarded.await;
         open.after(taking, guarded.as_ref().err());
         let (kept, safeguard) = guarded?;
         let unarchived = if sealed {

@@ -31,10 +31,11 @@ use crate::{Error, ErrorKind, Result};
 use chrono::Utc;
 use database::postgres::globals::Globals;
 use database::postgres::properties::Properties;
-use database::postgres::{self, Server, Settings};
+use database::postgres::{self, Connection, Own, Server, Settings};
 use database::{Engine, Entry, Kind, ObjectId, TableDigest, quote};
 use serde::Deserialize;
 
+pub(crate) use place::hold_writers;
 pub(crate) use preflight::{Goes, preflight, way};
 pub(crate) use swap::settle;
 pub(crate) use table::table;
@@ -53,12 +54,11 @@ use crate::restore::{Among, Remade, Replaced, RestoreOptions};
 pub(crate) async fn in_place(
     archive: &Archive,
     server: &Server,
-    database: &str,
-    publish: &[Entry],
+    (held, publish): (Option<(Connection, Own)>, &[Entry]),
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<Remade>> {
-    let place = place::in_place(archive, server, database, publish, options, progress);
+    let place = place::in_place(archive, server, (held, publish), options, progress);
     globals::around(archive, server, (options, progress), place).await
 }
 

@@ -3,7 +3,7 @@
 use crate::postgres::failed;
 use crate::{Error, ErrorKind, Result};
 use database::Entry;
-use database::postgres::{Connection, Server, properties};
+use database::postgres::{Connection, Own, Server, properties};
 
 use super::load::{Load, worker};
 use super::run::without_values;
@@ -13,18 +13,13 @@ use crate::archive::Archive;
 use crate::progress::Progress;
 use crate::restore::{Remade, RestoreOptions};
 
-/// Empties the target, loads the archive, proves it, writes the journal, and only then commits.
+/// Begins the transaction of a restore in place and keeps writers away from the tables, which readers may go on reading
+/// until the first of them is dropped.
 ///
 /// # Errors
-/// What failed. Then nothing of it is there, except where the connection broke during the commit, which it says.
-pub(super) async fn in_place(
-    archive: &Archive,
-    server: &Server,
-    database: &str,
-    publish: &[Entry],
-    options: &RestoreOptions,
-    progress: &dyn Progress,
-) -> Result<Vec<Remade>> {
+/// [`ErrorKind::Busy`] where others are connected who are not to be disconnected, and what locking gave.
+pub(crate) async fn hold_writers(server: &Server, options: &RestoreOptions) -> Result<(Connection, Own)> {
+    let database = server.database();
     let client = worker(server, database).await?;
     if options.disconnect {
         for other in server.others_in(&client, database).await? {
@@ -39,6 +34,35 @@ pub(super) async fn in_place(
         }
     }
     run(&client, "BEGIN; SET LOCAL lock_timeout = '30s'; SET LOCAL synchronous_commit = on").await?;
+    run(&client, LOCK_TABLES).await?;
+    let own = server.adopt(&client).await?;
+    Ok((client, own))
+}
+
+/// All that the account may drop: dbm's own journal is written meanwhile, and what is another's is told when it comes to that.
+const LOCK_TABLES: &str = "DO $$ DECLARE held pg_catalog.regclass; BEGIN
+  FOR held IN SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname <> 'dbm' AND n.nspname <> 'information_schema'
+      AND n.nspname OPERATOR(pg_catalog.!~) '^pg_' AND pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY c.oid
+  LOOP EXECUTE pg_catalog.format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', held); END LOOP;
+END $$";
+
+/// Empties the target, loads the archive, proves it, writes the journal, and only then commits.
+///
+/// # Errors
+/// What failed. Then nothing of it is there, except where the connection broke during the commit, which it says.
+pub(super) async fn in_place(
+    archive: &Archive,
+    server: &Server,
+    (held, publish): (Option<(Connection, Own)>, &[Entry]),
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<Remade>> {
+    let database = server.database();
+    let (client, _own) = match held {
+        Some(held) => held,
+        None => hold_writers(server, options).await?,
+    };
     let filled = tokio::select! {
         result = fill(archive, &client, database, publish, options, progress) => result,
         () = options.cancel.cancelled() => {

@@ -91,8 +91,8 @@ async fn fill(
 pub(crate) enum Identity<'a> {
     /// The one whose place it is going to take.
     Of(&'a SourceId, &'a File),
-    /// The archive's, which is in the file, unless that one is still in its place: what was lost is there again.
-    Archives,
+    /// The archive's, where that one was in the place of this file and is lost; elsewhere another one.
+    Archives(&'a File),
     /// Another one, whatever it is a copy of.
     New,
 }
@@ -108,7 +108,8 @@ pub(super) async fn settle(
         let file = File::new(&path, Mode::ReadWrite);
         match identity {
             Identity::Of(source, place) => file.set_source_id(source, place).await?,
-            Identity::Archives => {}
+            Identity::Archives(place) if file.was_at(place).await? => {}
+            Identity::Archives(_) => forget_source(&file).await?,
             Identity::New => forget_source(&file).await?,
         }
         contents::prove(&path, archive.index(), options.jobs, &options.cancel).await?;

@@ -53,7 +53,7 @@ pub(crate) async fn into_missing(
     progress: &dyn Progress,
 ) -> Result<()> {
     let path = file.canonical_path()?;
-    new_file(archive, (&path, &path), Identity::Archives, options, progress).await
+    new_file(archive, (&path, &path), Identity::Archives(file), options, progress).await
 }
 
 /// Restores into a new file, which has its name only once it is whole, proven and durable, and is for those who may use

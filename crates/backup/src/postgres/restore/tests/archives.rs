@@ -66,8 +66,8 @@ impl Place {
         change(&mut head, &mut parts, &mut tail);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let label = format!("forged{number}");
-        // No two of one database bear one second.
-        let time = head.time + chrono::TimeDelta::seconds(1 + i64::from(number));
+        // No two of one database bear one second, also not with a backup that is made after this one.
+        let time = head.time + chrono::TimeDelta::seconds(3600 + i64::from(number));
         let name = BackupName::new(&head.database, time, Some(&label), helpers::naming::ArchiveKind::Script);
         let mut writer = ArchiveWriter::begin(self.store.create(&name).await.unwrap(), &head).await.unwrap();
         for part in parts {

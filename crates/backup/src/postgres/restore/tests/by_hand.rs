@@ -356,7 +356,7 @@ async fn in_place_where_databases_may_not_be_created() {
     let Database::Postgres(server) = &door else { unreachable!() };
     let entry = Entry { run: "r1".into(), number: 0, at: chrono::Utc::now(), step: serde_json::json!({}) };
     let in_place = async |archive| {
-        super::super::in_place(archive, server, &shop, std::slice::from_ref(&entry), &options, &Silent).await
+        super::super::in_place(archive, server, (None, std::slice::from_ref(&entry)), &options, &Silent).await
     };
     assert_eq!(in_place(&lying).await.unwrap_err().kind(), ErrorKind::Unproven);
     assert_eq!(ask(&shop, TABLES).await, messy);
