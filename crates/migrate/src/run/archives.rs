@@ -173,7 +173,7 @@ impl Runner {
             restore::discard_scratch(&self.database, scratch).await?;
         }
         if restore::way(&self.database).await? == Way::InPlace {
-            return self.in_place(open, note, archive, ending, &options, (since, was_sealed)).await;
+            return Box::pin(self.in_place(open, note, archive, ending, &options, (since, was_sealed))).await;
         }
         let scratch = restore::scratch_name(&self.database).await?;
         options.scratch = Some(scratch.clone());
@@ -213,7 +213,8 @@ impl Runner {
             if options.disconnect && restore::way(&self.database).await? == Way::InPlace {
                 self.watch.note(&format!("{error}; so it is restored in place"));
                 options.scratch = None;
-                return self.in_place(open, note, archive, ending, &options, (since, was_sealed)).await;
+                return Box::pin(self.in_place(open, note, archive, ending, &options, (since, was_sealed)))
+                    .await;
             }
         }
         let replaced = swapped?;
