@@ -10,7 +10,7 @@ use crate::error::{Result, io};
 
 const CONFIGURATION: &str = include_str!("init/dbm.toml");
 const ENVIRONMENT: &str = include_str!("init/env.example");
-const IGNORED: &str = "/logs/*.log\n/backups/\n.env\n*-dbm\n";
+const IGNORED: &str = "/logs/*.log\n/logs/.*.lock\n/backups/\n.env\n*-dbm\n";
 
 /// `dbm init [FOLDER]`
 #[derive(Debug, Args)]
