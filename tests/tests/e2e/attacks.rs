@@ -375,6 +375,7 @@ fn the_owner_goes_on_where_an_administrator_began() {
     folder.dbm(&own, &["status"]).run().expect(0);
     folder.dbm(&own, &["migrate", "--safe"]).run().expect(0);
     folder.dbm(&own, &["rollback", "--all"]).run().expect(0);
+    database.run("ALTER SCHEMA dbm OWNER TO pg_database_owner");
     folder.dbm(&url, &["migrate", "--safe"]).run().expect(0);
     database
         .run(&format!("ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {owner}; DROP ROLE {owner}"));

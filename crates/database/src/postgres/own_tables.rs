@@ -28,7 +28,7 @@ pub(super) async fn check(connection: &Connection, history: &str) -> Result<()> 
          db AS (SELECT datdba FROM pg_database WHERE datname = current_database()),
          us AS (SELECT oid, rolsuper FROM pg_roles WHERE rolname IN (session_user, current_user))
          SELECT called || ' belongs to ' || pg_get_userbyid(owner), 'owner' FROM owned, db
-          WHERE NOT pg_has_role(owner, datdba, 'MEMBER')
+          WHERE NOT pg_has_role(owner, datdba, 'MEMBER') AND owner IS DISTINCT FROM to_regrole('pg_database_owner')::oid
             AND NOT EXISTS (SELECT FROM us WHERE us.oid = owner OR (NOT rolsuper AND pg_has_role(us.oid, owner, 'MEMBER')))
          UNION ALL SELECT called || ' is no plain table', 'shape' FROM own
           WHERE relkind <> 'r' OR relrowsecurity
