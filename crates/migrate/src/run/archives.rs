@@ -164,7 +164,7 @@ impl Runner {
         note: &ArchiveNote,
         archive: &Archive,
         ending: Ending,
-        mut options: RestoreOptions,
+        options: RestoreOptions,
     ) -> Result<Restored> {
         let since = Instant::now();
         let was_sealed = told.fence().is_some() && open.fence_held && open.session()?.is_sealed();
@@ -172,9 +172,35 @@ impl Runner {
         for scratch in told.scratches() {
             restore::discard_scratch(&self.database, scratch).await?;
         }
-        if restore::way(&self.database).await? == Way::InPlace {
-            return Box::pin(self.in_place(open, note, archive, ending, &options, (since, was_sealed))).await;
+        if restore::way(&self.database).await? == Way::Beside {
+            let beside = self.beside(open, told, note, archive, ending, options.clone(), (since, was_sealed));
+            match Box::pin(beside).await {
+                // Somebody has come in meanwhile whom this account may not end.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Busy | ErrorKind::Permission)
+                        && options.disconnect
+                        && restore::way(&self.database).await? == Way::InPlace =>
+                {
+                    self.watch.note(&format!("{error}; so it is restored in place"));
+                }
+                done => return done,
+            }
         }
+        Box::pin(self.in_place(open, note, archive, ending, &options, (since, was_sealed))).await
+    }
+
+    /// Restores beside the database, proves it, and exchanges the two.
+    #[expect(clippy::too_many_arguments, reason = "what an exchange has looked at already")]
+    async fn beside(
+        &self,
+        open: &mut Open<'_>,
+        told: &Told,
+        note: &ArchiveNote,
+        archive: &Archive,
+        ending: Ending,
+        mut options: RestoreOptions,
+        (since, was_sealed): (Instant, bool),
+    ) -> Result<Restored> {
         let scratch = restore::scratch_name(&self.database).await?;
         options.scratch = Some(scratch.clone());
         let step = Step::Restore { archive: note.clone(), scratch: Some(scratch) };
@@ -193,8 +219,9 @@ impl Runner {
         let end = open.entry(&end)?;
         let mut publish = open.entries.clone();
         publish.push(end);
-        let is_way_back = is_way_back(told, note);
-        if is_way_back {
+        // Behind a fence nobody else has drawn a number: what the failed files did to sequences goes with them.
+        let others_drew = is_way_back(told, note) && !was_sealed;
+        if others_drew {
             // Before the exchange, so that a kill right after it gives no number again; and after it, for those given since.
             self.carry_counters(&self.database.name(), beside.scratch_name()).await;
         }
@@ -209,16 +236,9 @@ impl Runner {
             // It was not let in: there was no exchange. Our own session may have been ended to make room for it.
             self.sound_again(open).await?;
             open.note(&Step::GaveUp).await?;
-            // Somebody has come in meanwhile whom this account may not end.
-            if options.disconnect && restore::way(&self.database).await? == Way::InPlace {
-                self.watch.note(&format!("{error}; so it is restored in place"));
-                options.scratch = None;
-                return Box::pin(self.in_place(open, note, archive, ending, &options, (since, was_sealed)))
-                    .await;
-            }
         }
         let replaced = swapped?;
-        if is_way_back {
+        if others_drew {
             self.carry_counters(&replaced.name, &self.database.name()).await;
         }
         let over = open.entry(&Step::End { ending: Ending::Replaced })?;
@@ -253,10 +273,20 @@ impl Runner {
             let counters = at(from)?.session().await?.counters().await?;
             at(to)?.session().await?.catch_up(&counters).await
         };
-        if let Err(error) = carry.await {
-            self.watch.note(&format!(
-                "numbers that sequences of {from} gave during the run may be given again: {error}"
-            ));
+        self.carried(carry.await);
+    }
+
+    /// Says which counters were set forward, or why none could be.
+    fn carried(&self, carried: database::Result<Vec<String>>) {
+        match carried {
+            Ok(names) if names.is_empty() => {}
+            Ok(names) => self.watch.note(&format!(
+                "so that no number that was given during the run is given again, these sequences go on from there: {}",
+                names.join(", ")
+            )),
+            Err(error) => self.watch.note(&format!(
+                "numbers that sequences gave during the run may be given again: {error}"
+            )),
         }
     }
 
@@ -312,11 +342,9 @@ impl Runner {
         open.after(taking, done.as_ref().err());
         let remade = done?;
         open.entries = publish;
-        if is_way_back(&open.told()?, note)
-            && let Err(error) = open.session()?.catch_up(&counters).await
-        {
-            self.watch
-                .note(&format!("numbers that sequences gave during the run may be given again: {error}"));
+        if is_way_back(&open.told()?, note) && !sealed {
+            let carried = open.session()?.catch_up(&counters).await;
+            self.carried(carried);
         }
         Ok(Restored { archive: described(note, archive, since), replaced: None, unarchived, remade })
     }

@@ -15,12 +15,14 @@ pub(crate) async fn make(server: &Server, on: &Database) -> Result<(Database, Ma
     let settings = wanted.apply_sql(&name).into_iter().filter(|statement| statement.starts_with(&set));
     let what = "cannot make a scratch database";
     for statement in std::iter::once(wanted.create_database_sql(&name)).chain(settings) {
-        let made = maintenance.batch_execute(&statement).await;
-        made.map_err(|error| {
-            backup::Error::from(maintenance.error(error, what)).with_hint(
-                "give the account CREATEDB, or name another server with --scratch-url postgres://…",
-            )
-        })?;
+        if let Err(error) = maintenance.batch_execute(&statement).await {
+            // It may be there already; that it cannot be dropped is told by what it could not be given.
+            let _gone = backup::restore::discard_scratch(on, &name).await;
+            return Err(backup::Error::from(maintenance.error(error, what)).with_hint(
+                "give the account CREATEDB and the right to make the database's settings, or name another server with \
+                 --scratch-url postgres://…",
+            ));
+        }
     }
     let database = Database::new(on.url().with_database(&name))?;
     Ok((database, Made::Beside { server: on.clone(), name, account: None }))
