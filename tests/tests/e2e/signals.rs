@@ -8,14 +8,19 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tests::{Ended, Folder, Judge as _, Postgres, Sqlite, signal};
 
-/// Waits until a query gives `answer`.
+/// The command once a query gives `answer`: while it runs.
 #[track_caller]
-fn wait_for(database: &Postgres, query: &str, answer: &str) {
+fn once(database: &Postgres, query: &str, answer: &str, mut child: Child) -> Child {
     let start = Instant::now();
     while database.ask(query) != answer {
+        if child.try_wait().expect("looked at").is_some() {
+            let ended = Ended::of(child);
+            panic!("it ended before {query} gave {answer}: {}{}", ended.stdout, ended.stderr);
+        }
         assert!(start.elapsed() < Duration::from_secs(30), "{query} never gave {answer}");
         std::thread::sleep(Duration::from_millis(50));
     }
+    child
 }
 
 fn stopped(child: Child, by: Signal) -> Ended {
@@ -61,10 +66,11 @@ fn a_run_of_one_group_is_rolled_back() {
     folder.migration("001_slow", "DROP TABLE item; SELECT pg_sleep(60);", "CREATE TABLE item (id INTEGER);");
     for by in [Signal::INT, Signal::TERM] {
         let child = folder.dbm(&url, &["migrate", "--safe"]).spawn();
-        wait_for(
+        let child = once(
             &database,
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'",
             "1",
+            child,
         );
         let ended = stopped(child, by).expect(1);
         assert!(
@@ -91,10 +97,11 @@ fn a_run_of_several_groups_is_put_back() {
         "DROP INDEX item_id_idx;",
     );
     let child = folder.dbm(&url, &["migrate", "--safe", "--accept-lost-writes"]).spawn();
-    wait_for(
+    let child = once(
         &database,
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'",
         "1",
+        child,
     );
     assert_eq!(database.ask("SELECT count(*) FROM item"), "0");
     stopped(child, Signal::INT).expect(3);
@@ -118,12 +125,13 @@ fn a_restore_leaves_a_database_as_it_is() {
     for by in [Signal::INT, Signal::TERM] {
         let child = folder.dbm(&url, &["restore", "latest", "--yes"]).spawn();
         let restoring = format!("datname LIKE '{}_restoring%'", database.name());
-        wait_for(
+        let child = once(
             &database,
             &format!(
                 "SELECT count(*) > 0 FROM pg_stat_activity WHERE {restoring} AND wait_event = 'PgSleep'"
             ),
             "t",
+            child,
         );
         let ended = stopped(child, by).expect(1);
         assert!(ended.stderr.contains("stopped on request"), "{}", ended.stderr);

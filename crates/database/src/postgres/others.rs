@@ -114,8 +114,9 @@ impl Server {
         }
     }
 
-    /// Those sessions of others in a database that this account may not end: of superusers, and of roles whose
-    /// rights it has not, where it is no member of `pg_signal_backend`.
+    /// Those sessions of others in a database that this account may not end, and that do not go by themselves (as
+    /// [`Server::others_staying_in`]): of superusers, and of roles whose rights it has not, where it is no member of
+    /// `pg_signal_backend`.
     ///
     /// # Errors
     /// What asking the server gave.
@@ -124,7 +125,6 @@ impl Server {
         connection: &Connection,
         database: &str,
     ) -> Result<Vec<OtherSession>> {
-        let mut others = self.others_in(connection, database).await?;
         // Ending it is what counts, as whom is not: see `end`.
         let sql = format!(
             "SELECT pid FROM pg_catalog.pg_stat_activity a
@@ -132,16 +132,25 @@ impl Server {
               CROSS JOIN (VALUES (session_user), (current_user)) AS us (name)
                JOIN pg_catalog.pg_roles o ON o.rolname = us.name
               WHERE datname = {}
-                AND (o.rolsuper OR NOT coalesce(r.rolsuper, true)
+              GROUP BY pid
+             HAVING NOT coalesce(bool_or(o.rolsuper OR NOT coalesce(r.rolsuper, true)
                      AND (pg_catalog.pg_has_role(o.oid, a.usesysid, 'USAGE')
-                          OR pg_catalog.pg_has_role(o.oid, 'pg_signal_backend', 'USAGE')))",
+                          OR pg_catalog.pg_has_role(o.oid, 'pg_signal_backend', 'USAGE'))), false)",
             quote::literal(Engine::Postgres, database)
         );
-        let rows = query(connection, &sql, "cannot ask whose sessions may be ended").await?;
-        let below: Vec<i64> =
-            rows.into_iter().flatten().flatten().filter_map(|pid| pid.parse().ok()).collect();
-        others.retain(|other| !below.contains(&other.id));
-        Ok(others)
+        let deadline = Instant::now() + LINGER;
+        loop {
+            let mut others = self.others_in(connection, database).await?;
+            let rows = query(connection, &sql, "cannot ask whose sessions may be ended").await?;
+            // Whoever left between the two questions is no hindrance: only who was there both times.
+            let above: Vec<i64> =
+                rows.into_iter().flatten().flatten().filter_map(|pid| pid.parse().ok()).collect();
+            others.retain(|other| above.contains(&other.id));
+            if others.is_empty() || Instant::now() > deadline {
+                return Ok(others);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
