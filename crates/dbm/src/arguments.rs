@@ -185,6 +185,8 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Doctor),
     /// Show what was changed in the database by hand
     Drift(commands::drift::Drift),
+    /// Write the current schema as SQL, or as a page with a diagram
+    Schema(commands::schema::Schema),
     /// Wait until the database answers
     Wait(commands::wait::Wait),
     /// List what restores have replaced, or let it go
@@ -228,6 +230,7 @@ impl Command {
             Self::Check(_) => "check",
             Self::Doctor(_) => "doctor",
             Self::Drift(_) => "drift",
+            Self::Schema(_) => "schema",
             Self::Wait(_) => "wait",
             Self::Replaced(_) => "replaced",
             Self::Keys(_) => "keys",

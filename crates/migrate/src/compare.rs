@@ -86,8 +86,7 @@ struct Text {
 }
 
 fn texts(engine: Engine, schema: &Schema, what: What) -> BTreeMap<&ObjectId, Text> {
-    let own = |id: &ObjectId| id.name == history::TABLE || id.of == history::TABLE;
-    let objects = schema.objects.iter().filter(|object| !own(&object.id));
+    let objects = schema.objects.iter().filter(|object| !history::is_own(&object.id));
     objects
         .map(|object| {
             let plain = text(object, what);

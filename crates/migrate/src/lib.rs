@@ -6,6 +6,7 @@
 //! kill left. A [`Watch`] sees every step.
 
 pub mod compare;
+pub mod docs;
 mod engine;
 pub mod files;
 pub mod history;

@@ -2,6 +2,7 @@
 //!
 //! This is the one place of this crate's dumps that chooses the engine.
 
+mod definitions;
 mod options;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -18,6 +19,7 @@ use crate::progress::Progress;
 use crate::store::{Sidecar, Store, Upload};
 use crate::{Error, ErrorKind, Result, mysql, postgres, sqlite};
 
+pub use definitions::definitions;
 pub use options::{BackupOptions, Written};
 
 /// How many seconds others may be ahead of us in the queue for a name.

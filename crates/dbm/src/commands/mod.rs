@@ -28,6 +28,7 @@ pub(crate) mod replaced;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 mod run_flags;
+pub(crate) mod schema;
 mod scratch_flags;
 mod selection_flags;
 pub(crate) mod show;
@@ -71,6 +72,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Check(verb) => Box::pin(verb.run(context)).await,
         Command::Doctor(verb) => verb.run(context).await,
         Command::Drift(verb) => Box::pin(verb.run(context)).await,
+        Command::Schema(verb) => verb.run(context).await,
         Command::Wait(verb) => verb.run(context).await,
         Command::Replaced(verb) => verb.run(context).await,
         Command::Keys(verb) => verb.run(context).await,

@@ -8,5 +8,6 @@ mod life;
 mod log;
 mod postgres;
 mod runs;
+mod schema;
 mod secrets;
 mod usage;

@@ -5,6 +5,7 @@ mod postgres;
 mod sqlite;
 
 use backup::{Error, Result};
+use std::borrow::Cow;
 use std::path::Path;
 
 use database::{Database, Engine, Kind, Session};
@@ -120,6 +121,14 @@ pub(crate) fn canonical(engine: Engine, definition: &str) -> String {
         Engine::Mysql => mysql::without_definer(definition),
         Engine::Sqlite => sqlite::canonical(definition),
         _ => definition.to_owned(),
+    }
+}
+
+/// A statement without whose it is, as people read it.
+pub(crate) fn without_definer(engine: Engine, statement: &str) -> Cow<'_, str> {
+    match engine {
+        Engine::Mysql => database::mysql::catalog::without_definer(statement),
+        _ => statement.into(),
     }
 }
 

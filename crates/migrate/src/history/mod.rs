@@ -12,10 +12,16 @@ pub(crate) use table::accept;
 pub use table::{create, delete, insert, read};
 pub(crate) use table::{is_there, remove};
 
+use database::ObjectId;
 use serde::{Deserialize, Serialize};
 
 /// Its name.
 pub(crate) const TABLE: &str = "dbm_history";
+
+/// Whether an object is the history, or belongs to it.
+pub(crate) fn is_own(id: &ObjectId) -> bool {
+    id.name == TABLE || id.of == TABLE
+}
 
 /// How a migration came to be in the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,4 +14,4 @@ mod write;
 pub(crate) use plan::pieces;
 pub(crate) use prepare::{Extras, Properties, prepare, properties};
 pub(crate) use rows::Target;
-pub(crate) use script::HISTORY;
+pub(crate) use script::{HISTORY, script_of};

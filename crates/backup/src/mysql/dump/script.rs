@@ -1,7 +1,10 @@
 //! What stands around the parts.
 
 use database::mysql::Flavour;
-use database::mysql::catalog::SCRIPT_SESSION;
+use database::mysql::catalog::{SCRIPT_SESSION, without_definer};
+use database::{Engine, Schema, script};
+
+use crate::Result;
 
 /// The last line of every script. The stock clients run what they have when a file ends, so only this line tells
 /// that all of it was there: `zstd -dc ARCHIVE | tail -n 1`.
@@ -25,3 +28,46 @@ pub(super) fn opening(flavour: Flavour, history: bool) -> Vec<u8> {
 /// What lets the times of a table's history in as they were, which MariaDB 10.11 and newer know, and keys be added to it.
 pub(crate) const HISTORY: &str =
     "SET SESSION system_versioning_insert_history = 1, system_versioning_alter_history = KEEP;\n";
+
+/// All definitions as one script; without `owners`, in the name of whoever runs it.
+///
+/// # Errors
+/// A definition that cannot be cut.
+pub(crate) fn script_of(schema: &Schema, owners: bool) -> Result<String> {
+    let mut text = SCRIPT_SESSION.to_owned();
+    for object in &schema.objects {
+        if owners {
+            text.push_str(&object.definition);
+        } else {
+            text.push_str(&without_definers(&object.definition)?);
+        }
+    }
+    Ok(text)
+}
+
+fn without_definers(definition: &str) -> Result<String> {
+    let mut text = String::with_capacity(definition.len());
+    let mut from = 0;
+    for statement in script::split(Engine::Mysql, definition)? {
+        text.push_str(&definition[from..statement.offset]);
+        text.push_str(&without_definer(statement.text));
+        from = statement.offset + statement.text.len();
+    }
+    text.push_str(&definition[from..]);
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definer_goes_and_what_looks_like_one_stays() {
+        let view = "CREATE ALGORITHM=UNDEFINED DEFINER=`ro;ot`@`%` SQL SECURITY DEFINER VIEW `v` AS select 'DEFINER=`a`@`b`';\n";
+        let expected =
+            "CREATE ALGORITHM=UNDEFINED SQL SECURITY DEFINER VIEW `v` AS select 'DEFINER=`a`@`b`';\n";
+        assert_eq!(without_definers(view).unwrap(), expected);
+        let wrapped = "SET sql_mode = '';\nDELIMITER ;;\nCREATE DEFINER=`a`@`b` PROCEDURE `p`()\nBEGIN SELECT 1; END\n;;\nDELIMITER ;\n";
+        assert_eq!(without_definers(wrapped).unwrap(), wrapped.replace("DEFINER=`a`@`b` ", ""));
+    }
+}

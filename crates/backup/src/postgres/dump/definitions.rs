@@ -6,6 +6,7 @@ use database::{Kind, Object, ObjectId, Schema, Section};
 
 use super::keys::Key;
 use super::psql::for_psql;
+use super::script::SETTINGS;
 use crate::archive::{Aspect, PART_BYTES, RawPart};
 use crate::{Error, ErrorKind, Result};
 
@@ -53,6 +54,30 @@ pub(super) fn parts(
     list.in_order(Aspect::Comment, &objects, |object| object.comments.join(""))?;
     list.in_order(Aspect::Owner, &objects, |object| object.owner.clone().unwrap_or_default())?;
     Ok(list.planned)
+}
+
+/// All definitions as one script, without what guards an archive's: it holds no rows that a cut could take away.
+///
+/// # Errors
+/// What [`parts`] gives.
+pub(crate) fn script_of(schema: &Schema, owners: bool) -> Result<String> {
+    let mut schema = schema.clone();
+    schema.objects.retain(|object| {
+        object.id.kind != Kind::LargeObject && (owners || object.id.kind != Kind::DefaultPrivileges)
+    });
+    if !owners {
+        for object in &mut schema.objects {
+            object.owner = None;
+            object.privileges.clear();
+        }
+    }
+    let mut text = SETTINGS.to_owned();
+    for section in [Section::PreData, Section::Data, Section::PostData, Section::Final] {
+        for planned in parts(&schema, section, &HashMap::new())? {
+            text.push_str(&String::from_utf8_lossy(&planned.part.bytes));
+        }
+    }
+    Ok(text)
 }
 
 fn definition(object: &Object) -> String {

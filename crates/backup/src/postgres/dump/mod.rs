@@ -22,5 +22,6 @@ pub(crate) mod views;
 mod work;
 mod write;
 
+pub(crate) use definitions::script_of;
 pub(crate) use prepare::prepare;
 pub(crate) use write::ranges_since;

@@ -47,7 +47,7 @@ impl Envelope {
 /// How the session that runs the script reads it, whatever the database's, role's or server's own settings are.
 ///
 /// What only some releases know is set by name where it is there.
-const SETTINGS: &str = "\
+pub(super) const SETTINGS: &str = "\
 SET client_encoding = 'UTF8';
 SET standard_conforming_strings = on;
 SET search_path = '';

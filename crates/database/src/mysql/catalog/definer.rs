@@ -1,5 +1,6 @@
 //! In whose name an object acts.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::text::unquoted;
@@ -46,6 +47,13 @@ pub fn definer(statement: &str) -> Option<Definer> {
         return Some(Definer { place: token.start..end, user: unquoted(word(user.start..user.end)), host });
     }
     None
+}
+
+/// A statement that acts in the name of whoever runs it: without the clause, as if it had never named one.
+pub fn without_definer(statement: &str) -> Cow<'_, str> {
+    let Some(Definer { place, .. }) = definer(statement) else { return statement.into() };
+    let rest = &statement[place.end..];
+    format!("{}{}", &statement[..place.start], rest.strip_prefix(' ').unwrap_or(rest)).into()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ mod unknown;
 mod views;
 mod wrap;
 
-pub use definer::{Definer, definer};
+pub use definer::{Definer, definer, without_definer};
 pub use reader::read;
 pub use wrap::{ROWS_MODE, SCRIPT_MODE, SCRIPT_SESSION};
 

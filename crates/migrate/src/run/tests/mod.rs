@@ -5,6 +5,7 @@ mod mark;
 mod restore;
 mod rollbacks;
 mod sandbox;
+mod schema;
 mod several;
 mod single;
 
