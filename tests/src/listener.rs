@@ -1,6 +1,14 @@
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::crypto::ring;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::tool;
 
 /// One request that a [`Listener`] was sent.
 #[derive(Clone, Debug)]
@@ -26,13 +34,47 @@ impl Listener {
     /// # Panics
     /// If no port is free.
     pub fn answering(status: u16) -> Self {
+        Self::with("http", status, Some)
+    }
+
+    /// One that speaks TLS, with a certificate that it makes: `certificate.pem` in that folder, for `localhost`.
+    ///
+    /// # Panics
+    /// If no port is free, or openssl is missing.
+    pub fn answering_in_private(folder: &Path, status: u16) -> Self {
+        let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+        let (key, certificate) = (path("key.pem"), path("certificate.pem"));
+        let mut arguments = vec!["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"];
+        arguments.extend(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
+        arguments.extend(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        arguments.extend(["-keyout", &key, "-out", &certificate]);
+        tool("openssl", &arguments, "");
+        let chain = vec![CertificateDer::from_pem_file(&certificate).expect("a certificate")];
+        let key = PrivateKeyDer::from_pem_file(&key).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
+            .expect("a configuration");
+        let config = Arc::new(config);
+        let mut listener = Self::with("https", status, move |client| {
+            Some(StreamOwned::new(ServerConnection::new(config.clone()).ok()?, client))
+        });
+        listener.url = listener.url.replace("127.0.0.1", "localhost");
+        listener
+    }
+
+    fn with<S: Read + Write>(
+        scheme: &str,
+        status: u16,
+        open: impl Fn(TcpStream) -> Option<S> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let url = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let requests = Arc::<Mutex<Vec<Request>>>::default();
         let seen = requests.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                if let Some(request) = answer(client, status) {
+                if let Some(request) = open(client).and_then(|client| answer(client, status)) {
                     seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
                 }
             }
@@ -40,7 +82,7 @@ impl Listener {
         Self { url, requests }
     }
 
-    /// Where it listens, `http://…` without a slash at the end.
+    /// Where it listens, `http://…` or `https://…` without a slash at the end.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -51,8 +93,8 @@ impl Listener {
     }
 }
 
-fn answer(client: TcpStream, status: u16) -> Option<Request> {
-    let mut reader = BufReader::new(client.try_clone().ok()?);
+fn answer(client: impl Read + Write, status: u16) -> Option<Request> {
+    let mut reader = BufReader::new(client);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut headers = String::new();
@@ -69,9 +111,9 @@ fn answer(client: TcpStream, status: u16) -> Option<Request> {
     });
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
-    let mut client = client;
     let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    client.write_all(answer.as_bytes()).ok()?;
+    let client = reader.get_mut();
+    client.write_all(answer.as_bytes()).and_then(|()| client.flush()).ok()?;
     let line = line.trim().trim_end_matches(" HTTP/1.1").to_owned();
     Some(Request { line, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }

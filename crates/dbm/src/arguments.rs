@@ -245,7 +245,7 @@ impl Command {
         match self {
             Self::Backup(verb) => verb.add_flags(flags),
             Self::Verify(verb) => verb.add_flags(flags),
-            Self::Prune(verb) => verb.rules.add_flags(flags),
+            Self::Prune(verb) => verb.add_flags(flags),
             Self::Status(verb) => verb.add_flags(flags),
             Self::Migrate(verb) => verb.run.add_flags(flags),
             Self::Upgrade(verb) => verb.run.add_flags(flags),

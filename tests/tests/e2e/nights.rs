@@ -105,7 +105,14 @@ fn a_store_that_is_away_fails_the_backup_or_is_told_of() {
     assert_eq!(made["stores"].as_array().map(Vec::len), Some(1));
     assert_eq!(made["missing_in"], serde_json::json!(["s3://dbm-test/away"]));
     assert_eq!(files(&folder, "backups"), [made["archive"].as_str().expect("a name")]);
+    // So is the backup of a run: its report names only the store that has it, and says what the other lacks.
+    folder.migration("001_more", "CREATE TABLE more (x INTEGER);", "DROP TABLE more;");
+    let ran = dbm(&["migrate", "--safe", "--require", "any", "--json"]).expect(0);
+    let store = json(&ran.stdout)["backup"]["store"].as_str().expect("a store").to_owned();
+    assert!(store.ends_with("/backups") && !store.contains("away"), "{store}");
+    assert!(ran.stderr.contains("s3://dbm-test/away fails"), "{}", ran.stderr);
     // At three in the morning one store is enough.
+    dbm(&["backup", "--require", "any"]).expect(0);
     let before = database.dump();
     database.run("DELETE FROM item");
     let restored = dbm(&["restore", "latest", "--yes", "--require", "any"]).expect(0);
@@ -213,6 +220,80 @@ fn others_are_told_how_it_went_and_cannot_fail_it() {
             "{family} is missing in\n{metrics}"
         );
     }
+}
+
+#[test]
+fn a_ping_goes_over_tls_to_whom_the_machine_trusts() {
+    let (folder, _database, url) = project();
+    let listener = Listener::answering_in_private(folder.path(), 200);
+    let backup = || folder.dbm(&url, &["backup"]).env("DBM_PING_URL", format!("{}/uuid", listener.url()));
+    let trusting = backup().env("SSL_CERT_FILE", folder.path().join("certificate.pem")).run().expect(0);
+    assert!(!trusting.stderr.contains("ping"), "{}", trusting.stderr);
+    let heard: Vec<_> = listener.take().into_iter().map(|request| request.line).collect();
+    assert_eq!(heard, ["POST /uuid/start", "POST /uuid"]);
+    let untrusting = backup().run().expect(0);
+    assert!(
+        untrusting.stderr.contains("ping: the server cannot be reached, or its"),
+        "{}",
+        untrusting.stderr
+    );
+    assert!(listener.take().is_empty());
+}
+
+#[test]
+fn a_database_that_was_emptied_is_told_of_and_its_last_rows_stay() {
+    let (folder, database, url) = project();
+    let dbm = |arguments: &[&str]| folder.dbm(&url, arguments).env("DBM_METRICS", "shop.prom").run();
+    let full = json(&dbm(&["backup", "--json"]).expect(0).stdout)["archive"].clone();
+    database.run("DELETE FROM item");
+    let nightly = ["backup", "--prune", "--keep-last", "1", "--min-keep", "1", "--json"];
+    for night in 0..3 {
+        let ended = dbm(&nightly).expect(0);
+        assert!(ended.stderr.contains("has no rows any more"), "night {night}: {}", ended.stderr);
+    }
+    let left = files(&folder, "backups");
+    assert!(left.len() == 2 && left.contains(&full.as_str().expect("a name").to_owned()), "{left:?}");
+    let shown = dbm(&["prune", "--keep-last", "1", "--dry-run"]).expect(0).stdout;
+    assert!(shown.contains("the newest with rows"), "{shown}");
+    // What is left is in the metrics after any prune, and not only after the next backup.
+    database.run("INSERT INTO item VALUES (2, 'two')");
+    dbm(&["backup"]).expect(0);
+    let good = |count: u32| {
+        let metrics = fs::read_to_string(folder.path().join("shop.prom")).expect("metrics");
+        let found = metrics.lines().any(|line| {
+            line.starts_with("dbm_archives{") && line.ends_with(&format!("state=\"good\"}} {count}"))
+        });
+        assert!(found, "not {count} in\n{metrics}");
+    };
+    good(3);
+    dbm(&["prune", "--keep-last", "1", "--min-keep", "1"]).expect(0);
+    good(1);
+}
+
+#[test]
+fn a_backup_that_is_none_to_rely_on_is_told_as_a_failure() {
+    let (folder, _database, url) = project();
+    let listener = Listener::answering(200);
+    let dbm = |arguments: &[&str]| {
+        let ping = format!("{}/uuid", listener.url());
+        folder.dbm(&url, arguments).env("DBM_PING_URL", ping).env("DBM_METRICS", "shop.prom").run()
+    };
+    folder.migration("001_a", "CREATE TABLE a (x INTEGER);", "DROP TABLE a;");
+    dbm(&["migrate", "--safe"]).expect(0);
+    // A journal that cannot be read may be of a run that is open.
+    let journal = folder.path().join("shop.db-dbm");
+    let text = fs::read_to_string(&journal).expect("the journal");
+    fs::write(&journal, text.replace("\"step\":\"end\"", "\"step\":\"later\"")).expect("written");
+    listener.take();
+    dbm(&["backup"]).expect(0);
+    let heard = listener.take();
+    let told: Vec<_> = heard.iter().map(|request| request.line.as_str()).collect();
+    assert_eq!(told, ["POST /uuid/start", "POST /uuid/fail"]);
+    assert!(heard[1].body.contains("unfinished"), "{:?}", heard[1]);
+    let metrics = fs::read_to_string(folder.path().join("shop.prom")).expect("metrics");
+    let failed = "dbm_last_run_success{command=\"backup\",database=\"shop\"} 0";
+    assert!(metrics.lines().any(|line| line == failed), "{metrics}");
+    assert!(!metrics.contains("dbm_last_success_timestamp_seconds{command=\"backup\""), "{metrics}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::{Bucket, Folder, Judge as _, Postgres, Sqlite};
+use tests::{Bucket, Folder, Judge, Mariadb, Postgres, Sqlite};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -48,6 +48,67 @@ fn postgres_there_and_back() {
     dbm(&["migrate", "--safe", "--fence"]).expect(3);
     assert_eq!(database.ask("SELECT count(*) FROM item"), "100000");
     assert_eq!(database.ask("SELECT to_regclass('first') IS NULL"), "t");
+}
+
+/// Backs a database up into a bucket, encrypted, spoils it, and brings it back by ranges, whole and one table.
+fn encrypted_there_and_back(purpose: &str, database: &dyn Judge, spoil: &dyn Fn()) {
+    let url = &database.address();
+    let (folder, bucket) = (Folder::new(url), Bucket::new(purpose));
+    let keys =
+        json(&folder.dbm(url, &["keys", "generate", "--into", "keys", "--json"]).run().expect(0).stdout);
+    let recipient = keys["recipient"].as_str().expect("a recipient").to_owned();
+    let dbm = |arguments: &[&str]| {
+        bucket
+            .dbm(&folder, url, arguments)
+            .args(["--identity-file", "keys/identity.txt", "--recipients", &recipient, "--jobs", "4"])
+            .env("DBM_MAC_KEY_FILE", "keys/mac.key")
+            .run()
+    };
+    let made = json(&dbm(&["backup", "--verify", "--json"]).expect(0).stdout);
+    assert!(made["archive"].as_str().expect("a name").ends_with(".age"), "{made}");
+    let before = database.everything();
+    spoil();
+    assert_ne!(database.everything(), before);
+    dbm(&["restore", "latest", "--yes", "--disconnect"]).expect(0);
+    assert_eq!(database.everything(), before);
+    dbm(&["verify", "latest", "--deep"]).expect(0);
+}
+
+#[test]
+fn postgres_encrypted_there_and_back() {
+    let database = Postgres::new("sealed");
+    database.run(
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, body TEXT);
+         INSERT INTO item SELECT i, md5(i::text) FROM generate_series(1, 300000) i;
+         CREATE TABLE wide AS SELECT repeat('w', 4000000) || i AS body FROM generate_series(1, 3) i;",
+    );
+    let spoil = || database.run("DROP TABLE wide; DELETE FROM item WHERE id % 2 = 0;");
+    encrypted_there_and_back("sealed", &database, &spoil);
+}
+
+#[test]
+fn mariadb_there_and_back_plain_and_encrypted() {
+    let database = Mariadb::new("bucket");
+    database.run(
+        "CREATE TABLE item (id INT PRIMARY KEY, body TEXT);
+         INSERT INTO item SELECT a.n * 1000 + b.n, MD5(a.n * 1000 + b.n) FROM
+            (WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 199) SELECT n FROM n) a,
+            (WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 999) SELECT n FROM n) b;
+         CREATE TABLE other (id INT PRIMARY KEY); INSERT INTO other VALUES (1);",
+    );
+    let (url, bucket) = (database.url(), Bucket::new("mariadb"));
+    let folder = Folder::new(&url);
+    let dbm = |arguments: &[&str]| bucket.dbm(&folder, &url, arguments).run();
+    let made = json(&dbm(&["backup", "--verify", "--json"]).expect(0).stdout);
+    assert_eq!(listed(&bucket, &folder, &url), [made["archive"].as_str().expect("a name")]);
+    let before = database.everything();
+    let spoil = || database.run("DROP TABLE other; DELETE FROM item WHERE id % 2 = 0;");
+    spoil();
+    dbm(&["restore", "latest", "--table", "other"]).expect(0);
+    assert_eq!(database.ask("SELECT count(*) FROM other"), "1");
+    dbm(&["restore", "latest", "--yes", "--disconnect", "--jobs", "4"]).expect(0);
+    assert_eq!(database.everything(), before);
+    encrypted_there_and_back("mariadb-sealed", &database, &spoil);
 }
 
 #[test]

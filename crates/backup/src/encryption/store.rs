@@ -158,6 +158,10 @@ impl Store for EncryptedStore {
         self.inner.settle().await;
     }
 
+    async fn holders(&self, name: &BackupName) -> Vec<String> {
+        self.inner.holders(name).await
+    }
+
     fn troubles(&self) -> Vec<Trouble> {
         self.inner.troubles()
     }

@@ -5,6 +5,7 @@ use database::SourceId;
 use serde::Serialize;
 
 use crate::catalogue::{Backup, SKEW, State};
+use crate::store::Sidecar;
 
 /// What is kept of each database. An archive stays if any rule wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +161,9 @@ fn decide(
         return;
     };
     reasons[newest].push("the newest good one".to_owned());
+    for (place, why) in trusted(backups, &good) {
+        reasons[place].push(why.to_owned());
+    }
     for place in good.iter().take(policy.last as usize) {
         reasons[*place].push(format!("among the last {}", policy.last));
     }
@@ -206,6 +210,21 @@ fn decide(
             reasons[*place].push("too few good ones are newer".to_owned());
         }
     }
+}
+
+/// What may be worth more than the newest good one, which perhaps nobody has ever read back, or is of a database that
+/// somebody had emptied.
+fn trusted(backups: &[Backup], good: &[usize]) -> impl Iterator<Item = (usize, &'static str)> {
+    let newest = |is: fn(&Sidecar) -> bool| {
+        good.iter().copied().find(|place| backups[*place].sidecar.as_ref().is_some_and(is))
+    };
+    let trusted = [
+        (newest(|sidecar| sidecar.last_proven.is_some()), "the newest that was restored and compared"),
+        (newest(|sidecar| sidecar.last_verified.is_some()), "the newest that was read back"),
+        (newest(|sidecar| sidecar.rows > 0), "the newest with rows"),
+    ];
+    let newest = good.first().copied();
+    trusted.into_iter().filter_map(move |(place, why)| Some((place.filter(|_| place != newest)?, why)))
 }
 
 type Period = fn(DateTime<Utc>) -> (i32, u32, u32);

@@ -10,7 +10,7 @@ use super::*;
 use crate::archive::Hash;
 use crate::catalogue::{self, Backup, State};
 use crate::store::memory::MemoryStore;
-use crate::store::{Store as _, Stored, conformance};
+use crate::store::{Sidecar, Store as _, Stored, conformance};
 
 fn day(number: i64) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 11, 21, 1, 34, 0).unwrap() + TimeDelta::days(number)
@@ -104,6 +104,21 @@ fn labels_pins_and_the_floor() {
     assert!(Policy::default().is_empty() && !policy.is_empty());
 }
 
+#[test]
+fn what_is_trusted_more_than_the_newest_stays() {
+    let mut backups = days("a", 0..9);
+    let policy = one(|policy| policy.last = 1);
+    let mut sidecar =
+        |place: usize, change: fn(&mut Sidecar)| change(backups[place].sidecar.as_mut().unwrap());
+    // Somebody emptied the database, and the last two nights backed that up.
+    sidecar(7, |sidecar| sidecar.rows = 0);
+    sidecar(8, |sidecar| sidecar.rows = 0);
+    sidecar(1, |sidecar| sidecar.last_proven = Some(day(2)));
+    sidecar(2, |sidecar| sidecar.last_proven = Some(day(3)));
+    sidecar(4, |sidecar| sidecar.last_verified = Some(day(5)));
+    assert_eq!(going(&backups, &policy, day(9)), [0, 1, 3, 5, 7]);
+}
+
 #[tokio::test]
 async fn what_was_planned_is_done_and_a_late_pin_is_heeded() {
     let store = MemoryStore::default();
@@ -176,6 +191,11 @@ proptest! {
             let newest = ours.iter().filter(|(backup, _)| believable(backup))
                 .max_by_key(|(backup, _)| (backup.time(), &backup.file));
             prop_assert!(newest.is_none_or(|(_, decision)| decision.keep));
+            let verified = ours.iter().filter(|(backup, _)| {
+                believable(backup) && backup.sidecar.as_ref().unwrap().last_verified.is_some()
+            });
+            let verified = verified.max_by_key(|(backup, _)| (backup.time(), &backup.file));
+            prop_assert!(verified.is_none_or(|(_, decision)| decision.keep));
             if good == 0 {
                 prop_assert!(ours.iter().all(|(_, decision)| decision.keep));
             }

@@ -93,6 +93,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Waits until nothing is left of uploads that were dropped, where that takes longer than dropping them.
     async fn settle(&self) {}
 
+    /// Which places have an archive, for messages: itself, or those of several stores that took it.
+    async fn holders(&self, _name: &BackupName) -> Vec<String> {
+        vec![self.describe()]
+    }
+
     /// What has failed so far in a part of it without failing the whole.
     fn troubles(&self) -> Vec<Trouble> {
         Vec::new()

@@ -249,6 +249,20 @@ impl Store for SeveralStores {
         join_all(self.stores.iter().map(|store| store.settle())).await;
     }
 
+    async fn holders(&self, name: &BackupName) -> Vec<String> {
+        let mut holders = Vec::new();
+        for (store, asked) in
+            self.stores.iter().zip(join_all(self.stores.iter().map(|store| has(&**store, name))).await)
+        {
+            match asked {
+                Ok(true) => holders.extend(store.holders(name).await),
+                Ok(false) => {}
+                Err(error) => self.trouble(&**store, &error),
+            }
+        }
+        holders
+    }
+
     fn troubles(&self) -> Vec<Trouble> {
         let mut all = self.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone();
         all.extend(self.stores.iter().flat_map(|store| store.troubles()));

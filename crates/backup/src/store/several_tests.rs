@@ -158,6 +158,9 @@ async fn where_one_fails_none_has_it_or_the_others_do() {
                         assert_eq!(troubles.len(), 1, "{case}: {troubles:?}");
                         assert_eq!(troubles[0].store, "broken");
                         assert!(troubles[0].what.contains(&format!("{fails:?}")), "{troubles:?}");
+                        // Only what lies beside it is missing there.
+                        let took = if fails == Fails::Sidecar { 2 } else { 1 };
+                        assert_eq!(several.holders(&name(0)).await.len(), took, "{case}");
                     }
                     (_, done) => panic!("{case}: {done:?}"),
                 }

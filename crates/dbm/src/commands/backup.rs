@@ -142,13 +142,16 @@ impl Backup {
         if made.written.name.encrypted {
             self.warn_untested(context, &made.written).await?;
         }
+        if made.written.rows == 0 && !made.written.partial {
+            self.warn_emptied(context, &made.written).await?;
+        }
         for warning in made.warnings() {
             context.output.warn(&warning);
         }
         let document = made.document(&missing);
         context.output.report(&document, &made.text());
         made.pruned.as_ref().map_or(Ok(()), AllPruned::failed)?;
-        Ok(Told { document, database: None })
+        Ok(Told { unwell: made.written.unfinished.then_some(UNFINISHED), ..Told::new(document) })
     }
 
     /// Encrypted archives that nobody has ever opened may be for a key that nobody has.
@@ -164,6 +167,22 @@ impl Backup {
                 "no encrypted backup of this database was ever opened again: where the identity is, run \
                  `dbm verify latest --deep --identity-file FILE`",
             );
+        }
+        Ok(())
+    }
+
+    /// A backup without rows after one with rows is more often a mishap than a wish.
+    async fn warn_emptied(&self, context: &Context, written: &dump::Written) -> Result<()> {
+        let all = catalogue::list(&*context.store()?).await?;
+        let before = all.iter().filter(|backup| {
+            let is_ours = |it: &backup::store::Sidecar| it.source == written.source && it.rows > 0;
+            backup.is_good() && backup.sidecar.as_ref().is_some_and(is_ours)
+        });
+        if let Some(before) = before.max_by_key(|backup| backup.time()) {
+            context.output.warn(&format!(
+                "the database has no rows any more, and had some in {}, which stays",
+                before.file
+            ));
         }
         Ok(())
     }
@@ -258,6 +277,10 @@ impl Backup {
     }
 }
 
+/// What is said of a backup that is none to rely on.
+const UNFINISHED: &str = "a run was open at the moment of this backup: it is labelled `unfinished`, is never `latest` and \
+     never counts as good; make another when the run has ended";
+
 /// A backup that was made, and what was done with it.
 struct Made {
     written: dump::Written,
@@ -337,9 +360,7 @@ impl Made {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let unfinished = "a run was open at the moment of this backup: it is labelled `unfinished`, is never `latest` and \
-             never counts as good; make another when the run has ended";
-        let unfinished = self.written.unfinished.then(|| unfinished.to_owned());
+        let unfinished = self.written.unfinished.then(|| UNFINISHED.to_owned());
         let left_out = self.written.left_out.iter().map(|what| format!("no part of the backup: {what}"));
         unfinished.into_iter().chain(left_out).collect()
     }

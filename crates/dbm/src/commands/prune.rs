@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 use crate::configuration::{Configuration, Flags};
 use crate::context::Context;
 use crate::error::{CommandError, Meaning, Result};
+use crate::notify::{Notifier, Told};
 use crate::output;
 
 /// `dbm prune`
 #[derive(Debug, Args)]
 #[command(
     after_help = "What any rule wants stays, and the rest goes; each database by itself, told by its source id. Never
-goes: the newest good one, what is pinned, what dbm does not know, the last --min-keep good ones. Ages count from the
-newest archive that `dbm verify` has read back. It also sweeps what killed backups have left.
+goes: the newest good one, the newest that was read back, that was restored and compared, that has rows; what is
+pinned, what dbm does not know, the last --min-keep good ones. Ages count from the newest archive that `dbm verify` has read back. It also sweeps what killed backups have left.
 
 Examples:
   dbm prune --keep-last 7 --keep-weekly 4 --keep-monthly 12 --dry-run
@@ -24,10 +25,13 @@ Examples:
 )]
 pub(crate) struct Prune {
     #[command(flatten)]
-    pub(crate) rules: Rules,
+    rules: Rules,
     /// Show what would stay and what would go, and why
     #[arg(long)]
     dry_run: bool,
+    /// Write Prometheus metrics into this text file
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<String>,
 }
 
 /// The rules of what stays, as flags.
@@ -87,6 +91,14 @@ impl Rules {
 }
 
 impl Prune {
+    /// What of it belongs to the configuration.
+    pub(crate) fn add_flags(&self, flags: &mut Flags) {
+        self.rules.add_flags(flags);
+        if let Some(file) = &self.metrics {
+            flags.insert("metrics", file.clone());
+        }
+    }
+
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let policy = policy(&context.configuration)?;
         let stores = context.stores()?;
@@ -103,15 +115,24 @@ impl Prune {
             context.output.answer(&answer("prune", documents), &text);
             return Ok(());
         }
+        let notifier = Notifier::of_prune(context)?;
+        let told = self.carry_out(context, &stores, &policy).await;
+        notifier.end(told.as_ref()).await;
+        told.map(drop)
+    }
+
+    async fn carry_out(&self, context: &Context, stores: &[Box<dyn Store>], policy: &Policy) -> Result<Told> {
         let described: Vec<_> = stores.iter().map(|store| store.describe()).collect();
         let audit = context.audit_of(&described.join(", "))?;
         audit.start();
-        let done = all(context, &stores, &policy, None).await;
+        let done = all(context, stores, policy, None).await;
         let fields = done.as_ref().map_or_else(|_| json!({}), |all| json!({ "removed": all.removed() }));
         audit.finish(&done, fields);
         let all = done?;
-        context.output.report(&answer("prune", all.documents()), &all.text());
-        all.failed()
+        let document = answer("prune", all.documents());
+        context.output.report(&document, &all.text());
+        all.failed()?;
+        Ok(Told::new(document))
     }
 }
 

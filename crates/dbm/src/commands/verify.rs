@@ -62,7 +62,7 @@ impl Verify {
         if name.encrypted && !context.keys()?.opens() {
             notifier.begin().await;
             let document = self.stored(context, &stores, &name).await?;
-            return Ok(Told { document, database });
+            return Ok(Told { database, ..Told::new(document) });
         }
         let audit = match self.deep {
             true => Some(context.audit(&context.url_to_make()?)?),
@@ -131,7 +131,7 @@ impl Verify {
         };
         let remade: String = remade.iter().map(|one| format!("but for {one}\n")).collect();
         context.output.answer(&document, &(checked + proven + &remade));
-        Ok(Told { document, database })
+        Ok(Told { database, ..Told::new(document) })
     }
 
     /// Without a key: whether the bytes are still those that were written.

@@ -26,6 +26,15 @@ pub(crate) struct Told {
     pub(crate) document: Value,
     /// The database's name.
     pub(crate) database: Option<String>,
+    /// Why those who watch should not be content with it all the same.
+    pub(crate) unwell: Option<&'static str>,
+}
+
+impl Told {
+    /// What a command has to tell that did what it was to do.
+    pub(crate) fn new(document: Value) -> Self {
+        Self { document, database: None, unwell: None }
+    }
 }
 
 /// Where a command's beginning and end are told.
@@ -59,6 +68,11 @@ impl<'a> Notifier<'a> {
         let mut notifier = Self::new(context, None)?;
         notifier.ping = notifier.secret("verify_ping_url");
         Ok(notifier)
+    }
+
+    /// Of `prune`: it has no ping of its own.
+    pub(crate) fn of_prune(context: &'a Context) -> Result<Self> {
+        Self::new(context, None)
     }
 
     fn new(context: &'a Context, database: Option<String>) -> Result<Self> {
@@ -109,12 +123,16 @@ impl<'a> Notifier<'a> {
     pub(crate) async fn end(&self, done: Result<&Told, &CommandError>) {
         self.write_metrics(done.ok()).await;
         let (event, what) = match done {
+            Ok(Told { document, unwell: Some(why), .. }) => {
+                ("failure", json!({ "result": document, "error": { "message": why } }))
+            }
             Ok(told) => ("success", json!({ "result": told.document })),
             Err(error) => ("failure", json!({ "error": error.json() })),
         };
         let body = self.body(event, &what);
         if let Some(url) = &self.ping {
             match done {
+                Ok(Told { unwell: Some(why), .. }) => self.ping(url, "/fail", why).await,
                 Ok(_) => self.ping(url, "", "").await,
                 Err(error) => {
                     self.ping(url, "/fail", &self.context.output.scrub(&error.lines().join("\n"))).await;
@@ -131,6 +149,7 @@ impl<'a> Notifier<'a> {
                 Ok(told) => {
                     let archive = told.document["archive"].as_str().unwrap_or_default();
                     variables.push(("DBM_ARCHIVE", archive.to_owned()));
+                    variables.extend(told.unwell.map(|why| ("DBM_ERROR", why.to_owned())));
                 }
                 Err(error) => {
                     let error = self.context.output.scrub(&error.chain().join(": "));
@@ -196,7 +215,7 @@ impl<'a> Notifier<'a> {
             metrics.ran(&metrics::Ran {
                 command: self.context.command,
                 database,
-                success: told.is_some(),
+                success: told.is_some_and(|told| told.unwell.is_none()),
                 took: self.since.elapsed(),
                 at: now,
             });

@@ -67,6 +67,9 @@ async fn send(
     }
     let answer = connector.call(request).await.map_err(|error| match error.is_timeout() {
         true => "there was no answer in time".to_owned(),
+        false if url.starts_with("https://") => {
+            "the server cannot be reached, or its certificate is not one to trust".to_owned()
+        }
         false => "the server cannot be reached".to_owned(),
     })?;
     Ok(answer.status().as_u16())

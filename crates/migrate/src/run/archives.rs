@@ -46,8 +46,12 @@ impl Runner {
         let archive = ArchiveNote {
             name: written.name.to_string(),
             identity: written.identity.to_string(),
-            store: self.store.describe(),
+            store: self.holders(&written.name).await,
         };
+        for trouble in self.store.troubles() {
+            self.watch
+                .note(&format!("{} fails, and the run goes on without it: {}", trouble.store, trouble.what));
+        }
         report.backup = Some(ArchiveReport {
             name: archive.name.clone(),
             identity: archive.identity.clone(),
@@ -65,6 +69,15 @@ impl Runner {
             open.take("backed-up", Some(archive.name.clone()), Some(&Step::BackedUp { archive })).await?;
         open.after(taking, None);
         Ok(())
+    }
+
+    /// Where an archive is, for journals and reports: of several stores only those that have it.
+    pub(super) async fn holders(&self, name: &BackupName) -> String {
+        match self.store.holders(name).await.as_slice() {
+            // None of them says so now, so that all are worth a look.
+            [] => self.store.describe(),
+            holders => holders.join(", "),
+        }
     }
 
     /// Opens the archive that a journal names, and checks that it is the one.

@@ -52,7 +52,7 @@ impl Runner {
         let note = ArchiveNote {
             name: name.to_string(),
             identity: archive.identity().to_string(),
-            store: self.store.describe(),
+            store: self.holders(name).await,
         };
         let mut report = Report::new(RunKind::Restore, self.database.name());
         if archive.head().engine != self.database.engine() {
