@@ -157,6 +157,8 @@ pub(crate) enum Command {
     Migrate(commands::migrate::Migrate),
     /// As migrate, in Alembic's words: upgrade head, upgrade +1, upgrade 12
     Upgrade(commands::migrate::Upgrade),
+    /// Run the files of migrations/seeds/ that are new or were changed: backed up, put back on failure
+    Seed(commands::seed::Seed),
     /// Take migrations back: backed up, verified, put back on failure
     Rollback(commands::rollback::Rollback),
     /// As rollback, in Alembic's words: downgrade -1, downgrade base, downgrade 12
@@ -218,6 +220,7 @@ impl Command {
             Self::Restore(_) => "restore",
             Self::Migrate(_) | Self::Upgrade(_) => "migrate",
             Self::Rollback(_) | Self::Downgrade(_) => "rollback",
+            Self::Seed(_) => "seed",
             Self::Recover(_) => "recover",
             Self::Baseline(_) => "baseline",
             Self::Stamp(_) => "stamp",
@@ -249,6 +252,7 @@ impl Command {
             Self::Status(verb) => verb.add_flags(flags),
             Self::Migrate(verb) => verb.run.add_flags(flags),
             Self::Upgrade(verb) => verb.run.add_flags(flags),
+            Self::Seed(verb) => verb.run.add_flags(flags),
             Self::Rollback(verb) => verb.run.add_flags(flags),
             Self::Downgrade(verb) => verb.run.add_flags(flags),
             _ => {}

@@ -123,7 +123,7 @@ impl Audit {
                     "archive": archive.map(|archive| &archive.name),
                     "identity": archive.map(|archive| &archive.identity),
                     "migrations": report.migrations.iter().map(|migration| {
-                        migrate::files::label(migration.number, &migration.name)
+                        migration.label()
                     }).collect::<Vec<_>>(),
                     "restored": report.restored.as_ref().map(|restored| &restored.archive.name),
                     "replaced": report.restored.as_ref().and_then(|restored| restored.replaced.as_ref()),

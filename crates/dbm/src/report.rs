@@ -73,7 +73,7 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
                 }
                 continue;
             }
-            let label = migrate::files::label(migration.number, &migration.name);
+            let label = migration.label();
             let took = output::duration(Duration::from_millis(migration.duration_ms));
             let note = match migration.became {
                 Became::Applied | Became::RolledBack => String::new(),

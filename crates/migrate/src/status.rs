@@ -7,11 +7,11 @@ use database::{Engine, ObjectId, Session, quote};
 use serde::Serialize;
 
 use crate::engine;
-use crate::files::{Finding, Folder, Migration, branched, survey};
-use crate::history::{self, Applied};
+use crate::files::{Finding, Folder, Migration, Repeat, RepeatedFile, branched, survey, survey_repeated};
+use crate::history::{self, Applied, Repeated};
 use crate::journal::Told;
 use crate::lint::lint;
-use crate::plan::{MigrateOptions, drifted, late, to_migrate};
+use crate::plan::{MigrateOptions, changed, drifted, late, to_migrate};
 
 /// A migration of the folder that is not applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -76,6 +76,47 @@ pub struct TableRows {
     pub rows: u64,
 }
 
+/// A file without a number, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RepeatedStatus {
+    /// Which kind.
+    pub kind: Repeat,
+    /// Its name.
+    pub name: String,
+    /// Its module.
+    pub module: Option<String>,
+    /// Whether it was run as it is.
+    pub state: RepeatedState,
+    /// When it was last run.
+    pub applied_at: Option<String>,
+}
+
+/// Whether a file without a number was run as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RepeatedState {
+    /// It was never run.
+    Pending,
+    /// It was run as it is.
+    Applied,
+    /// It was run with another text.
+    Changed,
+    /// It was run, and its file is gone; what it made stays.
+    Gone,
+}
+
+impl RepeatedState {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Applied => "applied",
+            Self::Changed => "changed",
+            Self::Gone => "gone",
+        }
+    }
+}
+
 /// What is applied where.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -132,6 +173,40 @@ fn modules(applied: &[Applied], pending: &[Pending]) -> Vec<ModuleStatus> {
     names.into_iter().map(count).collect()
 }
 
+/// Holds the files without a number against the history. Changes nothing.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn repeated(session: &mut dyn Session, files: &[RepeatedFile]) -> Result<Vec<RepeatedStatus>> {
+    let rows = history::read_repeated(session).await?;
+    let row_of = |file: &RepeatedFile| rows.iter().find(|row| row.kind == file.kind && row.name == file.name);
+    let is_changed: Vec<&RepeatedFile> = changed(files, &rows).collect();
+    let mut found: Vec<RepeatedStatus> = files
+        .iter()
+        .map(|file| RepeatedStatus {
+            kind: file.kind,
+            name: file.name.clone(),
+            module: file.directives.module.clone(),
+            state: match row_of(file) {
+                None => RepeatedState::Pending,
+                Some(_) if is_changed.contains(&file) => RepeatedState::Changed,
+                Some(_) => RepeatedState::Applied,
+            },
+            applied_at: row_of(file).map(|row| row.applied_at.clone()),
+        })
+        .collect();
+    let known = |row: &&Repeated| files.iter().any(|file| row.kind == file.kind && row.name == file.name);
+    found.extend(rows.iter().filter(|row| !known(row)).map(|row| RepeatedStatus {
+        kind: row.kind,
+        name: row.name.clone(),
+        module: row.module.clone(),
+        state: RepeatedState::Gone,
+        applied_at: Some(row.applied_at.clone()),
+    }));
+    found.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
+    Ok(found)
+}
+
 /// Whose statements `check` judges, and by whose rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judged {
@@ -155,10 +230,17 @@ pub async fn check(
 ) -> Result<(Vec<Migration>, Vec<Finding>)> {
     let (migrations, mut findings) = survey(folder)?;
     findings.extend(branched(&migrations));
+    let mut files = Vec::new();
+    for kind in [Repeat::Repeatable, Repeat::Seed] {
+        let (read, wrong) = survey_repeated(folder, kind)?;
+        files.extend(read);
+        findings.extend(wrong);
+    }
     let mut engine = judged.engine;
-    let mut applied = Vec::new();
+    let (mut applied, mut repeated) = (Vec::new(), Vec::new());
     if let Some(session) = session {
         engine = Some(session.engine());
+        repeated = history::read_repeated(session).await?;
         let status = status(session, &migrations).await?;
         findings.extend(status.findings);
         applied = status.applied;
@@ -168,6 +250,16 @@ pub async fn check(
             file.number >= judged.from && !applied.iter().any(|row| row.number == file.number)
         });
         findings.extend(open.flat_map(|file| lint(engine, judged.version.as_deref(), file)));
+        for file in changed(&files, &repeated) {
+            let file = Migration {
+                number: 0,
+                name: file.name.clone(),
+                directives: file.directives.clone(),
+                source: file.source.clone(),
+                rollback: None,
+            };
+            findings.extend(lint(engine, judged.version.as_deref(), &file));
+        }
     }
     Ok((migrations, findings))
 }

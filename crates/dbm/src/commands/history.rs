@@ -52,12 +52,23 @@ impl History {
                 row.run.clone(),
             ]);
         }
+        let repeated = history::read_repeated(&mut *session).await?;
+        rows.extend(repeated.iter().map(|row| {
+            vec![
+                row.kind.label(&row.name),
+                "applied".to_owned(),
+                row.applied_at.clone(),
+                row.applied_by.clone(),
+                output::duration(Duration::from_millis(row.duration_ms)),
+                row.run.clone(),
+            ]
+        }));
         let text = if rows.is_empty() {
             format!("no migration is applied to {}\n", database.name())
         } else {
             output::columns(&rows)
         };
-        let document = json!({ "command": "history", "database": database.name(), "history": documents });
+        let document = json!({ "command": "history", "database": database.name(), "history": documents, "repeated": repeated });
         context.output.answer(&document, &text);
         Ok(())
     }

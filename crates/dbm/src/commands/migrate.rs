@@ -4,7 +4,7 @@ use backup::store::Store;
 use clap::Args;
 use database::sqlite::Mode;
 use database::{Database, DatabaseUrl, Error, ErrorKind};
-use migrate::files;
+use migrate::files::{self, Repeat, RepeatedFile};
 use migrate::plan::MigrateOptions;
 use serde_json::json;
 
@@ -60,6 +60,7 @@ impl Migrate {
             count: self.count.map(NonZeroUsize::get),
             module: self.module.clone(),
             out_of_order: self.out_of_order,
+            repeatables: repeatables(context)?,
         };
         go(context, &self.run, &options).await
     }
@@ -71,7 +72,7 @@ impl Upgrade {
             CommandError::usage(format!("`{}` is no revision", self.revision))
                 .hint("write head, +1, or a number such as 12")
         };
-        let mut options = MigrateOptions::default();
+        let mut options = MigrateOptions { repeatables: repeatables(context)?, ..MigrateOptions::default() };
         match self.revision.strip_prefix('+') {
             Some(count) => options.count = Some(count.parse::<NonZeroUsize>().map_err(|_| wrong())?.get()),
             None if self.revision == "head" || self.revision == "heads" => {}
@@ -79,6 +80,10 @@ impl Upgrade {
         }
         go(context, &self.run, &options).await
     }
+}
+
+fn repeatables(context: &Context) -> Result<Vec<RepeatedFile>> {
+    Ok(files::read_repeated(&context.folder(), Repeat::Repeatable)?)
 }
 
 async fn go(context: &Context, flags: &RunFlags, options: &MigrateOptions) -> Result<()> {

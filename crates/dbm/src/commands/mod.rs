@@ -30,6 +30,7 @@ pub(crate) mod rollback;
 mod run_flags;
 pub(crate) mod schema;
 mod scratch_flags;
+pub(crate) mod seed;
 mod selection_flags;
 pub(crate) mod show;
 pub(crate) mod stamp;
@@ -60,6 +61,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Upgrade(verb) => verb.run(context).await,
         Command::Rollback(verb) => verb.run(context).await,
         Command::Downgrade(verb) => verb.run(context).await,
+        Command::Seed(verb) => verb.run(context).await,
         Command::Recover(verb) => verb.run(context).await,
         Command::Baseline(verb) => verb.run(context).await,
         Command::Stamp(verb) => verb.run(context).await,

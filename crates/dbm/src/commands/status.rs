@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use database::Database;
-use migrate::files;
+use migrate::files::{self, Repeat};
 use migrate::history::{Applied, State};
+use migrate::status::RepeatedState;
 use serde_json::json;
 
 use super::watched::Watched;
@@ -52,6 +53,13 @@ impl Status {
         let mut session = database.session().await?;
         let open = context.open_run(&mut *session).await?;
         let (migrations, mut findings) = files::survey(&context.folder())?;
+        let mut repeated = Vec::new();
+        for kind in [Repeat::Repeatable, Repeat::Seed] {
+            let (files, wrong) = files::survey_repeated(&context.folder(), kind)?;
+            repeated.extend(files);
+            findings.extend(wrong);
+        }
+        let repeated = migrate::status::repeated(&mut *session, &repeated).await?;
         let status = migrate::status::status(&mut *session, &migrations).await?;
         let applied = status.applied;
         findings.extend(status.findings);
@@ -101,6 +109,7 @@ impl Status {
             "findings": findings,
             "open_run": open.as_ref().map(|told| &told.run),
             "modules": status.modules,
+            "repeated": repeated,
             "tables": tables,
         });
         let mut text = format!("{}: {} applied, {pending} pending\n", database.name(), applied.len());
@@ -110,6 +119,15 @@ impl Status {
                 let when = line.applied.map_or("", |row| row.applied_at.as_str());
                 let module = line.module.map_or(String::new(), |module| format!("[{module}]"));
                 vec![files::label(*number, name), line.word().to_owned(), when.to_owned(), module]
+            })
+            .collect();
+        text.push_str(&output::columns(&rows));
+        let rows: Vec<Vec<String>> = repeated
+            .iter()
+            .map(|file| {
+                let when = file.applied_at.clone().unwrap_or_default();
+                let module = file.module.as_ref().map_or(String::new(), |module| format!("[{module}]"));
+                vec![file.kind.label(&file.name), file.state.word().to_owned(), when, module]
             })
             .collect();
         text.push_str(&output::columns(&rows));
@@ -132,7 +150,12 @@ impl Status {
         if self.exit_code && backups.as_ref().is_some_and(Watched::is_unwell) {
             return Err(CommandError::reported(Meaning::Found, "the backups are not as they are to be"));
         }
-        if self.exit_code && (pending > 0 || !findings.is_empty() || open.is_some()) {
+        // Seeds are run when somebody wants them.
+        let waits = repeated.iter().any(|file| {
+            file.kind == Repeat::Repeatable
+                && matches!(file.state, RepeatedState::Pending | RepeatedState::Changed)
+        });
+        if self.exit_code && (pending > 0 || waits || !findings.is_empty() || open.is_some()) {
             return Err(CommandError::reported(
                 Meaning::Found,
                 "not everything is applied as it is in the folder",

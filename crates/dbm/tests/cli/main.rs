@@ -7,6 +7,7 @@ mod harness;
 mod life;
 mod log;
 mod postgres;
+mod repeated;
 mod runs;
 mod schema;
 mod secrets;

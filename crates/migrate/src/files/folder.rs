@@ -263,7 +263,7 @@ fn one_of_a_number(files: &str, number: u64, named: &[Named], findings: &mut Vec
     });
 }
 
-fn load(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
+pub(super) fn load(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
     let unreadable = |message: String, hint: &str| Finding {
         rule: Rule::Unreadable,
         line: None,
@@ -304,7 +304,7 @@ pub(crate) fn unfilled(migration: &Migration) -> Vec<Finding> {
 }
 
 /// Whether there is more in a text than comments, as `dbm new` leaves it.
-fn has_statement(text: &str) -> bool {
+pub(super) fn has_statement(text: &str) -> bool {
     let mut rest = text.trim_start();
     loop {
         let comment = if rest.starts_with("--") {
@@ -322,7 +322,7 @@ fn has_statement(text: &str) -> bool {
     }
 }
 
-fn directives(source: &Source, findings: &mut Vec<Finding>) -> Option<Directives> {
+pub(super) fn directives(source: &Source, findings: &mut Vec<Finding>) -> Option<Directives> {
     match Directives::parse(&source.text, &source.path) {
         Ok(directives) => Some(directives),
         Err(error) => {

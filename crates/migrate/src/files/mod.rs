@@ -4,6 +4,7 @@ mod directives;
 mod folder;
 mod heads;
 mod merge;
+mod repeat;
 mod scaffold;
 mod text;
 
@@ -13,6 +14,7 @@ pub use folder::{Finding, Folder, Rule, read, read_for_rollback, survey};
 pub(crate) use heads::branched;
 pub use heads::{Branch, Head, branches};
 pub use merge::{Step as MergeStep, merge, plan_merge};
+pub use repeat::{Repeat, RepeatedFile, read_repeated, survey_repeated};
 pub use scaffold::{Scaffolded, new_migration};
 pub use text::{ALGORITHM, checksum, normalise};
 

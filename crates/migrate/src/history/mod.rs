@@ -3,16 +3,20 @@
 mod changes;
 mod mark;
 mod repair;
+mod repeated;
 mod table;
 
 pub use changes::{Change, Recorded};
 pub use mark::{Mark, baseline, stamp};
 pub use repair::{Break, Broken, Ways, broken, repair};
+pub use repeated::{Repeated, read_repeated};
+pub(crate) use repeated::{forget_repeatables, put_repeated};
 pub(crate) use table::accept;
 pub use table::{create, delete, insert, read};
 pub(crate) use table::{is_there, remove};
 
-use database::ObjectId;
+use backup::Result;
+use database::{ObjectId, Session};
 use serde::{Deserialize, Serialize};
 
 /// Its name.
@@ -21,6 +25,25 @@ pub(crate) const TABLE: &str = "dbm_history";
 /// Whether an object is the history, or belongs to it.
 pub(crate) fn is_own(id: &ObjectId) -> bool {
     id.name == TABLE || id.of == TABLE
+}
+
+/// All that the table holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Records {
+    /// The numbered migrations, in the order of their application.
+    pub applied: Vec<Applied>,
+    /// The files without a number.
+    pub repeated: Vec<Repeated>,
+}
+
+impl Records {
+    /// Reads the table; empty where there is none.
+    ///
+    /// # Errors
+    /// The connection broke, or the table is not one of dbm's making.
+    pub async fn read(session: &mut dyn Session) -> Result<Self> {
+        Ok(Self { applied: read(session).await?, repeated: read_repeated(session).await? })
+    }
 }
 
 /// How a migration came to be in the history.

@@ -16,7 +16,10 @@ pub async fn read(session: &mut dyn Session) -> Result<Vec<Applied>> {
     if !is_there(session).await? {
         return Ok(Vec::new());
     }
-    let sql = format!("SELECT {COLUMNS} FROM {} ORDER BY position, number", session.history_table());
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {} WHERE number >= 0 ORDER BY position, number",
+        session.history_table()
+    );
     session.own(&sql).await?.into_iter().map(row).collect()
 }
 
@@ -58,12 +61,13 @@ fn row(row: Vec<Option<String>>) -> Result<Applied> {
         })
     };
     let mut read = read;
-    read().ok_or_else(|| {
-        backup::Error::new(ErrorKind::Refused, "the table dbm_history has a row that dbm did not write")
-            .with_hint(
-                "look at it; it is the record of what is applied, so mend the row rather than remove it",
-            )
-    })
+    read().ok_or_else(foreign)
+}
+
+/// For a row that says what dbm does not write.
+pub(super) fn foreign() -> backup::Error {
+    backup::Error::new(ErrorKind::Refused, "the table dbm_history has a row that dbm did not write")
+        .with_hint("look at it; it is the record of what is applied, so mend the row rather than remove it")
 }
 
 /// Makes the table where it is missing; inside the transaction of the first group that writes into it.

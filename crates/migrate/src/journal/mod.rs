@@ -17,6 +17,8 @@ pub enum RunKind {
     Migrate,
     /// `rollback`.
     Rollback,
+    /// `seed`.
+    Seed,
     /// `restore`.
     Restore,
 }
@@ -27,6 +29,7 @@ impl RunKind {
         match self {
             Self::Migrate => "migrate",
             Self::Rollback => "rollback",
+            Self::Seed => "seed",
             Self::Restore => "restore",
         }
     }

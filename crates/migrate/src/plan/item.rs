@@ -4,7 +4,7 @@ use std::time::Duration;
 use database::script::EnumValue;
 use serde::Serialize;
 
-use crate::files::{Unless, label};
+use crate::files::{Repeat, Unless, label};
 use crate::placeholders::Filled;
 
 /// What is done with one migration.
@@ -20,6 +20,9 @@ pub enum Action {
 /// One migration of a plan.
 #[derive(Clone, Debug, Serialize)]
 pub struct Item {
+    /// Which kind of file without a number it is, if it has none; its number is 0 then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
     /// Its number.
     pub number: u64,
     /// Its name.
@@ -73,6 +76,9 @@ pub struct Item {
 impl Item {
     /// For messages: `004_orders`.
     pub fn label(&self) -> String {
-        label(self.number, &self.name)
+        match self.repeat {
+            None => label(self.number, &self.name),
+            Some(kind) => kind.label(&self.name),
+        }
     }
 }

@@ -3,14 +3,18 @@
 mod group;
 mod item;
 mod prepare;
+mod repeat;
 mod requires;
 mod select;
 
 use backup::{Error, ErrorKind, Result};
 use serde::Serialize;
 
+use crate::files::RepeatedFile;
+
 pub use group::Group;
 pub use item::{Action, Item};
+pub(crate) use repeat::changed;
 pub(crate) use requires::requirements;
 pub(crate) use select::late;
 pub use select::{Selection, drifted, to_migrate, to_rollback};
@@ -36,6 +40,8 @@ pub struct MigrateOptions {
     pub module: Option<String>,
     /// Applies a number below one that is applied already.
     pub out_of_order: bool,
+    /// What runs after all of them where its text is not the one that was last run: `migrations/repeatable/`.
+    pub repeatables: Vec<RepeatedFile>,
 }
 
 /// How far to roll back.

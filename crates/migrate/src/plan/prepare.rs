@@ -51,6 +51,7 @@ impl Item {
         server_wide: &mut Vec<ServerWide>,
     ) -> Result<Self> {
         let mut item = Self {
+            repeat: chosen.repeat,
             number: chosen.number,
             name: chosen.name,
             module: chosen.module,

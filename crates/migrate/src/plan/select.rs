@@ -5,7 +5,7 @@ use backup::{Error, ErrorKind, Result};
 
 use super::requires::in_order;
 use super::{Direction, MigrateOptions, RollbackOptions, Until};
-use crate::files::{ALGORITHM, Directives, Finding, Migration, Rule, Source, label, unfilled};
+use crate::files::{ALGORITHM, Directives, Finding, Migration, Repeat, Rule, Source, label, unfilled};
 use crate::history::{Applied, State};
 
 /// What is to be run, before it is looked into.
@@ -25,6 +25,8 @@ impl Selection {
 
 #[derive(Clone, Debug)]
 pub(super) struct Chosen {
+    /// Which kind of file without a number it is, if it has none.
+    pub(super) repeat: Option<Repeat>,
     pub(super) number: u64,
     pub(super) name: String,
     pub(super) directives: Directives,
@@ -145,6 +147,7 @@ pub fn to_migrate(
     }
     refuse(ordered.iter().flat_map(|file| unfilled(file)).collect())?;
     let chosen = ordered.into_iter().map(|file| Chosen {
+        repeat: None,
         number: file.number,
         name: file.name.clone(),
         directives: file.directives.clone(),
@@ -285,6 +288,7 @@ fn choose(row: &Applied, file: Option<&Migration>) -> Result<Chosen> {
         refuse(changed(file, row).into_iter().collect())?;
     }
     let mut chosen = Chosen {
+        repeat: None,
         number: row.number,
         name: row.name.clone(),
         directives: Directives::default(),

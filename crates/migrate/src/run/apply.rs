@@ -14,7 +14,7 @@ use super::open::Open;
 use super::report::{Became, Failure, RanMigration, Report};
 use crate::engine;
 use crate::files::ALGORITHM;
-use crate::history::{self, Applied, State};
+use crate::history::{self, Applied, Repeated, State};
 use crate::journal::Step;
 use crate::placeholders::Filled;
 use crate::plan::{Action, Direction, Group, Item, Plan};
@@ -267,6 +267,7 @@ impl Runner {
         }
         let took = since.elapsed();
         Ok(RanMigration {
+            repeat: item.repeat,
             number: item.number,
             name: item.name.clone(),
             module: item.module.clone(),
@@ -451,11 +452,31 @@ impl Runner {
         run: &str,
         took: Duration,
     ) -> Result<(), Failed> {
+        let applied_at = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+        if let Some(kind) = item.repeat {
+            let row = Repeated {
+                kind,
+                name: item.name.clone(),
+                module: item.module.clone(),
+                checksum: item.checksum.clone(),
+                algorithm: ALGORITHM.to_owned(),
+                text: item.source.clone(),
+                applied_at,
+                applied_by: self.settings.by.clone(),
+                duration_ms: millis(took),
+                run: run.to_owned(),
+                dbm: self.settings.dbm.clone(),
+            };
+            return Ok(history::put_repeated(session, &row).await?);
+        }
         let state = match became {
             Became::Applied => State::Applied,
             Became::Satisfied => State::Satisfied,
             Became::RolledBack | Became::Forgotten => {
                 history::delete(session, item.number).await?;
+                if became == Became::RolledBack {
+                    history::forget_repeatables(session).await?;
+                }
                 return Ok(());
             }
         };
@@ -468,7 +489,7 @@ impl Runner {
             algorithm: ALGORITHM.to_owned(),
             rollback: item.rollback.clone(),
             state,
-            applied_at: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
+            applied_at,
             applied_by: self.settings.by.clone(),
             duration_ms: millis(took),
             run: run.to_owned(),

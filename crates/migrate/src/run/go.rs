@@ -5,7 +5,7 @@ use helpers::redact::Redactor;
 use super::Runner;
 use super::open::Open;
 use super::report::{Failure, Outcome, Report};
-use crate::history::{self, Applied};
+use crate::history::Records;
 use crate::journal::{Begun, GroupNote, RunKind, Step};
 use crate::plan::{Plan, Selection, WayBack};
 
@@ -14,7 +14,7 @@ impl Runner {
     pub(super) async fn go(
         &self,
         kind: RunKind,
-        select: impl Fn(&[Applied]) -> Result<Selection>,
+        select: impl Fn(&Records) -> Result<Selection>,
     ) -> Result<Report> {
         let mut report = Report::new(kind, self.database.name());
         let session = self.locked_session().await?;
@@ -35,13 +35,14 @@ impl Runner {
             Some(session) => session,
             None => self.locked_session().await?,
         };
-        let history = history::read(&mut *session).await?;
-        let plan = self.prepare(select(&history)?)?;
+        let records = Records::read(&mut *session).await?;
+        let plan = self.prepare(select(&records)?)?;
         self.watch.plan(&plan);
         plan.check(&self.settings.allowed)?;
         if plan.is_empty() {
             report.state = match kind {
                 RunKind::Rollback => "Nothing is applied that could be rolled back.".to_owned(),
+                RunKind::Seed => "Every seed is there as the folder has it.".to_owned(),
                 _ => "Nothing is pending.".to_owned(),
             };
             session.unlock().await?;
@@ -69,7 +70,7 @@ impl Runner {
             )
             .with_hint(hint));
         }
-        if !about.publishes_all.is_empty() && history.is_empty() {
+        if !about.publishes_all.is_empty() && records.applied.is_empty() {
             self.watch.note(&about.publishes_all_note());
         }
         // Before the backup, so that the archive is of the database and not of its path.
@@ -157,7 +158,7 @@ fn notes(plan: &Plan) -> Vec<GroupNote> {
     let note = |group: &crate::plan::Group| GroupNote {
         number: group.number,
         transaction: group.transaction,
-        migrations: group.items.iter().map(|item| item.number).collect(),
+        migrations: group.items.iter().filter(|item| item.repeat.is_none()).map(|item| item.number).collect(),
     };
     plan.groups.iter().map(note).collect()
 }

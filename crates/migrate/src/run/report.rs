@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use database::ObjectId;
 use serde::Serialize;
 
+use crate::files::{Repeat, label};
 use crate::journal::RunKind;
 
 /// How a command ended.
@@ -60,6 +61,9 @@ pub enum Became {
 /// One migration of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RanMigration {
+    /// Which kind of file without a number it is, if it has none; its number is 0 then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
     /// Its number.
     pub number: u64,
     /// Its name.
@@ -76,6 +80,16 @@ pub struct RanMigration {
     pub checks: usize,
     /// How long it took.
     pub duration_ms: u64,
+}
+
+impl RanMigration {
+    /// For messages: `004_orders`, `repeatable/totals`.
+    pub fn label(&self) -> String {
+        match self.repeat {
+            None => label(self.number, &self.name),
+            Some(kind) => kind.label(&self.name),
+        }
+    }
 }
 
 /// What went wrong.

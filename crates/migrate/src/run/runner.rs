@@ -7,11 +7,11 @@ use database::Database;
 use tokio_util::sync::CancellationToken;
 
 use super::{Settings, Unwatched, Watch};
-use crate::files::Migration;
-use crate::history;
+use crate::files::{Migration, RepeatedFile};
+use crate::history::Records;
 use crate::journal::{RunKind, Told};
 use crate::placeholders::{NoVariables, Variables};
-use crate::plan::{MigrateOptions, Plan, RollbackOptions, Selection, to_migrate, to_rollback};
+use crate::plan::{MigrateOptions, Plan, RollbackOptions, Selection, changed, to_migrate, to_rollback};
 
 use super::report::Report;
 
@@ -78,7 +78,7 @@ impl Runner {
     /// # Errors
     /// What stands in the way of it, as for the run itself.
     pub async fn plan_migrate(&self, migrations: &[Migration], options: &MigrateOptions) -> Result<Plan> {
-        self.plan(|history| to_migrate(migrations, history, options)).await
+        self.plan(|records| select(migrations, records, options)).await
     }
 
     /// What [`Runner::rollback`] would do now. Changes nothing and takes no lock.
@@ -86,13 +86,13 @@ impl Runner {
     /// # Errors
     /// What stands in the way of it, as for the run itself.
     pub async fn plan_rollback(&self, migrations: &[Migration], options: &RollbackOptions) -> Result<Plan> {
-        self.plan(|history| to_rollback(migrations, history, options)).await
+        self.plan(|records| to_rollback(migrations, &records.applied, options)).await
     }
 
-    async fn plan(&self, select: impl Fn(&[history::Applied]) -> Result<Selection>) -> Result<Plan> {
+    async fn plan(&self, select: impl Fn(&Records) -> Result<Selection>) -> Result<Plan> {
         let mut session = self.database.session().await?;
-        let history = history::read(&mut *session).await?;
-        self.prepare(select(&history)?)
+        let records = Records::read(&mut *session).await?;
+        self.prepare(select(&records)?)
     }
 
     pub(super) fn prepare(&self, selection: Selection) -> Result<Plan> {
@@ -104,7 +104,23 @@ impl Runner {
     /// # Errors
     /// Why no run was begun; the database is untouched. What a run that was begun came to is in the report.
     pub async fn migrate(&self, migrations: &[Migration], options: &MigrateOptions) -> Result<Report> {
-        Box::pin(self.go(RunKind::Migrate, |history| to_migrate(migrations, history, options))).await
+        Box::pin(self.go(RunKind::Migrate, |records| select(migrations, records, options))).await
+    }
+
+    /// What [`Runner::seed`] would do now. Changes nothing and takes no lock.
+    ///
+    /// # Errors
+    /// What stands in the way of it, as for the run itself.
+    pub async fn plan_seed(&self, seeds: &[RepeatedFile], again: bool) -> Result<Plan> {
+        self.plan(|records| Ok(select_seeds(seeds, records, again))).await
+    }
+
+    /// Runs the seeds whose text is not the one that was last run; all of them if they are to run `again`.
+    ///
+    /// # Errors
+    /// As [`Runner::migrate`].
+    pub async fn seed(&self, seeds: &[RepeatedFile], again: bool) -> Result<Report> {
+        Box::pin(self.go(RunKind::Seed, |records| Ok(select_seeds(seeds, records, again)))).await
     }
 
     /// Takes back what is applied.
@@ -112,7 +128,8 @@ impl Runner {
     /// # Errors
     /// As [`Runner::migrate`].
     pub async fn rollback(&self, migrations: &[Migration], options: &RollbackOptions) -> Result<Report> {
-        Box::pin(self.go(RunKind::Rollback, |history| to_rollback(migrations, history, options))).await
+        Box::pin(self.go(RunKind::Rollback, |records| to_rollback(migrations, &records.applied, options)))
+            .await
     }
 
     /// The run that is open in the database, if one is: somebody is at work, or was killed.
@@ -123,5 +140,16 @@ impl Runner {
         let mut session = self.database.session().await?;
         let told = Told::read(&session.entries().await?)?;
         Ok(told.filter(|told| told.ending().is_none()))
+    }
+}
+
+fn select(migrations: &[Migration], records: &Records, options: &MigrateOptions) -> Result<Selection> {
+    Ok(to_migrate(migrations, &records.applied, options)?.with_repeatables(options, &records.repeated))
+}
+
+fn select_seeds(seeds: &[RepeatedFile], records: &Records, again: bool) -> Selection {
+    match again {
+        true => Selection::of_repeated(seeds),
+        false => Selection::of_repeated(changed(seeds, &records.repeated)),
     }
 }

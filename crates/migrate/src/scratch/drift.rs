@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use backup::{Error, ErrorKind, Result};
@@ -5,8 +6,8 @@ use database::Database;
 
 use super::Scratch;
 use crate::compare::{Difference, What, compare};
-use crate::files::Migration;
-use crate::history;
+use crate::files::{Directives, Migration, Repeat, RepeatedFile, Source};
+use crate::history::{Records, Repeated};
 use crate::placeholders::Variables;
 use crate::plan::{MigrateOptions, drifted};
 use crate::run::{Outcome, Settings};
@@ -23,13 +24,18 @@ pub async fn drift(
     settings: &Settings,
     variables: &Arc<dyn Variables>,
 ) -> Result<Vec<Difference>> {
-    let history = history::read(&mut *target.session().await?).await?;
+    let Records { applied: history, repeated } = Records::read(&mut *target.session().await?).await?;
     if let Some(finding) = drifted(migrations, &history).into_iter().next() {
         return Err(finding.into());
     }
     let applied = |file: &&Migration| history.iter().any(|row| row.number == file.number);
     let applied: Vec<Migration> = migrations.iter().filter(applied).cloned().collect();
-    let all = MigrateOptions::default();
+    // As they were last run, whatever the folder has by now.
+    let repeatables = repeated.into_iter().filter(|row| row.kind == Repeat::Repeatable);
+    let all = MigrateOptions {
+        repeatables: repeatables.map(as_it_was).collect::<Result<_>>()?,
+        ..MigrateOptions::default()
+    };
     let runner = scratch.runner(settings, Arc::clone(variables));
     let report = Box::pin(runner.migrate(&applied, &all)).await?;
     if report.outcome != Outcome::Done {
@@ -44,4 +50,10 @@ pub async fn drift(
     }
     let (expected, found) = (scratch.database().schema().await?, target.schema().await?);
     Ok(compare(target.engine(), &expected, &found, What::Definitions))
+}
+
+fn as_it_was(row: Repeated) -> Result<RepeatedFile> {
+    let path = PathBuf::from(format!("{} (kept in the history)", row.kind.label(&row.name)));
+    let directives = Directives::parse(&row.text, &path)?;
+    Ok(RepeatedFile { kind: row.kind, name: row.name, directives, source: Source { path, text: row.text } })
 }

@@ -2,6 +2,7 @@
 
 mod copies;
 mod mark;
+mod repeated;
 mod restore;
 mod rollbacks;
 mod sandbox;

@@ -1,0 +1,25 @@
+//! Views that run again, and seeds.
+
+use crate::harness::{Place, says};
+
+#[test]
+fn views_and_seeds_are_run_and_shown() {
+    let place = Place::with_database();
+    place.file(
+        "migrations/repeatable/named.sql",
+        "DROP VIEW IF EXISTS named;\nCREATE VIEW named AS SELECT name FROM item;\n",
+    );
+    place.file("migrations/seeds/items.sql", "INSERT INTO item VALUES (1, 'one') ON CONFLICT DO NOTHING;\n");
+    says!(place, ["migrate", "--dry-run"]);
+    says!(place, ["migrate"]);
+    says!(place, ["status"]);
+    says!(place, ["seed", "--dry-run"]);
+    says!(place, ["seed"]);
+    says!(place, ["seed"]);
+    place.file("migrations/repeatable/named.sql", "DROP VIEW IF EXISTS named;\n-- dbm: unless table t\n");
+    says!(place, ["status", "--exit-code"]);
+    let history = place.run(&["history", "--json"]).stdout;
+    assert!(history.contains("\"kind\": \"seed\"") && history.contains("\"name\": \"named\""), "{history}");
+    place.file("migrations/repeatable/named.sql", "-- dbm: requires 001\nDROP VIEW named;\n");
+    says!(place, ["check"]);
+}

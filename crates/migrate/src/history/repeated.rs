@@ -1,0 +1,116 @@
+//! The rows of files that run again when their text changes. Their numbers are below zero, and nobody's business.
+
+use backup::Result;
+use database::{Session, quote};
+use serde::{Deserialize, Serialize};
+
+use super::table::is_there;
+use crate::files::Repeat;
+
+/// A file without a number, as it was last run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// Which kind.
+    pub kind: Repeat,
+    /// Its name.
+    pub name: String,
+    /// Its module.
+    pub module: Option<String>,
+    /// The checksum of its text on that day.
+    pub checksum: String,
+    /// How the checksum was made.
+    pub algorithm: String,
+    /// Its text on that day, before its placeholders.
+    #[serde(skip)]
+    pub text: String,
+    /// When, in RFC 3339, UTC.
+    pub applied_at: String,
+    /// By whom, as the client's account and host.
+    pub applied_by: String,
+    /// How long its statements took, in milliseconds.
+    pub duration_ms: u64,
+    /// The run that ran it.
+    pub run: String,
+    /// The version of dbm.
+    pub dbm: String,
+}
+
+/// Reads them, in the order of kinds and names; none where there is no history.
+///
+/// # Errors
+/// The connection broke, or the table is not one of dbm's making.
+pub async fn read_repeated(session: &mut dyn Session) -> Result<Vec<Repeated>> {
+    if !is_there(session).await? {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT state, name, module, checksum, algorithm, rollback, applied_at, applied_by, duration_ms, run, dbm \
+           FROM {} WHERE number < 0",
+        session.history_table()
+    );
+    let mut rows: Vec<Repeated> = session
+        .own(&sql)
+        .await?
+        .into_iter()
+        .map(|values| row(values).ok_or_else(super::table::foreign))
+        .collect::<Result<_>>()?;
+    rows.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
+    Ok(rows)
+}
+
+fn row(values: Vec<Option<String>>) -> Option<Repeated> {
+    let mut values = values.into_iter();
+    let mut next = || values.next().flatten();
+    Some(Repeated {
+        kind: [Repeat::Repeatable, Repeat::Seed].into_iter().find({
+            let word = next()?;
+            move |kind| kind.word() == word
+        })?,
+        name: next()?,
+        module: next(),
+        checksum: next()?,
+        algorithm: next()?,
+        text: next()?,
+        applied_at: next()?,
+        applied_by: next()?,
+        duration_ms: next()?.parse().ok()?,
+        run: next()?,
+        dbm: next()?,
+    })
+}
+
+/// Writes one row in the place of the one that the file had.
+pub(crate) async fn put_repeated(session: &mut dyn Session, row: &Repeated) -> Result<()> {
+    let engine = session.engine();
+    let table = session.history_table().to_owned();
+    let text = |value: &str| quote::literal(engine, value);
+    let (name, kind) = (text(&row.name), text(row.kind.word()));
+    session
+        .own(&format!("DELETE FROM {table} WHERE number < 0 AND state = {kind} AND name = {name}"))
+        .await?;
+    let module = row.module.as_deref().map_or_else(|| "NULL".to_owned(), text);
+    let sql = format!(
+        "INSERT INTO {table} (number, position, name, module, checksum, algorithm, rollback, state, applied_at, applied_by, \
+         duration_ms, run, dbm) SELECT CASE WHEN min(number) < 0 THEN min(number) - 1 ELSE -1 END, 0, {name}, {module}, {}, \
+         {}, {}, {kind}, {}, {}, {}, {}, {} FROM {table}",
+        text(&row.checksum),
+        text(&row.algorithm),
+        text(&row.text),
+        text(&row.applied_at),
+        text(&row.applied_by),
+        row.duration_ms,
+        text(&row.run),
+        text(&row.dbm),
+    );
+    session.own(&sql).await?;
+    Ok(())
+}
+
+/// Forgets what is made again: a rollback may have taken it along.
+pub(crate) async fn forget_repeatables(session: &mut dyn Session) -> Result<()> {
+    let word = quote::literal(session.engine(), Repeat::Repeatable.word());
+    session
+        .own(&format!("DELETE FROM {} WHERE number < 0 AND state = {word}", session.history_table()))
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,47 @@
+use super::select::Chosen;
+use super::{Direction, MigrateOptions, Selection};
+use crate::files::{ALGORITHM, RepeatedFile};
+use crate::history::Repeated;
+
+/// The files whose text is not the one that was last run.
+pub(crate) fn changed<'f>(
+    files: &'f [RepeatedFile],
+    rows: &[Repeated],
+) -> impl Iterator<Item = &'f RepeatedFile> {
+    files.iter().filter(|file| {
+        let row = rows.iter().find(|row| row.kind == file.kind && row.name == file.name);
+        row.is_none_or(|row| row.algorithm != ALGORITHM || row.checksum != file.checksum())
+    })
+}
+
+impl Selection {
+    /// Nothing but files without a number.
+    pub(crate) fn of_repeated<'f>(files: impl IntoIterator<Item = &'f RepeatedFile>) -> Self {
+        let chosen = files.into_iter().map(choose).collect();
+        Self { direction: Direction::Migrate, chosen }
+    }
+
+    /// Adds what has to run again after the numbered ones. Where not all of those are to be applied, nothing: a view may
+    /// need what is still missing.
+    pub(crate) fn with_repeatables(mut self, options: &MigrateOptions, rows: &[Repeated]) -> Self {
+        if options.to.is_none() && options.count.is_none() {
+            let wanted =
+                |file: &&RepeatedFile| options.module.is_none() || options.module == file.directives.module;
+            self.chosen.extend(changed(&options.repeatables, rows).filter(wanted).map(choose));
+        }
+        self
+    }
+}
+
+fn choose(file: &RepeatedFile) -> Chosen {
+    Chosen {
+        repeat: Some(file.kind),
+        number: 0,
+        name: file.name.clone(),
+        directives: file.directives.clone(),
+        source: Some(file.source.clone()),
+        module: file.directives.module.clone(),
+        checksum: file.checksum(),
+        rollback: None,
+    }
+}
