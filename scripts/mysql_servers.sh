@@ -67,7 +67,7 @@ prepare_mysql() {
   mkdir -p "$folder"
   as_program "$folder" "$bin/mysqld" --no-defaults --basedir="$own" --lc-messages-dir="$own/share/mysql" \
     --character-sets-dir="$own/share/mysql/charsets" --plugin-dir="$own/lib/mysql/plugin" --secure-file-priv= \
-    --mysqlx=OFF --log-bin --performance-schema=OFF
+    --mysqlx=OFF --log-bin --sync-binlog=0 --performance-schema=OFF
   # A starting server removes the temporary files of others that share its folder for them.
   local -x TMPDIR=$folder
   from_program "$folder" --datadir="$folder/data" --skip-log-bin --initialize-insecure >"$folder/install.log" 2>&1 ||

@@ -22,12 +22,13 @@ pub(crate) struct Piece {
     pub(crate) bytes: u64,
 }
 
-/// The pieces of all tables, the largest first.
+/// The pieces of all tables, the largest first; a table that one reader has to itself is one piece.
 pub(crate) async fn pieces(
     connection: &mut Connection,
     schema: &Schema,
     targets: &[Target],
     jobs: usize,
+    is_whole: &(dyn Fn(usize) -> bool + Sync),
 ) -> Result<Vec<Piece>> {
     let mut pieces = Vec::new();
     for (table, target) in targets.iter().enumerate() {
@@ -35,7 +36,7 @@ pub(crate) async fn pieces(
         let whole = Piece { table, which: String::new(), bytes };
         let number = usize::try_from(bytes / PIECE).unwrap_or(usize::MAX).min(jobs * 8);
         // A table's history has many rows of one key.
-        let key = if number < 2 || jobs < 2 || target.table.filter.is_some() {
+        let key = if number < 2 || jobs < 2 || is_whole(table) || target.table.filter.is_some() {
             None
         } else {
             first_key(schema, target)

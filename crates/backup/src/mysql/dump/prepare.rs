@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use database::mysql::globals::{self, Globals};
-use database::mysql::{Flavour, Server, catalog};
+use database::mysql::{Connection, Flavour, Server, catalog};
 use database::{Entry, Journal as _, Schema, script};
 use serde::{Deserialize, Serialize};
 
@@ -79,45 +80,39 @@ pub(crate) async fn prepare(server: &Server, options: &BackupOptions) -> Result<
     }
 }
 
-/// How often the tables may change while we look at them.
+/// How often the tables may change while we look at them, or be in others' hands.
 const LOOKS: u32 = 5;
+
+/// What was seen of the database, and the snapshot in which it was like that.
+struct Seen {
+    snapshot: Snapshot,
+    schema: Schema,
+    journal: Vec<Entry>,
+}
+
+/// What one look came to.
+enum Look {
+    Seen(Box<Seen>),
+    /// Somebody was at work on the tables; nothing is held any more, and another look may do.
+    Again(Error),
+}
 
 async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     let what = "cannot read the catalog";
     let mut connection = server.connect(None).await?;
+    // Whoever flushes tables makes everybody who opens one wait for those that have it locked, ourselves among them.
+    connection.batch(&format!("SET SESSION lock_wait_timeout = {}", snapshot::WAIT), what).await?;
     let flavour = connection.flavour();
     let mut looks = 0;
-    let (snapshot, mut schema, journal) = loop {
+    let Seen { snapshot, mut schema, journal } = loop {
         looks += 1;
-        let before = catalog::read(&mut connection, server.database()).await?;
-        before.check_carried()?;
-        let engines = transactional(&mut connection, server.database()).await?;
-        let names: Vec<&str> = before.tables_with_rows().map(|(id, _)| id.name.as_str()).collect();
-        let tables = Tables {
-            all: names.iter().map(|name| snapshot::quoted(name)).collect(),
-            without_snapshot: names
-                .iter()
-                .filter(|name| !engines.iter().any(|engine| engine == *name))
-                .map(|name| snapshot::quoted(name))
-                .collect(),
-        };
-        let journal_before = server.session().await?.entries().await?;
-        let snapshot = match snapshot::take(server, &tables, options.jobs, &options.cancel).await {
-            // A table was dropped or altered while we came to it: look again.
-            Err(error) if error.kind() == ErrorKind::Statement && looks < LOOKS => continue,
-            outcome => outcome?,
-        };
-        let after = catalog::read(&mut connection, server.database()).await?;
-        let journal = server.session().await?.entries().await?;
-        if after == before && journal == journal_before {
-            break (snapshot, after, journal);
-        }
-        if looks == LOOKS {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                "the database's objects change faster than they can be read",
-            )
-            .with_hint("try again when the migration or deployment that is at work has ended"));
+        match look_once(&mut connection, server, options).await? {
+            Look::Seen(seen) => break *seen,
+            Look::Again(error) if looks == LOOKS => return Err(error),
+            Look::Again(error) => {
+                tracing::info!(%error, looks, "the tables are in others' hands; they are looked at again");
+                tokio::time::sleep(Duration::from_millis(u64::from(500 * looks))).await;
+            }
         }
     };
     if options.no_history {
@@ -169,6 +164,52 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     })
 }
 
+/// Takes the snapshot between two looks, which must show the same.
+async fn look_once(connection: &mut Connection, server: &Server, options: &BackupOptions) -> Result<Look> {
+    let flushed = |error: Error| match error.kind() {
+        ErrorKind::LockTimeout => Ok(Look::Again(error)),
+        _ => Err(error),
+    };
+    let (before, journal_before) = match state(connection, server).await {
+        Ok(state) => state,
+        Err(error) => return flushed(error),
+    };
+    before.check_carried()?;
+    let engines = transactional(connection, server.database()).await?;
+    let (with_snapshot, without_snapshot) = before
+        .tables_with_rows()
+        .map(|(id, _)| id.name.clone())
+        .partition::<Vec<String>, _>(|name| engines.contains(name));
+    let quoted = |names: Vec<String>| names.iter().map(|name| snapshot::quoted(name)).collect();
+    let tables = Tables { with_snapshot: quoted(with_snapshot), without_snapshot: quoted(without_snapshot) };
+    let mut snapshot = match snapshot::take(server, &tables, options.jobs, &options.cancel).await {
+        // A table was dropped or altered while we came to it.
+        Err(error) if error.kind() == ErrorKind::Statement => return Ok(Look::Again(error)),
+        outcome => outcome?,
+    };
+    match state(connection, server).await {
+        Ok((schema, journal)) if schema == before && journal == journal_before => {
+            // All definitions are read, and the tables are the snapshot's own: no other database need wait any longer.
+            snapshot.free_instance().await;
+            Ok(Look::Seen(Box::new(Seen { snapshot, schema, journal })))
+        }
+        otherwise => {
+            snapshot.release().await;
+            let changed = || {
+                Error::new(ErrorKind::Refused, "the database's objects change faster than they can be read")
+                    .with_hint("try again when the migration or deployment that is at work has ended")
+            };
+            otherwise.map_or_else(flushed, |_| Ok(Look::Again(changed())))
+        }
+    }
+}
+
+/// What the catalog and the journal say.
+async fn state(connection: &mut Connection, server: &Server) -> Result<(Schema, Vec<Entry>)> {
+    let schema = catalog::read(connection, server.database()).await?;
+    Ok((schema, server.session().await?.entries().await?))
+}
+
 /// The accounts in whose name the objects act.
 fn definers(schema: &Schema) -> Result<Vec<String>> {
     let mut found = BTreeSet::new();
@@ -184,7 +225,7 @@ fn definers(schema: &Schema) -> Result<Vec<String>> {
 }
 
 /// The names of the tables whose engine knows snapshots.
-async fn transactional(connection: &mut database::mysql::Connection, database: &str) -> Result<Vec<String>> {
+async fn transactional(connection: &mut Connection, database: &str) -> Result<Vec<String>> {
     // Of all engines that say that they have transactions, Aria and others have no snapshot of them.
     let sql = format!(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = {} AND engine IN ('InnoDB', 'ROCKSDB', 'TokuDB')",
@@ -194,10 +235,7 @@ async fn transactional(connection: &mut database::mysql::Connection, database: &
     Ok(rows.into_iter().flatten().flatten().collect())
 }
 
-pub(crate) async fn properties(
-    connection: &mut database::mysql::Connection,
-    database: &str,
-) -> Result<Properties> {
+pub(crate) async fn properties(connection: &mut Connection, database: &str) -> Result<Properties> {
     let literal = database::quote::literal(database::Engine::Mysql, database);
     let what = "cannot read the database's own properties";
     let comment = match connection.flavour() {

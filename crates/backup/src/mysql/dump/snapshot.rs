@@ -9,15 +9,19 @@ use tokio_util::sync::CancellationToken;
 use crate::{Error, ErrorKind, Result};
 
 /// How long a global lock is waited for: behind a long query it would stop everybody else.
-const WAIT: u32 = 3;
+pub(super) const WAIT: u32 = 3;
 /// How often it is tried.
-const TRIES: u32 = 10;
+const TRIES: usize = 6;
+/// How long a single table's lock is waited for while we hold nothing that others wait for.
+const PATIENCE: u32 = 30;
+/// More tables than this are not locked one by one: it opens them all, and nobody writes meanwhile.
+const MANY: usize = 1000;
 
 /// The connections of a dump, all in one snapshot.
 pub(super) struct Snapshot {
     /// Each with a transaction that sees the moment; the first one has looked at every table, so that none is altered.
     pub(super) workers: Vec<Connection>,
-    /// Keeps definitions as they are until all is read, where the server can do that.
+    /// Keeps definitions as they are until they are read, where the server can do that: those of all databases.
     pub(super) instance: Option<Connection>,
     /// Holds tables of engines without transactions until they are read; nobody writes to them meanwhile.
     pub(super) holder: Option<Connection>,
@@ -27,15 +31,34 @@ pub(super) struct Snapshot {
     pub(super) position: String,
 }
 
+impl Snapshot {
+    /// Lets definitions change again that are not of what it reads.
+    pub(super) async fn free_instance(&mut self) {
+        if let Some(instance) = self.instance.take() {
+            instance.close().await;
+        }
+    }
+
+    /// Lets go of all that it holds, and waits for the server to have done so.
+    pub(super) async fn release(self) {
+        for connection in self.holder.into_iter().chain(self.instance).chain(self.workers) {
+            connection.close().await;
+        }
+    }
+}
+
 /// What there is to hold.
 pub(super) struct Tables {
-    /// All that hold rows, quoted.
-    pub(super) all: Vec<String>,
-    /// Those whose engine knows no snapshot, quoted.
+    /// Those that hold rows and whose engine knows snapshots, quoted.
+    pub(super) with_snapshot: Vec<String>,
+    /// Those whose engine knows none, quoted.
     pub(super) without_snapshot: Vec<String>,
 }
 
 /// Takes the snapshot with as many workers as can have it.
+///
+/// Nothing that holds a lock of others' waits here for long: whoever flushes tables meanwhile would have us wait for
+/// ourselves.
 pub(super) async fn take(
     server: &Server,
     tables: &Tables,
@@ -44,12 +67,13 @@ pub(super) async fn take(
 ) -> Result<Snapshot> {
     let mut weakened = Vec::new();
     let connection = server.connect(None).await?;
-    let stages = connection.flavour() == Flavour::MariaDb && connection.release() >= (10, 5);
+    let ways = Way::of(&connection, tables);
     // Locks of single tables wait for the stages of a backup, so they come first; and the read lock waits for them, so
     // that there they come second.
-    let early = if stages { hold(server, tables, WAIT * TRIES, &mut weakened).await? } else { None };
-    let locker = lock_all(connection, stages, cancel).await?;
-    let patience = if locker.is_some() { WAIT } else { WAIT * TRIES };
+    let stages = ways.contains(&Way::Stages);
+    let early = if stages { hold(server, tables, PATIENCE, &mut weakened).await? } else { None };
+    let locker = lock_all(connection, ways, tables, cancel).await?;
+    let patience = if locker.is_some() { WAIT } else { PATIENCE };
     let holder = if stages { early } else { hold(server, tables, patience, &mut weakened).await? };
     // The other way round, a change of definitions that waits for this lock would keep the global one from us.
     let instance = lock_instance(server).await?;
@@ -65,18 +89,29 @@ pub(super) async fn take(
             Err(error) => return Err(error.into()),
         }
     }
-    let mut locker = locker;
-    let position = match &mut locker {
-        Some(locker) => position(&mut locker.connection).await,
+    let position = match locker {
+        Some(mut locker) => {
+            let position = position(&mut locker.connection).await;
+            locker.release().await?;
+            position
+        }
         None => position(&mut workers[0]).await,
     };
-    let first = &mut workers[0];
-    let held = look_at(first, &tables.all).await;
-    if let Some(locker) = locker {
-        locker.release().await?;
+    let mut snapshot = Snapshot { workers, instance, holder, weakened, position };
+    // Behind the lock, since this may wait for somebody's own: what was altered in between has another definition now,
+    // or is refused to a snapshot that is older than it.
+    let mut free = tables.with_snapshot.iter().collect::<Vec<_>>();
+    if snapshot.holder.is_none() {
+        free.extend(&tables.without_snapshot);
     }
-    held?;
-    Ok(Snapshot { workers, instance, holder, weakened, position })
+    let mut looked = look_at(&mut snapshot.workers[0], &free, WAIT).await;
+    if looked.as_ref().is_err_and(|error| error.kind() == ErrorKind::LockTimeout) {
+        // Nobody else's definitions need wait for this one.
+        snapshot.free_instance().await;
+        looked = look_at(&mut snapshot.workers[0], &free, PATIENCE).await;
+    }
+    looked?;
+    Ok(snapshot)
 }
 
 /// A connection that keeps writers away from tables that know no snapshot.
@@ -93,9 +128,8 @@ async fn hold(
     connection
         .batch(&format!("SET SESSION lock_wait_timeout = {seconds}"), "cannot set a time limit")
         .await?;
-    let names: Vec<String> = tables.without_snapshot.iter().map(|name| format!("{name} READ")).collect();
     match connection
-        .batch(&format!("LOCK TABLES {}", names.join(", ")), "cannot lock tables without transactions")
+        .batch(&lock_tables(&tables.without_snapshot), "cannot lock tables without transactions")
         .await
     {
         Ok(()) => {
@@ -115,25 +149,68 @@ async fn hold(
     }
 }
 
+/// How all writing is stopped for a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// `BACKUP STAGE`, which waits for no query as the read lock does.
+    Stages,
+    /// `LOCK TABLES` of this database's tables, which waits for transactions that have written to them. It touches no
+    /// other database, and no backup of one; who replays the log for this database finds its position exact.
+    Tables,
+    /// `FLUSH TABLES WITH READ LOCK`, which waits for all queries and for all tables that anybody has locked.
+    Global,
+}
+
+impl Way {
+    /// The ways to try in turn.
+    fn of(connection: &Connection, tables: &Tables) -> Vec<Self> {
+        let stages = connection.flavour() == Flavour::MariaDb && connection.release() >= (10, 5);
+        let number = tables.with_snapshot.len();
+        match (stages, number) {
+            (true, 1..=MANY) => vec![Self::Stages, Self::Tables],
+            (true, _) => vec![Self::Stages],
+            (false, 1..=MANY) => vec![Self::Tables, Self::Tables, Self::Global],
+            (false, _) => vec![Self::Global],
+        }
+    }
+
+    async fn lock(self, connection: &mut Connection, tables: &Tables) -> database::Result<()> {
+        match self {
+            Self::Stages => stop_by_stages(connection).await,
+            Self::Tables => connection.batch(&lock_tables(&tables.with_snapshot), WHAT).await,
+            Self::Global => connection.batch("FLUSH TABLES WITH READ LOCK", WHAT).await,
+        }
+    }
+}
+
+fn lock_tables(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("{name} READ")).collect();
+    format!("LOCK TABLES {}", names.join(", "))
+}
+
 /// Stops all writing for the moment in which the workers take their snapshots; `None` without the right to do so, or
 /// where others keep it from us: then one worker has to do.
 async fn lock_all(
     mut connection: Connection,
-    stages: bool,
+    mut ways: Vec<Way>,
+    tables: &Tables,
     cancel: &CancellationToken,
 ) -> Result<Option<Locker>> {
     connection.batch(&format!("SET SESSION lock_wait_timeout = {WAIT}"), "cannot set a time limit").await?;
-    for tried in 1..=TRIES {
-        let locked = if stages {
-            stop_by_stages(&mut connection).await
-        } else {
-            connection.batch("FLUSH TABLES WITH READ LOCK", WHAT).await
-        };
-        match locked {
-            Ok(()) => return Ok(Some(Locker { connection, stages })),
-            Err(error) if error.kind() == DatabaseErrorKind::Permission => return Ok(None),
+    for tried in 0..TRIES {
+        let Some(way) = ways.get(tried % ways.len().max(1)).copied() else { return Ok(None) };
+        match way.lock(&mut connection, tables).await {
+            Ok(()) => return Ok(Some(Locker { connection, way })),
+            Err(error) if error.kind() == DatabaseErrorKind::Permission => {
+                ways.retain(|other| *other != way);
+                continue;
+            }
             Err(error) if error.kind() == DatabaseErrorKind::LockTimeout => {
-                tracing::info!(tried, "a long query stands before the global lock; it is tried again");
+                tracing::info!(
+                    tried,
+                    ?way,
+                    "somebody's query or transaction stands before our lock; it is tried again"
+                );
             }
             Err(error) => return Err(error.into()),
         }
@@ -142,7 +219,7 @@ async fn lock_all(
             () = cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "the backup was cancelled")),
         }
     }
-    tracing::warn!("the global lock could not be had: one session reads everything");
+    tracing::warn!("the lock of all writing could not be had: one session reads everything");
     connection.close().await;
     Ok(None)
 }
@@ -171,14 +248,13 @@ const WHAT: &str = "cannot stop writing for a moment";
 /// The session that has stopped all writing.
 struct Locker {
     connection: Connection,
-    /// By the stages of a backup, which wait for no query as the global read lock does.
-    stages: bool,
+    way: Way,
 }
 
 impl Locker {
     async fn release(mut self) -> Result<()> {
-        let sql = if self.stages { "BACKUP STAGE END" } else { "UNLOCK TABLES" };
-        self.connection.batch(sql, "cannot let go of the global lock").await?;
+        let sql = if self.way == Way::Stages { "BACKUP STAGE END" } else { "UNLOCK TABLES" };
+        self.connection.batch(sql, "cannot let go of the lock of all writing").await?;
         self.connection.close().await;
         Ok(())
     }
@@ -200,8 +276,7 @@ async fn stop_by_stages(connection: &mut Connection) -> database::Result<()> {
 async fn begin(server: &Server) -> database::Result<Connection> {
     let mut connection = server.connect(None).await?;
     let what = "cannot take a snapshot";
-    // A table that somebody has locked for himself is told, and not waited for all night.
-    connection.batch(&format!("SET SESSION lock_wait_timeout = {}", WAIT * TRIES), what).await?;
+    connection.batch(&format!("SET SESSION lock_wait_timeout = {PATIENCE}"), what).await?;
     connection.batch("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", what).await?;
     connection.batch("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", what).await?;
     connection.batch(rows::ROW_SESSION, what).await?;
@@ -209,7 +284,9 @@ async fn begin(server: &Server) -> database::Result<Connection> {
 }
 
 /// Looks at each table without reading it: who alters it waits until our transaction ends.
-async fn look_at(connection: &mut Connection, tables: &[String]) -> Result<()> {
+async fn look_at(connection: &mut Connection, tables: &[&String], seconds: u32) -> Result<()> {
+    let limit = format!("SET SESSION lock_wait_timeout = {seconds}");
+    connection.batch(&limit, "cannot set a time limit").await?;
     for table in tables {
         let sql = format!("SELECT 1 FROM {table} LIMIT 0");
         let read = connection.batch(&sql, &format!("cannot read {table}")).await;
@@ -220,6 +297,8 @@ async fn look_at(connection: &mut Connection, tables: &[String]) -> Result<()> {
             _ => error,
         })?;
     }
+    let limit = format!("SET SESSION lock_wait_timeout = {PATIENCE}");
+    connection.batch(&limit, "cannot set a time limit").await?;
     Ok(())
 }
 

@@ -84,7 +84,7 @@ async fn one_moment_while_a_writer_is_at_work_and_a_big_table_in_ranges() {
 }
 
 #[tokio::test]
-async fn an_account_without_reload_backs_up_with_one_session() {
+async fn an_account_without_reload_backs_up() {
     let source = fresh().await;
     values(&source).await;
     let user = source.database().replace("dbm_backup", "u");
@@ -106,7 +106,7 @@ async fn an_account_without_reload_backs_up_with_one_session() {
 async fn definitions_stand_still_while_rows_are_written() {
     let source = fresh().await;
     run(&source, "CREATE TABLE t (a int)").await;
-    let tables = Tables { all: vec!["t".to_owned()], without_snapshot: Vec::new() };
+    let tables = Tables { with_snapshot: vec!["t".to_owned()], without_snapshot: Vec::new() };
     let snapshot = take(&source, &tables, 2, &tokio_util::sync::CancellationToken::new()).await.unwrap();
     let mut other = source.session().await.unwrap();
     other.execute("SET lock_wait_timeout = 1").await.unwrap();
@@ -136,6 +136,101 @@ async fn a_lock_that_is_held_is_told() {
     assert!(error.hint().is_some_and(|hint| hint.contains("PROCESSLIST")), "{error:?}");
     other.execute("UNLOCK TABLES").await.unwrap();
     create(&Database::Mysql(source), &store, &BackupOptions::default(), &Silent).await.unwrap();
+}
+
+/// Whoever opens a table that is flushed waits for all who have it locked, ourselves among them.
+#[tokio::test]
+async fn others_flush_tables_while_dumps_of_two_databases_run() {
+    let (one, two) = (fresh().await, fresh().await);
+    for source in [&one, &two] {
+        values(source).await;
+        run(source, "INSERT INTO in_my SELECT seq.a FROM (WITH RECURSIVE s AS (SELECT 1 AS a UNION ALL SELECT a + 1 FROM s WHERE a < 900) SELECT a FROM s) seq").await;
+    }
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let flusher = one.clone();
+    let flushing = tokio::spawn(async move {
+        let mut session = flusher.session().await.unwrap();
+        session.execute("SET lock_wait_timeout = 1").await.unwrap();
+        let mut flushed = 0;
+        while stopped.try_recv().is_err() {
+            // One that gives up leaves the tables flushed all the same.
+            let _ = session.execute("FLUSH TABLES WITH READ LOCK; UNLOCK TABLES").await;
+            flushed += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+        flushed
+    });
+    let options = BackupOptions::default();
+    let back = |source: Server| {
+        let options = options.clone();
+        async move {
+            for _ in 0..3 {
+                let (_folder, archive, _) = back_up(&source, &options).await;
+                assert_eq!(archive.index().grade, Grade::Exact);
+                let digests = source.digests().await.unwrap();
+                for table in &archive.index().tables {
+                    assert_eq!(digests[&table.id], table.digest, "{}", table.id);
+                }
+            }
+        }
+    };
+    let both = async { tokio::join!(back(one.clone()), back(two.clone()), back(one.clone())) };
+    tokio::time::timeout(std::time::Duration::from_secs(120), Box::pin(both))
+        .await
+        .expect("nobody waits for himself");
+    stop.send(()).unwrap();
+    assert!(flushing.await.unwrap() > 0);
+}
+
+/// Tables that a holder keeps locked are flushed by somebody who then gives up: that leaves them shut to all who come.
+#[tokio::test]
+async fn a_snapshot_with_locked_tables_keeps_no_other_backup_waiting() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE t (a int); CREATE TABLE m (a int) ENGINE = MyISAM; INSERT INTO m VALUES (1)")
+        .await;
+    let tables = Tables { with_snapshot: vec!["t".to_owned()], without_snapshot: vec!["m".to_owned()] };
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let other = fresh().await;
+    run(&other, "CREATE TABLE t (a int)").await;
+    let held = take(&source, &tables, 2, &cancel).await.unwrap();
+    assert!(held.holder.is_some() && held.weakened.is_empty() && held.workers.len() == 2);
+    let start = std::time::Instant::now();
+    let (_folder, archive, _) = back_up(&other, &BackupOptions::default()).await;
+    assert_eq!(archive.index().grade, Grade::Exact);
+    let again = take(&source, &tables, 2, &cancel).await.unwrap();
+    assert!(again.holder.is_some() && again.weakened.is_empty() && again.workers.len() == 2);
+    // Each wait for a lock that another backup holds is given up after seconds, and none was needed.
+    assert!(start.elapsed() < std::time::Duration::from_secs(60));
+    let mut writer = other.session().await.unwrap();
+    writer.execute("SET lock_wait_timeout = 1").await.unwrap();
+    writer.execute("INSERT INTO t VALUES (1)").await.unwrap();
+    held.release().await;
+    again.release().await;
+}
+
+/// Without RELOAD, the tables of the database are all that is locked, and all workers have the same moment.
+#[tokio::test]
+async fn an_account_that_may_lock_tables_has_all_its_workers() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE t (a int)").await;
+    let user = source.database().replace("dbm_backup", "lt");
+    run(
+        &source,
+        &format!(
+            "CREATE USER {user} IDENTIFIED BY 'x'; GRANT SELECT, LOCK TABLES ON {}.* TO {user}",
+            source.database()
+        ),
+    )
+    .await;
+    let settings = database::mysql::Settings {
+        user: Some(user),
+        password: Some("x".to_owned().into()),
+        ..source.settings().clone()
+    };
+    let tables = Tables { with_snapshot: vec!["t".to_owned()], without_snapshot: Vec::new() };
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let snapshot = take(&Server::new(settings), &tables, 3, &cancel).await.unwrap();
+    assert_eq!(snapshot.workers.len(), 3);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use database::mysql::{Connection, error, rows};
-use database::{Section, TableDigest};
+use database::{ErrorKind as DatabaseErrorKind, Section, TableDigest};
 use mysql_async::Value;
 use mysql_async::prelude::Queryable as _;
 use tokio::sync::mpsc;
@@ -14,6 +14,9 @@ use super::plan::Piece;
 use super::rows::{Block, Blocks, Target};
 use crate::archive::{Aspect, RawPart, StoredPart, compress};
 use crate::{Error, ErrorKind, Result};
+
+/// How often a worker waits for a table as long as its session does.
+const WAITS: u32 = 120;
 
 /// What a worker hands on.
 pub(super) enum Done {
@@ -89,7 +92,18 @@ impl Work {
         let target = &self.targets[piece.table];
         let failed = |cause| error(cause, format!("cannot read the rows of {}", target.id));
         let sql = rows::select(&target.id, &target.table, &piece.which);
-        let mut result = connection.query_iter(sql).await.map_err(failed)?;
+        let mut waits = 0;
+        let mut result = loop {
+            match connection.query_iter(sql.as_str()).await.map_err(failed) {
+                Ok(result) => break result,
+                // Somebody flushes the table, and waits for another worker's piece of it; so do we.
+                Err(error) if error.kind() == DatabaseErrorKind::LockTimeout && waits < WAITS => {
+                    waits += 1;
+                    tracing::info!(%error, "the table is flushed by somebody; it is waited for");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
         let mut blocks = Blocks::new(target, self.longest);
         while let Some(row) = result.next().await.map_err(failed)? {
             let values: Vec<Option<&[u8]>> = (0..row.len())

@@ -58,9 +58,10 @@ impl Prepared {
         let total: u64 = targets.iter().map(|target| target.table.bytes).sum();
         progress.phase("rows", Some(total));
         let jobs = snapshot.workers.len();
-        let pieces = plan::pieces(&mut snapshot.workers[0], &schema, &targets, jobs).await;
-        let (held, free): (Vec<_>, Vec<_>) =
-            pieces?.into_iter().partition(|piece| snapshot.holder.is_some() && without_snapshot[piece.table]);
+        // What the holder has locked, it reads alone and at once: others wait for it.
+        let is_held = |table: usize| snapshot.holder.is_some() && without_snapshot[table];
+        let pieces = plan::pieces(&mut snapshot.workers[0], &schema, &targets, jobs, &is_held).await;
+        let (held, free): (Vec<_>, Vec<_>) = pieces?.into_iter().partition(|piece| is_held(piece.table));
         let work = Arc::new(Work { targets, level: options.level, longest });
         let (to, from) = mpsc::channel(1);
         let mut workers = JoinSet::new();
@@ -86,9 +87,6 @@ impl Prepared {
             workers.abort_all();
         }
         while workers.join_next().await.is_some() {}
-        if let Some(instance) = snapshot.instance {
-            instance.close().await;
-        }
         let (digests, largest) = digests?;
         extras.longest = largest.map(|(bytes, table)| (work.targets[table].id.name.clone(), bytes as u64));
 

@@ -30,7 +30,7 @@ pub(super) async fn all(workers: &mut [Connection], schema: &Schema, index: &Ind
         targets.push(Target::new(id, &database::Table { bytes, ..table.clone() }));
         expected.push(prove::expected(index, id)?);
     }
-    let queue = Mutex::new(VecDeque::from(pieces(first, schema, &targets, jobs).await?));
+    let queue = Mutex::new(VecDeque::from(pieces(first, schema, &targets, jobs, &|_| false).await?));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let work = async |worker: &mut Connection| {
         let mut found = Vec::new();
