@@ -5,6 +5,7 @@ pub mod catalog;
 mod claims;
 mod connect;
 mod connection;
+mod counters;
 pub mod digest;
 mod error;
 mod fence;

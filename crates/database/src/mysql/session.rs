@@ -7,7 +7,7 @@ use super::home::HISTORY_TABLE;
 use super::server::Own;
 use super::{Connection, Server, error};
 use crate::script::Statement;
-use crate::{Canceller, Counters, Engine, Error, ErrorKind, Ran, Result, Rows, SessionId, Statements, quote};
+use crate::{Canceller, Engine, Error, ErrorKind, Ran, Result, Rows, SessionId, Statements, quote};
 
 /// Warnings that one statement may leave for us to show.
 const WARNINGS: &str = "SHOW WARNINGS LIMIT 100";
@@ -218,6 +218,3 @@ impl Statements for Session {
         self.canceller.clone()
     }
 }
-
-/// No group is a transaction there, so that only a restore takes anything back.
-impl Counters for Session {}

@@ -95,10 +95,10 @@ pub(crate) fn replaced_keeps_journal(engine: Engine) -> bool {
     engine == Engine::Postgres
 }
 
-/// Whether counters are carried over when a backup is put back. SQLite's are rows of the file, and MySQL's belong to
-/// their tables.
+/// Whether counters are carried over when a backup is put back. SQLite's are rows of the file, which nobody else has
+/// written to.
 pub(crate) fn carries_counters(engine: Engine) -> bool {
-    engine == Engine::Postgres
+    engine != Engine::Sqlite
 }
 
 /// Whether the exchange ends the sessions of the database that was there.

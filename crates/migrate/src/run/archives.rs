@@ -294,11 +294,11 @@ impl Runner {
         match carried {
             Ok(names) if names.is_empty() => {}
             Ok(names) => self.watch.note(&format!(
-                "so that no number that was given during the run is given again, these sequences go on from there: {}",
+                "so that no number that was given during the run is given again, these counters go on from there: {}",
                 names.join(", ")
             )),
             Err(error) => self.watch.note(&format!(
-                "numbers that sequences gave during the run may be given again: {error}"
+                "numbers that were given during the run may be given again: {error}"
             )),
         }
     }
