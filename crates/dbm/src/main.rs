@@ -18,6 +18,7 @@ mod my_cnf;
 mod notify;
 mod output;
 mod progress;
+mod rehearsal;
 mod report;
 mod screen;
 mod signals;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::error::{CommandError, Meaning, Result};
 use crate::output::{self, Output};
+use crate::rehearsal;
 
 /// Beyond so many migrations the list is cut in the middle.
 const SHOWN: usize = 14;
@@ -62,6 +63,11 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
     if let Some(backup) = &report.backup {
         row("backup", archive(backup));
         row("", format!("in {}, identity {}", backup.store, short(&backup.identity)));
+    }
+    if let Some(rehearsal) = &report.rehearsal {
+        let took = output::duration(Duration::from_millis(rehearsal.duration_ms));
+        row("rehearsed", format!("on a copy, in {took}"));
+        rehearsal::lines(rehearsal).into_iter().for_each(|line| row("", line));
     }
     if !report.migrations.is_empty() {
         row("migrations", counted(report));
@@ -156,7 +162,8 @@ pub(crate) fn short(identity: &str) -> &str {
     identity.get(..16).unwrap_or(identity)
 }
 
-fn failure_lines(failure: &Failure) -> Vec<String> {
+/// What went wrong, where, and what to type next.
+pub(crate) fn failure_lines(failure: &Failure) -> Vec<String> {
     let what = if failure.check { "check" } else { "statement" };
     let place = match (&failure.migration, failure.statement, failure.statements) {
         (Some(migration), Some(number), Some(of)) => format!("{migration}, {what} {number} of {of}: "),

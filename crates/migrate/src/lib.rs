@@ -14,6 +14,7 @@ pub mod journal;
 pub mod lint;
 pub mod placeholders;
 pub mod plan;
+pub mod rehearse;
 mod run;
 pub mod scratch;
 pub mod status;

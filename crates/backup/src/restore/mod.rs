@@ -316,6 +316,37 @@ pub async fn prove(
     }
 }
 
+/// Restores into a scratch database of that name on the server (SQLite: into the file of the URL, which is not there), proven
+/// like any other, and leaves it there: it is the caller's to use and to discard.
+///
+/// `acts_as`: on MySQL the account in whose name all views, routines, triggers and events of it act, `user@host`.
+///
+/// # Errors
+/// What failed; then nothing is left of it.
+pub async fn into_scratch(
+    archive: &Archive,
+    database: &Database,
+    name: &str,
+    acts_as: Option<&str>,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    match database {
+        Database::Postgres(server) => {
+            postgres::makes_its_tables(archive)?;
+            postgres::into_scratch(archive, server, name, options, progress).await.map(drop)
+        }
+        Database::Mysql(server) => {
+            let mut options = options.clone();
+            if let Some(account) = acts_as {
+                options.roles.extend(mysql::acts_as(archive, account)?);
+            }
+            Box::pin(mysql::into_scratch(archive, server, name, &options, progress)).await
+        }
+        Database::Sqlite(file) => sqlite::into_missing(archive, file, options, progress).await,
+    }
+}
+
 /// Restores one table's rows into a new table beside it, reading only the parts that it needs; returns the new table's name.
 ///
 /// # Errors

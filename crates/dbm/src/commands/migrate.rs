@@ -9,10 +9,11 @@ use migrate::plan::MigrateOptions;
 use serde_json::json;
 
 use super::named;
+use super::rehearse_flags::RehearseFlags;
 use super::run_flags::{self, RunFlags};
 use crate::context::Context;
 use crate::error::{CommandError, Result};
-use crate::{report, screen};
+use crate::{rehearsal, report, screen};
 
 /// `dbm migrate`
 #[derive(Debug, Args)]
@@ -20,6 +21,8 @@ use crate::{report, screen};
   dbm migrate --safe --dry-run     what would run, in which groups, and what the way back is
   dbm migrate --safe
   dbm migrate --safe --fence       where the way back is a restore: keep writers out meanwhile
+  dbm migrate --safe --rehearse --max-lock 2s      try it on a copy first, and begin only if nobody waits longer
+  dbm migrate --rehearse --dry-run                 on the copy alone
   dbm migrate --to 12
   dbm migrate --module hr")]
 pub(crate) struct Migrate {
@@ -36,6 +39,8 @@ pub(crate) struct Migrate {
     #[arg(long)]
     out_of_order: bool,
     #[command(flatten)]
+    rehearse: RehearseFlags,
+    #[command(flatten)]
     pub(crate) run: RunFlags,
 }
 
@@ -50,6 +55,8 @@ pub(crate) struct Upgrade {
     #[arg(value_name = "REVISION")]
     revision: String,
     #[command(flatten)]
+    rehearse: RehearseFlags,
+    #[command(flatten)]
     pub(crate) run: RunFlags,
 }
 
@@ -62,7 +69,7 @@ impl Migrate {
             out_of_order: self.out_of_order,
             repeatables: repeatables(context)?,
         };
-        go(context, &self.run, &options).await
+        go(context, &self.run, &self.rehearse, &options).await
     }
 }
 
@@ -78,7 +85,7 @@ impl Upgrade {
             None if self.revision == "head" || self.revision == "heads" => {}
             None => options.to = Some(self.revision.parse().map_err(|_| wrong())?),
         }
-        go(context, &self.run, &options).await
+        go(context, &self.run, &self.rehearse, &options).await
     }
 }
 
@@ -86,13 +93,25 @@ fn repeatables(context: &Context) -> Result<Vec<RepeatedFile>> {
     Ok(files::read_repeated(&context.folder(), Repeat::Repeatable)?)
 }
 
-async fn go(context: &Context, flags: &RunFlags, options: &MigrateOptions) -> Result<()> {
+async fn go(
+    context: &Context,
+    flags: &RunFlags,
+    rehearse: &RehearseFlags,
+    options: &MigrateOptions,
+) -> Result<()> {
+    let rehearse = rehearse.read(context)?;
     let url = if flags.dry_run { context.url()? } else { context.url_to_make()? };
     if flags.dry_run {
         let runner = run_flags::runner(context, flags, Database::new(url)?, None)?;
-        let plan = runner.plan_migrate(&files::read(&context.folder())?, options).await?;
+        let migrations = files::read(&context.folder())?;
+        let plan = runner.plan_migrate(&migrations, options).await?;
         let text = screen::plan_lines(&plan).join("\n") + "\n";
-        context.output.answer(&json!({ "command": context.command, "plan": plan }), &text);
+        let document = json!({ "command": context.command, "plan": plan });
+        if let (Some(how), false) = (&rehearse, plan.is_empty()) {
+            let done = Box::pin(runner.rehearse(how, &migrations, options)).await?;
+            return rehearsal::show(context, document, text, &done, done.refused(how.max_lock).as_deref());
+        }
+        context.output.answer(&document, &text);
         return Ok(());
     }
     not_lost(context, &url).await?;
@@ -100,7 +119,10 @@ async fn go(context: &Context, flags: &RunFlags, options: &MigrateOptions) -> Re
     let audit = context.audit(&url)?;
     audit.start();
     let done = async {
-        let runner = run_flags::runner(context, flags, Database::new(url)?, Some(&audit))?;
+        let mut runner = run_flags::runner(context, flags, Database::new(url)?, Some(&audit))?;
+        if let Some(how) = rehearse {
+            runner = runner.with_rehearsal(how);
+        }
         let migrations = files::read(&context.folder())?;
         let done = runner.migrate(&migrations, options).await;
         run_flags::judged(&runner, done).await

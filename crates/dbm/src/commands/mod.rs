@@ -23,6 +23,7 @@ pub(crate) mod password;
 pub(crate) mod pin;
 pub(crate) mod prune;
 pub(crate) mod recover;
+mod rehearse_flags;
 pub(crate) mod repair;
 pub(crate) mod replaced;
 pub(crate) mod restore;

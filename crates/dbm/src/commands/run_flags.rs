@@ -107,6 +107,7 @@ pub(crate) fn settings(context: &Context, flags: &RunFlags) -> Result<Settings> 
             detach_replication: flags.detach_replication,
         },
         yes: context.yes,
+        rehearse: None,
         jobs: context.jobs()?,
         level: context.level()?,
         label: None,

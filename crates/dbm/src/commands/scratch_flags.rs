@@ -15,6 +15,11 @@ pub(super) struct ScratchFlags {
 }
 
 impl ScratchFlags {
+    /// Whether another server was named.
+    pub(super) fn is_given(&self) -> bool {
+        self.scratch_url.is_some()
+    }
+
     /// The database beside which it is made: of the same engine as the target.
     pub(super) fn url(&self, context: &Context) -> Result<DatabaseUrl> {
         let target = context.url_to_make()?;

@@ -23,3 +23,15 @@ fn views_and_seeds_are_run_and_shown() {
     place.file("migrations/repeatable/named.sql", "-- dbm: requires 001\nDROP VIEW named;\n");
     says!(place, ["check"]);
 }
+
+#[test]
+fn a_rehearsal_is_a_table_and_a_gate() {
+    let place = Place::with_database();
+    says!(place, ["migrate", "--rehearse", "--dry-run"]);
+    says!(place, ["migrate", "--max-lock", "2s"]);
+    says!(place, ["migrate", "--rehearse", "--max-lock", "soon"]);
+    assert_eq!(place.run(&["migrate", "--rehearse", "--max-lock", "1h"]).code, Some(0));
+    place.file("migrations/002_name.sql", "CREATE UNIQUE INDEX item_name ON item (name);\n");
+    place.file("rollback/002_rollback.sql", "SELECT 1;\n");
+    says!(place, ["migrate", "--rehearse", "--quiet"]);
+}

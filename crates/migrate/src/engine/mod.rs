@@ -4,6 +4,9 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
+use backup::archive::Archive;
+use backup::progress::Progress;
+use backup::restore::RestoreOptions;
 use backup::{Error, Result};
 use std::borrow::Cow;
 use std::path::Path;
@@ -139,4 +142,24 @@ pub(crate) async fn make_scratch(on: &Database, folder: &Path) -> Result<(Databa
         Database::Mysql(server) => scratch::mysql::make(server, on).await,
         Database::Sqlite(file) => scratch::sqlite::make(file, folder),
     }
+}
+
+/// Makes a copy of an archive's database beside another one, or in a folder.
+pub(crate) async fn restore_scratch(
+    on: &Database,
+    archive: &Archive,
+    folder: &Path,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<(Database, Made)> {
+    match on {
+        Database::Postgres(_) => scratch::postgres::restore(on, archive, options, progress).await,
+        Database::Mysql(server) => scratch::mysql::restore(server, on, archive, options, progress).await,
+        Database::Sqlite(file) => scratch::sqlite::restore(file, folder, archive, options, progress).await,
+    }
+}
+
+/// Whether the server shows which locks a session has.
+pub(crate) fn shows_locks(engine: Engine) -> bool {
+    engine == Engine::Postgres
 }

@@ -10,6 +10,7 @@ use database::{Canceller, Session};
 
 use super::Runner;
 use super::lock::jitter;
+use super::observe::Seen;
 use super::open::Open;
 use super::report::{Became, Failure, RanMigration, Report};
 use crate::engine;
@@ -167,6 +168,9 @@ impl Runner {
         let taking = open.take(&name, None, None).await?;
         let committed = open.session()?.commit().await.map_err(Error::from);
         open.after(taking, committed.as_ref().err());
+        if let Some(observer) = &self.observer {
+            observer.released().await;
+        }
         Ok(committed?)
     }
 
@@ -318,13 +322,25 @@ impl Runner {
             if !inside.contains(&place) || item.skipped.contains(&place) {
                 continue;
             }
+            let failed =
+                |error: Error| at(item, &item.body, statement, place, statements.len(), false, &error);
+            if let Some(observer) = &self.observer {
+                observer.before(session, alone).await.map_err(failed)?;
+            }
+            let since = Instant::now();
             let done = if alone {
                 self.statement_alone(session, item, context, statement).await
             } else {
                 self.statement(session, statement).await
             };
-            let rows = done
-                .map_err(|error| at(item, &item.body, statement, place, statements.len(), false, &error))?;
+            let rows = done.map_err(failed)?;
+            if let Some(observer) = &self.observer {
+                let line = item.body.line_in_file(statement.line);
+                let text = item.source.lines().nth(line - 1).unwrap_or_default().trim().to_owned();
+                let (migration, took) = (item.label(), since.elapsed());
+                let seen = Seen { migration, line, text, took, rows, alone };
+                observer.after(session, seen).await.map_err(failed)?;
+            }
             ran += 1;
             for made in &item.body.made {
                 // Where no row has it, it is nobody's password.

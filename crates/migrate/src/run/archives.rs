@@ -83,7 +83,7 @@ impl Runner {
     /// Opens the archive that a journal names, and checks that it is the one.
     ///
     /// `host`: where the run that wrote the journal was begun, and its store is to be found.
-    pub(super) async fn open_archive(&self, note: &ArchiveNote, host: &str) -> Result<Archive> {
+    pub(crate) async fn open_archive(&self, note: &ArchiveNote, host: &str) -> Result<Archive> {
         let unreadable = |error: Error| {
             let message =
                 format!("the archive {} in {} (host {host}) cannot be read from here", note.name, note.store);
@@ -166,7 +166,7 @@ impl Runner {
         }
     }
 
-    pub(super) fn restore_options(&self) -> RestoreOptions {
+    pub(crate) fn restore_options(&self) -> RestoreOptions {
         RestoreOptions { jobs: self.settings.jobs, cancel: self.cancel.clone(), ..RestoreOptions::default() }
     }
 

@@ -5,17 +5,15 @@ use helpers::redact::Redactor;
 use super::Runner;
 use super::open::Open;
 use super::report::{Failure, Outcome, Report};
+use super::wanted::Wanted;
 use crate::history::Records;
 use crate::journal::{Begun, GroupNote, RunKind, Step};
-use crate::plan::{Plan, Selection, WayBack};
+use crate::plan::{Plan, WayBack};
 
 impl Runner {
     /// The whole of a migration or a rollback.
-    pub(super) async fn go(
-        &self,
-        kind: RunKind,
-        select: impl Fn(&Records) -> Result<Selection>,
-    ) -> Result<Report> {
+    pub(super) async fn go(&self, wanted: Wanted<'_>) -> Result<Report> {
+        let kind = wanted.kind();
         let mut report = Report::new(kind, self.database.name());
         let session = self.locked_session().await?;
         let (session, recovered) = Box::pin(self.recover_first(session)).await?;
@@ -36,7 +34,7 @@ impl Runner {
             None => self.locked_session().await?,
         };
         let records = Records::read(&mut *session).await?;
-        let plan = self.prepare(select(&records)?)?;
+        let plan = self.prepare(wanted.select(&records)?)?;
         self.watch.plan(&plan);
         plan.check(&self.settings.allowed)?;
         if plan.is_empty() {
@@ -88,7 +86,7 @@ impl Runner {
         let mut open = Open::begin(self, session, begun).await?;
         open.redactor = Redactor::new(plan.secrets.iter().map(String::as_str));
         report.run = Some(open.run.clone());
-        if let Err(failure) = self.forward(&mut open, &plan, &mut report).await {
+        if let Err(failure) = self.forward(&mut open, wanted, &plan, &mut report).await {
             report.failure = Some(scrubbed(failure, &open.redactor));
         }
         // Whatever happened is judged by what stands in journal and database, as after a kill.
@@ -99,6 +97,7 @@ impl Runner {
     async fn forward(
         &self,
         open: &mut Open<'_>,
+        wanted: Wanted<'_>,
         plan: &Plan,
         report: &mut Report,
     ) -> Result<(), Box<Failure>> {
@@ -112,6 +111,19 @@ impl Runner {
             if plan.way_back == WayBack::Restore {
                 let told = open.told().map_err(plain)?;
                 Box::pin(self.check_way_back(&told)).await.map_err(plain)?;
+            }
+        }
+        if let (Some(how), Wanted::Migrate(migrations, options)) = (&self.settings.rehearse, wanted) {
+            let told = open.told().map_err(plain)?;
+            let taking = open.take("rehearse", None, None).await.map_err(plain)?;
+            let rehearsed = self.rehearse_backup(&told, how, migrations, options).await;
+            let error = rehearsed.as_ref().err();
+            open.after(taking, error);
+            let rehearsal = rehearsed.map_err(plain)?;
+            let refused = rehearsal.refused(how.max_lock);
+            report.rehearsal = Some(Box::new(rehearsal));
+            if let Some(failure) = refused {
+                return Err(failure);
             }
         }
         let last = plan.groups.len();

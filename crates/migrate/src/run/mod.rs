@@ -5,18 +5,21 @@ mod archives;
 mod go;
 mod lock;
 mod mark;
+mod observe;
 mod open;
 mod report;
 mod restore;
 mod runner;
 mod settings;
 mod settle;
+mod wanted;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
 pub use mark::Marked;
+pub(crate) use observe::{Observe, Seen};
 pub use report::{
     ArchiveReport, Became, Failure, Outcome, RanMigration, Report, Restored, Unarchived, exit_code,
 };

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::files::{Repeat, label};
 use crate::journal::RunKind;
+use crate::rehearse::Rehearsal;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -239,6 +240,9 @@ pub struct Report {
     /// The backup that was made first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<ArchiveReport>,
+    /// What came of the rehearsal, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Box<Rehearsal>>,
     /// The migrations in the order in which they were run.
     pub migrations: Vec<RanMigration>,
     /// How many checks passed.
@@ -266,6 +270,7 @@ impl Report {
             hint: None,
             recovered: None,
             backup: None,
+            rehearsal: None,
             migrations: Vec::new(),
             checks: 0,
             failure: None,

@@ -9,11 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::{Settings, Unwatched, Watch};
 use crate::files::{Migration, RepeatedFile};
 use crate::history::Records;
-use crate::journal::{RunKind, Told};
+use crate::journal::Told;
 use crate::placeholders::{NoVariables, Variables};
-use crate::plan::{MigrateOptions, Plan, RollbackOptions, Selection, changed, to_migrate, to_rollback};
+use crate::plan::{MigrateOptions, Plan, RollbackOptions, Selection};
+use crate::rehearse::Rehearse;
 
+use super::observe::Observe;
 use super::report::Report;
+use super::wanted::Wanted;
 
 /// Does what changes a database, in the one way that can always be undone.
 pub struct Runner {
@@ -24,6 +27,7 @@ pub struct Runner {
     pub(super) watch: Arc<dyn Watch>,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) cancel: CancellationToken,
+    pub(super) observer: Option<Arc<dyn Observe>>,
 }
 
 impl Runner {
@@ -37,6 +41,7 @@ impl Runner {
             watch: Arc::new(Unwatched),
             progress: Arc::new(Silent),
             cancel: CancellationToken::new(),
+            observer: None,
         }
     }
 
@@ -68,6 +73,36 @@ impl Runner {
         self
     }
 
+    /// Tries each run of migrations first on a copy made of its backup.
+    #[must_use]
+    pub fn with_rehearsal(mut self, how: Rehearse) -> Self {
+        self.settings.rehearse = Some(how);
+        self
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn variables(&self) -> &Arc<dyn Variables> {
+        &self.variables
+    }
+
+    pub(crate) fn progress(&self) -> &dyn Progress {
+        &*self.progress
+    }
+
+    pub(crate) fn cancelled(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// Who looks closely at each statement.
+    #[must_use]
+    pub(crate) fn with_observer(mut self, observer: Arc<dyn Observe>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// The database.
     pub fn database(&self) -> &Database {
         &self.database
@@ -78,7 +113,7 @@ impl Runner {
     /// # Errors
     /// What stands in the way of it, as for the run itself.
     pub async fn plan_migrate(&self, migrations: &[Migration], options: &MigrateOptions) -> Result<Plan> {
-        self.plan(|records| select(migrations, records, options)).await
+        self.plan(Wanted::Migrate(migrations, options)).await
     }
 
     /// What [`Runner::rollback`] would do now. Changes nothing and takes no lock.
@@ -86,13 +121,13 @@ impl Runner {
     /// # Errors
     /// What stands in the way of it, as for the run itself.
     pub async fn plan_rollback(&self, migrations: &[Migration], options: &RollbackOptions) -> Result<Plan> {
-        self.plan(|records| to_rollback(migrations, &records.applied, options)).await
+        self.plan(Wanted::Rollback(migrations, options)).await
     }
 
-    async fn plan(&self, select: impl Fn(&Records) -> Result<Selection>) -> Result<Plan> {
+    async fn plan(&self, wanted: Wanted<'_>) -> Result<Plan> {
         let mut session = self.database.session().await?;
         let records = Records::read(&mut *session).await?;
-        self.prepare(select(&records)?)
+        self.prepare(wanted.select(&records)?)
     }
 
     pub(super) fn prepare(&self, selection: Selection) -> Result<Plan> {
@@ -104,7 +139,7 @@ impl Runner {
     /// # Errors
     /// Why no run was begun; the database is untouched. What a run that was begun came to is in the report.
     pub async fn migrate(&self, migrations: &[Migration], options: &MigrateOptions) -> Result<Report> {
-        Box::pin(self.go(RunKind::Migrate, |records| select(migrations, records, options))).await
+        Box::pin(self.go(Wanted::Migrate(migrations, options))).await
     }
 
     /// What [`Runner::seed`] would do now. Changes nothing and takes no lock.
@@ -112,7 +147,7 @@ impl Runner {
     /// # Errors
     /// What stands in the way of it, as for the run itself.
     pub async fn plan_seed(&self, seeds: &[RepeatedFile], again: bool) -> Result<Plan> {
-        self.plan(|records| Ok(select_seeds(seeds, records, again))).await
+        self.plan(Wanted::Seed(seeds, again)).await
     }
 
     /// Runs the seeds whose text is not the one that was last run; all of them if they are to run `again`.
@@ -120,7 +155,7 @@ impl Runner {
     /// # Errors
     /// As [`Runner::migrate`].
     pub async fn seed(&self, seeds: &[RepeatedFile], again: bool) -> Result<Report> {
-        Box::pin(self.go(RunKind::Seed, |records| Ok(select_seeds(seeds, records, again)))).await
+        Box::pin(self.go(Wanted::Seed(seeds, again))).await
     }
 
     /// Takes back what is applied.
@@ -128,8 +163,7 @@ impl Runner {
     /// # Errors
     /// As [`Runner::migrate`].
     pub async fn rollback(&self, migrations: &[Migration], options: &RollbackOptions) -> Result<Report> {
-        Box::pin(self.go(RunKind::Rollback, |records| to_rollback(migrations, &records.applied, options)))
-            .await
+        Box::pin(self.go(Wanted::Rollback(migrations, options))).await
     }
 
     /// The run that is open in the database, if one is: somebody is at work, or was killed.
@@ -140,16 +174,5 @@ impl Runner {
         let mut session = self.database.session().await?;
         let told = Told::read(&session.entries().await?)?;
         Ok(told.filter(|told| told.ending().is_none()))
-    }
-}
-
-fn select(migrations: &[Migration], records: &Records, options: &MigrateOptions) -> Result<Selection> {
-    Ok(to_migrate(migrations, &records.applied, options)?.with_repeatables(options, &records.repeated))
-}
-
-fn select_seeds(seeds: &[RepeatedFile], records: &Records, again: bool) -> Selection {
-    match again {
-        true => Selection::of_repeated(seeds),
-        false => Selection::of_repeated(changed(seeds, &records.repeated)),
     }
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::placeholders::Configured;
 use crate::plan::Allowed;
+use crate::rehearse::Rehearse;
 
 /// How a run goes about it.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Settings {
     pub allowed: Allowed,
     /// Puts an interrupted run's database back although it may have been written to since.
     pub yes: bool,
+    /// Whether and how the run is tried first on a copy that is made of its backup.
+    pub rehearse: Option<Rehearse>,
     /// Workers of backup and restore.
     pub jobs: usize,
     /// The backup's compression.
@@ -41,6 +44,7 @@ impl Default for Settings {
             lock_retries: 10,
             allowed: Allowed::default(),
             yes: false,
+            rehearse: None,
             jobs: 2,
             level: 1,
             label: None,

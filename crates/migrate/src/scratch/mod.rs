@@ -16,6 +16,9 @@ pub use rollbacks::{Proof, Tried, findings, prove_rollbacks};
 use std::sync::Arc;
 
 use backup::Result;
+use backup::archive::Archive;
+use backup::progress::Progress;
+use backup::restore::RestoreOptions;
 use backup::store::{LocalStore, Store};
 use database::Database;
 
@@ -45,11 +48,24 @@ impl Scratch {
     /// # Errors
     /// The account may not make one: another server may be given then.
     pub async fn new(on: &Database) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("dbm-scratch-").tempdir().map_err(|error| {
-            backup::Error::new(backup::ErrorKind::Io, "cannot make a folder for scratch files")
-                .with_source(error)
-        })?;
+        let folder = folder()?;
         let (database, made) = engine::make_scratch(on, folder.path()).await?;
+        Ok(Self { database, made, folder })
+    }
+
+    /// Makes one of an archive, on the server of a database; of a SQLite file, in the system's folder for temporary files.
+    ///
+    /// # Errors
+    /// The account may not make one, or the archive cannot be restored there; then nothing is left of it.
+    pub async fn restored(
+        on: &Database,
+        archive: &Archive,
+        options: &RestoreOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let folder = folder()?;
+        let (database, made) =
+            Box::pin(engine::restore_scratch(on, archive, folder.path(), options, progress)).await?;
         Ok(Self { database, made, folder })
     }
 
@@ -61,7 +77,7 @@ impl Scratch {
     /// A runner for it, by the settings of the target's. What fails in it is not put back: it is dropped.
     pub fn runner(&self, settings: &Settings, variables: Arc<dyn Variables>) -> Runner {
         let allowed = Allowed { no_backup: true, disposable: true, ..Allowed::default() };
-        let settings = Settings { allowed, ..settings.clone() };
+        let settings = Settings { allowed, rehearse: None, ..settings.clone() };
         let store: Arc<dyn Store> = Arc::new(LocalStore::new(self.folder.path().join("backups")));
         Runner::new(self.database.clone(), store, settings).with_variables(variables)
     }
@@ -78,4 +94,10 @@ impl Scratch {
         }
         dropped
     }
+}
+
+fn folder() -> Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix("dbm-scratch-").tempdir().map_err(|error| {
+        backup::Error::new(backup::ErrorKind::Io, "cannot make a folder for scratch files").with_source(error)
+    })
 }

@@ -1,3 +1,6 @@
+use backup::archive::Archive;
+use backup::progress::Progress;
+use backup::restore::RestoreOptions;
 use backup::{Error, ErrorKind, Result};
 use database::mysql::Server;
 use database::{Database, Engine, quote};
@@ -9,7 +12,49 @@ pub(crate) struct Account {
     name: String,
 }
 
+const HINT: &str = "it runs as an account of its own, so that it reaches nothing else: that takes CREATE and CREATE USER with \
+                    GRANT OPTION, or another server: --scratch-url mysql://…";
+
 impl Account {
+    /// One that nobody has, with a password that nobody knows.
+    fn new() -> Result<(Self, String)> {
+        let mut random = [0_u8; 16];
+        getrandom::fill(&mut random).map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("the system gives no random numbers: {error}"))
+        })?;
+        let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        // Where passwords have to have every kind of sign, this one has.
+        Ok((Self { name: format!("dbm_scratch_{}", &hex[..8]) }, format!("Dbm-{hex}")))
+    }
+
+    /// What makes it, with all rights in one database.
+    fn statements(&self, database: &str, password: &str) -> [String; 2] {
+        let database = quote::identifier(Engine::Mysql, database);
+        // In a grant `_` and `%` stand for any sign, also of another database's name.
+        let pattern = database.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%");
+        let (account, password) = (self.quoted(), quote::literal(Engine::Mysql, password));
+        [
+            format!("CREATE USER {account} IDENTIFIED BY {password}"),
+            format!("GRANT ALL PRIVILEGES ON {pattern}.* TO {account}"),
+        ]
+    }
+
+    /// The database as it alone sees it.
+    fn database(
+        self,
+        server: &Server,
+        on: &Database,
+        name: String,
+        password: &str,
+    ) -> Result<(Database, Made)> {
+        let mut settings = server.settings().clone();
+        settings.database.clone_from(&name);
+        settings.user = Some(self.name.clone());
+        let mut url = database::DatabaseUrl::Mysql(settings);
+        url.set_password(password);
+        Ok((Database::new(url)?, Made::Beside { server: on.clone(), name, account: Some(self) }))
+    }
+
     fn quoted(&self) -> String {
         format!("{}@'%'", quote::literal(Engine::Mysql, &self.name))
     }
@@ -37,39 +82,46 @@ pub(crate) async fn make(server: &Server, on: &Database) -> Result<(Database, Ma
     let charset = connection.value(&asked, what).await?.unwrap_or_default();
     let name = backup::restore::scratch_name(on).await?;
     let quoted = quote::identifier(Engine::Mysql, &name);
-    let mut random = [0_u8; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        Error::new(ErrorKind::Internal, format!("the system gives no random numbers: {error}"))
-    })?;
-    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let account = Account { name: format!("dbm_scratch_{}", &hex[..8]) };
-    // Where passwords have to have every kind of sign, this one has.
-    let password = format!("Dbm-{hex}");
-    // In a grant `_` and `%` stand for any sign, also of another database's name.
-    let pattern = quoted.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%");
-    for statement in [
-        format!("CREATE DATABASE {quoted}{charset}"),
-        format!(
-            "CREATE USER {} IDENTIFIED BY {}",
-            account.quoted(),
-            quote::literal(Engine::Mysql, &password)
-        ),
-        format!("GRANT ALL PRIVILEGES ON {pattern}.* TO {}", account.quoted()),
-    ] {
+    let (account, password) = Account::new()?;
+    for statement in std::iter::once(format!("CREATE DATABASE {quoted}{charset}"))
+        .chain(account.statements(&name, &password))
+    {
         if let Err(error) = connection.batch(&statement, what).await {
             let _gone = backup::restore::discard_scratch(on, &name).await;
             let _gone = account.drop(on).await;
-            return Err(Error::from(error).with_hint(
-                "it runs as an account of its own, so that it reaches nothing else: that takes CREATE and CREATE USER with \
-                 GRANT OPTION, or another server: --scratch-url mysql://…",
-            ));
+            return Err(Error::from(error).with_hint(HINT));
         }
     }
     connection.close().await;
-    let mut settings = server.settings().clone();
-    settings.database.clone_from(&name);
-    settings.user = Some(account.name.clone());
-    let mut url = database::DatabaseUrl::Mysql(settings);
-    url.set_password(&password);
-    Ok((Database::new(url)?, Made::Beside { server: on.clone(), name, account: Some(account) }))
+    account.database(server, on, name, &password)
+}
+
+/// A copy of the archive's database, in which all that acts by itself acts as the account that alone is used in it.
+pub(crate) async fn restore(
+    server: &Server,
+    on: &Database,
+    archive: &Archive,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<(Database, Made)> {
+    let name = backup::restore::scratch_name(on).await?;
+    let (account, password) = Account::new()?;
+    let mut connection = server.connect_nowhere().await?;
+    for statement in account.statements(&name, &password) {
+        if let Err(error) = connection.batch(&statement, "cannot make the scratch database's account").await {
+            let _gone = account.drop(on).await;
+            return Err(Error::from(error).with_hint(HINT));
+        }
+    }
+    connection.close().await;
+    // Nobody else is to have rights in it.
+    let options = RestoreOptions { no_privileges: true, ..options.clone() };
+    let acts_as = format!("{}@%", account.name);
+    let restored =
+        backup::restore::into_scratch(archive, on, &name, Some(&acts_as), &options, progress).await;
+    if let Err(error) = restored {
+        let _gone = account.drop(on).await;
+        return Err(error);
+    }
+    account.database(server, on, name, &password)
 }

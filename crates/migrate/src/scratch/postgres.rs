@@ -1,4 +1,7 @@
 use backup::Result;
+use backup::archive::Archive;
+use backup::progress::Progress;
+use backup::restore::RestoreOptions;
 use database::postgres::Server;
 use database::postgres::properties;
 use database::{Database, Engine, quote};
@@ -24,6 +27,19 @@ pub(crate) async fn make(server: &Server, on: &Database) -> Result<(Database, Ma
             ));
         }
     }
+    let database = Database::new(on.url().with_database(&name))?;
+    Ok((database, Made::Beside { server: on.clone(), name, account: None }))
+}
+
+/// A copy of the archive's database.
+pub(crate) async fn restore(
+    on: &Database,
+    archive: &Archive,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<(Database, Made)> {
+    let name = backup::restore::scratch_name(on).await?;
+    backup::restore::into_scratch(archive, on, &name, None, options, progress).await?;
     let database = Database::new(on.url().with_database(&name))?;
     Ok((database, Made::Beside { server: on.clone(), name, account: None }))
 }

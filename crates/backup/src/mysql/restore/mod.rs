@@ -18,6 +18,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use database::mysql::{Connection, Server};
 use database::{Engine, quote};
 use serde::de::DeserializeOwned;
@@ -100,6 +102,11 @@ async fn new(
     made_here(scratch)?;
     preflight(archive, server, Goes::IntoNew, options).await?.check()?;
     Box::pin(scratch::build(archive, server, scratch, named, options, progress)).await
+}
+
+/// Each account in whose name an object of the archive acts, with the one that is to take its place.
+pub(crate) fn acts_as(archive: &Archive, account: &str) -> Result<BTreeMap<String, String>> {
+    Ok(extras(archive)?.definers.into_iter().map(|definer| (definer, account.to_owned())).collect())
 }
 
 /// A free name for a scratch database.

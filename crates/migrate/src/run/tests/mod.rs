@@ -2,6 +2,7 @@
 
 mod copies;
 mod mark;
+mod rehearse;
 mod repeated;
 mod restore;
 mod rollbacks;

@@ -1,0 +1,44 @@
+use clap::Args;
+use database::Database;
+use migrate::rehearse::Rehearse;
+
+use super::scratch_flags::ScratchFlags;
+use crate::configuration;
+use crate::context::Context;
+use crate::error::{CommandError, Result};
+
+/// Flags of a rehearsal.
+#[derive(Debug, Default, Args)]
+pub(super) struct RehearseFlags {
+    /// First on a copy made of the backup: migrations, checks and rollbacks; with --dry-run nowhere else
+    #[arg(long)]
+    rehearse: bool,
+    /// Begin only if in the rehearsal no statement kept others waiting for longer (500ms, 2s)
+    #[arg(long, value_name = "TIME", requires = "rehearse")]
+    max_lock: Option<String>,
+    #[command(flatten)]
+    scratch: ScratchFlags,
+}
+
+impl RehearseFlags {
+    /// How it is rehearsed, if it is.
+    pub(super) fn read(&self, context: &Context) -> Result<Option<Rehearse>> {
+        if !self.rehearse {
+            return match self.scratch.is_given() {
+                true => {
+                    Err(CommandError::usage("--scratch-url is for a rehearsal").hint("say --rehearse too"))
+                }
+                false => Ok(None),
+            };
+        }
+        let max_lock = self.max_lock.as_deref().map(|text| {
+            let wrong = || CommandError::usage(format!("--max-lock: `{text}` is no duration"));
+            configuration::duration(text).ok_or_else(|| wrong().hint("write it as 500ms, 2s or 1min"))
+        });
+        let beside = match self.scratch.is_given() {
+            true => Some(Database::new(self.scratch.url(context)?)?),
+            false => None,
+        };
+        Ok(Some(Rehearse { max_lock: max_lock.transpose()?, beside }))
+    }
+}

@@ -1,0 +1,165 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use backup::archive::Archive;
+use backup::dump::BackupOptions;
+use backup::store::LocalStore;
+use backup::{Error, ErrorKind, Result};
+use database::Database;
+
+use super::locks::Observer;
+use super::{Rehearsal, Rehearse};
+use crate::compare::{What, compare};
+use crate::engine;
+use crate::files::Migration;
+use crate::journal::Told;
+use crate::plan::{MigrateOptions, RollbackOptions, Until};
+use crate::run::{Failure, Outcome, Report, Runner};
+use crate::scratch::Scratch;
+
+/// A future whose type does not hold that of the run, which holds this one.
+type Rehearsing<'r> = Pin<Box<dyn Future<Output = Result<Rehearsal>> + Send + 'r>>;
+
+impl Runner {
+    /// Rehearses what is pending on a copy of the database, made of a backup that goes to no store; touches nothing else.
+    ///
+    /// # Errors
+    /// The copy cannot be made. What went wrong on it is in the rehearsal.
+    pub async fn rehearse(
+        &self,
+        how: &Rehearse,
+        migrations: &[Migration],
+        options: &MigrateOptions,
+    ) -> Result<Rehearsal> {
+        let since = Instant::now();
+        let folder = tempfile::Builder::new().prefix("dbm-rehearse-").tempdir().map_err(|error| {
+            Error::new(ErrorKind::Io, "cannot make a folder for the copy's backup").with_source(error)
+        })?;
+        let store = LocalStore::new(folder.path());
+        let backup = BackupOptions {
+            level: self.settings().level,
+            jobs: self.settings().jobs,
+            secrets: true,
+            cancel: self.cancelled().clone(),
+            ..BackupOptions::default()
+        };
+        let written = backup::dump::create(self.database(), &store, &backup, self.progress()).await?;
+        let archive = Archive::open(backup::store::Store::source(&store, &written.name).await?).await?;
+        self.perform(archive, how, migrations, options, since).await
+    }
+
+    /// The same, of the backup that an open run has made.
+    pub(crate) fn rehearse_backup<'r>(
+        &'r self,
+        told: &'r Told,
+        how: &'r Rehearse,
+        migrations: &'r [Migration],
+        options: &'r MigrateOptions,
+    ) -> Rehearsing<'r> {
+        Box::pin(async move {
+            let Some(note) = told.backup() else { return self.rehearse(how, migrations, options).await };
+            let archive = self.open_archive(note, &told.begun.host).await?;
+            self.perform(archive, how, migrations, options, Instant::now()).await
+        })
+    }
+
+    fn perform<'r>(
+        &'r self,
+        archive: Archive,
+        how: &'r Rehearse,
+        migrations: &'r [Migration],
+        options: &'r MigrateOptions,
+        since: Instant,
+    ) -> Rehearsing<'r> {
+        Box::pin(async move {
+            let on: &Database = how.beside.as_ref().unwrap_or(self.database());
+            let mut restoring = self.restore_options();
+            // Where the copy is on another server, its roles need not be there.
+            restoring.no_owner = how.beside.is_some();
+            restoring.no_privileges = how.beside.is_some();
+            let scratch = Scratch::restored(on, &archive, &restoring, self.progress()).await?;
+            let rehearsed = self.on_copy(&scratch, migrations, options).await;
+            let discarded = scratch.discard().await;
+            let mut rehearsal = rehearsed?;
+            discarded?;
+            rehearsal.duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            Ok(rehearsal)
+        })
+    }
+
+    /// Up, down, and up again with what runs after the numbered ones, which no rollback takes back.
+    async fn on_copy(
+        &self,
+        scratch: &Scratch,
+        migrations: &[Migration],
+        options: &MigrateOptions,
+    ) -> Result<Rehearsal> {
+        let engine = scratch.database().engine();
+        let observer = Arc::new(Observer::new(scratch.database().clone()));
+        let runner = || {
+            scratch
+                .runner(self.settings(), Arc::clone(self.variables()))
+                .with_cancel(self.cancelled().clone())
+        };
+        let mut rehearsal = Rehearsal {
+            statements: Vec::new(),
+            locks_seen: engine::shows_locks(engine),
+            checks: 0,
+            rolled_back: false,
+            differences: Vec::new(),
+            failure: None,
+            duration_ms: 0,
+        };
+        let before = scratch.database().schema().await?;
+        let numbered = MigrateOptions { repeatables: Vec::new(), ..options.clone() };
+        let up = runner().with_observer(Arc::clone(&observer) as _).migrate(migrations, &numbered).await?;
+        rehearsal.checks = up.checks;
+        rehearsal.statements = observer.take().await;
+        rehearsal.failure = failed(&up, "the rehearsal failed");
+        let reversible = |number: u64| {
+            migrations.iter().any(|file| file.number == number && file.directives.irreversible.is_none())
+        };
+        if let (None, Some(run), true) =
+            (&rehearsal.failure, &up.run, up.migrations.iter().all(|ran| reversible(ran.number)))
+        {
+            let back = RollbackOptions { until: Until::Run(run.clone()), module: None };
+            let down = runner().rollback(migrations, &back).await?;
+            rehearsal.failure = failed(&down, "in the rehearsal the rollback failed");
+            if rehearsal.failure.is_none() {
+                rehearsal.rolled_back = true;
+                let after = scratch.database().schema().await?;
+                rehearsal.differences = compare(engine, &before, &after, What::Everything);
+            }
+        }
+        if rehearsal.failure.is_none() && rehearsal.differences.is_empty() {
+            let again = runner().with_observer(Arc::clone(&observer) as _);
+            let again = again.migrate(migrations, options).await?;
+            rehearsal.failure = failed(&again, "in the rehearsal it could not be applied again");
+            let known: Vec<String> = up.migrations.iter().map(crate::RanMigration::label).collect();
+            let mut repeated = observer.take().await;
+            repeated.retain(|statement| !known.contains(&statement.migration));
+            rehearsal.checks += again
+                .migrations
+                .iter()
+                .filter(|ran| ran.repeat.is_some())
+                .map(|ran| ran.checks)
+                .sum::<usize>();
+            rehearsal.statements.extend(repeated);
+        }
+        Ok(rehearsal)
+    }
+}
+
+/// What went wrong in a run on the copy.
+fn failed(report: &Report, what: &str) -> Option<Failure> {
+    if report.outcome == Outcome::Done {
+        return None;
+    }
+    let mut failure = report
+        .failure
+        .clone()
+        .unwrap_or_else(|| Failure::of(&Error::new(ErrorKind::Statement, report.state.clone())));
+    failure.message = format!("{what}: {}", failure.message);
+    Some(failure)
+}

@@ -1,0 +1,197 @@
+//! Runs that are tried on a copy first.
+
+use std::time::Duration;
+
+use database::Engine;
+
+use super::{ENGINES, Sandbox};
+use crate::files::{Directives, Repeat, RepeatedFile, Source};
+use crate::plan::Allowed;
+use crate::rehearse::{Rehearsal, Rehearse};
+use crate::{MigrateOptions, Outcome, Report};
+
+impl Sandbox {
+    /// With a table that holds a few rows.
+    async fn with_rows(engine: Engine) -> Self {
+        let mut sandbox = Self::new(engine).await;
+        sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
+        sandbox.file(
+            "001_item",
+            "CREATE TABLE item (id int PRIMARY KEY, name varchar(20));",
+            "DROP TABLE item;",
+        );
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        sandbox.execute("INSERT INTO item VALUES (1, 'one'), (2, 'two'), (3, 'two')").await;
+        sandbox
+    }
+
+    async fn rehearsed(&self, max_lock: Option<Duration>, repeatables: Vec<RepeatedFile>) -> Report {
+        let runner = self.runner().with_rehearsal(Rehearse { max_lock, beside: None });
+        let options = MigrateOptions { repeatables, ..MigrateOptions::default() };
+        let report = runner.migrate(&self.migrations(), &options).await.unwrap();
+        assert!(
+            backup::restore::leftovers(&self.database).await.unwrap().is_empty(),
+            "nothing is left of it"
+        );
+        report
+    }
+}
+
+fn lines(rehearsal: &Rehearsal) -> Vec<String> {
+    rehearsal.statements.iter().map(|one| format!("{}:{}", one.migration, one.line)).collect()
+}
+
+#[tokio::test]
+async fn what_goes_well_on_the_copy_is_then_done() {
+    for engine in ENGINES {
+        let sandbox = Sandbox::with_rows(engine).await;
+        sandbox.file(
+            "002_price",
+            "ALTER TABLE item ADD COLUMN price int;\nUPDATE item SET price = 1;\n-- dbm: verify\nSELECT count(*) = 3 FROM item;",
+            "ALTER TABLE item DROP COLUMN price;",
+        );
+        sandbox.file("003_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
+        let text = "CREATE VIEW priced AS SELECT price FROM item;".to_owned();
+        let view = RepeatedFile {
+            kind: Repeat::Repeatable,
+            name: "priced".to_owned(),
+            directives: Directives::default(),
+            source: Source { path: "priced.sql".into(), text },
+        };
+        let report = sandbox.rehearsed(None, vec![view]).await;
+        assert_eq!(report.outcome, Outcome::Done, "{engine}: {:?}", report.failure);
+        assert_eq!(report.migrations.len(), 3);
+        let rehearsal = report.rehearsal.unwrap();
+        assert_eq!(
+            lines(&rehearsal),
+            ["002_price:1", "002_price:2", "003_note:1", "repeatable/priced:1"],
+            "{engine}"
+        );
+        assert_eq!((rehearsal.rolled_back, rehearsal.checks), (true, 1));
+        assert_eq!(rehearsal.statements[1].rows, Some(3), "{engine}");
+        assert_eq!(sandbox.ask("SELECT count(price) FROM priced").await, "3");
+        // Nothing pending, nothing to rehearse.
+        assert!(sandbox.rehearsed(None, Vec::new()).await.rehearsal.is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_real_rows_refuse_is_found_before_anything_is_run() {
+    for engine in ENGINES {
+        let sandbox = Sandbox::with_rows(engine).await;
+        let before = sandbox.everything();
+        sandbox.file("002_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
+        sandbox.file("003_unique", "CREATE UNIQUE INDEX item_name ON item (name);", "SELECT 1;");
+        let report = sandbox.rehearsed(None, Vec::new()).await;
+        assert_eq!(report.outcome, Outcome::NothingChanged, "{engine}");
+        let failure = report.failure.unwrap();
+        assert!(failure.message.starts_with("the rehearsal failed: "), "{}", failure.message);
+        assert_eq!((failure.migration.as_deref(), failure.line), (Some("003_unique"), Some(1)));
+        assert!(report.migrations.is_empty() && report.restored.is_none());
+        assert_eq!(sandbox.everything(), before, "{engine}");
+
+        // A rollback that does not undo is found too, unless there is none on purpose.
+        sandbox.file("003_unique", "CREATE INDEX item_name ON item (name);", "SELECT 1;");
+        let report = sandbox.rehearsed(None, Vec::new()).await;
+        assert_eq!(report.outcome, Outcome::NothingChanged, "{engine}");
+        let message = report.failure.unwrap().message;
+        assert!(message.contains("do not undo") && message.contains("item"), "{message}");
+        sandbox.file(
+            "003_unique",
+            "-- dbm: irreversible why not\nCREATE INDEX item_name ON item (name);",
+            "SELECT 1;",
+        );
+        let report = sandbox.rehearsed(None, Vec::new()).await;
+        assert_eq!(report.outcome, Outcome::Done, "{engine}: {:?}", report.failure);
+        assert!(!report.rehearsal.unwrap().rolled_back);
+    }
+}
+
+#[tokio::test]
+async fn who_would_wait_too_long_is_not_made_to() {
+    for engine in ENGINES {
+        let sandbox = Sandbox::with_rows(engine).await;
+        let before = sandbox.everything();
+        let slow = match engine {
+            Engine::Postgres => "LOCK TABLE item IN SHARE MODE;\nSELECT pg_sleep(0.4);",
+            Engine::Mysql => "UPDATE item SET name = 'x' WHERE sleep(0.2) = 0;",
+            _ => {
+                "CREATE TABLE n AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) SELECT i FROM n;
+                 DROP TABLE n;"
+            }
+        };
+        sandbox.file("002_slow", slow, "SELECT 1;");
+        let report = sandbox.rehearsed(Some(Duration::from_millis(100)), Vec::new()).await;
+        assert_eq!(report.outcome, Outcome::NothingChanged, "{engine}");
+        let message = report.failure.unwrap().message;
+        assert!(message.contains("002_slow, line 1, kept others waiting"), "{message}");
+        assert_eq!(sandbox.everything(), before, "{engine}");
+        let report = sandbox.rehearsed(Some(Duration::from_secs(3600)), Vec::new()).await;
+        assert_eq!(report.outcome, Outcome::Done, "{engine}: {:?}", report.failure);
+    }
+}
+
+#[tokio::test]
+async fn locks_are_those_that_the_server_shows() {
+    let sandbox = Sandbox::with_rows(Engine::Postgres).await;
+    sandbox.file(
+        "002_wide",
+        "ALTER TABLE item ALTER COLUMN id TYPE bigint;\nCREATE TABLE note (id int);\nSELECT count(*) FROM item;",
+        "ALTER TABLE item ALTER COLUMN id TYPE int; DROP TABLE note;",
+    );
+    sandbox.file(
+        "003_index",
+        "-- dbm: no-transaction\nCREATE INDEX CONCURRENTLY item_name ON item (name);\nVACUUM FULL item;",
+        "DROP INDEX item_name;",
+    );
+    let report = sandbox.rehearsed(None, Vec::new()).await;
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
+    let rehearsal = report.rehearsal.unwrap();
+    assert!(rehearsal.locks_seen);
+    let [wide, note, read, index, vacuum] = rehearsal.statements.as_slice() else { panic!("{rehearsal:?}") };
+    let lock = wide.blocks().unwrap();
+    assert!(lock.mode == "AccessExclusiveLock" && lock.on.starts_with("public.item"), "{wide:?}");
+    assert!(wide.rewritten.contains(&"public.item".to_owned()), "{wide:?}");
+    assert!(lock.held_ms >= wide.duration_ms, "to the end of its transaction: {wide:?}");
+    assert!(note.blocks().is_none(), "nobody waits for what is new: {note:?}");
+    assert!(read.blocks().is_none() && read.rewritten.is_empty(), "{read:?}");
+    assert!(index.blocks().is_none(), "{index:?}");
+    assert!(vacuum.rewritten.contains(&"public.item".to_owned()), "{vacuum:?}");
+}
+
+#[tokio::test]
+async fn what_acts_in_anothers_name_reaches_nothing_else_from_the_copy() {
+    let sandbox = Sandbox::with_rows(Engine::Mysql).await;
+    let elsewhere = Sandbox::new(Engine::Mysql).await;
+    elsewhere.execute("CREATE TABLE log (id int)").await;
+    let log = format!("{}.log", elsewhere.database.name());
+    sandbox
+        .execute(&format!(
+            "CREATE TRIGGER logged AFTER INSERT ON item FOR EACH ROW INSERT INTO {log} VALUES (NEW.id)"
+        ))
+        .await;
+    sandbox.file("002_more", "INSERT INTO item VALUES (4, 'four');", "DELETE FROM item WHERE id = 4;");
+    let report = sandbox.rehearsed(None, Vec::new()).await;
+    assert_eq!(report.outcome, Outcome::NothingChanged, "{:?}", report.rehearsal);
+    assert!(report.failure.unwrap().message.contains("denied"));
+    assert_eq!(elsewhere.ask("SELECT count(*) FROM log").await, "0");
+}
+
+#[tokio::test]
+async fn a_rehearsal_alone_leaves_everything() {
+    for engine in ENGINES {
+        let sandbox = Sandbox::with_rows(engine).await;
+        let before = sandbox.everything();
+        sandbox.file("002_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
+        let rehearsal = sandbox
+            .runner()
+            .rehearse(&Rehearse::default(), &sandbox.migrations(), &MigrateOptions::default())
+            .await
+            .unwrap();
+        assert_eq!(rehearsal.refused(None), None, "{engine}");
+        assert_eq!(lines(&rehearsal), ["002_note:1"]);
+        assert_eq!(sandbox.everything(), before, "{engine}");
+        assert!(backup::restore::leftovers(&sandbox.database).await.unwrap().is_empty());
+        assert_eq!(sandbox.history().await.len(), 1);
+    }
+}
