@@ -212,19 +212,20 @@ stop_mariadb() {
   [ ! -s "$folder/pid" ] || kill -9 "$(cat "$folder/pid")" 2>/dev/null || true
 }
 
-# start_seaweed WEED FOLDER: prints the URL of a new server that speaks S3, with a bucket `dbm-test` and three accounts
-# of which the secret is `dbm-test-secret`: dbmtest may do everything, dbmreader reads, dbmnolist does not list.
+# start_seaweed WEED FOLDER: prints the URL of a new server that speaks S3 and encrypts where it is asked to, with a bucket
+# `dbm-test` and three accounts of which the secret is `dbm-test-secret`: dbmtest may do everything, dbmreader reads, dbmnolist does not list.
 start_seaweed() {
   local weed=$1 folder=$2 master grpc filer filer_grpc s3
   mkdir -p "$folder"
   account() {
     printf '{"name":"%s","credentials":[{"accessKey":"%s","secretKey":"dbm-test-secret"}],"actions":[%s]}' "$1" "$1" "$2"
   }
-  printf '{"identities":[%s,%s,%s]}' "$(account dbmtest '"Admin"')" "$(account dbmreader '"Read","List"')" \
+  printf '{"kms":{"default_provider":"local","providers":{"local":{"type":"local","enableOnDemandCreate":true}}},
+    "identities":[%s,%s,%s]}' "$(account dbmtest '"Admin"')" "$(account dbmreader '"Read","List"')" \
     "$(account dbmnolist '"Read","Write"')" >"$folder/accounts"
   for _ in 1 2 3 4 5; do
     master=$(free_port) grpc=$(free_port) filer=$(free_port) filer_grpc=$(free_port) s3=$(free_port)
-    "$weed" -logdir="$folder" server -dir="$folder" -ip=127.0.0.1 -ip.bind=127.0.0.1 \
+    WEED_S3_SSE_KEK=$(od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n') "$weed" -logdir="$folder" server -dir="$folder" -ip=127.0.0.1 -ip.bind=127.0.0.1 \
       -master.port="$master" -master.port.grpc="$grpc" -master.volumeSizeLimitMB=1024 -master.volumePreallocate=false \
       -master.telemetry=false -volume.port="$(free_port)" -volume.port.grpc="$(free_port)" -volume.max=0 \
       -filer.port="$filer" -filer.port.grpc="$filer_grpc" \

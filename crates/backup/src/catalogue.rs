@@ -68,6 +68,11 @@ impl Backup {
         self.sidecar.as_ref().map(|sidecar| sidecar.time)
     }
 
+    /// Whether it is dated into the future: a clock was wrong, so that it is never `latest` and counts for nothing.
+    pub fn is_ahead(&self, now: DateTime<Utc>) -> bool {
+        self.time().is_some_and(|time| time > now + SKEW)
+    }
+
     /// Its name, parsed.
     ///
     /// # Errors
@@ -144,12 +149,8 @@ pub(crate) fn good_ones<'a>(
     now: DateTime<Utc>,
 ) -> Vec<&'a Backup> {
     let ours = |backup: &&Backup| backup.source().is_some_and(|source| sources.contains(source));
-    let come = now + SKEW;
-    let mut good: Vec<_> = backups
-        .iter()
-        .filter(|backup| backup.is_good() && backup.time().is_some_and(|time| time <= come))
-        .filter(ours)
-        .collect();
+    let mut good: Vec<_> =
+        backups.iter().filter(|backup| backup.is_good() && !backup.is_ahead(now)).filter(ours).collect();
     good.sort_by(|one, other| (other.time(), &other.file).cmp(&(one.time(), &one.file)));
     good
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _, Utc};
 use database::SourceId;
 use serde::Serialize;
 
-use crate::catalogue::{Backup, SKEW, State};
+use crate::catalogue::{Backup, State};
 use crate::store::Sidecar;
 
 /// What is kept of each database. An archive stays if any rule wants it.
@@ -84,6 +84,12 @@ impl PrunePlan {
     }
 }
 
+/// Backups are seldom further apart than this.
+const GAP: TimeDelta = TimeDelta::days(62);
+
+/// So many after a gap show that no clock was wrong: a week of nights.
+const FEW: usize = 8;
+
 /// Decides about every archive. `of`: only archives of these sources may go, or of any.
 ///
 /// Each database is looked at by itself, by its source id. Only good archives count: for the newest, for each rule, and
@@ -130,7 +136,7 @@ fn always(backup: &Backup, now: DateTime<Utc>) -> Vec<String> {
             if let Some(pin) = &sidecar.pin {
                 reasons.push(format!("pinned: {pin}"));
             }
-            if sidecar.time > now + SKEW {
+            if backup.is_ahead(now) {
                 reasons.push("its time has not come: a clock was wrong".to_owned());
             }
         }
@@ -150,7 +156,7 @@ fn decide(
     let mut good: Vec<usize> = group
         .iter()
         .copied()
-        .filter(|place| backups[*place].is_good() && time(*place) <= now + SKEW)
+        .filter(|place| backups[*place].is_good() && !backups[*place].is_ahead(now))
         .collect();
     good.sort_by(|one, other| (time(*other), &backups[*other].file).cmp(&(time(*one), &backups[*one].file)));
     let Some(&newest) = good.first() else {
@@ -163,6 +169,12 @@ fn decide(
     reasons[newest].push("the newest good one".to_owned());
     for (place, why) in trusted(backups, &good) {
         reasons[place].push(why.to_owned());
+    }
+    // The newest ones may be of a clock that jumped ahead, and count for nothing once it is right again.
+    for pair in good[..good.len().min(FEW)].windows(2) {
+        if time(pair[0]) - time(pair[1]) > GAP {
+            reasons[pair[1]].push("the last before a long gap: a clock may have jumped".to_owned());
+        }
     }
     for place in good.iter().take(policy.last as usize) {
         reasons[*place].push(format!("among the last {}", policy.last));
@@ -180,8 +192,12 @@ fn decide(
     }
     if let Some(within) = policy.within {
         for (place, age) in ages(backups, &good, within) {
-            if age < within {
-                reasons[place].push("younger than keep-within".to_owned());
+            match age {
+                None => {
+                    reasons[place].push("keep-within: none was read back yet, from which to count".to_owned())
+                }
+                Some(age) if age < within => reasons[place].push("younger than keep-within".to_owned()),
+                Some(_) => {}
             }
         }
     }
@@ -239,19 +255,19 @@ fn periods(policy: &Policy) -> [(u32, &'static str, Period); 5] {
     ]
 }
 
-/// How old the good ones are, newest first.
+/// How old the good ones are, newest first; `None` where that cannot be told.
 ///
 /// Age counts from the newest verified one, so that nothing goes because of an archive that nobody has read back; those
 /// after it have none. A gap between two counts for a quarter of the period at most: neither a clock that jumped nor a
 /// summer in which nobody made backups ages all the others at once.
-fn ages(backups: &[Backup], good: &[usize], within: TimeDelta) -> Vec<(usize, TimeDelta)> {
+fn ages(backups: &[Backup], good: &[usize], within: TimeDelta) -> Vec<(usize, Option<TimeDelta>)> {
     let sidecar = |place: usize| backups[place].sidecar.as_ref();
     let verified = |place: &&usize| {
         sidecar(**place)
             .is_some_and(|sidecar| sidecar.last_verified.is_some() || sidecar.last_proven.is_some())
     };
     let Some(&from) = good.iter().find(verified) else {
-        return good.iter().map(|place| (*place, TimeDelta::zero())).collect();
+        return good.iter().map(|place| (*place, None)).collect();
     };
     let time = |place: usize| backups[place].time().unwrap_or(DateTime::UNIX_EPOCH);
     let (mut age, mut last, mut aged) = (TimeDelta::zero(), None::<DateTime<Utc>>, false);
@@ -262,7 +278,7 @@ fn ages(backups: &[Backup], good: &[usize], within: TimeDelta) -> Vec<(usize, Ti
         }
         aged |= *place == from;
         last = Some(time(*place));
-        ages.push((*place, age));
+        ages.push((*place, Some(age)));
     }
     ages
 }

@@ -119,6 +119,25 @@ fn what_is_trusted_more_than_the_newest_stays() {
     assert_eq!(going(&backups, &policy, day(9)), [0, 1, 3, 5, 7]);
 }
 
+#[test]
+fn a_clock_that_jumped_ahead_costs_nothing_that_is_needed_when_it_is_right_again() {
+    // Two nights in 2040, each of which pruned.
+    let mut backups = days("a", 0..5);
+    let policy = one(|policy| policy.last = 2);
+    for night in [5000, 5001] {
+        backups.push(backup("a", day(night), |_| {}));
+        let gone = going(&backups, &policy, day(night));
+        backups.retain(|backup| !gone.contains(&(backup.time().unwrap() - day(0)).num_days()));
+    }
+    let left: Vec<_> = backups.iter().map(|backup| (backup.time().unwrap() - day(0)).num_days()).collect();
+    assert_eq!(left, [4, 5000, 5001]);
+    let sources = [SourceId("a".to_owned())];
+    assert_eq!(catalogue::good_ones(&backups, &sources, day(6))[0].time(), Some(day(4)));
+    // After a week of nights a gap is one.
+    backups.extend(days("a", 5002..5009));
+    assert!(going(&backups, &policy, day(5009)).contains(&4));
+}
+
 #[tokio::test]
 async fn what_was_planned_is_done_and_a_late_pin_is_heeded() {
     let store = MemoryStore::default();

@@ -1,5 +1,6 @@
 use backup::catalogue::{self, Backup, State};
 use backup::store::Sidecar;
+use chrono::Utc;
 use clap::Args;
 use database::Database;
 use serde_json::json;
@@ -68,6 +69,9 @@ impl Backups {
 /// What is told of one archive, in columns.
 fn row(backup: &Backup) -> Vec<String> {
     let state = match &backup.state {
+        State::Good if backup.is_ahead(Utc::now()) => {
+            "good, but its time has not come: a clock was wrong; never `latest`".to_owned()
+        }
         State::Good => "good".to_owned(),
         State::Partial => "partial: something was left out on request".to_owned(),
         State::Unfinished => "unfinished: made while a run was open".to_owned(),

@@ -54,6 +54,8 @@ pub(super) struct Blocks<'t> {
     loose: bool,
     row: Vec<u8>,
     encoded: Vec<u8>,
+    /// Room for the next block.
+    spare: Vec<u8>,
     digest: TableDigest,
     /// The bytes of the longest statement that one row needs.
     largest: usize,
@@ -62,7 +64,7 @@ pub(super) struct Blocks<'t> {
 impl<'t> Blocks<'t> {
     pub(super) fn new(target: &'t Target, longest: usize) -> Self {
         let block = Block { bytes: Vec::new(), rows: 0 };
-        let (row, encoded) = (Vec::new(), Vec::new());
+        let (row, encoded, spare) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             target,
             longest,
@@ -71,8 +73,18 @@ impl<'t> Blocks<'t> {
             loose: false,
             row,
             encoded,
+            spare,
             digest: TableDigest::default(),
             largest: 0,
+        }
+    }
+
+    /// Gives it the room of a block that is done with, for the next one.
+    pub(super) fn reuse(&mut self, mut room: Vec<u8>) {
+        // What one enormous row took is given back.
+        if room.capacity() <= PART_LIMIT {
+            room.clear();
+            self.spare = room;
         }
     }
 
@@ -115,7 +127,8 @@ impl<'t> Blocks<'t> {
                 "raise max_allowed_packet on the server (SET GLOBAL max_allowed_packet = 1073741824)",
             ));
         }
-        let too_large = self.block.bytes.len() + self.row.len() > PART_LIMIT;
+        // A row as large as a part is one: each worker holds a part several times over, and rows of 4 MiB would double it.
+        let too_large = self.row.len() >= PART_BYTES || self.block.bytes.len() + self.row.len() > PART_LIMIT;
         let before =
             if self.block.rows > 0 && (too_large || loose != self.loose) { self.end() } else { None };
         self.loose = loose;
@@ -126,8 +139,8 @@ impl<'t> Blocks<'t> {
         if long {
             self.close();
         }
-        if self.block.bytes.is_empty() && self.loose {
-            self.block.bytes.extend_from_slice(mode(SCRIPT_MODE).as_bytes());
+        if self.block.bytes.is_empty() {
+            self.begin();
         }
         if self.statement.is_some() {
             self.block.bytes.extend_from_slice(b",\n");
@@ -137,7 +150,21 @@ impl<'t> Blocks<'t> {
         }
         self.block.bytes.extend_from_slice(&self.row);
         self.block.rows += 1;
+        if self.row.len() >= PART_BYTES {
+            // It was copied, and the next one need not be as large.
+            self.row = Vec::new();
+        }
         Ok(before)
+    }
+
+    /// Begins a block, with room for all of it: growing it step by step would copy it and leave holes in the heap.
+    fn begin(&mut self) {
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.reserve_exact((PART_BYTES + PART_BYTES / 8).max(self.row.len() + self.target.head.len() + 16));
+        if self.loose {
+            bytes.extend_from_slice(mode(SCRIPT_MODE).as_bytes());
+        }
+        self.block.bytes = bytes;
     }
 
     /// The block, if it is large enough by now.

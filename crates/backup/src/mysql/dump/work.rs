@@ -8,11 +8,10 @@ use database::{ErrorKind as DatabaseErrorKind, Section, TableDigest};
 use mysql_async::Value;
 use mysql_async::prelude::Queryable as _;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use super::plan::Piece;
 use super::rows::{Block, Blocks, Target};
-use crate::archive::{Aspect, RawPart, StoredPart, compress};
+use crate::archive::{Aspect, PART_BYTES, Press, Pressing, RawPart, StoredPart};
 use crate::{Error, ErrorKind, Result};
 
 /// How often a worker waits for a table as long as its session does.
@@ -65,8 +64,8 @@ impl Work {
         queue: Queue,
         to: mpsc::Sender<Result<Done>>,
     ) -> Option<Connection> {
-        let mut out = Out { to: to.clone(), level: self.level, pending: None };
         let work = async {
+            let mut out = Out { to: to.clone(), press: Press::new(self.level)?, pending: None };
             while let Some(piece) = queue.take() {
                 let (digest, largest) = self.piece(&mut connection, &piece, &mut out).await?;
                 out.send(Done::Rows { table: piece.table, digest, largest }).await?;
@@ -113,14 +112,16 @@ impl Work {
                 })
                 .collect();
             let before = blocks.add(&values)?;
+            // One of 4 MiB is not held while the part is compressed.
+            drop(row);
             for block in before.into_iter().chain(blocks.full()) {
-                out.put(part(target, block)).await?;
+                blocks.reuse(out.put(part(target, block)).await?);
             }
         }
         result.drop_result().await.map_err(failed)?;
         let (last, digest, largest) = blocks.finish();
         if let Some(block) = last {
-            out.put(part(target, block)).await?;
+            drop(out.put(part(target, block)).await?);
         }
         Ok((digest, largest))
     }
@@ -129,24 +130,33 @@ impl Work {
 /// Compresses parts beside the reading, one at a time, and hands them on in their order.
 struct Out {
     to: mpsc::Sender<Result<Done>>,
-    level: i32,
-    pending: Option<JoinHandle<Result<StoredPart>>>,
+    press: Press,
+    pending: Option<Pressing>,
 }
 
 impl Out {
-    async fn put(&mut self, part: RawPart) -> Result<()> {
-        self.flush().await?;
-        let level = self.level;
-        self.pending = Some(tokio::task::spawn_blocking(move || compress(part, level)));
-        Ok(())
+    /// Begins with this part, and hands on the one before it, whose room it returns: with two of them each worker fills
+    /// one while the other is compressed. One that a large row has made larger is waited for: two of them are too much.
+    async fn put(&mut self, part: RawPart) -> Result<Vec<u8>> {
+        let large = part.bytes.len() > PART_BYTES + PART_BYTES / 2;
+        let room = self.settle().await?;
+        self.pending = Some(self.press.begin(part));
+        if !large {
+            return Ok(room);
+        }
+        drop(room);
+        self.settle().await
     }
 
     async fn flush(&mut self) -> Result<()> {
-        let Some(pending) = self.pending.take() else { return Ok(()) };
-        let part = pending.await.map_err(|cause| {
-            Error::new(ErrorKind::Internal, "compressing a part broke").with_source(cause)
-        })??;
-        self.send(Done::Part(part)).await
+        self.settle().await.map(drop)
+    }
+
+    async fn settle(&mut self) -> Result<Vec<u8>> {
+        let Some(pending) = self.pending.take() else { return Ok(Vec::new()) };
+        let (part, room) = pending.end().await?;
+        self.send(Done::Part(part)).await?;
+        Ok(room)
     }
 
     async fn send(&mut self, done: Done) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Running one part of an archive on a connection: nothing but what a dump writes.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use database::mysql::catalog::definer;
 use database::mysql::{Connection, Flavour};
@@ -84,8 +85,14 @@ fn no_part(message: String) -> Error {
     )
 }
 
+/// How often a part of rows is begun anew.
+const ATTEMPTS: u32 = 20;
+
 /// Runs the `INSERT`s of a part of rows in one transaction; `renamed` is their table's name, and the other one that they
 /// go into.
+///
+/// Where two workers fill one table, the server may take both for a deadlock (MariaDB locks a whole table for the first
+/// rows that come into it), and rolls one of them back, which then begins anew.
 ///
 /// # Errors
 /// As [`statements`].
@@ -98,17 +105,30 @@ pub(super) async fn rows(
     let text = std::str::from_utf8(part)
         .map_err(|cause| no_part("a part of rows is not UTF-8".to_owned()).with_source(cause))?;
     let inserts = inserts(text)?;
-    if commit == Commit::Part {
-        connection.batch("START TRANSACTION", "cannot begin to load rows").await?;
+    if commit == Commit::Each {
+        return insert(connection, &inserts, renamed).await;
     }
+    for attempt in 1.. {
+        connection.batch("START TRANSACTION", "cannot begin to load rows").await?;
+        match insert(connection, &inserts, renamed).await {
+            Ok(()) => break,
+            Err(error) if error.kind() == ErrorKind::LockTimeout && attempt < ATTEMPTS => {
+                tracing::info!(%error, attempt, "a part of rows is begun anew");
+                connection.batch("ROLLBACK", "cannot begin anew to load rows").await?;
+                tokio::time::sleep(Duration::from_millis(u64::from(10 * attempt))).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(connection.batch("COMMIT", "cannot commit rows").await?)
+}
+
+async fn insert(connection: &mut Connection, inserts: &[&str], renamed: Option<(&str, &str)>) -> Result<()> {
     let head = |name: &str| format!("INSERT INTO {} (", quote::identifier(Engine::Mysql, name));
     for insert in inserts {
         let elsewhere = renamed.and_then(|(old, new)| Some(head(new) + insert.strip_prefix(&head(old))?));
         let sql = elsewhere.as_deref().unwrap_or(insert);
         connection.batch(sql, &format!("cannot run `{}`", beginning(sql))).await?;
-    }
-    if commit == Commit::Part {
-        connection.batch("COMMIT", "cannot commit rows").await?;
     }
     Ok(())
 }

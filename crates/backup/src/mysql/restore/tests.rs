@@ -46,6 +46,38 @@ fn same_text(one: &str, other: &str) {
 }
 
 #[tokio::test]
+async fn a_worker_that_is_a_deadlocks_victim_begins_anew() {
+    let server = fresh().await;
+    run(&server, "CREATE TABLE t (id INT PRIMARY KEY)").await;
+    let (mut other, mut worker) = (
+        server.connect(Some(server.database())).await.unwrap(),
+        server.connect(Some(server.database())).await.unwrap(),
+    );
+    // What has written more is not the victim.
+    let many = (10..200).map(|id| format!("({id})")).collect::<Vec<_>>().join(",");
+    for sql in ["START TRANSACTION", &format!("INSERT INTO t VALUES {many}"), "INSERT INTO t VALUES (2)"] {
+        other.batch(sql, "").await.unwrap();
+    }
+    let part = b"INSERT INTO `t` (`id`) VALUES\n(1);\nINSERT INTO `t` (`id`) VALUES\n(2);\n";
+    let load = super::run::rows(&mut worker, part, None, super::run::Commit::Part);
+    let cross = async {
+        let waiting = "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'
+                        AND trx_query LIKE 'INSERT INTO `t`%(2)%'";
+        while rows(&server, waiting).await[0][0].as_deref() == Some("0") {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        other.batch("INSERT INTO t VALUES (1)", "").await.unwrap();
+        other.batch("ROLLBACK", "").await.unwrap();
+    };
+    let (loaded, ()) = tokio::join!(load, cross);
+    loaded.unwrap();
+    assert_eq!(
+        rows(&server, "SELECT count(*), sum(id) FROM t").await[0],
+        [Some("2".into()), Some("3".into())]
+    );
+}
+
+#[tokio::test]
 async fn a_new_database_holds_all_that_the_archive_holds() {
     let source = fresh().await;
     everything(&source).await;

@@ -1,4 +1,7 @@
-//! What is set for a store, seen in the requests that it sends: not every server knows all of it.
+//! What is set for a store, seen in the requests that it sends, since not every server knows all of it, and in what the
+//! server of the tests makes of it.
+
+use aws_sdk_s3::types::{ObjectLockRetentionMode, ServerSideEncryption};
 
 use super::proxy::{Fault, Proxy};
 use super::*;
@@ -8,7 +11,7 @@ async fn sent(more: &str, words: &[&str]) -> Vec<String> {
     let proxy = Proxy::start().await;
     let store = store_at(&proxy.endpoint, &prefix(), &format!("&part_size=5MiB&patience=2s{more}"));
     if more.contains("&sse=") {
-        // This server encrypts nothing, and would refuse the lease, with which an upload begins.
+        // A server without a key of its own would refuse the lease, with which an upload begins.
         proxy.fault(&["PUT", ".part"], 1, Fault::Pretend);
     }
     let bytes = noise(6 << 20);
@@ -50,6 +53,70 @@ async fn encryption_class_tags_and_locks_are_asked_for_when_an_upload_begins() {
     for header in ["server-side-encryption", "storage-class", "tagging", "object-lock"] {
         assert!(!head.contains(header), "nobody asked for {header}:\n{head}");
     }
+}
+
+/// Writes an archive in several parts with these options, and reads it back by ranges; the store.
+async fn written(bucket: &str, more: &str) -> S3Store {
+    let url = format!("s3://{bucket}/{}?endpoint={}&part_size=5MiB{more}", prefix(), endpoint());
+    let store = S3Store::new(&url, &settings("dbmtest")).unwrap();
+    let bytes = noise(12 << 20);
+    let stored = put(&store, &name(0), &bytes).await.unwrap();
+    store.write_sidecar(&name(0), &conformance::sidecar(stored)).await.unwrap();
+    assert!(store.read_sidecar(&name(0)).await.unwrap().is_some());
+    let source = store.source(&name(0)).await.unwrap();
+    for (offset, length) in [(0, bytes.len()), (5 << 20, 1), ((5 << 20) - 3, 7), ((10 << 20) - 1, 2 << 20)] {
+        let read = source.read_at(offset as u64, length).await.unwrap();
+        assert!(read == bytes[offset..offset + length], "{more}: {offset} {length}");
+    }
+    store
+}
+
+#[tokio::test]
+async fn what_the_server_encrypts_comes_back() {
+    for (option, mode, key) in [
+        ("&sse=AES256", ServerSideEncryption::Aes256, None),
+        ("&sse=aws:kms&kms_key=key-1", ServerSideEncryption::AwsKms, Some("key-1")),
+    ] {
+        let store = written(BUCKET, option).await;
+        for file in [name(0).to_string(), format!("{}.json", name(0))] {
+            let head = store.shared.head(&file).await.unwrap().unwrap();
+            assert_eq!((head.server_side_encryption(), head.ssekms_key_id()), (Some(&mode), key), "{file}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn class_and_tags_are_kept() {
+    let store = written(BUCKET, "&storage_class=STANDARD_IA&tags=team=a%20b").await;
+    let head = store.shared.head(&name(0).to_string()).await.unwrap().unwrap();
+    assert_eq!(head.storage_class().unwrap().as_str(), "STANDARD_IA");
+    let client = store.shared.client().await;
+    let request = client.get_object_tagging().bucket(BUCKET).key(store.shared.key(&name(0).to_string()));
+    let tags = request.send().await.unwrap();
+    assert_eq!((tags.tag_set()[0].key(), tags.tag_set()[0].value()), ("team", "a b"));
+}
+
+#[tokio::test]
+async fn what_is_locked_nobody_deletes_for_good() {
+    let bucket = format!("dbm-locked-{}", Utc::now().timestamp_micros());
+    let client = store(&prefix(), "").shared.client().await.clone();
+    let create = client.create_bucket().bucket(&bucket).object_lock_enabled_for_bucket(true);
+    create.send().await.unwrap();
+    let store = written(&bucket, "&object_lock=governance:1d").await;
+    let key = store.shared.key(&name(0).to_string());
+    let retention = client.get_object_retention().bucket(&bucket).key(&key).send().await.unwrap();
+    let retention = retention.retention().unwrap();
+    assert_eq!(retention.mode(), Some(&ObjectLockRetentionMode::Governance));
+    let until = Utc::now() + chrono::TimeDelta::days(1);
+    assert!(retention.retain_until_date().unwrap().secs() > until.timestamp() - 600);
+    let head = store.shared.head(&name(0).to_string()).await.unwrap().unwrap();
+    let version = head.version_id().unwrap();
+    let delete = client.delete_object().bucket(&bucket).key(&key);
+    delete.version_id(version).send().await.unwrap_err();
+    // What is pruned is gone from the list, and its locked version stays.
+    store.remove(&name(0)).await.unwrap();
+    assert!(store.list().await.unwrap().is_empty());
+    client.head_object().bucket(&bucket).key(&key).version_id(version).send().await.unwrap();
 }
 
 #[tokio::test]
