@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use database::sqlite::{self, catalog, digest};
 use database::{Kind, ObjectId, Table, TableDigest};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::check::{self, Checked};
@@ -30,19 +30,42 @@ pub(crate) struct Contents {
     pub(crate) unchecked: Option<String>,
 }
 
+/// Work for whichever thread is free.
+type Job = Box<dyn FnOnce() + Send>;
+
 /// Connections to a file that is closed and stays as it is. As many work at once as there are jobs.
+///
+/// The threads are its own: those that tokio lends are more than are busy at once, and each of them would keep the room
+/// that a row of 4 MiB took.
 #[derive(Debug)]
 pub(crate) struct Readers {
     path: PathBuf,
     cancel: CancellationToken,
-    turns: Arc<Semaphore>,
+    to: mpsc::Sender<Job>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(crate) fn new(path: &Path, jobs: usize, cancel: CancellationToken) -> Arc<Self> {
-        let turns = Arc::new(Semaphore::new(jobs.max(1)));
-        Arc::new(Self { path: path.to_owned(), cancel, turns, idle: Mutex::default() })
+    /// Readers of that file, so many at once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where the system gives no threads.
+    pub(crate) fn new(path: &Path, jobs: usize, cancel: CancellationToken) -> Result<Arc<Self>> {
+        let (to, queue) = mpsc::channel::<Job>();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..jobs.max(1) {
+            let queue = queue.clone();
+            let next = move || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let work = move || {
+                while let Ok(job) = next() {
+                    job();
+                }
+            };
+            let started = std::thread::Builder::new().name("dbm-read".to_owned()).spawn(work);
+            started
+                .map_err(|cause| Error::io(ErrorKind::Internal, "cannot start a thread that reads", cause))?;
+        }
+        Ok(Arc::new(Self { path: path.to_owned(), cancel, to, idle: Mutex::default() }))
     }
 
     /// Does work when its turn has come, on a thread where it may block.
@@ -50,19 +73,21 @@ impl Readers {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let turn = self.turns.clone().acquire_owned().await;
-        let turn = turn.map_err(|cause| {
-            Error::new(ErrorKind::Internal, "the workers on a file are gone").with_source(cause)
-        })?;
         let cancel = self.cancel.clone();
-        check::blocking(move || {
-            let _turn = turn;
-            if cancel.is_cancelled() {
-                return Err(cancelled());
-            }
-            work().map_err(|error| if cancel.is_cancelled() { cancelled() } else { error })
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move || {
+            let done = match cancel.is_cancelled() {
+                true => Err(cancelled()),
+                false => work().map_err(|error| if cancel.is_cancelled() { cancelled() } else { error }),
+            };
+            // Nobody waits for it where other work has failed meanwhile.
+            drop(answer.send(done));
+        });
+        // If all threads are gone, so is the other end of the answer.
+        drop(self.to.send(job));
+        answered.await.unwrap_or_else(|cause| {
+            Err(Error::new(ErrorKind::Internal, "a thread that read a file broke off").with_source(cause))
         })
-        .await
     }
 
     async fn with<T: Send + 'static>(
@@ -161,7 +186,7 @@ pub(crate) fn both<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
 
 /// Compares what a file holds with what an index says of it.
 pub(crate) async fn prove(path: &Path, index: &Index, jobs: usize, cancel: &CancellationToken) -> Result<()> {
-    let contents = read(&Readers::new(path, jobs, cancel.child_token())).await?;
+    let contents = read(&Readers::new(path, jobs, cancel.child_token())?).await?;
     let unproven = |what: String| {
         Error::new(
             ErrorKind::Unproven,

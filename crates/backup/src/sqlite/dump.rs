@@ -102,7 +102,7 @@ impl Prepared {
         let path = scratch.file();
         let file = Arc::new(Plain::open(&path).map_err(unreadable)?);
         let stop = options.cancel.child_token();
-        let readers = Readers::new(&path, options.jobs, stop.clone());
+        let readers = Readers::new(&path, options.jobs, stop.clone())?;
         let reading = stopping(contents::read(&readers), &stop);
         let writing = stopping(pages(&file, bytes, &readers, writer, options, progress), &stop);
         let (contents, written) = tokio::join!(reading, writing);
