@@ -31,6 +31,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use journal::Entry;
 pub use schema::{Column, Generated, Kind, NotCarried, Object, ObjectId, Schema, Section, Table};
 pub use session::{
-    Counter, Counters, Fence, FenceState, Journal, Lock, Ran, Rows, Session, SessionId, Statements,
+    Counter, Counters, Fence, FenceState, Journal, Lock, Ran, Rows, Session, SessionId, Statements, WRITES,
 };
 pub use url::DatabaseUrl;

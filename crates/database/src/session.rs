@@ -39,6 +39,10 @@ pub struct SessionId {
     pub client_place: String,
 }
 
+/// The SQLSTATE of a statement that writes where nothing may: `read_only_sql_transaction`,
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>, and the same on MySQL.
+pub const WRITES: &str = "25006";
+
 /// Runs statements on one pinned connection.
 #[async_trait]
 pub trait Statements: Send {
@@ -68,6 +72,13 @@ pub trait Statements: Send {
 
     /// Checks what is deferred (`SET CONSTRAINTS ALL IMMEDIATE`, `foreign_key_check`), inside the transaction.
     async fn check_deferred(&mut self) -> Result<()>;
+
+    /// From here to [`Statements::end_reading`], what writes is an error with the SQLSTATE [`WRITES`], inside a
+    /// transaction or outside one.
+    async fn begin_reading(&mut self) -> Result<()>;
+
+    /// Ends it, also after an error; settings made meanwhile may go with it.
+    async fn end_reading(&mut self) -> Result<()>;
 
     /// Commits it. Once this has returned, the commit is durable.
     async fn commit(&mut self) -> Result<()>;

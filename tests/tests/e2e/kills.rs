@@ -20,8 +20,10 @@ trait Bench {
     /// A fresh one with the base content.
     fn fresh(&self) -> Self::Database;
     fn writer(&self, database: &Self::Database) -> Writer;
-    /// The ledger's entries in the database and in all that was replaced by it.
-    fn ledgers(&self, database: &Self::Database) -> BTreeSet<i64>;
+    /// What else is there of it, by the names that a report gives: databases, files.
+    fn kept(&self, database: &Self::Database) -> Vec<String>;
+    /// The ledger's entries in one of those.
+    fn ledger_in(&self, database: &Self::Database, kept: &str) -> String;
     /// What is wrong with what must hold besides, such as counters that fell behind.
     fn complaints(&self, database: &Self::Database) -> Vec<String>;
     /// A file that cannot run in a transaction, and its rollback.
@@ -67,13 +69,12 @@ impl Bench for OnPostgres {
         Writer::postgres(database.url().replace("postgres@", "dbm_test_writer@"))
     }
 
-    fn ledgers(&self, database: &Postgres) -> BTreeSet<i64> {
-        let mut all = BTreeSet::new();
-        for name in database.kin().iter().map(String::as_str).chain([database.name()]) {
-            let rows = tool("psql", &["-qXAt", &database.url_of(name), "-c", "SELECT entry FROM ledger"], "");
-            all.extend(rows.lines().map(|line| line.parse::<i64>().expect("an entry")));
-        }
-        all
+    fn kept(&self, database: &Postgres) -> Vec<String> {
+        database.kin()
+    }
+
+    fn ledger_in(&self, database: &Postgres, kept: &str) -> String {
+        tool("psql", &["-qXAt", &database.url_of(kept), "-c", "SELECT entry FROM ledger"], "")
     }
 
     fn complaints(&self, database: &Postgres) -> Vec<String> {
@@ -140,21 +141,17 @@ impl Bench for OnSqlite {
         Writer::sqlite(database.path().to_owned())
     }
 
-    fn ledgers(&self, database: &Sqlite) -> BTreeSet<i64> {
-        let mut all = BTreeSet::new();
-        let mut files = vec![database.path().to_owned()];
-        for entry in fs::read_dir(self.folder.path()).expect("the folder") {
-            let path = entry.expect("an entry").path();
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            if name.contains("_replaced_") && !name.ends_with("-wal") && !name.ends_with("-shm") {
-                files.push(path);
-            }
-        }
-        for file in files {
-            let rows = tool("sqlite3", &[file.to_str().expect("UTF-8"), "SELECT entry FROM ledger"], "");
-            all.extend(rows.lines().map(|line| line.parse::<i64>().expect("an entry")));
-        }
-        all
+    fn kept(&self, _: &Sqlite) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).expect("the folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        names
+            .filter(|name| name.contains("_replaced_") && !name.ends_with("-wal") && !name.ends_with("-shm"))
+            .collect()
+    }
+
+    fn ledger_in(&self, _: &Sqlite, kept: &str) -> String {
+        let path = self.folder.path().join(kept);
+        tool("sqlite3", &[path.to_str().expect("UTF-8"), "SELECT entry FROM ledger"], "")
     }
 
     fn complaints(&self, database: &Sqlite) -> Vec<String> {
@@ -294,14 +291,12 @@ fn kill_once<B: Bench>(bench: &B, scenario: &Scenario, ends: &Ends, kill: &Kill)
     let folder = folder_of(scenario, &database);
     let writer = bench.writer(&database);
     let dbm = folder.dbm(&url, scenario.arguments);
-    let what = match kill {
+    let (killed, what) = match kill {
         Kill::At(step) => {
-            dbm.env("DBM_TEST_STOP_AT", step).run();
-            format!("{}, killed at {step}", scenario.name)
+            (Some(dbm.env("DBM_TEST_STOP_AT", step).run()), format!("{}, killed at {step}", scenario.name))
         }
         Kill::After(delay) => {
-            dbm.run_and_kill(*delay);
-            format!("{}, killed after {delay:?}", scenario.name)
+            (dbm.run_and_kill(*delay), format!("{}, killed after {delay:?}", scenario.name))
         }
     };
     let committed = matches!(kill, Kill::At(step) if step.starts_with("commit") && step.ends_with(":after"));
@@ -315,7 +310,8 @@ fn kill_once<B: Bench>(bench: &B, scenario: &Scenario, ends: &Ends, kill: &Kill)
             recovered.stderr
         );
     }
-    judge(bench, scenario, ends, &database, acknowledged, &recovered, &what);
+    let told: Vec<&Ended> = killed.iter().chain([&recovered]).collect();
+    judge(bench, scenario, ends, &database, acknowledged, &told, &what);
 
     // Nothing stands in the way of the next run, and it ends as if nobody had killed.
     let code = if scenario.wanted == Wanted::After { 0 } else { 3 };
@@ -323,16 +319,18 @@ fn kill_once<B: Bench>(bench: &B, scenario: &Scenario, ends: &Ends, kill: &Kill)
     assert!(database.everything() == ends.after, "{what}: the next run ends elsewhere");
 }
 
-/// What must hold once the run was recovered.
+/// What must hold once the run was recovered; what was `told` is the killed command's words, where it had any, and
+/// last the recovery's.
 fn judge<B: Bench>(
     bench: &B,
     scenario: &Scenario,
     ends: &Ends,
     database: &B::Database,
     acknowledged: BTreeSet<i64>,
-    recovered: &Ended,
+    told: &[&Ended],
     what: &str,
 ) {
+    let recovered = told.last().expect("a recovery");
     assert!(
         matches!(recovered.code, 0 | 3),
         "{what}: recover ended with {}\n{}\n{}",
@@ -348,12 +346,20 @@ fn judge<B: Bench>(
         recovered.stderr,
         ends.before
     );
-    let kept = bench.ledgers(database);
-    let lost: Vec<_> = acknowledged.difference(&kept).collect();
-    assert!(lost.is_empty(), "{what}: acknowledged rows are nowhere: {lost:?}\n{}", recovered.stderr);
+    let entries = |ledger: String| -> BTreeSet<i64> {
+        ledger.lines().map(|line| line.parse().expect("an entry")).collect()
+    };
+    let here = entries(database.ask("SELECT entry FROM ledger"));
+    let kept = bench.kept(database);
+    // Only what was told by name can be found by whoever looks for a row.
+    let report: String = told.iter().flat_map(|ended| [ended.stdout.as_str(), &ended.stderr]).collect();
+    let mut found = here.clone();
+    for name in kept.iter().filter(|name| report.contains(*name)) {
+        found.extend(entries(bench.ledger_in(database, name)));
+    }
+    let lost: Vec<_> = acknowledged.difference(&found).collect();
+    assert!(lost.is_empty(), "{what}: acknowledged rows are nowhere: {lost:?} {kept:?}\n{report}");
     if scenario.name == FENCED && bench.fence_outlives_process() {
-        let here = database.ask("SELECT entry FROM ledger");
-        let here: BTreeSet<i64> = here.lines().map(|line| line.parse().expect("an entry")).collect();
         let lost: Vec<_> = acknowledged.difference(&here).collect();
         assert!(lost.is_empty(), "{what}: written behind the fence: {lost:?}\n{}", recovered.stderr);
     }

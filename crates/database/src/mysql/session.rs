@@ -170,6 +170,15 @@ impl Statements for Session {
         Ok(())
     }
 
+    async fn begin_reading(&mut self) -> Result<()> {
+        // START TRANSACTION would commit what a file without autocommit has left open.
+        self.connection.batch("SET SESSION TRANSACTION READ ONLY", "cannot begin to read").await
+    }
+
+    async fn end_reading(&mut self) -> Result<()> {
+        self.connection.batch("SET SESSION TRANSACTION READ WRITE", "cannot end reading").await
+    }
+
     async fn commit(&mut self) -> Result<()> {
         self.in_transaction = false;
         match self.connection.batch(&format!("RELEASE SAVEPOINT {SAVEPOINT}"), "cannot commit").await {

@@ -249,6 +249,24 @@ impl Statements for Session {
         }
     }
 
+    async fn begin_reading(&mut self) -> Result<()> {
+        // Rolling back to the savepoint gives the right to write back, which nothing else does in one transaction:
+        // https://www.postgresql.org/docs/current/sql-set-transaction.html
+        let sql = match self.transaction {
+            Some(_) => "SAVEPOINT dbm_reading; SET LOCAL transaction_read_only = on",
+            None => "BEGIN; SET TRANSACTION READ ONLY",
+        };
+        self.batch(sql, "cannot begin to read").await
+    }
+
+    async fn end_reading(&mut self) -> Result<()> {
+        let sql = match self.transaction {
+            Some(_) => "ROLLBACK TO SAVEPOINT dbm_reading; RELEASE SAVEPOINT dbm_reading",
+            None => "ROLLBACK",
+        };
+        self.batch(sql, "cannot end reading").await
+    }
+
     async fn commit(&mut self) -> Result<()> {
         // A transaction that has failed answers COMMIT with a rollback and without an error, so ask first.
         let rows = self.rows("SELECT pg_catalog.txid_current_if_assigned()", "cannot commit").await?;

@@ -11,7 +11,9 @@ use super::file::{BUSY, Shared, blocking};
 use super::journal::Beside;
 use super::{File, error, text};
 use crate::script::Statement;
-use crate::{Canceller, Counters, Engine, Error, ErrorKind, Ran, Result, Rows, SessionId, Statements};
+use crate::{
+    Canceller, Counters, Engine, Error, ErrorKind, Ran, Result, Rows, SessionId, Statements, WRITES,
+};
 
 /// Rows that point to nothing, counted by child table and parent table; `None` where SQLite cannot check.
 type Violations = Option<BTreeMap<(String, String), u64>>;
@@ -24,6 +26,8 @@ pub struct Session {
     pub(super) beside: Beside,
     canceller: Canceller,
     violations: Violations,
+    /// Whether nothing may be written at present.
+    reading: bool,
 }
 
 impl Session {
@@ -33,7 +37,15 @@ impl Session {
         let canceller = Canceller::sqlite(connection.get_interrupt_handle());
         let beside = Beside::new(file.beside()?);
         let connection = Arc::new(Mutex::new(connection));
-        Ok(Self { file, connection, id, beside, canceller, violations: Some(BTreeMap::new()) })
+        Ok(Self {
+            file,
+            connection,
+            id,
+            beside,
+            canceller,
+            violations: Some(BTreeMap::new()),
+            reading: false,
+        })
     }
 
     /// Uses the connection on a thread that may block.
@@ -65,10 +77,14 @@ impl Statements for Session {
     }
 
     async fn query(&mut self, sql: &str) -> Result<Rows> {
-        let (sql, gate) = (sql.to_owned(), self.file.gate.clone());
+        let (sql, gate, reading) = (sql.to_owned(), self.file.gate.clone(), self.reading);
         self.with(move |connection| {
             through(connection, &gate, |connection| {
                 if !connection.prepare(&sql)?.readonly() {
+                    if reading {
+                        let message = "it writes, and nothing may be written here";
+                        return Err(Error::new(ErrorKind::Statement, message).with_sqlstate(WRITES).into());
+                    }
                     gate.open()?;
                 }
                 Ok(query(connection, &sql)?)
@@ -120,6 +136,16 @@ impl Statements for Session {
             )),
             (None, _) => Ok(()),
         }
+    }
+
+    async fn begin_reading(&mut self) -> Result<()> {
+        self.reading = true;
+        Ok(())
+    }
+
+    async fn end_reading(&mut self) -> Result<()> {
+        self.reading = false;
+        Ok(())
     }
 
     async fn commit(&mut self) -> Result<()> {

@@ -85,9 +85,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("accept_lost_writes", "DBM_ACCEPT_LOST_WRITES", Shape::Truth, Some("false")),
 ];
 
+/// The URL's second variable, named as those of the other keys are.
+pub(crate) const OWN_URL: &str = "DBM_URL";
+
 /// Environment variables that are read besides those of [`KEYS`].
 pub(crate) const OTHER_VARIABLES: &[&str] =
-    &["DBM_CONFIG", "DBM_PASSWORD", "DBM_PASSWORD_FILE", "DBM_PASSPHRASE"];
+    &[OWN_URL, "DBM_CONFIG", "DBM_PASSWORD", "DBM_PASSWORD_FILE", "DBM_PASSPHRASE"];
 
 /// A line of `dbm.toml` that sets it, to its default where it has one.
 pub(crate) fn example(key: &Key) -> String {

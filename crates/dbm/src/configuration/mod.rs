@@ -79,6 +79,25 @@ impl Environment {
         let value = self.dotenv.get(name).filter(filled)?;
         Some((value, Origin::DotEnv(self.dotenv_path.clone())))
     }
+
+    /// A key's variable. The URL's has the name that every tool reads, and ours: two answers are none.
+    fn of_key(&self, key: &keys::Key) -> Result<Option<(&str, Origin)>> {
+        let given = self.given(key.variable);
+        if key.name != "url" {
+            return Ok(given);
+        }
+        match (given, self.given(keys::OWN_URL)) {
+            (Some((one, origin)), Some((other, own_origin))) if origin == own_origin && one != other => {
+                let names = format!("{} and {} name two databases", key.variable, keys::OWN_URL);
+                Err(CommandError::usage(names).hint("unset one of them, or give --url"))
+            }
+            // The environment goes before `.env`, whatever the name.
+            (Some((_, Origin::DotEnv(_))), Some((own, Origin::Environment))) => {
+                Ok(Some((own, Origin::Environment)))
+            }
+            (given, own) => Ok(given.or(own)),
+        }
+    }
 }
 
 /// Everything that was configured, each value with its origin.
@@ -137,12 +156,14 @@ impl Configuration {
         let mut values = BTreeMap::new();
         for key in KEYS {
             let flag = flags.get(key.name).map(|value| (value.clone(), Origin::Flag));
-            let variable =
-                || environment.given(key.variable).map(|(value, origin)| (value.to_owned(), origin));
+            let variable = match &flag {
+                Some(_) => None,
+                None => environment.of_key(key)?.map(|(value, origin)| (value.to_owned(), origin)),
+            };
             let in_file =
                 || read.values.get(key.name).map(|value| (value.clone(), Origin::File(path.clone())));
             let default = || key.default.map(|value| (value.to_owned(), Origin::Default));
-            if let Some((value, origin)) = flag.or_else(variable).or_else(in_file).or_else(default) {
+            if let Some((value, origin)) = flag.or(variable).or_else(in_file).or_else(default) {
                 values.insert(key.name, Given { value, origin });
             }
         }

@@ -23,6 +23,26 @@ fn flags_then_environment_then_dotenv_then_file_then_defaults() {
 }
 
 #[test]
+fn the_url_has_two_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = |variables: &[(&str, &str)]| {
+        read(folder.path(), &[], variables).given("url").map(|given| given.value.clone())
+    };
+    assert_eq!(url(&[("DBM_URL", "sqlite:a.db")]).as_deref(), Some("sqlite:a.db"));
+    assert_eq!(
+        url(&[("DBM_URL", "sqlite:a.db"), ("DATABASE_URL", "sqlite:a.db")]).as_deref(),
+        Some("sqlite:a.db")
+    );
+    std::fs::write(folder.path().join(".env"), "DATABASE_URL=sqlite:b.db").unwrap();
+    assert_eq!(url(&[("DBM_URL", "sqlite:a.db")]).as_deref(), Some("sqlite:a.db"));
+    assert_eq!(url(&[]).as_deref(), Some("sqlite:b.db"));
+    let two = Environment::of(&[("DBM_URL", "sqlite:a.db"), ("DATABASE_URL", "sqlite:c.db")]);
+    let refused = Configuration::read(Flags::new(), None, two, folder.path());
+    let refused = format!("{:?}", refused.err().unwrap());
+    assert!(refused.starts_with("error: DATABASE_URL and DBM_URL name two databases"), "{refused}");
+}
+
+#[test]
 fn paths_are_relative_to_where_they_were_given() {
     let folder = tempfile::tempdir().unwrap();
     let below = folder.path().join("a/b");

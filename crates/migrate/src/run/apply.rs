@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use backup::{Error, ErrorKind, Result};
 use chrono::{SecondsFormat, Utc};
 use database::script::{self, Statement};
-use database::{Canceller, Session};
+use database::{Canceller, Session, WRITES};
 
 use super::Runner;
 use super::lock::jitter;
@@ -417,10 +417,30 @@ impl Runner {
 
     async fn checks(&self, session: &mut dyn Session, item: &Item) -> Result<usize, Failed> {
         let checks = script::split(session.engine(), &item.verify.text)?;
+        if checks.is_empty() {
+            return Ok(0);
+        }
+        session.begin_reading().await?;
+        let checked = self.check_each(session, item, &checks).await;
+        let ended = session.end_reading().await;
+        checked?;
+        ended?;
+        Ok(checks.len())
+    }
+
+    async fn check_each(
+        &self,
+        session: &mut dyn Session,
+        item: &Item,
+        checks: &[Statement<'_>],
+    ) -> Result<(), Failed> {
         for (place, check) in checks.iter().enumerate() {
             self.going_on()?;
             let canceller = session.canceller();
             let wrong = match self.until_cancelled(canceller, session.query(check.text)).await {
+                Err(error) if error.sqlstate() == Some(WRITES) => {
+                    Some(error.with_hint("a check only reads: what writes belongs above `-- dbm: verify`"))
+                }
                 Err(error) => Some(error),
                 Ok(rows) => rows.iter().flatten().find(|value| !is_true(value.as_deref())).map(|value| {
                     let value = value.as_deref().unwrap_or("NULL");
@@ -434,7 +454,7 @@ impl Runner {
                 return Err(at(item, &item.verify, check, place, checks.len(), true, &error));
             }
         }
-        Ok(checks.len())
+        Ok(())
     }
 
     /// Lets a statement end by itself, or stops it when the run is stopped.

@@ -92,7 +92,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         }
         let pieces =
             Pieces { head, entries, list: false, typed: false, tail: ";\n".to_owned(), ..Pieces::default() };
-        reader.nodes[domain].text = Text::Pieces(pieces);
+        reader.nodes[domain].text = Text::Pieces(Box::new(pieces));
     }
     Ok(())
 }

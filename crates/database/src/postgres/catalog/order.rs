@@ -13,26 +13,32 @@ pub(super) fn finish(mut reader: Reader<'_>) -> Schema {
     reader.refused.dedup();
     reader.left_out.sort();
     let Reader { mut nodes, refused, left_out, places, alias, members, .. } = reader;
-    // Of very many tables this is the moment that takes the most memory: what is done with goes first.
+    // Of very many tables this is the moment that takes the most memory: what is done with goes first, and what is
+    // made takes its place.
     drop((places, alias, members));
-    let edges = edges(&nodes);
+    nodes.shrink_to_fit();
+    let mut edges = edges(&nodes);
     for place in 0..nodes.len() {
         put_together(&mut nodes, place);
         let node = &mut nodes[place];
         (node.target, node.grant_on, node.needs) = (String::new(), String::new(), BTreeSet::new());
     }
-    let order = order(&nodes, &edges);
-    let ids: Vec<ObjectId> = nodes.iter().map(|node| node.object.id.clone()).collect();
-    let mut taken: Vec<Option<Object>> = nodes.into_iter().map(|node| Some(node.object)).collect();
-    let objects = order
-        .into_iter()
-        .filter_map(|place| {
-            let mut object = taken[place].take()?;
-            object.depends_on = edges[place].iter().map(|need| ids[*need].clone()).collect();
-            object.depends_on.sort();
-            Some(object)
-        })
-        .collect();
+    let mut ranks = vec![None; nodes.len()];
+    for (rank, place) in order(&nodes, &edges).into_iter().enumerate() {
+        ranks[place] = Some(rank);
+    }
+    for place in 0..nodes.len() {
+        let needs = std::mem::take(&mut edges[place]);
+        let mut needs: Vec<ObjectId> = needs.iter().map(|need| nodes[*need].object.id.clone()).collect();
+        needs.sort();
+        nodes[place].object.depends_on = needs;
+    }
+    drop(edges);
+    let ranked = nodes.into_iter().zip(ranks).filter_map(|(node, rank)| Some((rank?, node.object)));
+    let mut objects: Vec<(usize, Object)> = ranked.collect();
+    objects.sort_unstable_by_key(|(rank, _)| *rank);
+    let mut objects: Vec<Object> = objects.into_iter().map(|(_, object)| object).collect();
+    objects.shrink_to_fit();
     Schema { objects, refused, left_out }
 }
 
@@ -44,10 +50,11 @@ fn put_together(nodes: &mut [Node], place: usize) {
     }
     // What was put together is not kept beside it.
     let text = std::mem::replace(&mut nodes[place].text, Text::Whole);
-    let Text::Pieces(Pieces { head, entries, list, typed, tail, steps, end }) = text else {
+    let Text::Pieces(pieces) = text else {
         nodes[place].text = text;
         return;
     };
+    let Pieces { head, entries, list, typed, tail, steps, end } = *pieces;
     let write = |entry: &Entry| {
         let part = entry.part.as_ref().filter(|(part, _)| nodes[*part].part_of.is_some());
         let text = format!("{}{}{}", entry.before, part.map_or("", |(_, text)| text), entry.after);
@@ -65,34 +72,38 @@ fn put_together(nodes: &mut [Node], place: usize) {
 }
 
 /// By section, then after what is needed, otherwise by identity.
-fn order(nodes: &[Node], edges: &[BTreeSet<usize>]) -> Vec<usize> {
+fn order(nodes: &[Node], edges: &[Vec<usize>]) -> Vec<usize> {
     let mut order = Vec::new();
     for section in [Section::PreData, Section::Data, Section::PostData, Section::Final] {
         let inside = |place: usize| nodes[place].object.section == section && nodes[place].part_of.is_none();
-        let mut waits: HashMap<usize, usize> = HashMap::new();
-        let mut users: HashMap<usize, Vec<usize>> = HashMap::new();
+        // How many it waits for, of those inside; who waits for whom, in order of whom.
+        let mut waits: Vec<Option<usize>> = vec![None; nodes.len()];
+        let mut users: Vec<(usize, usize)> = Vec::new();
         let mut ready = BinaryHeap::new();
         for place in (0..nodes.len()).filter(|place| inside(*place)) {
-            let needs: Vec<usize> = edges[place].iter().copied().filter(|need| inside(*need)).collect();
-            if needs.is_empty() {
+            let before = users.len();
+            users.extend(edges[place].iter().filter(|need| inside(**need)).map(|need| (*need, place)));
+            let count = users.len() - before;
+            if count == 0 {
                 ready.push(Reverse((&nodes[place].object.id, place)));
             }
-            waits.insert(place, needs.len());
-            needs.into_iter().for_each(|need| users.entry(need).or_default().push(place));
+            waits[place] = Some(count);
         }
+        users.sort_unstable();
         while let Some(Reverse((_, place))) = ready.pop() {
-            waits.remove(&place);
+            waits[place] = None;
             order.push(place);
-            for user in users.remove(&place).unwrap_or_default() {
-                let Some(count) = waits.get_mut(&user) else { continue };
+            let first = users.partition_point(|(need, _)| *need < place);
+            for (_, user) in users[first..].iter().take_while(|(need, _)| *need == place) {
+                let Some(count) = &mut waits[*user] else { continue };
                 *count -= 1;
                 if *count == 0 {
-                    ready.push(Reverse((&nodes[user].object.id, user)));
+                    ready.push(Reverse((&nodes[*user].object.id, *user)));
                 }
             }
         }
         // What is left is in a circle and refused; it is in the schema all the same.
-        let mut rest: Vec<usize> = waits.into_keys().collect();
+        let mut rest: Vec<usize> = (0..nodes.len()).filter(|place| waits[*place].is_some()).collect();
         rest.sort_by_key(|place| &nodes[*place].object.id);
         order.extend(rest);
     }

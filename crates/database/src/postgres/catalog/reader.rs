@@ -71,7 +71,7 @@ pub(super) enum Text {
     /// It is in the object already.
     Whole,
     /// Pieces, some of which are parts that may be a statement of their own.
-    Pieces(Pieces),
+    Pieces(Box<Pieces>),
     /// A view: its columns without a body, and the statement that gives it one; the types of its columns.
     View { dummy: String, body: String, types: Vec<u32> },
 }

@@ -14,11 +14,17 @@ pub(super) fn root(nodes: &[Node], place: usize) -> usize {
 }
 
 /// For each place, what it and its parts need, as roots.
-pub(super) fn edges(nodes: &[Node]) -> Vec<BTreeSet<usize>> {
-    let mut edges = vec![BTreeSet::new(); nodes.len()];
+pub(super) fn edges(nodes: &[Node]) -> Vec<Vec<usize>> {
+    let mut edges = vec![Vec::new(); nodes.len()];
     for (place, node) in nodes.iter().enumerate() {
         let own = root(nodes, place);
-        edges[own].extend(node.needs.iter().map(|need| root(nodes, *need)).filter(|need| *need != own));
+        let needs = node.needs.iter().map(|need| root(nodes, *need)).filter(|need| *need != own);
+        edges[own].extend(needs);
+    }
+    for needs in &mut edges {
+        needs.sort_unstable();
+        needs.dedup();
+        needs.shrink_to_fit();
     }
     edges
 }

@@ -248,8 +248,15 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
         _ => {}
     }
     tail.push_str(&after);
-    reader.nodes[table].text =
-        Text::Pieces(Pieces { head, entries, list: true, typed: of_type.is_some(), tail, steps, end });
+    reader.nodes[table].text = Text::Pieces(Box::new(Pieces {
+        head,
+        entries,
+        list: true,
+        typed: of_type.is_some(),
+        tail,
+        steps,
+        end,
+    }));
 
     if let (true, Some(bound), Some(parent)) =
         (partition, get::<Option<String>>(row, "bound")?, parents.first())

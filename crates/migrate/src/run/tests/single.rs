@@ -105,6 +105,28 @@ async fn a_failing_check_undoes_the_file() {
 }
 
 #[tokio::test]
+async fn a_check_only_reads() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        let file = |check: &str| format!("CREATE TABLE a (b int);\n-- dbm: verify\n{check}");
+        for check in ["INSERT INTO a VALUES (1);", "SELECT 1 = 1; DELETE FROM a WHERE b = 1;"] {
+            sandbox.file("001_a", &file(check), "DROP TABLE a;");
+            let report = sandbox.migrate().await;
+            assert_eq!(report.outcome, undone(engine), "{engine} {check}: {report:?}");
+            let failure = report.failure.unwrap();
+            assert!(failure.check && failure.line == Some(3), "{engine} {check}: {failure:?}");
+            let hint = failure.hint.unwrap_or_default();
+            assert!(hint.starts_with("a check only reads"), "{engine} {check}: {} {hint}", failure.message);
+        }
+        // What follows the checks writes again, in the next file and in the history.
+        sandbox.file("001_a", &file("SELECT count(*) = 0 FROM a;"), "DROP TABLE a;");
+        sandbox.file("002_b", "INSERT INTO a VALUES (2);", "DELETE FROM a;");
+        let report = sandbox.migrate().await;
+        assert_eq!((report.outcome, report.checks), (Outcome::Done, 1), "{engine}: {report:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_there_already_is_recorded_as_satisfied() {
     for engine in ENGINES {
         let sandbox = sandbox(engine).await;
