@@ -84,6 +84,41 @@ fn readers_wait_no_longer_than_the_lock_timeout() {
     assert_eq!(database.ask("SELECT count(weight) FROM item"), "0");
 }
 
+const SLEEPING: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+
+/// Starts a run and kills it once the server sleeps in one of its statements.
+fn killed_while_asleep(folder: &Folder, database: &Postgres) {
+    let mut child = folder.dbm(&database.url(), &["migrate", "--safe", "--accept-lost-writes"]).spawn();
+    let start = Instant::now();
+    while database.ask(SLEEPING) != "1" {
+        assert!(start.elapsed() < Duration::from_secs(30), "it never came to the slow statement");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().expect("SIGKILL");
+    child.wait().expect("its end");
+}
+
+/// The server looks whether the client is still there (`client_connection_check_interval`): without anybody's doing, the
+/// statement of one that was killed ends long before its time, and what it changed is undone.
+#[test]
+fn the_server_notices_that_a_client_was_killed() {
+    let database = Postgres::new("noticed");
+    let folder = Folder::new(&database.url());
+    folder.migration(
+        "001_slow",
+        "-- dbm: no-transaction\nCREATE TABLE late AS SELECT 1 AS x FROM pg_sleep(600);",
+        "DROP TABLE late;",
+    );
+    killed_while_asleep(&folder, &database);
+    let start = Instant::now();
+    while database.ask(SLEEPING) != "0" {
+        assert!(start.elapsed() < Duration::from_secs(60), "the server works for a client that is gone");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(database.ask("SELECT to_regclass('late') IS NULL"), "t");
+}
+
 /// After `kill -9` of the client a running statement goes on in the server and commits.
 #[test]
 fn the_orphan_of_a_killed_client_is_ended_first() {
@@ -98,21 +133,12 @@ fn the_orphan_of_a_killed_client_is_ended_first() {
         "-- dbm: no-transaction\nCREATE TABLE late AS SELECT 1 AS x FROM pg_sleep(300);",
         "DROP TABLE late;",
     );
-    let mut child = folder.dbm(&url, &["migrate", "--safe", "--accept-lost-writes"]).spawn();
-    let sleeping =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
-    let start = Instant::now();
-    while database.ask(sleeping) != "1" {
-        assert!(start.elapsed() < Duration::from_secs(30), "it never came to the slow statement");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    child.kill().expect("SIGKILL");
-    child.wait().expect("its end");
+    killed_while_asleep(&folder, &database);
     let start = Instant::now();
     let ended = folder.dbm(&url, &["recover", "--yes"]).run();
     assert!(matches!(ended.code, 0 | 3), "{}\n{}", ended.stdout, ended.stderr);
     assert!(start.elapsed() < Duration::from_secs(60));
-    assert_eq!(database.ask(sleeping), "0");
+    assert_eq!(database.ask(SLEEPING), "0");
     assert_eq!(database.everything(), before);
 }
 

@@ -153,7 +153,7 @@ pub struct Object {
     /// The objects that must be there before it. All of them are in the same [`Schema`].
     pub depends_on: Vec<ObjectId>,
     /// Its columns and size, if it is a table or like one.
-    pub table: Option<Table>,
+    pub table: Option<Box<Table>>,
 }
 
 /// What of a table is data for dump, drift and generate.
@@ -288,7 +288,7 @@ impl Schema {
     /// The tables whose rows a dump carries.
     pub fn tables_with_rows(&self) -> impl Iterator<Item = (&ObjectId, &Table)> {
         self.objects.iter().filter_map(|object| {
-            let table = object.table.as_ref().filter(|table| table.holds_rows)?;
+            let table = object.table.as_deref().filter(|table| table.holds_rows)?;
             Some((&object.id, table))
         })
     }

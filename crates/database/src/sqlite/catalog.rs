@@ -79,7 +79,7 @@ fn object(
         comments: Vec::new(),
         privileges: Vec::new(),
         depends_on,
-        table,
+        table: table.map(Box::new),
     })
 }
 

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use backup::archive::Archive;
+use backup::catalogue::{self, Backup};
 use backup::restore::{self, Among, RestoreOptions};
 use backup::store::Store;
 use clap::Args;
@@ -19,7 +20,7 @@ use crate::audit::Audit;
 use crate::context::Context;
 use crate::error::Result;
 use crate::progress::Shown;
-use crate::{ask, report};
+use crate::{ask, output, report};
 
 /// `dbm restore`
 #[derive(Debug, Args)]
@@ -118,6 +119,7 @@ impl Restore {
         if self.into.is_some() || !self.part.selection()?.is_everything() {
             return Box::pin(self.aside(context, url, &*store, &name)).await;
         }
+        warn_of_empty(context, &backup, &*store).await?;
         let question = format!("Put {name} in the place of {url}? What is there now is kept.");
         if !context.yes && ask::confirm(&context.output.scrub(&question)) == Some(false) {
             return Err(crate::error::CommandError::failed("nothing was restored: the answer was no"));
@@ -270,6 +272,22 @@ impl Restore {
         audit.step("restore", "after", json!({ "archive": name.to_string(), "made": made }));
         Ok((made, among))
     }
+}
+
+/// An archive without rows may be of a database that was lost and made again.
+async fn warn_of_empty(context: &Context, backup: &Backup, store: &dyn Store) -> Result<()> {
+    let Some(sidecar) = backup.sidecar.as_ref().filter(|sidecar| sidecar.rows == 0) else { return Ok(()) };
+    let all = catalogue::list(store).await?;
+    if let Some(full) = catalogue::newest_with_rows(&all, &sidecar.source, sidecar.time) {
+        let rows = full.sidecar.as_ref().map_or(0, |sidecar| sidecar.rows);
+        context.output.warn(&format!(
+            "{} holds no rows; {} before it holds {}",
+            backup.file,
+            full.file,
+            output::plural(rows, "row")
+        ));
+    }
+    Ok(())
 }
 
 /// Refuses to restore into a database with an open run, whose recovery could undo the restore.

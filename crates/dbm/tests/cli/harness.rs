@@ -32,6 +32,12 @@ impl Place {
         place
     }
 
+    /// What somebody else does in the database.
+    pub(crate) fn by_hand(&self, sql: &str) {
+        let done = Command::new("sqlite3").arg(self.path().join("shop.db")).arg(sql).status();
+        assert!(done.unwrap().success());
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -359,12 +359,40 @@ impl Runner {
         if let Some(report) = recovered {
             return Ok(report);
         }
-        if let Some(mut session) = session {
-            session.unlock().await?;
-        }
         let mut report = Report::new(RunKind::Migrate, self.database.name());
         report.state = "No run is open: there is nothing to recover.".to_owned();
+        if let Some(mut session) = session {
+            let told = Told::read(&session.entries().await?)?;
+            session.unlock().await?;
+            if let Some((told, ending)) = told.and_then(|told| told.ending().map(|ending| (told, ending))) {
+                report.state.push_str(&self.last_run(&told, ending).await?);
+            }
+        }
         Ok(report.finished())
+    }
+
+    /// How the last run ended, and where what it replaced is: it may have been killed before it could say so.
+    async fn last_run(&self, told: &Told, ending: Ending) -> Result<String> {
+        let Told { run, begun, at, .. } = told;
+        let ended = match ending {
+            Ending::Done if begun.kind == RunKind::Restore => "the archive has taken the database's place",
+            Ending::Done => "it was committed",
+            Ending::NothingChanged => "it changed nothing",
+            Ending::PutBack => "the database was put back from its backup, and proven",
+            Ending::Superseded => "a restore has taken the place of it",
+            Ending::Replaced => "the database is one that a restore has replaced",
+        };
+        let mut text =
+            format!(" The last one, {} {run} by {}, is over: {ended}.", begun.kind.word(), begun.by);
+        let kept = backup::restore::replaced(&self.database).await?;
+        // Their names say the second.
+        let since = at.timestamp();
+        let kept: Vec<String> =
+            kept.into_iter().filter(|it| it.when.timestamp() >= since).map(|it| it.name).collect();
+        if !kept.is_empty() {
+            text.push_str(&format!(" What was replaced since it began is kept: {}.", kept.join(", ")));
+        }
+        Ok(text)
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn filled(schema: &Schema) -> impl Iterator<Item = (&ObjectId, &Table
         let id = &object.id;
         let is_one = id.kind == Kind::MaterializedView
             && refreshed.contains(&(id.namespace.as_str(), id.name.as_str()));
-        object.table.as_ref().filter(|_| is_one).map(|table| (id, table))
+        object.table.as_deref().filter(|_| is_one).map(|table| (id, table))
     })
 }
 

@@ -12,7 +12,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         reader.schema.objects.push(Object {
             id: id(Kind::Sequence, &found.name),
             definition: format!("{text};\n"),
-            table: Some(Table { next, ..Table::default() }),
+            table: Some(Box::new(Table { next, ..Table::default() })),
             ..reader.empty()
         });
     }

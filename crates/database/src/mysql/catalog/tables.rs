@@ -58,14 +58,14 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         reader.schema.objects.push(Object {
             id: table,
             definition: format!("{};\n", create.text()),
-            table: Some(Table {
+            table: Some(Box::new(Table {
                 columns,
                 holds_rows: !WITHOUT_ROWS.contains(&engine.as_str()),
                 bytes: found.bytes,
                 filter: versioned.then(|| "FOR SYSTEM_TIME ALL".to_owned()),
                 next: counter,
                 ..Table::default()
-            }),
+            })),
             ..reader.empty()
         });
     }

@@ -42,7 +42,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         reader.schema.objects.push(Object {
             id: view.clone(),
             definition: format!("CREATE VIEW {quoted} AS SELECT {};\n", named.join(", ")),
-            table: Some(crate::Table { columns, ..crate::Table::default() }),
+            table: Some(Box::new(crate::Table { columns, ..crate::Table::default() })),
             ..reader.empty()
         });
         reader.schema.objects.push(Object {

@@ -90,13 +90,13 @@ pub(super) async fn read_tables(reader: &mut Reader<'_>, columns: &Columns) -> R
         let mut node = Node::new(id(kind, &namespace, "", &name), Section::PreData, target, String::new());
         if kind == Kind::Table {
             let condition: String = get(&row, "condition")?;
-            node.object.table = Some(Table {
+            node.object.table = Some(Box::new(Table {
                 handle: u64::from(oid),
                 columns: columns.of(oid),
                 holds_rows: true,
                 filter: Some(condition).filter(|condition| !condition.trim().is_empty()),
                 ..Table::default()
-            });
+            }));
         }
         node.needs.extend(reader.places.get(&(class::EXTENSION, extension)));
         reader.add((class::CLASS, oid), node);

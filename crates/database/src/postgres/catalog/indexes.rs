@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::reader::{Node, Reader, class, id};
+use super::reader::{Node, Reader, class, each, id};
 use super::sql::{OURS, get, ident, qual};
 use crate::{Kind, Result, Section};
 
@@ -32,29 +32,26 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         let target = (get(&row, "number")?, get(&row, "target")?);
         statistics.entry(get(&row, "attrelid")?).or_default().push(target);
     }
-    let rows = reader.rows("indexes", &query()).await?;
-    let mut names = HashMap::new();
-    for row in &rows {
-        names.insert(
-            get::<u32>(row, "oid")?,
-            qual(&get::<String>(row, "namespace")?, &get::<String>(row, "name")?),
-        );
-    }
+    // Of partitioned ones, which may come after their partitions' own.
+    let mut parents = HashMap::new();
     let mut attached = Vec::new();
-    for row in &rows {
+    each(reader.client, "indexes", &query(), |row| {
         let (oid, table): (u32, u32) = (get(row, "oid")?, get(row, "indrelid")?);
-        let Some(&place) = reader.places.get(&(class::CLASS, table)) else { continue };
-        if reader.is_member(class::CLASS, table) || reader.is_member(class::CLASS, oid) {
-            continue;
-        }
         let (namespace, name): (String, String) = (get(row, "namespace")?, get(row, "name")?);
         let (qualified, relation) = (qual(&namespace, &name), get::<String>(row, "relation")?);
+        if get::<String>(row, "kind")? == "I" {
+            parents.insert(oid, qualified.clone());
+        }
+        let Some(&place) = reader.places.get(&(class::CLASS, table)) else { return Ok(()) };
+        if reader.is_member(class::CLASS, table) || reader.is_member(class::CLASS, oid) {
+            return Ok(());
+        }
         let of_table = qual(&namespace, &relation);
         if get::<String>(row, "kind")? == "i"
             && !(get::<bool>(row, "indisvalid")? && get::<bool>(row, "indisready")?)
         {
             reader.leave_out(format!("index {namespace}.{name}"), "it is INVALID");
-            continue;
+            return Ok(());
         }
         let mut details = String::new();
         for (number, target) in statistics.remove(&oid).unwrap_or_default() {
@@ -79,21 +76,22 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             let node = Node::new(own, Section::PostData, format!("INDEX {qualified}"), text).needing([place]);
             reader.add((class::CLASS, oid), node)
         } else {
-            let Some(constraint) = reader.find((class::CONSTRAINT, made_by)) else { continue };
+            let Some(constraint) = reader.find((class::CONSTRAINT, made_by)) else { return Ok(()) };
             reader.nodes[constraint].object.definition.push_str(&details);
             constraint
         };
         if let Some(parent) = get::<Option<u32>>(row, "parent")? {
-            let Some(parent_name) = names.get(&parent) else { continue };
-            let text = format!("ALTER INDEX {parent_name} ATTACH PARTITION {qualified};\n");
-            let own = id(Kind::Attach, &namespace, "", &name);
-            let node = Node::new(own, Section::PostData, String::new(), text).needing([index]);
-            attached.push((reader.add((class::NONE, 0), node), parent));
+            attached.push((id(Kind::Attach, &namespace, "", &name), qualified, index, parent));
         }
-    }
-    for (place, parent) in attached {
-        let parent = reader.find((class::CLASS, parent));
-        reader.nodes[place].needs.extend(parent);
+        Ok(())
+    })
+    .await?;
+    for (own, qualified, index, parent) in attached {
+        let Some(parent_name) = parents.get(&parent) else { continue };
+        let text = format!("ALTER INDEX {parent_name} ATTACH PARTITION {qualified};\n");
+        let needs = [index].into_iter().chain(reader.find((class::CLASS, parent)));
+        let node = Node::new(own, Section::PostData, String::new(), text).needing(needs);
+        reader.add((class::NONE, 0), node);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
-use super::reader::{Entry, Node, Pieces, Reader, Text};
+use super::reader::{BETWEEN, Entry, Node, Pieces, Reader, Text};
 use super::repair::{edges, repair};
 use crate::{Kind, Object, ObjectId, Schema, Section};
 
@@ -65,7 +65,7 @@ fn put_together(nodes: &mut [Node], place: usize) {
     let middle = match (list, written.is_empty()) {
         (true, true) if typed => String::new(),
         (true, true) => " ()".to_owned(),
-        (true, false) => format!(" (\n    {}\n)", written.join(",\n    ")),
+        (true, false) => format!(" (\n    {}\n)", written.join(BETWEEN)),
         (false, _) => written.concat(),
     };
     nodes[place].object.definition = format!("{head}{middle}{tail}{steps}{end}");

@@ -91,6 +91,36 @@ pub(super) struct Pieces {
     pub(super) end: String,
 }
 
+/// What stands between the entries of a list.
+pub(super) const BETWEEN: &str = ",\n    ";
+
+impl Pieces {
+    /// With the entries of a list that are no parts in one, since of thousands of tables each text takes its room.
+    pub(super) fn joined(mut self) -> Self {
+        let mut joined: Vec<Entry> = Vec::new();
+        for entry in std::mem::take(&mut self.entries) {
+            match joined.last_mut() {
+                _ if entry.part.is_none() && entry.before.is_empty() && entry.after.is_empty() => {}
+                Some(last) if last.part.is_none() && entry.part.is_none() => {
+                    for text in [BETWEEN, &entry.before, &entry.after] {
+                        last.before.push_str(text);
+                    }
+                }
+                _ => {
+                    let Entry { mut before, part, mut after } = entry;
+                    if part.is_none() {
+                        before.push_str(&std::mem::take(&mut after));
+                    }
+                    joined.push(Entry { before, part, after });
+                }
+            }
+        }
+        joined.shrink_to_fit();
+        self.entries = joined;
+        self
+    }
+}
+
 /// An entry of a list: text, then the part's if it still is one, then more text.
 #[derive(Debug, Default)]
 pub(super) struct Entry {

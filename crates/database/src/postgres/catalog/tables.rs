@@ -122,12 +122,12 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
     );
     let node = node.owned(&get::<String>(row, "owner")?).granted_on("TABLE", &qualified);
     let table = reader.add((class::CLASS, oid), node);
-    reader.nodes[table].object.table = Some(Table {
+    reader.nodes[table].object.table = Some(Box::new(Table {
         handle: u64::from(oid),
         columns: material.columns.of(oid),
         holds_rows: get::<String>(row, "kind")? == "r",
         ..Table::default()
-    });
+    }));
 
     let mut entries = Vec::with_capacity(material.columns.rows(oid).len());
     let mut after = String::new();
@@ -248,15 +248,8 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
         _ => {}
     }
     tail.push_str(&after);
-    reader.nodes[table].text = Text::Pieces(Box::new(Pieces {
-        head,
-        entries,
-        list: true,
-        typed: of_type.is_some(),
-        tail,
-        steps,
-        end,
-    }));
+    let pieces = Pieces { head, entries, list: true, typed: of_type.is_some(), tail, steps, end };
+    reader.nodes[table].text = Text::Pieces(Box::new(pieces.joined()));
 
     if let (true, Some(bound), Some(parent)) =
         (partition, get::<Option<String>>(row, "bound")?, parents.first())

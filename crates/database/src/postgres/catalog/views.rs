@@ -52,7 +52,7 @@ pub(super) async fn read(reader: &mut Reader<'_>, columns: &Columns) -> Result<(
             .owned(&get::<String>(&row, "owner")?)
             .granted_on("TABLE", &qualified);
         node.object.table =
-            Some(Table { handle: u64::from(oid), columns: columns.of(oid), ..Table::default() });
+            Some(Box::new(Table { handle: u64::from(oid), columns: columns.of(oid), ..Table::default() }));
         let rows = columns.rows(oid);
         if !materialized {
             let nulls: Vec<String> = rows

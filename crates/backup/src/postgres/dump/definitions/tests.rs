@@ -45,7 +45,7 @@ fn a_namespace_public_that_was_dropped_is_dropped_again() {
 
 fn table(name: &str, bytes: u64) -> Object {
     let mut table = object(id(Kind::Table, "", name), Section::PreData, &[]);
-    table.table = Some(Table { holds_rows: true, bytes, ..Table::default() });
+    table.table = Some(Box::new(Table { holds_rows: true, bytes, ..Table::default() }));
     table
 }
 
