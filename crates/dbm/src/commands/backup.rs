@@ -203,12 +203,8 @@ impl Backup {
             }
             audit.step("verify", "after", json!({ "identity": written.identity }));
         }
-        let emptied = emptied(context, written).await?;
+        warn_of_emptied(context, written).await?;
         let Some(policy) = policy else { return Ok(None) };
-        if emptied {
-            context.output.warn("nothing was pruned: the backups with rows may be the ones that are wanted");
-            return Ok(None);
-        }
         if written.unfinished || written.partial {
             context.output.warn("nothing was pruned: this backup does not count as a good one");
             return Ok(None);
@@ -372,22 +368,21 @@ impl Made {
 }
 
 /// Warns where a backup holds no rows and an earlier one of the same database does.
-async fn emptied(context: &Context, written: &dump::Written) -> Result<bool> {
+async fn warn_of_emptied(context: &Context, written: &dump::Written) -> Result<()> {
     if written.rows > 0 || written.partial {
-        return Ok(false);
+        return Ok(());
     }
     let all = catalogue::list(&*context.store()?).await.unwrap_or_default();
-    let Some(full) = catalogue::newest_with_rows(&all, &written.source, written.name.time) else {
-        return Ok(false);
-    };
-    let rows = full.sidecar.as_ref().map_or(0, |sidecar| sidecar.rows);
-    context.output.warn(&format!(
-        "this backup holds no rows, and {} holds {}: if the database was not emptied on purpose, `dbm restore {}`",
-        full.file,
-        output::plural(rows, "row"),
-        full.file
-    ));
-    Ok(true)
+    if let Some(full) = catalogue::newest_with_rows(&all, &written.source, written.name.time) {
+        let rows = full.sidecar.as_ref().map_or(0, |sidecar| sidecar.rows);
+        context.output.warn(&format!(
+            "this backup holds no rows, and {} holds {}: if the database was not emptied on purpose, `dbm restore {}`",
+            full.file,
+            output::plural(rows, "row"),
+            full.file
+        ));
+    }
+    Ok(())
 }
 
 /// The stores that have the backup, asked one by one.
