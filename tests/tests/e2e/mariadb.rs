@@ -123,6 +123,28 @@ fn accounts_of_few_rights() {
     folder.dbm(&database.url(), &["status"]).run().expect(0);
 }
 
+/// What the account of a scratch database may not do on a server with a binary log is no fault of the migration.
+#[test]
+fn a_trigger_in_a_scratch_run_beside_a_binary_log() {
+    let server = OwnMariadb::start(&["--log-bin"]);
+    let database = Mariadb::on(&server, "logged");
+    let folder = Folder::new(&database.url());
+    let text =
+        "CREATE TABLE item (a int);\nCREATE TRIGGER g BEFORE INSERT ON item FOR EACH ROW SET NEW.a = 1;";
+    folder.migration("001_item", text, "DROP TABLE item;");
+    for command in [&["check", "--rollbacks"][..], &["drift"]] {
+        if command == ["drift"] {
+            folder.dbm(&database.url(), RUN).run().expect(0);
+        }
+        database.administer("SET GLOBAL log_bin_trust_function_creators = 0");
+        let ended = folder.dbm(&database.url(), command).run().expect(1);
+        told(&ended, &["001_item", "error 1419", "log_bin_trust_function_creators", "--scratch-url"]);
+        assert!(!ended.stderr.contains("do not run in a new database"), "{}", ended.stderr);
+        database.administer("SET GLOBAL log_bin_trust_function_creators = 1");
+        folder.dbm(&database.url(), command).run().expect(0);
+    }
+}
+
 #[test]
 fn a_server_that_takes_nothing() {
     let server = OwnMariadb::start(&["--max-allowed-packet=1M"]);

@@ -62,6 +62,11 @@ pub(crate) fn changed_nothing(engine: Engine, statement: &str, error: &Error) ->
     engine == Engine::Mysql && mysql::changed_nothing(statement, error)
 }
 
+/// Whether a statement failed for want of a right that an account of one database cannot have.
+pub(crate) fn takes_server_right(engine: Engine, message: &str) -> bool {
+    engine == Engine::Mysql && mysql::takes_server_right(message)
+}
+
 /// Whether what `unless` names is there.
 pub(crate) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Result<bool> {
     match session.engine() {

@@ -31,6 +31,12 @@ pub(super) fn changed_nothing(statement: &str, error: &Error) -> bool {
     plain && (error.kind() == ErrorKind::LockTimeout || is_syntax_error(error))
 }
 
+/// `ER_BINLOG_CREATE_ROUTINE_NEED_SUPER` and `ER_SPECIFIC_ACCESS_DENIED_ERROR`: it takes a right on the whole server, as
+/// triggers do where a binary log is kept: <https://dev.mysql.com/doc/refman/9.5/en/stored-programs-logging.html>.
+pub(super) fn takes_server_right(message: &str) -> bool {
+    ["(error 1419)", "(error 1227)"].iter().any(|code| message.ends_with(code))
+}
+
 /// `ER_PARSE_ERROR`: <https://mariadb.com/kb/en/mariadb-error-code-reference/>.
 fn is_syntax_error(error: &Error) -> bool {
     error.kind() == ErrorKind::Statement && error.to_string().ends_with("(error 1064)")
@@ -151,5 +157,7 @@ mod tests {
         ] {
             assert!(!is_of_session_only(text), "{text}");
         }
+        assert!(takes_server_right("You do not have the SUPER privilege (error 1419)"));
+        assert!(!takes_server_right("Table 'a.error 1419' doesn't exist (error 1146)"));
     }
 }

@@ -38,6 +38,9 @@ pub async fn drift(
     };
     let runner = scratch.runner(settings, Arc::clone(variables));
     let report = Box::pin(runner.migrate(&applied, &all)).await?;
+    if let Some(error) = scratch.too_few_rights(&report) {
+        return Err(error);
+    }
     if report.outcome != Outcome::Done {
         let failure = report.failure.map_or(report.state, |failure| {
             failure.migration.map_or(String::new(), |migration| migration + ": ") + &failure.message

@@ -15,17 +15,17 @@ pub use rollbacks::{Proof, Tried, findings, prove_rollbacks};
 
 use std::sync::Arc;
 
-use backup::Result;
 use backup::archive::Archive;
 use backup::progress::Progress;
 use backup::restore::RestoreOptions;
 use backup::store::{LocalStore, Store};
+use backup::{Error, ErrorKind, Result};
 use database::Database;
 
 use crate::engine;
 use crate::placeholders::Variables;
 use crate::plan::Allowed;
-use crate::run::{Runner, Settings};
+use crate::run::{Report, Runner, Settings};
 
 /// A scratch database, and the folder for files of its own.
 pub struct Scratch {
@@ -82,6 +82,26 @@ impl Scratch {
         Runner::new(self.database.clone(), store, settings).with_variables(variables)
     }
 
+    /// Why a failure in it says nothing of the migration: its account has no right beyond the scratch database.
+    fn too_few_rights(&self, report: &Report) -> Option<Error> {
+        let failure = report.failure.as_ref()?;
+        if !engine::takes_server_right(self.database.engine(), &failure.message) {
+            return None;
+        }
+        let which = failure.migration.as_deref().unwrap_or("a migration");
+        let error = Error::new(
+            ErrorKind::Permission,
+            format!(
+                "{which} cannot be tried out by an account of the scratch database alone: {}",
+                failure.message
+            ),
+        );
+        Some(error.with_hint(
+            "with a binary log the server wants SUPER for triggers, unless log_bin_trust_function_creators is 1; or name \
+             another server: --scratch-url mysql://…",
+        ))
+    }
+
     /// Removes it with everything that was made for it.
     ///
     /// # Errors
@@ -98,6 +118,6 @@ impl Scratch {
 
 fn folder() -> Result<tempfile::TempDir> {
     tempfile::Builder::new().prefix("dbm-scratch-").tempdir().map_err(|error| {
-        backup::Error::new(backup::ErrorKind::Io, "cannot make a folder for scratch files").with_source(error)
+        Error::new(ErrorKind::Io, "cannot make a folder for scratch files").with_source(error)
     })
 }

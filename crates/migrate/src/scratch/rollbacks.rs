@@ -131,23 +131,26 @@ impl Trial<'_> {
     async fn up(&self) -> Result<Option<String>> {
         let next = MigrateOptions { count: Some(1), out_of_order: true, ..MigrateOptions::default() };
         let runner = self.scratch.runner(self.settings, Arc::clone(self.variables));
-        Ok(failure(&Box::pin(runner.migrate(self.migrations, &next)).await?))
+        self.failure(&Box::pin(runner.migrate(self.migrations, &next)).await?)
     }
 
     /// Takes the last one back; what went wrong.
     async fn down(&self) -> Result<Option<String>> {
         let last = RollbackOptions { until: Until::Count(1), module: None };
         let runner = self.scratch.runner(self.settings, Arc::clone(self.variables));
-        Ok(failure(&Box::pin(runner.rollback(self.migrations, &last)).await?))
+        self.failure(&Box::pin(runner.rollback(self.migrations, &last)).await?)
     }
-}
 
-/// What went wrong in a run.
-fn failure(report: &Report) -> Option<String> {
-    if report.outcome == Outcome::Done {
-        return None;
+    /// What went wrong in a run.
+    fn failure(&self, report: &Report) -> Result<Option<String>> {
+        if report.outcome == Outcome::Done {
+            return Ok(None);
+        }
+        let message = || {
+            report.failure.as_ref().map_or_else(|| report.state.clone(), |failure| failure.message.clone())
+        };
+        self.scratch.too_few_rights(report).map_or_else(|| Ok(Some(message())), Err)
     }
-    Some(report.failure.as_ref().map_or_else(|| report.state.clone(), |failure| failure.message.clone()))
 }
 
 /// The findings that a list of tried migrations comes to.
