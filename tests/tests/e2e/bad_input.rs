@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tests::{Dbm, Ended, Folder, Judge, Postgres, Sqlite, tool};
+use tests::{Dbm, Ended, Folder, Judge, Mariadb, Postgres, Sqlite, tool};
 
 const TABLE: &str = "CREATE TABLE item (id INTEGER PRIMARY KEY, name VARCHAR(50));";
 
@@ -250,9 +250,9 @@ fn full_disk(database: &impl Judge) {
     // A run that cannot back up does not begin.
     folder.migration("001_a", "CREATE TABLE a (x INTEGER);", "DROP TABLE a;");
     let before = database.everything();
-    folder.dbm(&url, &["migrate", "--store", &store]).run().expect(1);
+    folder.dbm(&url, &["migrate", "--accept-lost-writes", "--store", &store]).run().expect(1);
     assert_eq!(database.everything(), before);
-    folder.dbm(&url, &["migrate"]).run().expect(0);
+    folder.dbm(&url, &["migrate", "--accept-lost-writes"]).run().expect(0);
 }
 
 #[test]
@@ -271,6 +271,17 @@ fn full_disk_postgres() {
     database.run("CREATE TABLE item (id INTEGER, name TEXT);
                   INSERT INTO item SELECT i, (SELECT string_agg(md5(random()::text || i || j), '') FROM generate_series(1, 30) j)
                   FROM generate_series(1, 12000) i;");
+    full_disk(&database);
+}
+
+#[test]
+fn full_disk_mariadb() {
+    let database = Mariadb::new("full");
+    database.run(
+        "CREATE TABLE item (id INTEGER, name TEXT);
+         INSERT INTO item WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 110)
+         SELECT a.i * 1000 + b.i, HEX(RANDOM_BYTES(500)) FROM n a, n b;",
+    );
     full_disk(&database);
 }
 
@@ -308,6 +319,13 @@ fn damage(database: &impl Judge) {
 fn damage_sqlite() {
     let (_folder, database) = sqlite_project();
     database.run("INSERT INTO item VALUES (1, 'one');");
+    damage(&database);
+}
+
+#[test]
+fn damage_mariadb() {
+    let database = Mariadb::new("damage");
+    database.run(&format!("{TABLE} INSERT INTO item VALUES (1, 'one');"));
     damage(&database);
 }
 

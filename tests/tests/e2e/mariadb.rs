@@ -4,6 +4,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tests::{Ended, Folder, Judge as _, Mariadb, OwnMariadb};
 
 const TABLE: &str = "CREATE TABLE item (id int PRIMARY KEY, name varchar(50), body longblob);
@@ -54,6 +55,85 @@ impl Drop for Client {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Waits until the migration of a run sleeps, and tells its session's number.
+fn sleeping(database: &Mariadb) -> String {
+    let query = format!(
+        "SELECT id FROM information_schema.processlist WHERE db = '{}' AND info LIKE 'SELECT SLEEP(6%'",
+        database.name()
+    );
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let found = database.administer(&query);
+        if !found.trim().is_empty() {
+            return found.trim().to_owned();
+        }
+        assert!(Instant::now() < until, "the run does not get there");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Ctrl-C, SIGTERM and a connection that breaks in the middle of a file end a run in *before*.
+#[test]
+fn a_run_that_is_stopped_or_cut_off_is_put_back() {
+    let database = Mariadb::new("stopped");
+    let folder = project(&database, "ALTER TABLE item ADD weight int;\nDELETE FROM item;\nSELECT SLEEP(60);");
+    let before = database.everything();
+    for signal in [Some(Signal::INT), Some(Signal::TERM), None] {
+        let child = folder.dbm(&database.url(), RUN).spawn();
+        let session = sleeping(&database);
+        assert_eq!(database.ask("SELECT count(*) FROM item"), "0");
+        match signal {
+            Some(signal) => tests::signal(&child, signal),
+            None => drop(database.administer(&format!("KILL {session}"))),
+        }
+        let ended = Ended::of(child);
+        assert!(ended.code == 3, "{signal:?}: {} {}{}", ended.code, ended.stdout, ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        assert_eq!(database.everything(), before, "{signal:?}");
+        let open = folder.dbm(&database.url(), &["recover"]).run().expect(0);
+        assert!(open.stdout.contains("No run is open"), "{signal:?}: {}", open.stdout);
+    }
+}
+
+#[test]
+fn a_backup_that_is_stopped_leaves_nothing() {
+    let database = Mariadb::new("stopped");
+    let folder = project(&database, "SELECT 1;");
+    let _holder = Client::new(&database, "LOCK TABLES item WRITE; SELECT SLEEP(600);");
+    for by in [Signal::INT, Signal::TERM] {
+        let child = folder.dbm(&database.url(), &["backup"]).spawn();
+        std::thread::sleep(Duration::from_millis(700));
+        tests::signal(&child, by);
+        let ended = Ended::of(child).expect(1);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        let left = std::fs::read_dir(folder.path().join("backups")).expect("the store").filter(|entry| {
+            !entry.as_ref().expect("an entry").file_name().to_string_lossy().contains("lock")
+        });
+        assert_eq!(left.count(), 0, "{by:?}");
+    }
+}
+
+/// The server has no room for what a migration writes: what it has done until then is put back.
+#[test]
+fn a_full_disk_of_the_server_ends_in_before() {
+    let server = OwnMariadb::start(&[
+        "--innodb-file-per-table=OFF",
+        "--innodb-data-file-path=ibdata1:12M:autoextend:max:40M",
+    ]);
+    let database = Mariadb::on(&server, "full");
+    let text = "ALTER TABLE item ADD weight int;
+        CREATE TABLE fat (id bigint AUTO_INCREMENT PRIMARY KEY, body char(250));
+        INSERT INTO fat (body) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900)
+          SELECT REPEAT('x', 250) FROM n a, n b;";
+    let folder = project(&database, text);
+    let before = database.everything();
+    let ended = folder.dbm(&database.url(), RUN).run().expect(3);
+    assert!(ended.stderr.contains("is full"), "{}", ended.stderr);
+    assert_eq!(database.everything(), before);
+    folder.migration("001_item", "ALTER TABLE item ADD weight int;", "SELECT 1;");
+    folder.dbm(&database.url(), RUN).run().expect(0);
 }
 
 #[test]

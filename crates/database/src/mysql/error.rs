@@ -34,6 +34,8 @@ pub(super) fn of_server(answer: &ServerError, what: &str) -> Error {
     let error = Error::new(kind(answer.code, &answer.state), message).with_sqlstate(answer.state.clone());
     match answer.code {
         1153 => error.with_hint("raise max_allowed_packet on the server"),
+        1021 | 1114 => error
+            .with_hint("make room on the server's disk, for its data and its temporary files, and try again"),
         1290 => error.with_hint("the server runs with an option that forbids it, such as read_only"),
         _ => error,
     }
@@ -45,6 +47,8 @@ pub(super) fn of_server(answer: &ServerError, what: &str) -> Error {
 pub(super) fn kind(code: u16, state: &str) -> ErrorKind {
     match code {
         1049 => ErrorKind::NoDatabase,
+        // No room on the disk; a table, or the space that all share, is full.
+        1021 | 1114 => ErrorKind::NoSpace,
         // Lock wait timeout; deadlock; a metadata lock not had in time; NOWAIT.
         1205 | 1213 | 1222 | 3572 | 4070 => ErrorKind::LockTimeout,
         // Access to a database, a table, a column, a routine, a privilege denied; read only, super read only.
