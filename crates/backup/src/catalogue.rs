@@ -160,7 +160,7 @@ pub fn newest<'a>(backups: &'a [Backup], sources: &[SourceId]) -> Option<&'a Bac
     good_ones(backups, sources, Utc::now()).into_iter().next()
 }
 
-/// The newest good one with rows that was begun before one without any: a database that was emptied or lost, and made
+/// The newest good one with rows that was not begun after one without any: a database that was emptied or lost, and made
 /// again, is backed up as the empty one that it is.
 pub fn newest_with_rows<'a>(
     backups: &'a [Backup],
@@ -169,7 +169,7 @@ pub fn newest_with_rows<'a>(
 ) -> Option<&'a Backup> {
     let good = good_ones(backups, std::slice::from_ref(source), Utc::now());
     let holds_rows = |backup: &Backup| backup.sidecar.as_ref().is_some_and(|sidecar| sidecar.rows > 0);
-    good.into_iter().find(|backup| backup.time().is_some_and(|time| time < before) && holds_rows(backup))
+    good.into_iter().find(|backup| backup.time().is_some_and(|time| time <= before) && holds_rows(backup))
 }
 
 /// What a text means that names no archive by its own name.

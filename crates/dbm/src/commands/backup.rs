@@ -174,11 +174,7 @@ impl Backup {
     /// A backup without rows after one with rows is more often a mishap than a wish.
     async fn warn_emptied(&self, context: &Context, written: &dump::Written) -> Result<()> {
         let all = catalogue::list(&*context.store()?).await?;
-        let before = all.iter().filter(|backup| {
-            let is_ours = |it: &backup::store::Sidecar| it.source == written.source && it.rows > 0;
-            backup.is_good() && backup.sidecar.as_ref().is_some_and(is_ours)
-        });
-        if let Some(before) = before.max_by_key(|backup| backup.time()) {
+        if let Some(before) = catalogue::newest_with_rows(&all, &written.source, written.name.time) {
             context.output.warn(&format!(
                 "the database has no rows any more, and had some in {}, which stays",
                 before.file
@@ -203,7 +199,6 @@ impl Backup {
             }
             audit.step("verify", "after", json!({ "identity": written.identity }));
         }
-        warn_of_emptied(context, written).await?;
         let Some(policy) = policy else { return Ok(None) };
         if written.unfinished || written.partial {
             context.output.warn("nothing was pruned: this backup does not count as a good one");
@@ -365,24 +360,6 @@ impl Made {
         let left_out = self.written.left_out.iter().map(|what| format!("no part of the backup: {what}"));
         unfinished.into_iter().chain(left_out).collect()
     }
-}
-
-/// Warns where a backup holds no rows and an earlier one of the same database does.
-async fn warn_of_emptied(context: &Context, written: &dump::Written) -> Result<()> {
-    if written.rows > 0 || written.partial {
-        return Ok(());
-    }
-    let all = catalogue::list(&*context.store()?).await.unwrap_or_default();
-    if let Some(full) = catalogue::newest_with_rows(&all, &written.source, written.name.time) {
-        let rows = full.sidecar.as_ref().map_or(0, |sidecar| sidecar.rows);
-        context.output.warn(&format!(
-            "this backup holds no rows, and {} holds {}: if the database was not emptied on purpose, `dbm restore {}`",
-            full.file,
-            output::plural(rows, "row"),
-            full.file
-        ));
-    }
-    Ok(())
 }
 
 /// The stores that have the backup, asked one by one.
