@@ -265,11 +265,16 @@ fn document(pruned: &Pruned) -> Value {
 
 /// What people are told of it.
 fn text(pruned: &Pruned, store: &str) -> String {
+    let known = pruned.left.iter().filter(|backup| backup.source().is_some()).count();
+    let others = match pruned.left.len() - known {
+        0 => String::new(),
+        others => format!(" and {}", output::plural(others as u64, "unknown file")),
+    };
     let mut text = format!(
-        "{} removed, {} freed; {} left in {}\n",
+        "{} removed, {} freed; {}{others} left in {}\n",
         output::plural(pruned.removed.len() as u64, "archive"),
         output::bytes(pruned.freed),
-        output::plural(pruned.left.len() as u64, "archive"),
+        output::plural(known as u64, "archive"),
         store
     );
     for file in &pruned.removed {
