@@ -3,7 +3,11 @@
 //! [`files`] reads the folders, [`plan`] decides purely what is to be done, [`Runner`] does it: it
 //! takes the lock, backs up, applies, verifies, and on failure puts the database back and proves it.
 //! [`journal`] is what it writes down on the way, so that the next command can finish or undo what a
-//! kill left. A [`Watch`] sees every step.
+//! kill left. A [`Watch`] sees every step. An application that migrates itself when it starts uses a [`Migrator`].
+
+// What `embed_migrations!` writes names the crate.
+#[cfg(test)]
+extern crate self as migrate;
 
 pub mod compare;
 pub mod docs;
@@ -12,6 +16,7 @@ pub mod files;
 pub mod history;
 pub mod journal;
 pub mod lint;
+mod migrator;
 pub mod placeholders;
 pub mod plan;
 pub mod rehearse;
@@ -19,6 +24,9 @@ mod run;
 pub mod scratch;
 pub mod status;
 
+pub use files::Embedded;
+pub use migrate_macros::embed_migrations;
+pub use migrator::Migrator;
 pub use plan::{MigrateOptions, Plan, RollbackOptions, Until};
 pub use run::{
     ArchiveReport, Became, Event, Failure, Marked, Moment, Outcome, Question, RanMigration, Report, Restored,

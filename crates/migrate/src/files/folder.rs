@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use backup::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use super::origin::Origin;
 use super::{Directives, Migration, Source};
 
 /// Where migrations and their rollbacks lie.
@@ -99,7 +99,7 @@ pub fn read_for_rollback(folder: &Folder) -> Result<Vec<Migration>> {
     whole((migrations, findings))
 }
 
-fn whole((migrations, mut findings): (Vec<Migration>, Vec<Finding>)) -> Result<Vec<Migration>> {
+pub(super) fn whole((migrations, mut findings): (Vec<Migration>, Vec<Finding>)) -> Result<Vec<Migration>> {
     findings.retain(|finding| finding.rule != Rule::Empty);
     let others = findings.len().saturating_sub(1);
     let Some(first) = findings.into_iter().next() else { return Ok(migrations) };
@@ -115,8 +115,12 @@ fn whole((migrations, mut findings): (Vec<Migration>, Vec<Finding>)) -> Result<V
 /// # Errors
 /// The folder of migrations cannot be read.
 pub fn survey(folder: &Folder) -> Result<(Vec<Migration>, Vec<Finding>)> {
+    survey_in(Origin::Disk, folder)
+}
+
+pub(super) fn survey_in(origin: Origin, folder: &Folder) -> Result<(Vec<Migration>, Vec<Finding>)> {
     let mut findings = Vec::new();
-    let files = list(&folder.migrations, &mut findings).map_err(|error| {
+    let files = list_in(origin, &folder.migrations, &mut findings).map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::NotFound => "`dbm init` makes it; `--migrations FOLDER` names another".to_owned(),
             _ => "check its permissions, and that it is a folder".to_owned(),
@@ -128,7 +132,7 @@ pub fn survey(folder: &Folder) -> Result<(Vec<Migration>, Vec<Finding>)> {
         .with_hint(hint)
         .with_source(error)
     })?;
-    let mut rollbacks = match list(&folder.rollback, &mut findings) {
+    let mut rollbacks = match list_in(origin, &folder.rollback, &mut findings) {
         Ok(rollbacks) => rollbacks,
         // Nothing is wrong yet: each migration without a rollback says so itself.
         Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
@@ -148,12 +152,12 @@ pub fn survey(folder: &Folder) -> Result<(Vec<Migration>, Vec<Finding>)> {
         sequence(&mut expected, number, &named, &mut findings);
         let rollback = rollbacks.remove(&number);
         let rollback = rollback.and_then(|named| named.into_iter().next()).and_then(|file| {
-            let source = load(&file.path, &mut findings)?;
+            let source = load(origin, &file.path, &mut findings)?;
             directives(&source, &mut findings)?;
             Some(source)
         });
         for file in named {
-            let Some(source) = load(&file.path, &mut findings) else { continue };
+            let Some(source) = load(origin, &file.path, &mut findings) else { continue };
             let Some(directives) = directives(&source, &mut findings) else { continue };
             let migration =
                 Migration { number, name: file.name, directives, source, rollback: rollback.clone() };
@@ -184,14 +188,25 @@ pub(super) struct Named {
 
 /// The `.sql` files of a folder by number; other files and folders in it are nobody's business here.
 pub(super) fn list(folder: &Path, findings: &mut Vec<Finding>) -> io::Result<BTreeMap<u64, Vec<Named>>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) && !path.is_dir() {
-            paths.push(path);
-        }
-    }
+    list_in(Origin::Disk, folder, findings)
+}
+
+/// The `.sql` files of a folder, by name.
+pub(super) fn sql_files(origin: Origin, folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = origin.list(folder)?;
+    paths.retain(|path| {
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) && !path.is_dir()
+    });
     paths.sort();
+    Ok(paths)
+}
+
+fn list_in(
+    origin: Origin,
+    folder: &Path,
+    findings: &mut Vec<Finding>,
+) -> io::Result<BTreeMap<u64, Vec<Named>>> {
+    let paths = sql_files(origin, folder)?;
     let mut files: BTreeMap<u64, Vec<Named>> = BTreeMap::new();
     for path in paths {
         match number_and_name(&path) {
@@ -263,7 +278,7 @@ fn one_of_a_number(files: &str, number: u64, named: &[Named], findings: &mut Vec
     });
 }
 
-pub(super) fn load(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
+pub(super) fn load(origin: Origin, path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
     let unreadable = |message: String, hint: &str| Finding {
         rule: Rule::Unreadable,
         line: None,
@@ -271,7 +286,7 @@ pub(super) fn load(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
         message,
         hint: hint.to_owned(),
     };
-    let bytes = match fs::read(path) {
+    let bytes = match origin.read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
             let message = format!("cannot read {}: {error}", path.display());
@@ -357,6 +372,8 @@ fn missing_rollback(migration: &Migration, folder: &Folder, findings: &mut Vec<F
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Folder) {

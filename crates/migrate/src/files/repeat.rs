@@ -5,7 +5,8 @@ use std::io;
 use backup::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use super::folder::{directives, has_statement, load};
+use super::folder::{directives, has_statement, load, sql_files};
+use super::origin::Origin;
 use super::{Directives, Finding, Folder, Rule, Source, checksum};
 
 /// Which kind of file it is.
@@ -83,26 +84,27 @@ pub fn read_repeated(folder: &Folder, kind: Repeat) -> Result<Vec<RepeatedFile>>
 /// # Errors
 /// The folder cannot be read.
 pub fn survey_repeated(folder: &Folder, kind: Repeat) -> Result<(Vec<RepeatedFile>, Vec<Finding>)> {
+    survey_repeated_in(Origin::Disk, folder, kind)
+}
+
+pub(super) fn survey_repeated_in(
+    origin: Origin,
+    folder: &Folder,
+    kind: Repeat,
+) -> Result<(Vec<RepeatedFile>, Vec<Finding>)> {
     let folder = folder.migrations.join(kind.folder());
-    let mut paths = Vec::new();
-    let listed = match std::fs::read_dir(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
-        listed => listed.and_then(|entries| entries.collect::<io::Result<Vec<_>>>()),
-    };
-    for entry in listed.map_err(|error| {
-        Error::new(ErrorKind::Io, format!("cannot read the folder {}", folder.display()))
-            .with_hint("check its permissions, and that it is a folder")
-            .with_source(error)
-    })? {
-        let path = entry.path();
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) && !path.is_dir() {
-            paths.push(path);
+    let paths = match sql_files(origin, &folder) {
+        Ok(paths) => paths,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            return Err(Error::new(ErrorKind::Io, format!("cannot read the folder {}", folder.display()))
+                .with_hint("check its permissions, and that it is a folder")
+                .with_source(error));
         }
-    }
-    paths.sort();
+    };
     let (mut files, mut findings) = (Vec::new(), Vec::new());
     for path in paths {
-        let Some(source) = load(&path, &mut findings) else { continue };
+        let Some(source) = load(origin, &path, &mut findings) else { continue };
         // One with a wrong directive is there all the same; its finding stands in the way of a run.
         let directives = directives(&source, &mut findings).unwrap_or_default();
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 mod copies;
 mod mark;
+mod migrator;
 mod rehearse;
 mod repeated;
 mod restore;

@@ -1,0 +1,2 @@
+DROP VIEW IF EXISTS visits;
+CREATE VIEW visits AS SELECT page, count(*) AS visits FROM visit GROUP BY page;

@@ -1,0 +1,127 @@
+//! Applications that migrate themselves.
+
+use database::Engine;
+
+use super::{ENGINES, Sandbox, undone};
+use crate::files::{Folder, read_embedded};
+use crate::{Migrator, embed_migrations};
+
+impl Sandbox {
+    fn migrator(&self) -> Migrator {
+        Migrator::folder(self.path().join("migrations"), self.path().join("rollback"))
+            .unwrap()
+            .with_store_folder(self.path().join("store"))
+            .with_settings(|settings| settings.allowed.accept_lost_writes = true)
+    }
+
+    fn url(&self) -> String {
+        self.database.url().to_string()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_replicas_one_applies_and_all_go_on() {
+    for engine in ENGINES {
+        let sandbox = Sandbox::new(engine).await;
+        sandbox.file("001_item", "CREATE TABLE item (id int PRIMARY KEY);", "DROP TABLE item;");
+        sandbox.file(
+            "002_rows",
+            "INSERT INTO item VALUES (1);\nINSERT INTO item VALUES (2);",
+            "DELETE FROM item;",
+        );
+        std::fs::create_dir(sandbox.path().join("migrations/repeatable")).unwrap();
+        std::fs::write(
+            sandbox.path().join("migrations/repeatable/v.sql"),
+            "CREATE VIEW v AS SELECT id FROM item;",
+        )
+        .unwrap();
+        let replicas: Vec<_> = (0..8)
+            .map(|_| {
+                let (migrator, url) = (sandbox.migrator(), sandbox.url());
+                tokio::spawn(async move { migrator.run(&url).await })
+            })
+            .collect();
+        let mut applied = Vec::new();
+        for replica in replicas {
+            applied.push(replica.await.unwrap().unwrap().migrations.len());
+        }
+        applied.sort_unstable();
+        assert_eq!(applied, [0, 0, 0, 0, 0, 0, 0, 3], "{engine}");
+        assert_eq!(sandbox.ask("SELECT count(*) FROM v").await, "2", "{engine}");
+        assert_eq!(sandbox.history().await.len(), 2);
+        // With nothing pending it is not even backed up.
+        let report = sandbox.migrator().run(&sandbox.url()).await.unwrap();
+        assert!(report.run.is_none() && report.backup.is_none());
+    }
+}
+
+#[tokio::test]
+async fn an_application_does_not_start_on_a_failed_migration() {
+    for engine in ENGINES {
+        let sandbox = Sandbox::new(engine).await;
+        let before = sandbox.everything();
+        sandbox.file("001_item", "CREATE TABLE item (id int PRIMARY KEY);", "DROP TABLE item;");
+        sandbox.file("002_bad", "INSERT INTO nowhere VALUES (1);", "SELECT 1;");
+        let error = sandbox.migrator().run(&sandbox.url()).await.unwrap_err();
+        assert!(error.to_string().starts_with("002_bad: "), "{error}");
+        assert_eq!(sandbox.everything(), before, "{engine}, {:?}", undone(engine));
+    }
+}
+
+#[tokio::test]
+async fn an_older_replica_goes_on_only_where_it_may() {
+    for engine in ENGINES {
+        let sandbox = Sandbox::new(engine).await;
+        sandbox.file("001_item", "CREATE TABLE item (id int PRIMARY KEY);", "DROP TABLE item;");
+        let newer = sandbox.file("002_more", "CREATE TABLE more (id int);", "DROP TABLE more;");
+        sandbox.migrator().run(&sandbox.url()).await.unwrap();
+        std::fs::remove_file(newer).unwrap();
+        std::fs::remove_file(sandbox.path().join("rollback/002_more.sql")).unwrap();
+        let error = sandbox.migrator().run(&sandbox.url()).await.unwrap_err();
+        assert!(error.to_string().contains("002_more is applied"), "{error}");
+        let report = sandbox.migrator().allow_newer().run(&sandbox.url()).await.unwrap();
+        assert!(report.state.contains("newer release"), "{}", report.state);
+        // A text that was changed is another matter.
+        sandbox.file("001_item", "CREATE TABLE item (id bigint PRIMARY KEY);", "DROP TABLE item;");
+        assert!(sandbox.migrator().allow_newer().run(&sandbox.url()).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn without_a_store_only_one_transaction_is_run() {
+    let sandbox = Sandbox::new(Engine::Sqlite).await;
+    sandbox.file("001_item", "CREATE TABLE item (id int PRIMARY KEY);", "DROP TABLE item;");
+    let bare =
+        || Migrator::folder(sandbox.path().join("migrations"), sandbox.path().join("rollback")).unwrap();
+    assert!(bare().run(&sandbox.url()).await.unwrap().backup.is_none());
+    sandbox.file("002_two", "-- dbm: no-transaction\nCREATE TABLE two (id int);", "DROP TABLE two;");
+    let error = bare().run(&sandbox.url()).await.unwrap_err();
+    assert_eq!(error.kind(), backup::ErrorKind::Usage, "{error}");
+}
+
+#[test]
+fn what_is_embedded_is_what_the_folder_has() {
+    let embedded = embed_migrations!("examples/start_up/migrations", "examples/start_up/rollback");
+    let (migrations, repeatables) = read_embedded(embedded).unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/start_up");
+    let folder = Folder { migrations: root.join("migrations"), rollback: root.join("rollback") };
+    let there = crate::files::read(&folder).unwrap();
+    let texts = |files: &[crate::files::Migration]| -> Vec<_> {
+        files
+            .iter()
+            .map(|file| (file.label(), file.checksum(), file.rollback.clone().unwrap().text))
+            .collect()
+    };
+    assert_eq!(texts(&migrations), texts(&there));
+    assert_eq!(
+        repeatables.iter().map(crate::files::RepeatedFile::label).collect::<Vec<_>>(),
+        ["repeatable/visits"]
+    );
+    // The compiler has noted each file as a reason to build again.
+    let noted = std::fs::read_to_string(std::env::current_exe().unwrap().with_extension("d")).unwrap();
+    for file in
+        ["migrations/001_visit.sql", "rollback/002_visit_page.sql", "migrations/repeatable/visits.sql"]
+    {
+        assert!(noted.contains(&format!("examples/start_up/{file}")), "{file}");
+    }
+}
