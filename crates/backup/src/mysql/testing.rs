@@ -107,6 +107,9 @@ CREATE TABLE no_rows_of_its_own (b int AS (1) STORED);
 CREATE TABLE in_my (a int) ENGINE = MyISAM;
 CREATE TABLE in_memory (a int) ENGINE = MEMORY;
 INSERT INTO in_my VALUES (1), (2); INSERT INTO in_memory VALUES (4);
+CREATE TABLE implied (a varchar(10), b longtext NOT NULL, e enum('x', 'COLLATE y') DEFAULT 'x', own varchar(5) COLLATE utf8mb4_bin,
+  made varchar(20) AS (CONCAT(a, 'ä')), KEY (a)) DEFAULT CHARSET utf8mb4 COLLATE utf8mb4_unicode_ci;
+INSERT INTO implied (a, b) VALUES ('ä', 'b'); ALTER TABLE implied ADD c varchar(3), DEFAULT COLLATE utf8mb4_bin, ADD d varchar(4);
 CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE a_child (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE);
 INSERT INTO parent VALUES (1); INSERT INTO a_child VALUES (1, 1);
 CREATE TABLE fired (x int); CREATE TRIGGER tr AFTER INSERT ON parent FOR EACH ROW INSERT INTO fired VALUES (NEW.id);

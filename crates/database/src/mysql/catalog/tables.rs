@@ -1,6 +1,7 @@
 use super::reader::Reader;
-use super::text::{Create, without_database};
+use super::text::{Create, without_database, without_implied_collation};
 use super::{id, id_of};
+use crate::mysql::Flavour;
 use crate::{Column, Engine, Error, ErrorKind, Kind, NotCarried, Object, Result, Section, Table, quote};
 
 /// Engines whose rows are elsewhere, or which are a view of other tables.
@@ -29,6 +30,11 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         }
         // The default of a column may ask a sequence, which is shown with its database.
         let mut create = Create::read(&without_database(&text, reader.database, "", text.len())?)?;
+        if reader.connection.flavour() == Flavour::MySql {
+            for clause in &mut create.clauses {
+                *clause = without_implied_collation(clause)?;
+            }
+        }
         let counter = create.take_counter()?;
         let keys = create.take_foreign_keys()?;
         let mut columns = reader.columns.get(&found.name).cloned().unwrap_or_default();

@@ -89,6 +89,29 @@ impl Create {
     }
 }
 
+/// A column's clause without a collation that stands alone, which is the table's: MySQL prints it where it is not the
+/// character set's first one, and a column that is made with it is another one, with its character set printed too.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] for a text that is not SQL.
+pub fn without_implied_collation(clause: &str) -> Result<String> {
+    let tokens = tokens(clause)?;
+    let word = |number: usize| tokens.get(number).map_or("", |token| &clause[token.start..token.end]);
+    // The name, the type, and what the type has in brackets.
+    let mut place = 2;
+    if word(place) == "(" {
+        let end = tokens.iter().skip(place).position(|token| token.kind == Kind::Sign(b')'));
+        place += end.map_or(0, |end| end + 1);
+    }
+    let is_column = tokens.first().is_some_and(|token| token.kind == Kind::Name);
+    match (tokens.get(place.wrapping_sub(1)), tokens.get(place + 1)) {
+        (Some(before), Some(name)) if is_column && word(place) == "COLLATE" => {
+            Ok(format!("{}{}", &clause[..before.end], &clause[name.end..]))
+        }
+        _ => Ok(clause.to_owned()),
+    }
+}
+
 /// The name of a foreign key's clause.
 fn foreign_key(clause: &str) -> Result<Option<String>> {
     let tokens = tokens(clause)?;
@@ -219,6 +242,26 @@ mod tests {
         assert_eq!(create.tail, ") ENGINE=InnoDB DEFAULT CHARSET=latin1 COMMENT='AUTO_INCREMENT=5'");
         assert_eq!(primary_key(&create.clauses), Vec::<String>::new());
         assert_eq!(primary_key(&["PRIMARY KEY (`a`,`b``c`) USING BTREE".into()]), ["a", "b`c"]);
+    }
+
+    #[test]
+    fn a_collation_that_is_the_tables_goes() {
+        for (printed, kept) in [
+            ("`a` varchar(10) COLLATE utf8mb4_bin DEFAULT NULL", "`a` varchar(10) DEFAULT NULL"),
+            ("`a` longtext COLLATE utf8mb4_bin", "`a` longtext"),
+            ("`a` enum('x',') COLLATE y') COLLATE z NOT NULL", "`a` enum('x',') COLLATE y') NOT NULL"),
+        ] {
+            assert_eq!(without_implied_collation(printed).unwrap(), kept);
+        }
+        for own in [
+            "`COLLATE` varchar(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+            "`a` int DEFAULT '1' COMMENT 'COLLATE x'",
+            "KEY `COLLATE` (`a`)",
+            "CONSTRAINT `c` CHECK ((`a` COLLATE utf8mb4_bin) = 1)",
+            "`a` int GENERATED ALWAYS AS (_utf8mb4'x' COLLATE utf8mb4_bin) VIRTUAL",
+        ] {
+            assert_eq!(without_implied_collation(own).unwrap(), own);
+        }
     }
 
     #[test]
