@@ -54,8 +54,8 @@ pub(super) async fn check(connection: &Connection, history: &str) -> Result<()> 
     let Some([Some(wrong), Some(kind)]) = found.first().map(Vec::as_slice) else { return Ok(()) };
     let hint = match kind.as_str() {
         "owner" => {
-            "dbm would run with your rights what that role puts there: let an administrator look at it and say \
-             ALTER … OWNER TO the database's owner, or drop it"
+            "dbm would run with your rights what that role puts there: run dbm as that role, or, where the database is \
+             rightly its own, say ALTER DATABASE … OWNER TO it; if it has no business here, look at what it made and drop that"
         }
         _ => {
             "dbm did not make it so, and would run with your rights what it holds: look who did, and drop that"
