@@ -160,8 +160,8 @@ pub fn newest<'a>(backups: &'a [Backup], sources: &[SourceId]) -> Option<&'a Bac
     good_ones(backups, sources, Utc::now()).into_iter().next()
 }
 
-/// The newest good one with rows that was not begun after one without any: a database that was emptied or lost, and made
-/// again, is backed up as the empty one that it is.
+/// The newest good one of a database with rows, of those that were begun by then: a database that was emptied or lost, and
+/// made again, is backed up as the empty one that it is.
 pub fn newest_with_rows<'a>(
     backups: &'a [Backup],
     source: &SourceId,

@@ -43,6 +43,7 @@ const BEYOND: &[&[&str]] = &[
     &["DROP", "TABLESPACE"],
     &["ALTER", "SYSTEM"],
     &["CREATE", "SUBSCRIPTION"],
+    &["ALTER", "SUBSCRIPTION"],
     &["DROP", "SUBSCRIPTION"],
     &["DROP", "OWNED"],
     &["REASSIGN", "OWNED"],

@@ -171,9 +171,10 @@ impl Backup {
         Ok(())
     }
 
-    /// A backup without rows after one with rows is more often a mishap than a wish.
+    /// A backup without rows after one with rows is more often a mishap than a wish. A store that cannot be listed has the
+    /// backup all the same.
     async fn warn_emptied(&self, context: &Context, written: &dump::Written) -> Result<()> {
-        let all = catalogue::list(&*context.store()?).await?;
+        let all = catalogue::list(&*context.store()?).await.unwrap_or_default();
         if let Some(before) = catalogue::newest_with_rows(&all, &written.source, written.name.time) {
             context.output.warn(&format!(
                 "the database has no rows any more, and had some in {}, which stays",

@@ -277,7 +277,7 @@ impl Restore {
 /// An archive without rows may be of a database that was lost and made again.
 async fn warn_of_empty(context: &Context, backup: &Backup, store: &dyn Store) -> Result<()> {
     let Some(sidecar) = backup.sidecar.as_ref().filter(|sidecar| sidecar.rows == 0) else { return Ok(()) };
-    let all = catalogue::list(store).await?;
+    let all = catalogue::list(store).await.unwrap_or_default();
     if let Some(full) = catalogue::newest_with_rows(&all, &sidecar.source, sidecar.time) {
         let rows = full.sidecar.as_ref().map_or(0, |sidecar| sidecar.rows);
         context.output.warn(&format!(

@@ -158,6 +158,8 @@ impl Configuration {
             let flag = flags.get(key.name).map(|value| (value.clone(), Origin::Flag));
             let variable = match &flag {
                 Some(_) => None,
+                // It names the database as well.
+                None if key.name == "url" && flags.contains_key("url_file") => None,
                 None => environment.of_key(key)?.map(|(value, origin)| (value.to_owned(), origin)),
             };
             let in_file =

@@ -67,6 +67,16 @@ pub(crate) fn takes_server_right(engine: Engine, message: &str) -> bool {
     engine == Engine::Mysql && mysql::takes_server_right(message)
 }
 
+/// What of a database reaches beyond it without being named in a statement.
+pub(crate) async fn reaching(session: &mut dyn Session) -> Result<Vec<String>> {
+    let sql = match session.engine() {
+        Engine::Mysql => mysql::REACHING,
+        Engine::Sqlite => return Ok(Vec::new()),
+        _ => postgres::REACHING,
+    };
+    Ok(session.own(sql).await?.into_iter().flatten().flatten().collect())
+}
+
 /// Whether what `unless` names is there.
 pub(crate) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Result<bool> {
     match session.engine() {

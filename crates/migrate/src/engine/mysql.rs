@@ -4,6 +4,11 @@ use database::{Engine, Session, quote};
 use super::HistoryTable;
 use crate::files::{Name, Unless};
 
+/// Tables whose rows are on other servers.
+pub(super) const REACHING: &str =
+    "SELECT CONCAT('table ', table_name, ' (', engine, ')') FROM information_schema.tables
+     WHERE table_schema = DATABASE() AND engine IN ('FEDERATED', 'CONNECT', 'SPIDER', 'S3') ORDER BY 1";
+
 /// Transactions have to hold for it, whatever engine the server gives to tables, and a rollback may be long.
 pub(super) const HISTORY_TABLE: HistoryTable = HistoryTable {
     text: "longtext",

@@ -6,6 +6,16 @@ use crate::files::{Name, Unless};
 /// The system's, whatever the database's users have put before it: names alone are theirs here.
 const EQUAL: &str = "OPERATOR(pg_catalog.=)";
 
+/// Foreign servers, subscriptions, connections that functions open, and languages that may do anything.
+pub(super) const REACHING: &str = "
+    SELECT 'foreign server ' || srvname FROM pg_foreign_server
+    UNION ALL SELECT 'subscription ' || s.subname FROM pg_subscription s
+       JOIN pg_database d ON d.oid = s.subdbid AND d.datname = current_database()
+    UNION ALL SELECT 'extension ' || extname FROM pg_extension WHERE extname = 'dblink'
+    UNION ALL SELECT 'functions in the untrusted language ' || lanname FROM pg_language l
+     WHERE NOT lanpltrusted AND lanname NOT IN ('internal', 'c', 'sql') AND EXISTS (SELECT FROM pg_proc WHERE prolang = l.oid)
+    ORDER BY 1";
+
 fn literal(text: &str) -> String {
     quote::literal(Engine::Postgres, text)
 }

@@ -35,6 +35,13 @@ pub struct Repeated {
     pub dbm: String,
 }
 
+impl Repeated {
+    /// Whether nothing numbered has run since.
+    pub(crate) fn is_current(&self) -> bool {
+        self.algorithm != OUTDATED
+    }
+}
+
 /// Reads them, in the order of kinds and names; none where there is no history.
 ///
 /// # Errors
@@ -106,11 +113,19 @@ pub(crate) async fn put_repeated(session: &mut dyn Session, row: &Repeated) -> R
     Ok(())
 }
 
-/// Forgets what is made again: a rollback may have taken it along.
-pub(crate) async fn forget_repeatables(session: &mut dyn Session) -> Result<()> {
-    let word = quote::literal(session.engine(), Repeat::Repeatable.word());
-    session
-        .own(&format!("DELETE FROM {} WHERE number < 0 AND state = {word}", session.history_table()))
-        .await?;
+/// The algorithm of a row whose file runs again whatever its text: something numbered has run since, which may have
+/// dropped what it made.
+const OUTDATED: &str = "outdated";
+
+/// Makes all that is made again due.
+pub(crate) async fn outdate_repeatables(session: &mut dyn Session) -> Result<()> {
+    let engine = session.engine();
+    let (word, outdated) = (Repeat::Repeatable.word(), quote::literal(engine, OUTDATED));
+    let sql = format!(
+        "UPDATE {} SET algorithm = {outdated} WHERE number < 0 AND state = {}",
+        session.history_table(),
+        quote::literal(engine, word)
+    );
+    session.own(&sql).await?;
     Ok(())
 }

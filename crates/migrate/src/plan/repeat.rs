@@ -21,13 +21,18 @@ impl Selection {
         Self { direction: Direction::Migrate, chosen }
     }
 
-    /// Adds what has to run again after the numbered ones. Where not all of those are to be applied, nothing: a view may
-    /// need what is still missing.
+    /// Adds what has to run again after the numbered ones: all of it after any of them, which may drop what a view needs and
+    /// the view with it; otherwise what has changed. Where not all of those are to be applied, nothing: a view may need what
+    /// is still missing.
     pub(crate) fn with_repeatables(mut self, options: &MigrateOptions, rows: &[Repeated]) -> Self {
         if options.to.is_none() && options.count.is_none() {
             let wanted =
                 |file: &&RepeatedFile| options.module.is_none() || options.module == file.directives.module;
-            self.chosen.extend(changed(&options.repeatables, rows).filter(wanted).map(choose));
+            let due: Vec<&RepeatedFile> = match self.chosen.is_empty() {
+                true => changed(&options.repeatables, rows).collect(),
+                false => options.repeatables.iter().collect(),
+            };
+            self.chosen.extend(due.into_iter().filter(wanted).map(choose));
         }
         self
     }

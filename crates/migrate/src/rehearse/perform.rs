@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -79,7 +80,13 @@ impl Runner {
             restoring.no_owner = how.beside.is_some();
             restoring.no_privileges = how.beside.is_some();
             let scratch = Scratch::restored(on, &archive, &restoring, self.progress()).await?;
-            let rehearsed = self.on_copy(&scratch, migrations, options).await;
+            let rehearsed = async {
+                if how.beside.is_none() {
+                    reaches_nothing(scratch.database()).await?;
+                }
+                self.on_copy(&scratch, migrations, options).await
+            };
+            let rehearsed = rehearsed.await;
             let discarded = scratch.discard().await;
             let mut rehearsal = rehearsed?;
             discarded?;
@@ -88,7 +95,7 @@ impl Runner {
         })
     }
 
-    /// Up, down, and up again with what runs after the numbered ones, which no rollback takes back.
+    /// Up, with what runs after the numbered ones; down; and up again.
     async fn on_copy(
         &self,
         scratch: &Scratch,
@@ -117,6 +124,19 @@ impl Runner {
         rehearsal.checks = up.checks;
         rehearsal.statements = observer.take().await;
         rehearsal.failure = failed(&up, "the rehearsal failed");
+        let mut again = BTreeSet::new();
+        if rehearsal.failure.is_none() && !options.repeatables.is_empty() {
+            let without = scratch.database().schema().await?;
+            let repeated =
+                runner().with_observer(Arc::clone(&observer) as _).migrate(migrations, options).await?;
+            rehearsal.checks += repeated.checks;
+            rehearsal.statements.extend(observer.take().await);
+            rehearsal.failure = failed(&repeated, "the rehearsal failed");
+            // No rollback takes these back, and it has to do its work beside them.
+            let with = scratch.database().schema().await?;
+            let differences = compare(engine, &without, &with, What::Everything);
+            again.extend(differences.into_iter().map(|difference| difference.object));
+        }
         let reversible = |number: u64| {
             migrations.iter().any(|file| file.number == number && file.directives.irreversible.is_none())
         };
@@ -130,25 +150,32 @@ impl Runner {
                 rehearsal.rolled_back = true;
                 let after = scratch.database().schema().await?;
                 rehearsal.differences = compare(engine, &before, &after, What::Everything);
+                rehearsal.differences.retain(|difference| !again.contains(&difference.object));
             }
         }
-        if rehearsal.failure.is_none() && rehearsal.differences.is_empty() {
-            let again = runner().with_observer(Arc::clone(&observer) as _);
-            let again = again.migrate(migrations, options).await?;
+        if rehearsal.rolled_back && rehearsal.differences.is_empty() {
+            let again = runner().migrate(migrations, options).await?;
             rehearsal.failure = failed(&again, "in the rehearsal it could not be applied again");
-            let known: Vec<String> = up.migrations.iter().map(crate::RanMigration::label).collect();
-            let mut repeated = observer.take().await;
-            repeated.retain(|statement| !known.contains(&statement.migration));
-            rehearsal.checks += again
-                .migrations
-                .iter()
-                .filter(|ran| ran.repeat.is_some())
-                .map(|ran| ran.checks)
-                .sum::<usize>();
-            rehearsal.statements.extend(repeated);
         }
         Ok(rehearsal)
     }
+}
+
+/// Refuses a copy from which statements that name nothing else reach another server, or this one again: they would do
+/// there what they only try here.
+async fn reaches_nothing(copy: &Database) -> Result<()> {
+    let reached = engine::reaching(&mut *copy.session().await?).await?;
+    if reached.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(
+        ErrorKind::Refused,
+        format!("a copy of this database could change others, through {}", reached.join(", ")),
+    );
+    Err(error.with_hint(
+        "rehearse on a server that reaches none of them: --scratch-url URL; or run without --rehearse: what others hold \
+         cannot be put back either",
+    ))
 }
 
 /// What went wrong in a run on the copy.
@@ -161,5 +188,7 @@ fn failed(report: &Report, what: &str) -> Option<Failure> {
         .clone()
         .unwrap_or_else(|| Failure::of(&Error::new(ErrorKind::Statement, report.state.clone())));
     failure.message = format!("{what}: {}", failure.message);
+    // What they say of the database is said of the copy.
+    failure.causes.clear();
     Some(failure)
 }

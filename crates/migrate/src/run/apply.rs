@@ -511,7 +511,7 @@ impl Runner {
             Became::RolledBack | Became::Forgotten => {
                 history::delete(session, item.number).await?;
                 if became == Became::RolledBack {
-                    history::forget_repeatables(session).await?;
+                    history::outdate_repeatables(session).await?;
                 }
                 return Ok(());
             }
@@ -531,6 +531,9 @@ impl Runner {
             run: run.to_owned(),
             dbm: self.settings.dbm.clone(),
         };
+        if became == Became::Applied {
+            history::outdate_repeatables(session).await?;
+        }
         Ok(history::insert(session, &row).await?)
     }
 }

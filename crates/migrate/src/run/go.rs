@@ -40,7 +40,9 @@ impl Runner {
         if plan.is_empty() {
             report.state = match kind {
                 RunKind::Rollback => "Nothing is applied that could be rolled back.".to_owned(),
-                RunKind::Seed => "Every seed is there as the folder has it.".to_owned(),
+                RunKind::Seed => {
+                    "No seed has changed since it was run; `dbm seed --again` runs them all.".to_owned()
+                }
                 _ => "Nothing is pending.".to_owned(),
             };
             session.unlock().await?;
@@ -105,6 +107,11 @@ impl Runner {
         let mut fence = None;
         if plan.way_back == WayBack::Restore && self.settings.allowed.fence {
             fence = Some(self.raise_fence(open).await.map_err(plain)?);
+            if self.settings.rehearse.is_some() {
+                self.watch.note(
+                    "the fence keeps writers out while the run is rehearsed, too; `--rehearse --dry-run` keeps out nobody",
+                );
+            }
         }
         if !self.settings.allowed.no_backup {
             self.back_up(open, fence.as_ref(), report).await.map_err(plain)?;

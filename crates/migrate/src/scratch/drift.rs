@@ -31,7 +31,7 @@ pub async fn drift(
     let applied = |file: &&Migration| history.iter().any(|row| row.number == file.number);
     let applied: Vec<Migration> = migrations.iter().filter(applied).cloned().collect();
     // As they were last run, whatever the folder has by now.
-    let repeatables = repeated.into_iter().filter(|row| row.kind == Repeat::Repeatable);
+    let repeatables = repeated.into_iter().filter(|row| row.kind == Repeat::Repeatable && row.is_current());
     let all = MigrateOptions {
         repeatables: repeatables.map(as_it_was).collect::<Result<_>>()?,
         ..MigrateOptions::default()

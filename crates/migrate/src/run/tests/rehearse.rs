@@ -45,11 +45,14 @@ fn lines(rehearsal: &Rehearsal) -> Vec<String> {
 async fn what_goes_well_on_the_copy_is_then_done() {
     for engine in ENGINES {
         let sandbox = Sandbox::with_rows(engine).await;
-        sandbox.file(
-            "002_price",
-            "ALTER TABLE item ADD COLUMN price int;\nUPDATE item SET price = 1;\n-- dbm: verify\nSELECT count(*) = 3 FROM item;",
-            "ALTER TABLE item DROP COLUMN price;",
-        );
+        let price = |rollback: &str| {
+            sandbox.file(
+                "002_price",
+                "ALTER TABLE item ADD COLUMN price int;\nUPDATE item SET price = 1;\n-- dbm: verify\nSELECT count(*) = 3 FROM item;",
+                rollback,
+            );
+        };
+        price("ALTER TABLE item DROP COLUMN price;");
         sandbox.file("003_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
         let text = "CREATE VIEW priced AS SELECT price FROM item;".to_owned();
         let view = RepeatedFile {
@@ -58,6 +61,17 @@ async fn what_goes_well_on_the_copy_is_then_done() {
             directives: Directives::default(),
             source: Source { path: "priced.sql".into(), text },
         };
+        if engine != Engine::Mysql {
+            // With the view there, the column cannot go.
+            let report = sandbox.rehearsed(None, vec![view.clone()]).await;
+            assert_eq!(report.outcome, Outcome::NothingChanged, "{engine}");
+            let failure = report.failure.unwrap();
+            assert!(
+                failure.message.contains("the rollback failed") && failure.causes.is_empty(),
+                "{failure:?}"
+            );
+        }
+        price("DROP VIEW IF EXISTS priced;\nALTER TABLE item DROP COLUMN price;");
         let report = sandbox.rehearsed(None, vec![view]).await;
         assert_eq!(report.outcome, Outcome::Done, "{engine}: {:?}", report.failure);
         assert_eq!(report.migrations.len(), 3);
@@ -73,6 +87,21 @@ async fn what_goes_well_on_the_copy_is_then_done() {
         // Nothing pending, nothing to rehearse.
         assert!(sandbox.rehearsed(None, Vec::new()).await.rehearsal.is_none());
     }
+}
+
+/// What a trigger writes through a foreign table would be written for good.
+#[tokio::test]
+async fn a_copy_that_reaches_others_is_not_rehearsed_on() {
+    let sandbox = Sandbox::with_rows(Engine::Postgres).await;
+    sandbox
+        .execute("CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere")
+        .await;
+    sandbox.file("002_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
+    let report = sandbox.rehearsed(None, Vec::new()).await;
+    assert_eq!(report.outcome, Outcome::NothingChanged);
+    let message = report.failure.unwrap().message;
+    assert!(message.contains("could change others, through foreign server elsewhere"), "{message}");
+    assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
 }
 
 #[tokio::test]
