@@ -1,4 +1,4 @@
-//! Which locks statements take, and for how long: read on the session that runs them, while their transaction holds them.
+//! Which locks statements take, and for how long: read while their transaction holds them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use backup::Result;
-use database::{Database, Rows, Session};
+use database::script::{self, Statement, TransactionControl};
+use database::{Database, Engine, Rows, Session};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::relations::{self, Locked, Stored, in_transaction, locks_of};
 use super::{Lock, Rehearsed};
 use crate::engine;
 use crate::run::{Observe, Seen};
@@ -23,27 +25,15 @@ const EVERY: Duration = Duration::from_millis(10);
 pub(super) const BLOCKING: [&str; 4] =
     ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"];
 
-/// Tables and the like with their storage.
-const STORAGE: &str = "SELECT c.oid::pg_catalog.int8, c.relnamespace::pg_catalog.regnamespace::pg_catalog.text, c.relname::pg_catalog.text,
-            pg_catalog.pg_relation_filenode(c.oid) FROM pg_catalog.pg_class c
-     WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m,i,I,v,f}') AND c.oid::pg_catalog.int8 OPERATOR(pg_catalog.>=) 16384";
-
-/// The locks of a session, each with its relation's storage.
-fn locks_of(session: &str) -> String {
-    format!(
-        "SELECT c.oid::pg_catalog.int8, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, l.mode,
-                pg_catalog.pg_relation_filenode(c.oid)
-           FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation
-           JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-          WHERE l.pid OPERATOR(pg_catalog.=) {session} AND l.granted AND c.oid::pg_catalog.int8 OPERATOR(pg_catalog.>=) 16384
-            AND l.database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
-            AND c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,p,m,i,I,v,f}}') AND n.nspname OPERATOR(pg_catalog.<>) 'dbm'
-            AND c.relname OPERATOR(pg_catalog.<>) ALL ('{{dbm_history,dbm_history_pkey}}')
-          ORDER BY 2, 3, 4"
-    )
-}
+/// The mode of whoever writes rows. It keeps nobody waiting, but the rows that were changed under it do until the
+/// transaction ends: whoever would change them too
+/// (<https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS>).
+const WRITING: &str = "RowExclusiveLock";
 
 /// Looks at each statement of a run on the copy.
+///
+/// In dbm's own transaction the session itself is asked. Outside it another one: a statement of the file's own transaction
+/// may have to be its first, such as `SET TRANSACTION`.
 pub(super) struct Observer {
     copy: Database,
     state: Arc<Mutex<State>>,
@@ -58,11 +48,38 @@ struct State {
     /// The relations that were there before the run, with their storage.
     known: Option<BTreeMap<String, Stored>>,
     statements: Vec<Rehearsed>,
-    /// The locks that the open transaction holds: which statement took it first, and when.
-    held: BTreeMap<(String, String), (usize, Instant)>,
+    /// The locks that the open transaction holds, by relation, mode, and whether they block.
+    held: BTreeMap<(String, String, bool), Holding>,
     began: Option<Instant>,
     /// What the other session has seen of the statement that runs.
-    glimpsed: BTreeSet<(String, String, String)>,
+    glimpsed: BTreeSet<Locked>,
+    /// How many rows of each table were changed before the statement that runs, where the session itself is asked.
+    changed: Option<BTreeMap<String, u64>>,
+    /// How the file's own transaction ends, where the server does not show that there is one.
+    own: Option<Ends>,
+}
+
+/// Since when a lock is held, and which it is of which statement.
+struct Holding {
+    statement: usize,
+    lock: usize,
+    since: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    Committed,
+    /// `LOCK TABLES` outlasts a commit.
+    Unlocked,
+}
+
+/// What was found after a statement.
+struct Found {
+    /// Whether it is in a transaction now.
+    open: bool,
+    locks: Vec<Locked>,
+    /// What is committed; nothing where the session itself was asked.
+    storages: BTreeMap<String, Stored>,
 }
 
 impl Observer {
@@ -78,15 +95,18 @@ impl Observer {
         taken.statements
     }
 
+    /// What another session says.
+    async fn ask(&self, sql: &str) -> Result<Rows> {
+        let mut other = self.other.lock().await;
+        let session = match other.as_mut() {
+            Some(session) => session,
+            None => other.insert(self.copy.session().await?),
+        };
+        Ok(session.own(sql).await?)
+    }
+
     /// Another session looks on until it is told that the statement is over.
-    async fn look(&self, session: i64) -> Result<()> {
-        {
-            // Open before the statement begins, so that it misses little of it.
-            let mut other = self.other.lock().await;
-            if other.is_none() {
-                *other = Some(self.copy.session().await?);
-            }
-        }
+    fn look(&self, session: i64) -> (DropGuard, JoinHandle<()>) {
         let (other, state) = (Arc::clone(&self.other), Arc::clone(&self.state));
         let over = CancellationToken::new();
         let until = over.clone();
@@ -94,16 +114,12 @@ impl Observer {
             let mut other = other.lock().await;
             let Some(other) = other.as_mut() else { return };
             while !until.is_cancelled() {
-                for row in other.own(&locks_of(&session.to_string())).await.unwrap_or_default() {
-                    if let Some((oid, name, mode, _)) = lock(row) {
-                        state.lock().await.glimpsed.insert((oid, name, mode));
-                    }
-                }
+                let rows = other.own(&locks_of(&session.to_string())).await.unwrap_or_default();
+                state.lock().await.glimpsed.extend(rows.into_iter().filter_map(Locked::of));
                 tokio::select! { () = until.cancelled() => {}, () = tokio::time::sleep(EVERY) => {} }
             }
         });
-        *self.looking.lock().await = Some((over.drop_guard(), task));
-        Ok(())
+        (over.drop_guard(), task)
     }
 
     async fn look_away(&self) {
@@ -112,26 +128,19 @@ impl Observer {
             let _ended = task.await;
         }
     }
-}
 
-type Held = (String, String, String, Option<String>);
-
-/// A row of [`locks_of`]: the relation, its name, the mode and its storage.
-fn lock(row: Vec<Option<String>>) -> Option<Held> {
-    let [oid, namespace, name, mode, storage] = <[Option<String>; 5]>::try_from(row).ok()?;
-    Some((oid?, format!("{}.{}", namespace?, name?), mode?, storage))
-}
-
-/// A relation's name, and the number of its storage if it has one.
-type Stored = (String, Option<String>);
-
-fn storages(rows: Rows) -> BTreeMap<String, Stored> {
-    rows.into_iter()
-        .filter_map(|row| {
-            let [oid, namespace, name, storage] = <[Option<String>; 4]>::try_from(row).ok()?;
-            Some((oid?, (format!("{}.{}", namespace?, name?), storage)))
-        })
-        .collect()
+    async fn found(&self, session: &mut dyn Session, alone: bool) -> Result<Found> {
+        let locks = |rows: Rows| rows.into_iter().filter_map(Locked::of).collect();
+        if !alone {
+            let rows = session.query(&locks_of("pg_catalog.pg_backend_pid()")).await?;
+            return Ok(Found { open: true, locks: locks(rows), storages: BTreeMap::new() });
+        }
+        let id = session.id().id;
+        let open = !self.ask(&in_transaction(id)).await?.is_empty();
+        let rows = if open { self.ask(&locks_of(&id.to_string())).await? } else { Vec::new() };
+        let storages = relations::stored(self.ask(&relations::storages()).await?);
+        Ok(Found { open, locks: locks(rows), storages })
+    }
 }
 
 #[async_trait]
@@ -141,92 +150,176 @@ impl Observe for Observer {
         self.look_away().await;
         if engine::shows_locks(session.engine()) {
             if self.state.lock().await.known.is_none() {
-                let known = storages(session.query(STORAGE).await?);
+                // The other session does not see what the run has begun to make.
+                let known = relations::stored(self.ask(&relations::storages()).await?);
                 self.state.lock().await.known = Some(known);
             }
             self.state.lock().await.glimpsed.clear();
             if alone {
-                self.look(session.id().id).await?;
+                *self.looking.lock().await = Some(self.look(session.id().id));
+            } else if self.state.lock().await.changed.is_none() {
+                let changed = relations::changed(session.query(relations::CHANGED).await?);
+                self.state.lock().await.changed = Some(changed);
             }
         }
         self.state.lock().await.began = Some(Instant::now());
         Ok(())
     }
 
-    async fn after(&self, session: &mut dyn Session, seen: Seen) -> Result<()> {
+    async fn after(&self, session: &mut dyn Session, statement: &Statement<'_>, seen: Seen) -> Result<()> {
         self.look_away().await;
-        let shown = engine::shows_locks(session.engine());
-        let rows =
-            if shown { session.query(&locks_of("pg_catalog.pg_backend_pid()")).await? } else { Vec::new() };
-        // Of a statement whose locks are gone, only what was glimpsed is known; its storage is asked for now.
-        let after =
-            if shown && seen.alone { storages(session.query(STORAGE).await?) } else { BTreeMap::new() };
-        let mut state = self.state.lock().await;
-        let state = &mut *state;
-        let began = state.began.take().unwrap_or_else(Instant::now);
-        let place = state.statements.len();
-        let took = millis(seen.took);
-        let known = state.known.get_or_insert_default();
-        let (mut locks, mut rewritten) = (Vec::new(), Vec::new());
-        let mut renewed = |oid: &str, name: &str, storage: &Option<String>| {
-            if let Some((_, before)) = known.get_mut(oid)
-                && before.is_some()
-                && before != storage
-            {
-                before.clone_from(storage);
-                rewritten.push(name.to_owned());
-            }
-        };
-        let blocks = |mode: &str| BLOCKING.contains(&mode);
-        let mut taken: Vec<(String, String, String)> = Vec::new();
-        for (oid, name, mode, storage) in rows.into_iter().filter_map(lock) {
-            renewed(&oid, &name, &storage);
-            taken.push((oid, name, mode));
+        let engine = session.engine();
+        if !engine::shows_locks(engine) {
+            self.state.lock().await.unseen(engine, statement, seen);
+            return Ok(());
         }
-        if seen.alone {
-            for (oid, name, mode) in std::mem::take(&mut state.glimpsed) {
-                taken.push((oid, name, mode));
-            }
-            for (oid, (name, storage)) in &after {
-                renewed(oid, name, storage);
-            }
-        }
-        for (oid, on, mode) in taken {
-            let blocks = blocks(&mode) && known.contains_key(&oid);
-            if seen.alone {
-                // At most: it may have come late and gone early.
-                locks.push(Lock { on, mode, blocks, held_ms: took });
-            } else if let std::collections::btree_map::Entry::Vacant(free) =
-                state.held.entry((on.clone(), mode.clone()))
-            {
-                free.insert((place, began));
-                locks.push(Lock { on, mode, blocks, held_ms: 0 });
-            }
-        }
-        if !shown {
-            let (on, mode) = ("the database".to_owned(), "a lock that the server does not show".to_owned());
-            if seen.alone {
-                locks.push(Lock { on, mode, blocks: true, held_ms: took });
-            } else if state.held.is_empty() {
-                state.held.insert((on.clone(), mode.clone()), (place, began));
-                locks.push(Lock { on, mode, blocks: true, held_ms: 0 });
-            }
-        }
-        let Seen { migration, line, text, rows, .. } = seen;
-        state.statements.push(Rehearsed { migration, line, text, duration_ms: took, rows, locks, rewritten });
+        let found = self.found(session, seen.alone).await?;
+        self.state.lock().await.seen(engine, statement, seen, found);
         Ok(())
     }
 
     async fn released(&self) {
         self.look_away().await;
         let mut state = self.state.lock().await;
-        for ((on, mode), (place, since)) in std::mem::take(&mut state.held) {
-            let held = millis(since.elapsed());
-            let Some(statement) = state.statements.get_mut(place) else { continue };
-            for lock in statement.locks.iter_mut().filter(|lock| lock.on == on && lock.mode == mode) {
-                lock.held_ms = held;
+        state.release(|_| true);
+        state.changed = None;
+    }
+}
+
+impl State {
+    /// What a server says of a statement that shows its locks.
+    fn seen(&mut self, engine: Engine, statement: &Statement<'_>, seen: Seen, found: Found) {
+        let began = self.began.take().unwrap_or_else(Instant::now);
+        let place = self.statements.len();
+        let took = millis(seen.took);
+        let written = seen.alone && seen.rows != Some(0) && changes_rows(engine, statement);
+        let before = self.changed.as_ref();
+        let known = self.known.get_or_insert_default();
+        let keeps_waiting = |one: &Locked| {
+            let changed = match before {
+                Some(before) => one.changed > before.get(&one.oid).copied().unwrap_or(0),
+                None => written && one.table,
+            };
+            known.contains_key(&one.oid)
+                && (BLOCKING.contains(&one.mode.as_str()) || (one.mode == WRITING && changed))
+        };
+        // What was dropped has the name that it had; what came and went within the run has none, and bothers nobody.
+        let name_of =
+            |one: &Locked| one.name.clone().or_else(|| known.get(&one.oid).map(|(name, _)| name.clone()));
+        let (mut locks, mut held) = (Vec::new(), Vec::new());
+        for one in &found.locks {
+            let Some(on) = name_of(one) else { continue };
+            let blocks = keeps_waiting(one);
+            let key = |blocks| (one.oid.clone(), one.mode.clone(), blocks);
+            if self.held.contains_key(&key(blocks)) || self.held.contains_key(&key(true)) {
+                continue;
+            }
+            held.push((key(blocks), Holding { statement: place, lock: locks.len(), since: began }));
+            locks.push(Lock { on, mode: one.mode.clone(), blocks, held_ms: 0 });
+        }
+        let glimpsed = std::mem::take(&mut self.glimpsed);
+        if seen.alone && !found.open {
+            for one in &glimpsed {
+                let (Some(on), blocks) = (name_of(one), keeps_waiting(one)) else { continue };
+                let key = |blocks| (one.oid.clone(), one.mode.clone(), blocks);
+                let was_held = self.held.contains_key(&key(true)) || self.held.contains_key(&key(false));
+                let lock = Lock { on, mode: one.mode.clone(), blocks, held_ms: took };
+                // At most so long: it may have come late and gone early.
+                if !was_held && !locks.contains(&lock) {
+                    locks.push(lock);
+                }
             }
         }
+        let mut rewritten = Vec::new();
+        let visible = found.locks.iter().filter(|one| one.name.is_some());
+        let visible = visible.map(|one| (&one.oid, &one.storage));
+        for (oid, storage) in visible.chain(found.storages.iter().map(|(oid, (_, storage))| (oid, storage))) {
+            let Some((name, before)) = known.get_mut(oid) else { continue };
+            if before.is_none() || before == storage {
+                continue;
+            }
+            before.clone_from(storage);
+            // What a commit makes visible was written by whoever let nobody in.
+            let key = (oid.clone(), "AccessExclusiveLock".to_owned(), true);
+            let by = self.held.get(&key).filter(|_| seen.alone);
+            match by.and_then(|by| self.statements.get_mut(by.statement)) {
+                Some(earlier) => earlier.rewritten.push(name.clone()),
+                None => rewritten.push(name.clone()),
+            }
+        }
+        // Savepoints, and transactions of the file's own, end within the run.
+        let kept: BTreeSet<(&str, &str)> =
+            found.locks.iter().map(|one| (one.oid.as_str(), one.mode.as_str())).collect();
+        self.release(|(oid, mode, _)| !kept.contains(&(oid, mode)));
+        self.held.extend(held);
+        if let Some(changed) = &mut self.changed {
+            changed.extend(found.locks.iter().map(|one| (one.oid.clone(), one.changed)));
+        }
+        self.push(seen, took, locks, rewritten);
+    }
+
+    /// The same where the server does not show any: what may be locked is locked.
+    fn unseen(&mut self, engine: Engine, statement: &Statement<'_>, seen: Seen) {
+        let since = self.began.take().unwrap_or_else(Instant::now);
+        let took = millis(seen.took);
+        let (begins, ended) = boundaries(engine, statement);
+        if self.own.is_none() && seen.alone {
+            self.own = begins;
+        }
+        let (on, mode) = ("the database".to_owned(), "a lock that the server does not show".to_owned());
+        let key = (on.clone(), mode.clone(), true);
+        let mut locks = Vec::new();
+        if seen.alone && self.own.is_none() {
+            locks.push(Lock { on, mode, blocks: true, held_ms: took });
+        } else if !self.held.contains_key(&key) {
+            self.held.insert(key, Holding { statement: self.statements.len(), lock: 0, since });
+            locks.push(Lock { on, mode, blocks: true, held_ms: 0 });
+        }
+        self.push(seen, took, locks, Vec::new());
+        if ended.is_some() && ended == self.own {
+            self.own = None;
+            self.release(|_| true);
+        }
+    }
+
+    fn push(&mut self, seen: Seen, took: u64, locks: Vec<Lock>, rewritten: Vec<String>) {
+        let Seen { migration, line, text, rows, .. } = seen;
+        self.statements.push(Rehearsed { migration, line, text, duration_ms: took, rows, locks, rewritten });
+    }
+
+    /// Says of the locks that are gone how long they were held.
+    fn release(&mut self, gone: impl Fn(&(String, String, bool)) -> bool) {
+        let (released, held) = std::mem::take(&mut self.held).into_iter().partition(|(key, _)| gone(key));
+        self.held = held;
+        let released: BTreeMap<_, Holding> = released;
+        for Holding { statement, lock, since } in released.into_values() {
+            let lock = self.statements.get_mut(statement).and_then(|one| one.locks.get_mut(lock));
+            if let Some(lock) = lock {
+                lock.held_ms = millis(since.elapsed());
+            }
+        }
+    }
+}
+
+/// Whether a statement outside dbm's transaction changes or removes rows, by its words.
+fn changes_rows(engine: Engine, statement: &Statement<'_>) -> bool {
+    let words = script::lexemes(engine, statement.text).unwrap_or_default();
+    let changing = |word| script::holds(&words, &[word]);
+    ["UPDATE", "DELETE", "MERGE"].iter().any(|word| script::begins(&words, &[word]))
+        || (["WITH", "INSERT"].iter().any(|word| script::begins(&words, &[word]))
+            && (changing("UPDATE") || changing("DELETE") || changing("MERGE")))
+}
+
+/// How the transaction ends that a statement begins, and which one it ends.
+fn boundaries(engine: Engine, statement: &Statement<'_>) -> (Option<Ends>, Option<Ends>) {
+    let control = script::classify(engine, statement).ok().and_then(|nature| nature.transaction);
+    let words = script::lexemes(engine, statement.text).unwrap_or_default();
+    match control {
+        Some(TransactionControl::Begin) => (Some(Ends::Committed), None),
+        Some(TransactionControl::Commit | TransactionControl::Rollback) => (None, Some(Ends::Committed)),
+        _ if script::begins(&words, &["LOCK"]) => (Some(Ends::Unlocked), None),
+        _ if script::begins(&words, &["UNLOCK"]) => (None, Some(Ends::Unlocked)),
+        _ => (None, None),
     }
 }
 

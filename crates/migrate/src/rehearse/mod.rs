@@ -2,6 +2,7 @@
 
 mod locks;
 mod perform;
+mod relations;
 
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ pub struct Lock {
     pub on: String,
     /// Its mode, as the server names it.
     pub mode: String,
-    /// Whether it keeps writers or readers waiting, of something that was there before.
+    /// Whether it keeps writers or readers waiting, of something that was there before; a `RowExclusiveLock` does where rows
+    /// were changed or removed under it.
     pub blocks: bool,
     /// From the statement that took it to the end of its transaction.
     pub held_ms: u64,

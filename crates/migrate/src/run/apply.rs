@@ -339,7 +339,7 @@ impl Runner {
                 let text = item.source.lines().nth(line - 1).unwrap_or_default().trim().to_owned();
                 let (migration, took) = (item.label(), since.elapsed());
                 let seen = Seen { migration, line, text, took, rows, alone };
-                observer.after(session, seen).await.map_err(failed)?;
+                observer.after(session, statement, seen).await.map_err(failed)?;
             }
             ran += 1;
             for made in &item.body.made {

@@ -124,10 +124,11 @@ impl Runner {
             let told = open.told().map_err(plain)?;
             let taking = open.take("rehearse", None, None).await.map_err(plain)?;
             let rehearsed = self.rehearse_backup(&told, how, migrations, options).await;
-            let error = rehearsed.as_ref().err();
-            open.after(taking, error);
+            let refused = rehearsed.as_ref().ok().and_then(|rehearsal| rehearsal.refused(how.max_lock));
+            let refusal =
+                refused.as_ref().map(|failure| Error::new(ErrorKind::Refused, failure.message.clone()));
+            open.after(taking, rehearsed.as_ref().err().or(refusal.as_ref()));
             let rehearsal = rehearsed.map_err(plain)?;
-            let refused = rehearsal.refused(how.max_lock);
             report.rehearsal = Some(Box::new(rehearsal));
             if let Some(failure) = refused {
                 return Err(failure);

@@ -189,6 +189,91 @@ async fn locks_are_those_that_the_server_shows() {
 }
 
 #[tokio::test]
+async fn whoever_is_kept_waiting_is_seen() {
+    let most = Some(Duration::from_millis(200));
+    let [postgres, mysql] = [Engine::Postgres, Engine::Mysql].map(Sandbox::with_rows);
+    let (postgres, mysql) = (postgres.await, mysql.await);
+    let row = "UPDATE item SET name = 'x' WHERE id = 1;";
+    for (sandbox, file, line) in [
+        (&postgres, "UPDATE item SET name = 'x';\nSELECT pg_sleep(0.3);".to_owned(), Some(1)),
+        (&postgres, format!("DO $$BEGIN {row} END$$;\nSELECT pg_sleep(0.3);"), Some(1)),
+        (&postgres, "INSERT INTO item VALUES (9, 'nine');\nSELECT pg_sleep(0.3);".to_owned(), None),
+        (&postgres, "DROP TABLE item;\nSELECT pg_sleep(0.3);".to_owned(), Some(1)),
+        (&postgres, "SAVEPOINT s;\nLOCK TABLE item;\nROLLBACK TO s;\nSELECT pg_sleep(0.3);".to_owned(), None),
+        (
+            &postgres,
+            "-- dbm: no-transaction\nBEGIN;\nLOCK TABLE item IN SHARE MODE;\nSELECT pg_sleep(0.3);\nCOMMIT;"
+                .to_owned(),
+            Some(3),
+        ),
+        (
+            &postgres,
+            format!(
+                "-- dbm: no-transaction\nBEGIN;\n{row}\nSELECT pg_sleep(0.3);\nROLLBACK;\nSELECT pg_sleep(0.3);"
+            ),
+            Some(3),
+        ),
+        (
+            &postgres,
+            format!("-- dbm: no-transaction\n{row}\nSELECT pg_sleep(0.3);\nBEGIN;\n{row}\nCOMMIT;"),
+            None,
+        ),
+        (&mysql, format!("START TRANSACTION;\n{row}\n{}COMMIT;", "DO sleep(0.05);\n".repeat(6)), Some(1)),
+        (
+            &mysql,
+            format!("LOCK TABLES item WRITE;\n{}UNLOCK TABLES;", "DO sleep(0.05);\n".repeat(6)),
+            Some(1),
+        ),
+    ] {
+        let file = format!("-- dbm: irreversible why not\n{file}");
+        sandbox.file("002_slow", &file, "SELECT 1;");
+        let how = Rehearse { max_lock: most, beside: None };
+        let rehearsing = sandbox.runner();
+        let rehearsal = rehearsing.rehearse(&how, &sandbox.migrations(), &MigrateOptions::default()).await;
+        let refused = rehearsal.unwrap().refused(most).map(|failure| failure.message);
+        match line {
+            None => assert_eq!(refused, None, "{file}"),
+            Some(line) => {
+                let wanted = format!("002_slow, line {}, kept others waiting", line + 1);
+                assert!(refused.as_ref().is_some_and(|said| said.contains(&wanted)), "{file}: {refused:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_what_the_first_run_makes() {
+    let mut sandbox = Sandbox::new(Engine::Postgres).await;
+    sandbox.execute("CREATE TABLE old (id int, value text)").await;
+    sandbox.file(
+        "001_alone",
+        "-- dbm: no-transaction\nCREATE TABLE item (id int, name text);",
+        "DROP TABLE item;",
+    );
+    sandbox.file("002_slow", "ALTER TABLE item ADD COLUMN n int;\nSELECT pg_sleep(0.3);", "SELECT 1;");
+    sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
+    let report = sandbox.rehearsed(Some(Duration::from_millis(100)), Vec::new()).await;
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
+    assert!(report.rehearsal.unwrap().statements.iter().all(|one| one.blocks().is_none()));
+}
+
+#[tokio::test]
+async fn what_has_to_be_the_first_of_its_transaction_is() {
+    let sandbox = Sandbox::with_rows(Engine::Postgres).await;
+    sandbox.file(
+        "002_snapshot",
+        "-- dbm: no-transaction\nBEGIN;\nSET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\nALTER TABLE item ALTER COLUMN id TYPE bigint;\n\
+         SELECT 1;\nCOMMIT;",
+        "ALTER TABLE item ALTER COLUMN id TYPE int;",
+    );
+    let report = sandbox.rehearsed(None, Vec::new()).await;
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
+    let rehearsal = report.rehearsal.unwrap();
+    let rewritten: Vec<bool> = rehearsal.statements.iter().map(|one| !one.rewritten.is_empty()).collect();
+    assert_eq!(rewritten, [false, false, true, false, false], "{rehearsal:?}");
+}
+
+#[tokio::test]
 async fn what_acts_in_anothers_name_reaches_nothing_else_from_the_copy() {
     let sandbox = Sandbox::with_rows(Engine::Mysql).await;
     let elsewhere = Sandbox::new(Engine::Mysql).await;
