@@ -116,6 +116,20 @@ impl Plan {
         self.groups.iter().flat_map(|group| &group.items)
     }
 
+    /// Passes where all of it can be tried on a copy.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] with the first statement that would reach beyond the copy, whatever is allowed on the target.
+    pub fn check_rehearsal(&self) -> Result<()> {
+        let Some(first) = self.server_wide.first() else { return Ok(()) };
+        let message = format!(
+            "{}, line {}: the statement reaches beyond the database ({}), so it cannot be tried on a copy of it",
+            first.file, first.line, first.what
+        );
+        Err(Error::new(ErrorKind::Usage, message)
+            .with_hint("run without `--rehearse`, or that file by other means"))
+    }
+
     /// Refuses what the settings do not allow, before anything is begun.
     ///
     /// # Errors

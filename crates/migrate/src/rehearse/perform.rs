@@ -79,7 +79,14 @@ impl Runner {
             // Where the copy is on another server, its roles need not be there.
             restoring.no_owner = how.beside.is_some();
             restoring.no_privileges = how.beside.is_some();
-            let scratch = Scratch::restored(on, &archive, &restoring, self.progress()).await?;
+            let scratch = Scratch::restored(on, &archive, &restoring, self.progress()).await;
+            let scratch = scratch.map_err(|error| match error.kind() {
+                ErrorKind::Permission => error.with_hint(
+                    "a rehearsal makes a copy beside the database: that takes an account that may make one (CREATEDB on \
+                     PostgreSQL, CREATE and CREATE USER on MySQL), or another server: --scratch-url URL",
+                ),
+                _ => error,
+            })?;
             let rehearsed = async {
                 if how.beside.is_none() {
                     reaches_nothing(scratch.database()).await?;
@@ -123,6 +130,9 @@ impl Runner {
         let up = runner().with_observer(Arc::clone(&observer) as _).migrate(migrations, &numbered).await?;
         rehearsal.checks = up.checks;
         rehearsal.statements = observer.take().await;
+        if let Some(error) = scratch.too_few_rights(&up) {
+            return Err(error);
+        }
         rehearsal.failure = failed(&up, "the rehearsal failed");
         let mut again = BTreeSet::new();
         if rehearsal.failure.is_none() && !options.repeatables.is_empty() {

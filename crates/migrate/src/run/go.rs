@@ -37,6 +37,9 @@ impl Runner {
         let plan = self.prepare(wanted.select(&records)?)?;
         self.watch.plan(&plan);
         plan.check(&self.settings.allowed)?;
+        if self.settings.rehearse.is_some() {
+            plan.check_rehearsal()?;
+        }
         if plan.is_empty() {
             report.state = match kind {
                 RunKind::Rollback => "Nothing is applied that could be rolled back.".to_owned(),

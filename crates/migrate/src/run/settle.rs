@@ -357,8 +357,10 @@ impl Runner {
         let session = Box::pin(self.locked_session()).await?;
         let (session, recovered) = Box::pin(self.recover_first(session)).await?;
         if let Some(report) = recovered {
+            self.note_leftovers().await;
             return Ok(report);
         }
+        self.note_leftovers().await;
         let mut report = Report::new(RunKind::Migrate, self.database.name());
         report.state = "No run is open: there is nothing to recover.".to_owned();
         if let Some(mut session) = session {
@@ -369,6 +371,15 @@ impl Runner {
             }
         }
         Ok(report.finished())
+    }
+
+    /// Names the copies that a killed command has left, which hold the database's rows and take its room.
+    async fn note_leftovers(&self) {
+        for name in backup::restore::leftovers(&self.database).await.unwrap_or_default() {
+            self.watch.note(&format!(
+                "{name} was left by a command that was killed, or is one's that is at work; `dbm replaced --let-go {name}` removes it"
+            ));
+        }
     }
 
     /// How the last run ended, and where what it replaced is: it may have been killed before it could say so.

@@ -83,7 +83,7 @@ impl Scratch {
     }
 
     /// Why a failure in it says nothing of the migration: its account has no right beyond the scratch database.
-    fn too_few_rights(&self, report: &Report) -> Option<Error> {
+    pub(crate) fn too_few_rights(&self, report: &Report) -> Option<Error> {
         let failure = report.failure.as_ref()?;
         if !engine::takes_server_right(self.database.engine(), &failure.message) {
             return None;

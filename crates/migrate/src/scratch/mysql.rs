@@ -83,12 +83,16 @@ pub(crate) async fn make(server: &Server, on: &Database) -> Result<(Database, Ma
     let name = backup::restore::scratch_name(on).await?;
     let quoted = quote::identifier(Engine::Mysql, &name);
     let (account, password) = Account::new()?;
-    for statement in std::iter::once(format!("CREATE DATABASE {quoted}{charset}"))
+    for (place, statement) in std::iter::once(format!("CREATE DATABASE {quoted}{charset}"))
         .chain(account.statements(&name, &password))
+        .enumerate()
     {
         if let Err(error) = connection.batch(&statement, what).await {
-            let _gone = backup::restore::discard_scratch(on, &name).await;
-            let _gone = account.drop(on).await;
+            // One that could not be made may be another command's.
+            if place > 0 {
+                let _gone = backup::restore::discard_scratch(on, &name).await;
+                let _gone = account.drop(on).await;
+            }
             return Err(Error::from(error).with_hint(HINT));
         }
     }

@@ -17,10 +17,13 @@ pub(crate) async fn make(server: &Server, on: &Database) -> Result<(Database, Ma
     // Owner, privileges and limits are of no use in it, and giving them may need more rights.
     let settings = wanted.apply_sql(&name).into_iter().filter(|statement| statement.starts_with(&set));
     let what = "cannot make a scratch database";
-    for statement in std::iter::once(wanted.create_database_sql(&name)).chain(settings) {
+    for (place, statement) in std::iter::once(wanted.create_database_sql(&name)).chain(settings).enumerate() {
         if let Err(error) = maintenance.batch_execute(&statement).await {
-            // It may be there already; that it cannot be dropped is told by what it could not be given.
-            let _gone = backup::restore::discard_scratch(on, &name).await;
+            // One that could not be made may be another command's. That ours cannot be dropped is told by what it could not
+            // be given.
+            if place > 0 {
+                let _gone = backup::restore::discard_scratch(on, &name).await;
+            }
             return Err(backup::Error::from(maintenance.error(error, what)).with_hint(
                 "give the account CREATEDB and the right to make the database's settings, or name another server with \
                  --scratch-url postgres://…",

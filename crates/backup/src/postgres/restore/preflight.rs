@@ -73,7 +73,7 @@ pub(crate) async fn preflight(
         Goes::IntoNew if about.may_create_databases => {}
         Goes::IntoNew => preflight.problems.push(finding(
             format!("`{}` may not create databases", about.account),
-            "restore as a role with CREATEDB, or into the database of the URL",
+            "take a role with CREATEDB; or restore into the database of the URL; or rehearse on another server (--scratch-url)",
         )),
     }
     versions(archive, about, &mut preflight);
