@@ -203,8 +203,17 @@ pub(crate) async fn drop_database(server: &Server, client: &Connection, name: &s
         run_all(client, &[format!("ALTER DATABASE {quoted} IS_TEMPLATE false")]).await?;
     }
     drop_subscriptions(server, client, name).await?;
-    run_all(client, &[format!("DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")]).await
+    let drop = format!("DROP DATABASE IF EXISTS {quoted}");
+    match run_all(client, &[format!("{drop} WITH (FORCE)")]).await {
+        // A worker of autovacuum is a superuser's, whom FORCE lets nobody else end; without it the server ends the worker by
+        // itself, and waits some seconds for sessions that are about to go.
+        Err(error) if error.sqlstate() == Some(DENIED) => run_all(client, &[drop]).await,
+        dropped => dropped,
+    }
 }
+
+/// `insufficient_privilege`: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+const DENIED: &str = "42501";
 
 /// Removes the subscriptions of a database, with which it cannot be dropped; the slots at the other end, which belong
 /// to whoever subscribed first, stay.

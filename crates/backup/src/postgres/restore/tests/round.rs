@@ -337,6 +337,26 @@ async fn a_role_that_may_create_databases_needs_no_superuser() {
     same(&shop, &replaced.name).await;
 }
 
+/// As a worker of autovacuum is, whom nobody but a superuser may end.
+#[tokio::test]
+async fn a_superuser_who_is_about_to_go_does_not_keep_a_scratch_database() {
+    let (shop, role) = (name("leaving"), name("leaver"));
+    run("postgres", &format!("CREATE ROLE \"{role}\" LOGIN CREATEDB")).await;
+    run("postgres", &format!("CREATE DATABASE \"{shop}\" OWNER \"{role}\"")).await;
+    let door = as_role(&shop, &role);
+    let scratch = restore::scratch_name(&door).await.unwrap();
+    run("postgres", &format!("CREATE DATABASE \"{scratch}\" OWNER \"{role}\"")).await;
+    let superuser = connect(&scratch).await;
+    let leaving = tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        drop(superuser);
+    });
+    restore::discard_scratch(&door, &scratch).await.unwrap();
+    leaving.await.unwrap();
+    let left = format!("SELECT count(*) FROM pg_database WHERE datname = '{scratch}'");
+    assert_eq!(ask("postgres", &left).await, "0");
+}
+
 #[tokio::test]
 async fn in_place_where_databases_may_not_be_created() {
     let (shop, role) = (name("in place"), name("lone"));
