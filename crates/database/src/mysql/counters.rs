@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::{Flavour, Session};
-use crate::{Counter, Counters, Engine, Result, quote};
+use crate::{Counter, Counters, Engine, Error, Result, quote};
 
 const WHAT: &str = "cannot read the counters";
 
@@ -34,29 +34,37 @@ impl Counters for Session {
             numbers.map(|(counter, of)| (counter.name, (counter.last, of))).collect();
         let limit = format!("SET SESSION lock_wait_timeout = {PATIENCE}");
         self.connection.batch(&limit, "cannot set a time limit").await?;
-        let mut set = Vec::new();
+        let (mut set, mut failed) = (Vec::new(), None);
         for Counter { name, last: next, .. } in were {
             let Some((now, of)) = now.get(name) else { continue };
             let what = format!("cannot set the counter of {name} to where it was ({next})");
             let moved = match of {
                 Of::Table if now < next => {
                     let sql = format!("ALTER TABLE {name} AUTO_INCREMENT = {next}");
-                    self.connection.batch(&sql, &what).await?;
-                    true
+                    self.connection.batch(&sql, &what).await.map(|()| true)
                 }
                 // The server itself lets none go back, whichever way it counts.
-                Of::Sequence if now != next => self
-                    .connection
-                    .value(&format!("SELECT SETVAL({name}, {next}, 0)"), &what)
-                    .await?
-                    .is_some(),
-                _ => false,
+                Of::Sequence if now != next => {
+                    let sql = format!("SELECT SETVAL({name}, {next}, 0)");
+                    self.connection.value(&sql, &what).await.map(|value| value.is_some())
+                }
+                _ => Ok(false),
             };
-            if moved {
-                set.push(name.clone());
+            match moved {
+                Ok(true) => set.push(name.clone()),
+                Ok(false) => {}
+                // One that somebody holds is no reason to leave the others behind.
+                Err(error) => _ = failed.get_or_insert(error),
             }
         }
-        Ok(set)
+        match failed {
+            None => Ok(set),
+            Some(error) if set.is_empty() => Err(error),
+            Some(error) => {
+                let message = format!("{error}; set forward were {}", set.join(", "));
+                Err(Error::new(error.kind(), message).with_source(error))
+            }
+        }
     }
 }
 
