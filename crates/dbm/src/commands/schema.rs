@@ -1,3 +1,6 @@
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -95,7 +98,8 @@ impl To {
             context.output.answer(&document(None), text);
             return Ok(());
         };
-        let there = read(path)?;
+        // What is no file may have nothing to read, for ever.
+        let there = if self.check || path.is_file() { read(path)? } else { None };
         let (current, file) = (there.as_deref() == Some(text), path.display());
         if self.check && !current {
             let said = match there {
@@ -122,11 +126,25 @@ fn read(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// Writes beside, then in its place: whoever reads it meanwhile has the old text or the new one.
+/// Writes beside, then in its place: whoever reads it meanwhile has the old text or the new one. A link stays one, and what is
+/// no file, such as a device or a pipe, is written to.
 fn replace(path: &Path, text: &str) -> Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    std::fs::write(&beside, text).map_err(io("write", &beside))?;
-    std::fs::rename(&beside, path).map_err(io("write", path))
+    let there = std::fs::metadata(path).ok();
+    let is_link = path.is_symlink();
+    // A link to nothing: there is no old text.
+    if there.as_ref().map_or(is_link, |there| !there.is_file()) {
+        return std::fs::write(path, text).map_err(io("write", path));
+    }
+    let file = if is_link { path.canonicalize().map_err(io("write", path))? } else { path.to_owned() };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // As any new file, but with the rights that the old one has.
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".dbm-schema-").permissions(Permissions::from_mode(0o666));
+    let mut beside = builder.tempfile_in(folder).map_err(io("write in", folder))?;
+    let written = beside.write_all(text.as_bytes()).and_then(|()| match there {
+        Some(there) => beside.as_file().set_permissions(there.permissions()),
+        None => Ok(()),
+    });
+    written.and_then(|()| beside.as_file().sync_all()).map_err(io("write", path))?;
+    beside.persist(&file).map(drop).map_err(|failed| io("write", path)(failed.error))
 }

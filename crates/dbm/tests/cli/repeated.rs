@@ -34,4 +34,6 @@ fn a_rehearsal_is_a_table_and_a_gate() {
     place.file("migrations/002_name.sql", "CREATE UNIQUE INDEX item_name ON item (name);\n");
     place.file("rollback/002_rollback.sql", "SELECT 1;\n");
     says!(place, ["migrate", "--rehearse", "--quiet"]);
+    let told = place.run(&["migrate", "--rehearse"]).stderr;
+    assert!(told.contains("rehearse: failed") && !told.contains("rehearse: done"), "{told}");
 }

@@ -26,7 +26,7 @@ pub enum Rule {
     Name,
     /// A number is missing.
     Gap,
-    /// Two files have one number.
+    /// Two files have one number, or one name where there are no numbers.
     Duplicate,
     /// A migration has no rollback.
     MissingRollback,

@@ -102,7 +102,7 @@ pub(super) fn survey_repeated_in(
                 .with_source(error));
         }
     };
-    let (mut files, mut findings) = (Vec::new(), Vec::new());
+    let (mut files, mut findings) = (Vec::<RepeatedFile>::new(), Vec::new());
     for path in paths {
         let Some(source) = load(origin, &path, &mut findings) else { continue };
         // One with a wrong directive is there all the same; its finding stands in the way of a run.
@@ -110,9 +110,22 @@ pub(super) fn survey_repeated_in(
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let file = RepeatedFile { kind, name, directives, source };
         findings.extend(wrong(&file));
+        findings.extend(files.iter().find(|other| other.name == file.name).map(|other| twice(other, &file)));
         files.push(file);
     }
     Ok((files, findings))
+}
+
+/// Two that differ in `.sql` and `.SQL` alone would be one in the history, and each would run again after the other.
+fn twice(one: &RepeatedFile, other: &RepeatedFile) -> Finding {
+    let paths = [one, other].map(|file| file.source.path.display());
+    Finding {
+        rule: Rule::Duplicate,
+        path: other.source.path.clone(),
+        line: None,
+        message: format!("two files have the name {}: {} and {}", one.label(), paths[0], paths[1]),
+        hint: "rename one of them, or remove the one that is not meant".to_owned(),
+    }
 }
 
 fn wrong(file: &RepeatedFile) -> Option<Finding> {
@@ -169,5 +182,10 @@ mod tests {
             std::fs::write(dir.path().join("seeds/b.sql"), text).unwrap();
             assert_eq!(survey_repeated(&folder, Repeat::Seed).unwrap().1[0].rule, rule, "{text}");
         }
+        std::fs::write(dir.path().join("seeds/b.sql"), "SELECT 1;").unwrap();
+        std::fs::write(dir.path().join("seeds/a.sql"), "SELECT 3;").unwrap();
+        let error = read_repeated(&folder, Repeat::Seed).unwrap_err();
+        assert!(error.to_string().starts_with("two files have the name seeds/a: "), "{error}");
+        assert!(error.hint().unwrap().starts_with("rename one"));
     }
 }
