@@ -254,7 +254,7 @@ impl Runner {
             if matches!(ending, Ending::PutBack)
                 || open.told()?.begun.kind == RunKind::Restore && ending == Ending::Done
             {
-                report.hint.get_or_insert_with(|| "`dbm replaced` lists what is kept of before".to_owned());
+                report.state.push_str(&self.kept_since(&told).await);
             }
         }
         if ending == Ending::Done
@@ -367,7 +367,7 @@ impl Runner {
             let told = Told::read(&session.entries().await?)?;
             session.unlock().await?;
             if let Some((told, ending)) = told.and_then(|told| told.ending().map(|ending| (told, ending))) {
-                report.state.push_str(&self.last_run(&told, ending).await?);
+                report.state.push_str(&self.last_run(&told, ending).await);
             }
         }
         Ok(report.finished())
@@ -383,8 +383,8 @@ impl Runner {
     }
 
     /// How the last run ended, and where what it replaced is: it may have been killed before it could say so.
-    async fn last_run(&self, told: &Told, ending: Ending) -> Result<String> {
-        let Told { run, begun, at, .. } = told;
+    async fn last_run(&self, told: &Told, ending: Ending) -> String {
+        let Told { run, begun, .. } = told;
         let ended = match ending {
             Ending::Done if begun.kind == RunKind::Restore => "the archive has taken the database's place",
             Ending::Done => "it was committed",
@@ -393,17 +393,23 @@ impl Runner {
             Ending::Superseded => "a restore has taken the place of it",
             Ending::Replaced => "the database is one that a restore has replaced",
         };
-        let mut text =
-            format!(" The last one, {} {run} by {}, is over: {ended}.", begun.kind.word(), begun.by);
-        let kept = backup::restore::replaced(&self.database).await?;
+        let over = format!(" The last one, {} {run} by {}, is over: {ended}.", begun.kind.word(), begun.by);
+        over + &self.kept_since(told).await
+    }
+
+    /// Where what a run has replaced is, from its own names: who was killed could not say so.
+    async fn kept_since(&self, told: &Told) -> String {
+        let Ok(kept) = backup::restore::replaced(&self.database).await else {
+            return " `dbm replaced` lists what is kept of before.".to_owned();
+        };
         // Their names say the second.
-        let since = at.timestamp();
+        let since = told.at.timestamp();
         let kept: Vec<String> =
             kept.into_iter().filter(|it| it.when.timestamp() >= since).map(|it| it.name).collect();
-        if !kept.is_empty() {
-            text.push_str(&format!(" What was replaced since it began is kept: {}.", kept.join(", ")));
+        match kept.is_empty() {
+            true => String::new(),
+            false => format!(" What was replaced since it began is kept: {}.", kept.join(", ")),
         }
-        Ok(text)
     }
 }
 
