@@ -7,8 +7,10 @@ use database::{Engine, ObjectId, Session, quote};
 use serde::Serialize;
 
 use crate::engine;
-use crate::files::{Finding, Folder, Migration, Repeat, RepeatedFile, branched, survey, survey_repeated};
-use crate::history::{self, Applied, Repeated};
+use crate::files::{
+    Finding, Folder, Migration, Repeat, RepeatedFile, Rule, branched, survey, survey_repeated,
+};
+use crate::history::{self, Applied};
 use crate::journal::Told;
 use crate::lint::lint;
 use crate::plan::{MigrateOptions, changed, drifted, late, to_migrate};
@@ -105,6 +107,32 @@ pub enum RepeatedState {
     Gone,
 }
 
+impl RepeatedStatus {
+    /// What is wrong with it: its file is gone.
+    pub fn finding(&self) -> Option<Finding> {
+        let label = self.kind.label(&self.name);
+        let since = self.applied_at.as_ref().filter(|_| self.state == RepeatedState::Gone)?;
+        Some(Finding {
+            rule: Rule::Gone,
+            line: None,
+            path: PathBuf::from(format!("{label}.sql")),
+            message: format!("{label} was run (on {since}), and its file is gone"),
+            hint: self.ways().join("; or "),
+        })
+    }
+
+    /// What can be done about one that is gone, the safest first.
+    pub fn ways(&self) -> [String; 2] {
+        let label = self.kind.label(&self.name);
+        [
+            format!("bring {label}.sql back from version control"),
+            format!(
+                "`dbm repair --forget {label}` removes its row; what it made stays, unless a migration drops it"
+            ),
+        ]
+    }
+}
+
 impl RepeatedState {
     /// The word for people.
     pub fn word(self) -> &'static str {
@@ -195,8 +223,7 @@ pub async fn repeated(session: &mut dyn Session, files: &[RepeatedFile]) -> Resu
             applied_at: row_of(file).map(|row| row.applied_at.clone()),
         })
         .collect();
-    let known = |row: &&Repeated| files.iter().any(|file| row.kind == file.kind && row.name == file.name);
-    found.extend(rows.iter().filter(|row| !known(row)).map(|row| RepeatedStatus {
+    found.extend(history::gone(files, &rows).map(|row| RepeatedStatus {
         kind: row.kind,
         name: row.name.clone(),
         module: row.module.clone(),
@@ -237,10 +264,12 @@ pub async fn check(
         findings.extend(wrong);
     }
     let mut engine = judged.engine;
-    let (mut applied, mut repeated) = (Vec::new(), Vec::new());
+    let (mut applied, mut rows) = (Vec::new(), Vec::new());
     if let Some(session) = session {
         engine = Some(session.engine());
-        repeated = history::read_repeated(session).await?;
+        rows = history::read_repeated(session).await?;
+        let repeated = repeated(session, &files).await?;
+        findings.extend(repeated.iter().filter_map(RepeatedStatus::finding));
         let status = status(session, &migrations).await?;
         findings.extend(status.findings);
         applied = status.applied;
@@ -250,7 +279,7 @@ pub async fn check(
             file.number >= judged.from && !applied.iter().any(|row| row.number == file.number)
         });
         findings.extend(open.flat_map(|file| lint(engine, judged.version.as_deref(), file)));
-        for file in changed(&files, &repeated) {
+        for file in changed(&files, &rows) {
             let file = Migration {
                 number: 0,
                 name: file.name.clone(),

@@ -29,8 +29,7 @@ impl Baseline {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let mark = marking::mark(&self.revision)?;
         let migrations = files::read(&context.folder())?;
-        let decide =
-            |files: &[files::Migration], rows: &[history::Applied]| history::baseline(files, rows, mark);
-        marking::go(context, &self.flags, &migrations, decide).await
+        let decide = |records: &history::Records| history::baseline(&migrations, &records.applied, mark);
+        marking::go(context, &self.flags, decide).await
     }
 }

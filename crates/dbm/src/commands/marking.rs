@@ -3,8 +3,7 @@
 use clap::Args;
 use database::Database;
 use migrate::Marked;
-use migrate::files::Migration;
-use migrate::history::{Applied, Change, Mark, State};
+use migrate::history::{Change, Mark, Records, State};
 use serde_json::json;
 
 use super::run_flags::{self, RunFlags};
@@ -36,13 +35,11 @@ pub(super) fn mark(revision: &str) -> Result<Mark> {
 pub(super) async fn go(
     context: &Context,
     flags: &MarkFlags,
-    migrations: &[Migration],
-    decide: impl Fn(&[Migration], &[Applied]) -> backup::Result<Vec<Change>>,
+    decide: impl Fn(&Records) -> backup::Result<Vec<Change>>,
 ) -> Result<()> {
     let url = context.url()?;
     let runner = run_flags::runner(context, &RunFlags::default(), Database::new(url.clone())?, None)?;
-    let decide = |history: &[Applied]| decide(migrations, history);
-    let planned = runner.plan_mark(decide).await?;
+    let planned = runner.plan_mark(&decide).await?;
     if flags.dry_run {
         let document = json!({ "command": context.command, "dry_run": true, "changes": planned });
         context.output.answer(&document, &lines(&planned));
@@ -85,19 +82,27 @@ fn lines(changes: &[Change]) -> String {
 
 /// Rows of what dbm has made take their rollbacks with them.
 fn confirm(context: &Context, changes: &[Change]) -> Result<()> {
-    let made = |change: &&Change| matches!(change, Change::Forget { state: State::Applied, .. });
+    let made = |change: &&Change| {
+        matches!(change, Change::Forget { state: State::Applied, .. } | Change::ForgetRepeated { .. })
+    };
+    let without_number = changes.iter().any(|change| matches!(change, Change::ForgetRepeated { .. }));
     let count = changes.iter().filter(made).count();
     if count == 0 || context.yes {
         return Ok(());
     }
     let what = format!(
         "{} that dbm has applied would leave the history",
-        crate::output::plural(count as u64, "migration")
+        crate::output::plural(count as u64, if without_number { "file" } else { "migration" })
     );
     match ask::confirm(&format!("{what}. Go on?")) {
         Some(true) => Ok(()),
         Some(false) => Err(CommandError::failed("nothing was changed: the answer was no")),
-        None => Err(CommandError::usage(what)
-            .hint("what they made stays in the database; say --yes if it is to be so, or take them back with `dbm rollback`")),
+        None => {
+            let mut hint = "what they made stays in the database; say --yes if it is to be so".to_owned();
+            if !without_number {
+                hint.push_str(", or take them back with `dbm rollback`");
+            }
+            Err(CommandError::usage(what).hint(hint))
+        }
     }
 }

@@ -1,7 +1,8 @@
 use clap::Args;
 use database::Database;
-use migrate::files;
-use migrate::history::{self, Ways};
+use migrate::files::{self, Repeat, Rule};
+use migrate::history::{self, Row, Ways};
+use migrate::status::{self, RepeatedState};
 use serde_json::json;
 
 use super::marking::{self, MarkFlags};
@@ -18,15 +19,16 @@ or removed after they were applied. No statement of a migration is run, and noth
 Examples:
   dbm repair                  what is broken, and the ways out of each
   dbm repair --accept 004     the file of 004 is right: the history takes its text and its number
-  dbm repair --forget 007     007 has no file any more: its row goes, what it made stays"
+  dbm repair --forget 007     007 has no file any more: its row goes, what it made stays
+  dbm repair --forget seeds/demo      the same of a seed, and of what was in repeatable/"
 )]
 pub(crate) struct Repair {
     /// The history takes these files as they are now; without a number, all that were changed or moved
     #[arg(long, value_name = "NUMBER", num_args = 0..)]
     accept: Option<Vec<u64>>,
-    /// These rows go, whose files are gone; without a number, all of them
-    #[arg(long, value_name = "NUMBER", num_args = 0..)]
-    forget: Option<Vec<u64>>,
+    /// These rows go, whose files are gone: a number, `repeatable/NAME` or `seeds/NAME`; without one, all of them
+    #[arg(long, value_name = "ROW", num_args = 0..)]
+    forget: Option<Vec<Row>>,
     #[command(flatten)]
     flags: MarkFlags,
 }
@@ -35,18 +37,28 @@ impl Repair {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         // A number that is missing here may be the very thing that is broken.
         let migrations = files::read_for_rollback(&context.folder())?;
+        let mut repeated = Vec::new();
+        for kind in [Repeat::Repeatable, Repeat::Seed] {
+            let (there, wrong) = files::survey_repeated(&context.folder(), kind)?;
+            // One that cannot be read is not gone; all else is for `check` to say.
+            if let Some(unreadable) = wrong.into_iter().find(|one| one.rule == Rule::Unreadable) {
+                return Err(backup::Error::from(unreadable).into());
+            }
+            repeated.extend(there);
+        }
         let ways = Ways { accept: self.accept.clone(), forget: self.forget.clone() };
         if !ways.is_none() {
-            let decide =
-                |files: &[files::Migration], rows: &[history::Applied]| history::repair(files, rows, &ways);
-            return marking::go(context, &self.flags, &migrations, decide).await;
+            let decide = |records: &history::Records| history::repair(&migrations, &repeated, records, &ways);
+            return marking::go(context, &self.flags, decide).await;
         }
         let database = Database::new(context.url()?)?;
         let mut session = database.session().await?;
         let open = context.open_run(&mut *session).await?;
         context.warn_of(open.as_ref());
         let broken = history::broken(&migrations, &history::read(&mut *session).await?);
-        let documents: Vec<_> = broken
+        let mut gone = status::repeated(&mut *session, &repeated).await?;
+        gone.retain(|one| one.state == RepeatedState::Gone);
+        let mut documents: Vec<_> = broken
             .iter()
             .map(|one| {
                 let mut document = serde_json::to_value(one).unwrap_or_default();
@@ -55,6 +67,16 @@ impl Repair {
                 document
             })
             .collect();
+        for one in &gone {
+            documents.push(json!({
+                "kind": one.kind,
+                "name": one.name,
+                "applied_at": one.applied_at,
+                "what": "gone",
+                "message": one.finding().map(|finding| finding.message),
+                "ways": one.ways(),
+            }));
+        }
         let document = json!({
             "command": "repair",
             "database": database.name(),
@@ -66,12 +88,16 @@ impl Repair {
             text.push_str(&format!("{}\n", one.line()));
             one.ways().iter().for_each(|way| text.push_str(&format!("  - {way}\n")));
         }
-        text.push_str(&match broken.len() {
+        for one in &gone {
+            one.finding().iter().for_each(|finding| text.push_str(&format!("{}\n", finding.message)));
+            one.ways().iter().for_each(|way| text.push_str(&format!("  - {way}\n")));
+        }
+        text.push_str(&match broken.len() + gone.len() {
             0 => format!("{}: the history fits the folder\n", database.name()),
             count => format!("{}: {} broken\n", database.name(), output::plural(count as u64, "row")),
         });
         context.output.answer(&document, &text);
-        match broken.is_empty() && open.is_none() {
+        match broken.is_empty() && gone.is_empty() && open.is_none() {
             true => Ok(()),
             false => Err(CommandError::reported(Meaning::Found, "the history does not fit the folder")),
         }

@@ -28,8 +28,7 @@ impl Stamp {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let mark = marking::mark(&self.revision)?;
         let migrations = files::read(&context.folder())?;
-        let decide =
-            |files: &[files::Migration], rows: &[history::Applied]| history::stamp(files, rows, mark);
-        marking::go(context, &self.flags, &migrations, decide).await
+        let decide = |records: &history::Records| history::stamp(&migrations, &records.applied, mark);
+        marking::go(context, &self.flags, decide).await
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use database::Database;
 use migrate::files::{self, Repeat};
 use migrate::history::{Applied, State};
-use migrate::status::RepeatedState;
+use migrate::status::{RepeatedState, RepeatedStatus};
 use serde_json::json;
 
 use super::watched::Watched;
@@ -61,6 +61,7 @@ impl Status {
         }
         let repeated = migrate::status::repeated(&mut *session, &repeated).await?;
         let status = migrate::status::status(&mut *session, &migrations).await?;
+        findings.extend(repeated.iter().filter_map(RepeatedStatus::finding));
         let applied = status.applied;
         findings.extend(status.findings);
         context.warn_of(open.as_ref());

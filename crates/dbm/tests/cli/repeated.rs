@@ -25,6 +25,33 @@ fn views_and_seeds_are_run_and_shown() {
 }
 
 #[test]
+fn a_file_that_is_gone_is_forgotten_when_asked() {
+    let place = Place::with_database();
+    place.file(
+        "migrations/repeatable/named.sql",
+        "DROP VIEW IF EXISTS named;\nCREATE VIEW named AS SELECT 1;\n",
+    );
+    place.file("migrations/seeds/items.sql", "INSERT INTO item VALUES (1, 'one');\n");
+    for command in ["migrate", "seed"] {
+        assert_eq!(place.run(&[command]).code, Some(0));
+    }
+    assert_eq!(place.run(&["repair"]).code, Some(0));
+    for file in ["repeatable/named.sql", "seeds/items.sql"] {
+        std::fs::remove_file(place.path().join("migrations").join(file)).unwrap();
+    }
+    says!(place, ["status", "--exit-code"]);
+    assert_eq!(place.run(&["check"]).code, Some(5));
+    says!(place, ["repair"]);
+    says!(place, ["repair", "--forget"]);
+    says!(place, ["repair", "--forget", "seeds/other"]);
+    says!(place, ["--yes", "repair", "--forget", "seeds/items", "--json"]);
+    says!(place, ["--yes", "repair", "--forget"]);
+    for command in ["repair", "check"] {
+        assert_eq!(place.run(&[command]).code, Some(0), "{command}");
+    }
+}
+
+#[test]
 fn a_rehearsal_is_a_table_and_a_gate() {
     let place = Place::with_database();
     says!(place, ["migrate", "--rehearse", "--dry-run"]);

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::{Applied, State};
-use crate::files::{Migration, label};
+use crate::files::{Migration, Repeat, label};
 
 /// A file as the history records it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +46,14 @@ pub enum Change {
         /// How it came into the history.
         state: State,
     },
+    /// The row of a file without a number is removed; what the file made stays.
+    #[serde(rename = "forget")]
+    ForgetRepeated {
+        /// Which kind of file.
+        kind: Repeat,
+        /// Its name.
+        name: String,
+    },
     /// A row takes number, name, module, checksum and rollback of a file.
     Accept {
         /// The number that the row had.
@@ -72,6 +80,9 @@ impl Change {
             }
             Self::Forget { number, name, state: State::Applied } => {
                 format!("{} is no longer in the history; what it made stays", label(*number, name))
+            }
+            Self::ForgetRepeated { kind, name } => {
+                format!("{} is no longer in the history; what it made stays", kind.label(name))
             }
             Self::Accept { from, file } if *from != file.number => {
                 format!("{from:03} is {} from now on", label(file.number, &file.name))

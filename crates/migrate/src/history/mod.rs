@@ -8,9 +8,9 @@ mod table;
 
 pub use changes::{Change, Recorded};
 pub use mark::{Mark, baseline, stamp};
-pub use repair::{Break, Broken, Ways, broken, repair};
+pub use repair::{Break, Broken, Row, Ways, broken, repair};
 pub use repeated::{Repeated, read_repeated};
-pub(crate) use repeated::{outdate_repeatables, put_repeated};
+pub(crate) use repeated::{forget_repeated, gone, outdate_repeatables, put_repeated};
 pub(crate) use table::accept;
 pub use table::{create, delete, insert, read};
 pub(crate) use table::{is_there, remove};

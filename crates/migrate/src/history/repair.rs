@@ -1,8 +1,11 @@
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
 use backup::{Error, ErrorKind, Result};
 use serde::Serialize;
 
-use super::{Applied, Change, Recorded};
-use crate::files::{ALGORITHM, Migration, label};
+use super::{Applied, Change, Recorded, Records, gone};
+use crate::files::{ALGORITHM, Migration, Repeat, RepeatedFile, label};
 
 /// What is wrong with one row of the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -123,13 +126,47 @@ pub fn broken(migrations: &[Migration], history: &[Applied]) -> Vec<Broken> {
     broken.collect()
 }
 
+/// Which row of the history is meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Row {
+    /// That of a migration, by its number.
+    Number(u64),
+    /// That of a file without a number, by its kind and name.
+    File(Repeat, String),
+}
+
+impl FromStr for Row {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        if let Ok(number) = word.parse() {
+            return Ok(Self::Number(number));
+        }
+        let kinds = [Repeat::Repeatable, Repeat::Seed];
+        let named = word.split_once('/').and_then(|(folder, name)| {
+            let kind = kinds.into_iter().find(|kind| kind.folder() == folder)?;
+            Some(Self::File(kind, name.to_owned()))
+        });
+        named.ok_or_else(|| "write a number such as 7, or repeatable/NAME or seeds/NAME".to_owned())
+    }
+}
+
+impl std::fmt::Display for Row {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => write!(to, "{number:03}"),
+            Self::File(kind, name) => to.write_str(&kind.label(name)),
+        }
+    }
+}
+
 /// Which rows are to be mended, and how. An empty list means all that can be mended so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ways {
     /// The history takes these files as they are.
     pub accept: Option<Vec<u64>>,
     /// These rows are removed.
-    pub forget: Option<Vec<u64>>,
+    pub forget: Option<Vec<Row>>,
 }
 
 impl Ways {
@@ -142,45 +179,62 @@ impl Ways {
 /// What the chosen ways out change.
 ///
 /// # Errors
-/// A number that is named cannot be mended in that way.
-pub fn repair(migrations: &[Migration], history: &[Applied], ways: &Ways) -> Result<Vec<Change>> {
-    let broken = broken(migrations, history);
+/// A row that is named cannot be mended in that way.
+pub fn repair(
+    migrations: &[Migration],
+    files: &[RepeatedFile],
+    records: &Records,
+    ways: &Ways,
+) -> Result<Vec<Change>> {
+    let broken = broken(migrations, &records.applied);
+    let why = |row: &Row| match row {
+        Row::Number(number) => broken.iter().find(|one| one.number == *number).map(Broken::line),
+        Row::File(..) => None,
+    };
     let mut changes = Vec::new();
-    if let Some(numbers) = &ways.forget {
-        let forgotten = |one: &Broken| matches!(one.what, Break::Gone).then(|| Change::forget(&one.row));
-        changes.extend(chosen(&broken, numbers, "--forget", forgotten)?);
+    if let Some(rows) = &ways.forget {
+        let numbered = broken.iter().filter(|one| matches!(one.what, Break::Gone));
+        let numbered = numbered.map(|one| (Row::Number(one.number), Change::forget(&one.row)));
+        let repeated = gone(files, &records.repeated).map(|row| {
+            let change = Change::ForgetRepeated { kind: row.kind, name: row.name.clone() };
+            (Row::File(row.kind, row.name.clone()), change)
+        });
+        changes.extend(chosen(numbered.chain(repeated).collect(), rows.clone(), "--forget", why)?);
     }
     if let Some(numbers) = &ways.accept {
         let accepted = |one: &Broken| match &one.what {
             Break::Changed { file } | Break::Moved { file } => {
-                Some(Change::Accept { from: one.number, file: file.clone() })
+                Some((Row::Number(one.number), Change::Accept { from: one.number, file: file.clone() }))
             }
             Break::Gone | Break::Unknown => None,
         };
-        changes.extend(chosen(&broken, numbers, "--accept", accepted)?);
+        let mendable = broken.iter().filter_map(accepted).collect();
+        let rows = numbers.iter().copied().map(Row::Number).collect();
+        changes.extend(chosen(mendable, rows, "--accept", why)?);
     }
     Ok(changes)
 }
 
+/// The changes of the rows that are named, or of all that can be mended so.
 fn chosen(
-    broken: &[Broken],
-    numbers: &[u64],
+    mendable: Vec<(Row, Change)>,
+    named: Vec<Row>,
     option: &str,
-    mend: impl Fn(&Broken) -> Option<Change>,
+    why: impl Fn(&Row) -> Option<String>,
 ) -> Result<Vec<Change>> {
-    if numbers.is_empty() {
-        return Ok(broken.iter().filter_map(mend).collect());
+    if named.is_empty() {
+        return Ok(mendable.into_iter().map(|(_, change)| change).collect());
     }
-    let one = |number: &u64| {
-        let found = broken.iter().find(|one| one.number == *number);
-        found.and_then(&mend).ok_or_else(|| {
-            let why = found.map_or_else(|| "nothing is wrong with it".to_owned(), Broken::line);
-            Error::new(ErrorKind::Usage, format!("`{option} {number:03}` mends nothing: {why}"))
+    let one = |row: &Row| {
+        let found = mendable.iter().find(|(other, _)| other == row);
+        found.map(|(_, change)| change.clone()).ok_or_else(|| {
+            let why = why(row).unwrap_or_else(|| "nothing is wrong with it".to_owned());
+            Error::new(ErrorKind::Usage, format!("`{option} {row}` mends nothing: {why}"))
                 .with_hint("`dbm repair` lists what is broken, each with its ways out")
         })
     };
-    let numbers: std::collections::BTreeSet<u64> = numbers.iter().copied().collect();
-    numbers.iter().map(one).collect()
+    let named: BTreeSet<Row> = named.into_iter().collect();
+    named.iter().map(one).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::files::{Directives, Source, checksum};
+use crate::history::Repeated;
 use crate::history::{Mark, State, baseline, stamp};
 
 fn file(number: u64, name: &str, text: &str) -> Migration {
@@ -52,25 +53,51 @@ fn each_break_has_its_ways_out() {
         .collect();
     assert_eq!(words, ["changed", "moved", "gone"]);
     assert!(found.iter().all(|one| one.ways().len() == 3));
+    let seed = |name: &str| Repeated {
+        kind: Repeat::Seed,
+        name: name.to_owned(),
+        module: None,
+        checksum: checksum(name),
+        algorithm: ALGORITHM.to_owned(),
+        text: name.to_owned(),
+        applied_at: "2026-11-21T01:34:00Z".to_owned(),
+        applied_by: "me".to_owned(),
+        duration_ms: 1,
+        run: "run".to_owned(),
+        dbm: "1".to_owned(),
+    };
+    let seeds = [RepeatedFile {
+        kind: Repeat::Seed,
+        name: "kept".to_owned(),
+        directives: Directives::default(),
+        source: Source { path: "seeds/kept.sql".into(), text: "SELECT 1;".to_owned() },
+    }];
+    let records = Records { applied: history.to_vec(), repeated: vec![seed("kept"), seed("old")] };
+    let repair = |ways: &Ways| repair(&files, &seeds, &records, ways);
     let all = Ways { accept: Some(vec![]), forget: Some(vec![]) };
     assert_eq!(
-        lines(&repair(&files, &history, &all).unwrap()),
+        lines(&repair(&all).unwrap()),
         [
             "005_gone is no longer in the history; what it made stays",
+            "seeds/old is no longer in the history; what it made stays",
             "001_a counts as applied with the text that it has now",
             "002 is 003_c from now on",
         ]
     );
-    let one = Ways { accept: Some(vec![1, 1]), forget: None };
-    assert_eq!(repair(&files, &history, &one).unwrap().len(), 1);
+    let row = |word: &str| word.parse::<Row>().unwrap();
+    let one = Ways { accept: Some(vec![1, 1]), forget: Some(vec![row("seeds/old")]) };
+    assert_eq!(repair(&one).unwrap().len(), 2);
     for wrong in [
         Ways { accept: Some(vec![5]), forget: None },
-        Ways { accept: None, forget: Some(vec![1]) },
+        Ways { accept: None, forget: Some(vec![row("001")]) },
         Ways { accept: Some(vec![4]), forget: None },
+        Ways { accept: None, forget: Some(vec![row("seeds/kept")]) },
+        Ways { accept: None, forget: Some(vec![row("repeatable/old")]) },
     ] {
-        assert_eq!(repair(&files, &history, &wrong).unwrap_err().kind(), ErrorKind::Usage);
+        assert_eq!(repair(&wrong).unwrap_err().kind(), ErrorKind::Usage);
     }
-    assert!(repair(&files, &history, &Ways::default()).unwrap().is_empty());
+    assert!(repair(&Ways::default()).unwrap().is_empty());
+    assert!("seed/old".parse::<Row>().is_err());
 }
 
 #[test]

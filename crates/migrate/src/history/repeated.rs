@@ -5,7 +5,7 @@ use database::{Session, quote};
 use serde::{Deserialize, Serialize};
 
 use super::table::is_there;
-use crate::files::Repeat;
+use crate::files::{Repeat, RepeatedFile};
 
 /// A file without a number, as it was last run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,9 +92,7 @@ pub(crate) async fn put_repeated(session: &mut dyn Session, row: &Repeated) -> R
     let table = session.history_table().to_owned();
     let text = |value: &str| quote::literal(engine, value);
     let (name, kind) = (text(&row.name), text(row.kind.word()));
-    session
-        .own(&format!("DELETE FROM {table} WHERE number < 0 AND state = {kind} AND name = {name}"))
-        .await?;
+    forget_repeated(session, row.kind, &row.name).await?;
     let module = row.module.as_deref().map_or_else(|| "NULL".to_owned(), text);
     let sql = format!(
         "INSERT INTO {table} (number, position, name, module, checksum, algorithm, rollback, state, applied_at, applied_by, \
@@ -110,6 +108,22 @@ pub(crate) async fn put_repeated(session: &mut dyn Session, row: &Repeated) -> R
         text(&row.dbm),
     );
     session.own(&sql).await?;
+    Ok(())
+}
+
+/// The rows whose files are gone.
+pub(crate) fn gone<'r>(files: &[RepeatedFile], rows: &'r [Repeated]) -> impl Iterator<Item = &'r Repeated> {
+    rows.iter().filter(|row| !files.iter().any(|file| row.kind == file.kind && row.name == file.name))
+}
+
+/// Removes one row.
+pub(crate) async fn forget_repeated(session: &mut dyn Session, kind: Repeat, name: &str) -> Result<()> {
+    let engine = session.engine();
+    let (kind, name) = (quote::literal(engine, kind.word()), quote::literal(engine, name));
+    let table = session.history_table().to_owned();
+    session
+        .own(&format!("DELETE FROM {table} WHERE number < 0 AND state = {kind} AND name = {name}"))
+        .await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Runner, open};
 use crate::files::ALGORITHM;
-use crate::history::{self, Applied, Change, State};
+use crate::history::{self, Applied, Change, Records, State};
 use crate::journal::Told;
 
 /// What `baseline`, `stamp` or `repair` have changed in the history.
@@ -22,16 +22,16 @@ impl Runner {
     ///
     /// # Errors
     /// The database cannot be read, or what `decide` says.
-    pub async fn plan_mark(&self, decide: impl Fn(&[Applied]) -> Result<Vec<Change>>) -> Result<Vec<Change>> {
+    pub async fn plan_mark(&self, decide: impl Fn(&Records) -> Result<Vec<Change>>) -> Result<Vec<Change>> {
         let mut session = self.database.session().await?;
-        decide(&history::read(&mut *session).await?)
+        decide(&Records::read(&mut *session).await?)
     }
 
     /// Changes the history alone, under the lock and in one transaction; no statement of a migration is run.
     ///
     /// # Errors
     /// What `decide` says, a run that is open, or a database that cannot be written to; nothing is changed then.
-    pub async fn mark(&self, decide: impl Fn(&[Applied]) -> Result<Vec<Change>>) -> Result<Marked> {
+    pub async fn mark(&self, decide: impl Fn(&Records) -> Result<Vec<Change>>) -> Result<Marked> {
         let mut session = self.locked_session().await?;
         let marked = self.mark_with(&mut *session, decide).await;
         // The connection may be what failed; then the server has rolled back, and has let the lock go.
@@ -43,7 +43,7 @@ impl Runner {
     async fn mark_with(
         &self,
         session: &mut dyn Session,
-        decide: impl Fn(&[Applied]) -> Result<Vec<Change>>,
+        decide: impl Fn(&Records) -> Result<Vec<Change>>,
     ) -> Result<Marked> {
         // What an open run has done is not in the history yet, and its way back would undo the changes.
         let entries = session.entries().await?;
@@ -51,7 +51,7 @@ impl Runner {
             return Err(Error::new(ErrorKind::Refused, "a run is still open in the database")
                 .with_hint("finish it or put the database back first: `dbm recover`"));
         }
-        let changes = decide(&history::read(session).await?)?;
+        let changes = decide(&Records::read(session).await?)?;
         if changes.is_empty() {
             return Ok(Marked { run: None, changes });
         }
@@ -79,6 +79,9 @@ impl Runner {
                     history::insert(session, &row).await?;
                 }
                 Change::Forget { number, .. } => history::delete(session, *number).await?,
+                Change::ForgetRepeated { kind, name } => {
+                    history::forget_repeated(session, *kind, name).await?;
+                }
                 Change::Accept { from, file } => history::accept(session, *from, file).await?,
             }
         }
