@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use backup::{Error, ErrorKind, Result};
 use chrono::{SecondsFormat, Utc};
 use database::script::{self, Statement};
-use database::{Canceller, Session, WRITES};
+use database::{Canceller, Session};
 
 use super::Runner;
 use super::lock::jitter;
@@ -21,7 +21,7 @@ use crate::placeholders::Filled;
 use crate::plan::{Action, Direction, Group, Item, Plan};
 
 /// Why a group was not applied.
-struct Failed {
+pub(super) struct Failed {
     failure: Box<Failure>,
     /// A lock was not had in time: nothing is wrong with the statements.
     lock: bool,
@@ -415,48 +415,6 @@ impl Runner {
         Ok(ran.rows)
     }
 
-    async fn checks(&self, session: &mut dyn Session, item: &Item) -> Result<usize, Failed> {
-        let checks = script::split(session.engine(), &item.verify.text)?;
-        if checks.is_empty() {
-            return Ok(0);
-        }
-        session.begin_reading().await?;
-        let checked = self.check_each(session, item, &checks).await;
-        let ended = session.end_reading().await;
-        checked?;
-        ended?;
-        Ok(checks.len())
-    }
-
-    async fn check_each(
-        &self,
-        session: &mut dyn Session,
-        item: &Item,
-        checks: &[Statement<'_>],
-    ) -> Result<(), Failed> {
-        for (place, check) in checks.iter().enumerate() {
-            self.going_on()?;
-            let canceller = session.canceller();
-            let wrong = match self.until_cancelled(canceller, session.query(check.text)).await {
-                Err(error) if error.sqlstate() == Some(WRITES) => {
-                    Some(error.with_hint("a check only reads: what writes belongs above `-- dbm: verify`"))
-                }
-                Err(error) => Some(error),
-                Ok(rows) => rows.iter().flatten().find(|value| !is_true(value.as_deref())).map(|value| {
-                    let value = value.as_deref().unwrap_or("NULL");
-                    Error::new(
-                        ErrorKind::Statement,
-                        format!("the check returned {value}, and every value has to be true"),
-                    )
-                }),
-            };
-            if let Some(error) = wrong {
-                return Err(at(item, &item.verify, check, place, checks.len(), true, &error));
-            }
-        }
-        Ok(())
-    }
-
     /// Lets a statement end by itself, or stops it when the run is stopped.
     pub(super) async fn until_cancelled<T>(
         &self,
@@ -556,15 +514,6 @@ fn fewer(mut failed: Failed, context: &Context<'_>) -> Failed {
     failed
 }
 
-/// Whether a check's value says yes: Postgres writes `t`, SQLite and MySQL a number.
-fn is_true(value: Option<&str>) -> bool {
-    match value {
-        Some("t" | "true") => true,
-        Some(number) => number.parse::<i64>().is_ok_and(|number| number != 0),
-        None => false,
-    }
-}
-
 fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
@@ -581,7 +530,7 @@ fn of_item(item: &Item, error: &Error) -> Failed {
 const LOCKED: &str = "somebody holds it: see pg_stat_activity and pg_blocking_pids() (PostgreSQL) or SHOW PROCESSLIST (MySQL); \
                       end that, try again at a quieter time, or wait longer: `--lock-timeout 30s`, `lock_retries` in dbm.toml";
 
-fn at(
+pub(super) fn at(
     item: &Item,
     filled: &Filled,
     statement: &Statement<'_>,
@@ -608,20 +557,4 @@ fn at(
 fn changes_rows(statement: &Statement<'_>) -> bool {
     let first: String = statement.text.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
     ["INSERT", "UPDATE", "REPLACE", "MERGE", "WITH"].iter().any(|word| first.eq_ignore_ascii_case(word))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_counts_as_true() {
-        for value in ["t", "true", "1", "7", "-1"] {
-            assert!(is_true(Some(value)), "{value}");
-        }
-        for value in ["f", "false", "0", "", "yes please", "NULL"] {
-            assert!(!is_true(Some(value)), "{value}");
-        }
-        assert!(!is_true(None));
-    }
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod archives;
+mod checks;
 mod go;
 mod lock;
 mod mark;

@@ -13,13 +13,7 @@ use crate::{MigrateOptions, Outcome, Report};
 impl Sandbox {
     /// With a table that holds a few rows.
     async fn with_rows(engine: Engine) -> Self {
-        let mut sandbox = Self::new(engine).await;
-        sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
-        sandbox.file(
-            "001_item",
-            "CREATE TABLE item (id int PRIMARY KEY, name varchar(20));",
-            "DROP TABLE item;",
-        );
+        let sandbox = Self::with_item(engine).await;
         assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
         sandbox.execute("INSERT INTO item VALUES (1, 'one'), (2, 'two'), (3, 'two')").await;
         sandbox

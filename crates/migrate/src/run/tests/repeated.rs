@@ -17,7 +17,8 @@ const VIEW: &str = "DROP VIEW IF EXISTS named;\nCREATE VIEW named AS SELECT id, 
 const OTHER: &str = "DROP VIEW IF EXISTS named;\nCREATE VIEW named AS SELECT id FROM item;\n";
 
 impl Sandbox {
-    async fn with_item(engine: Engine) -> Self {
+    /// With a migration that makes a table.
+    pub(super) async fn with_item(engine: Engine) -> Self {
         let mut sandbox = Self::new(engine).await;
         sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
         sandbox.file(
