@@ -394,7 +394,12 @@ impl Runner {
             Ending::Replaced => "the database is one that a restore has replaced",
         };
         let over = format!(" The last one, {} {run} by {}, is over: {ended}.", begun.kind.word(), begun.by);
-        over + &self.kept_since(told).await
+        match ending {
+            // Such a run has replaced nothing.
+            Ending::Done if begun.kind != RunKind::Restore => over,
+            Ending::NothingChanged => over,
+            _ => over + &self.kept_since(told).await,
+        }
     }
 
     /// Where what a run has replaced is, from its own names: who was killed could not say so.
