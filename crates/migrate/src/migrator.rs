@@ -117,8 +117,8 @@ impl Migrator {
         self
     }
 
-    /// Goes on where a newer release has applied more than this one knows: an older replica that starts again during a
-    /// rollout.
+    /// Goes on where a newer release has applied more than this one knows, or has run other texts of what this one would
+    /// make again: an older replica that starts again during a rollout. It then leaves those as they are.
     #[must_use]
     pub fn allow_newer(mut self) -> Self {
         self.newer = true;
@@ -142,13 +142,18 @@ impl Migrator {
             .with_variables(Arc::clone(&self.variables))
             .with_watch(Arc::clone(&self.watch))
             .with_cancel(self.cancel.clone());
-        let options = MigrateOptions { repeatables: self.repeatables.clone(), ..MigrateOptions::default() };
+        let options = MigrateOptions {
+            repeatables: self.repeatables.clone(),
+            forward_only: true,
+            ..MigrateOptions::default()
+        };
         let report = match runner.migrate(&self.migrations, &options).await {
             Ok(report) => report,
             // A newer release may have been at it while this one waited.
-            Err(error) => match self.nothing_to_do(&database).await? {
-                Some(report) => return Ok(report),
-                None => return Err(error),
+            Err(error) => match self.nothing_to_do(&database).await {
+                Ok(Some(report)) => return Ok(report),
+                // Whatever else goes wrong now, the first error is the reason.
+                Ok(None) | Err(_) => return Err(error),
             },
         };
         match report.outcome {
@@ -180,7 +185,10 @@ impl Migrator {
             .applied
             .iter()
             .any(|row| row.number <= newest && !self.migrations.iter().any(|file| file.number == row.number));
-        let repeated = ahead || crate::plan::changed(&self.repeatables, &records.repeated).next().is_none();
+        let changed: Vec<_> = crate::plan::changed(&self.repeatables, &records.repeated).collect();
+        let superseded = changed.iter().filter(|file| records.is_superseded(file)).count();
+        let repeated = ahead || superseded == changed.len();
+        let ahead = ahead || superseded > 0;
         if !self.migrations.iter().all(applied) || lost || !repeated || ahead && !self.newer {
             return Ok(None);
         }

@@ -39,6 +39,18 @@ pub(crate) fn made(of: &str, what: Made, at: DateTime<Utc>, attempt: u32, limit:
     cut_name(of, &suffix, limit)
 }
 
+/// The attempts at a name. Of what no lock keeps apart, two may be made within one second, before either is there: those
+/// begin at a number of their own.
+pub(crate) fn attempts(what: Made) -> std::ops::Range<u32> {
+    let mut random = [0_u8; 2];
+    if what == Made::Scratch {
+        // Without random numbers all begin alike, and the second to come fails.
+        let _ = getrandom::fill(&mut random);
+    }
+    let first = u32::from(u16::from_be_bytes(random));
+    first..first + 100
+}
+
 /// When the name was made, if it is one made of `of`.
 pub(crate) fn made_at(name: &str, of: &str, what: Made, limit: usize) -> Option<DateTime<Utc>> {
     let (at, attempt) = stamp(name, what)?;

@@ -68,6 +68,7 @@ impl Migrate {
             module: self.module.clone(),
             out_of_order: self.out_of_order,
             repeatables: repeatables(context)?,
+            ..MigrateOptions::default()
         };
         go(context, &self.run, &self.rehearse, &options).await
     }

@@ -82,7 +82,7 @@ impl Replaced {
         audit.start();
         let done = async {
             match left {
-                true => restore::discard_scratch(&database, name).await?,
+                true => migrate::scratch::discard(&database, name).await?,
                 false => restore::let_go(&database, name).await?,
             }
             Ok(())

@@ -113,6 +113,11 @@ pub(crate) fn replaced_keeps_journal(engine: Engine) -> bool {
     engine == Engine::Postgres
 }
 
+/// Whether a database is a file of its own, and not one of several of a server.
+pub(crate) fn is_file(engine: Engine) -> bool {
+    engine == Engine::Sqlite
+}
+
 /// Whether counters are carried over when a backup is put back. SQLite's are rows of the file, which nobody else has
 /// written to.
 pub(crate) fn carries_counters(engine: Engine) -> bool {
@@ -151,10 +156,10 @@ pub(crate) fn without_definer(engine: Engine, statement: &str) -> Cow<'_, str> {
 }
 
 /// Makes an empty database beside another one, or in a folder.
-pub(crate) async fn make_scratch(on: &Database, folder: &Path) -> Result<(Database, Made)> {
+pub(crate) async fn make_scratch(on: &Database, name: String, folder: &Path) -> Result<(Database, Made)> {
     match on {
-        Database::Postgres(server) => scratch::postgres::make(server, on).await,
-        Database::Mysql(server) => scratch::mysql::make(server, on).await,
+        Database::Postgres(server) => scratch::postgres::make(server, on, name).await,
+        Database::Mysql(server) => scratch::mysql::make(server, on, name).await,
         Database::Sqlite(file) => scratch::sqlite::make(file, folder),
     }
 }
@@ -162,15 +167,26 @@ pub(crate) async fn make_scratch(on: &Database, folder: &Path) -> Result<(Databa
 /// Makes a copy of an archive's database beside another one, or in a folder.
 pub(crate) async fn restore_scratch(
     on: &Database,
+    name: String,
     archive: &Archive,
     folder: &Path,
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<(Database, Made)> {
     match on {
-        Database::Postgres(_) => scratch::postgres::restore(on, archive, options, progress).await,
-        Database::Mysql(server) => scratch::mysql::restore(server, on, archive, options, progress).await,
+        Database::Postgres(_) => scratch::postgres::restore(on, name, archive, options, progress).await,
+        Database::Mysql(server) => {
+            scratch::mysql::restore(server, on, name, archive, options, progress).await
+        }
         Database::Sqlite(file) => scratch::sqlite::restore(file, folder, archive, options, progress).await,
+    }
+}
+
+/// Removes the account that was made for a scratch database, where there are such.
+pub(crate) async fn discard_scratch_account(on: &Database, name: &str) -> Result<()> {
+    match on {
+        Database::Mysql(server) => scratch::mysql::discard_account(server, name).await,
+        _ => Ok(()),
     }
 }
 

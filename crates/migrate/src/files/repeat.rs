@@ -28,6 +28,11 @@ impl Repeat {
         }
     }
 
+    /// The kind of that word.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        [Self::Repeatable, Self::Seed].into_iter().find(|kind| kind.word() == word)
+    }
+
     /// The folder within that of the migrations.
     pub fn folder(self) -> &'static str {
         match self {

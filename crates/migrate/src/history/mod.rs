@@ -9,7 +9,7 @@ mod table;
 pub use changes::{Change, Recorded};
 pub use mark::{Mark, baseline, stamp};
 pub use repair::{Break, Broken, Row, Ways, broken, repair};
-pub use repeated::{Repeated, read_repeated};
+pub use repeated::{Repeated, Superseded, read_repeated};
 pub(crate) use repeated::{forget_repeated, gone, outdate_repeatables, put_repeated};
 pub(crate) use table::accept;
 pub use table::{create, delete, insert, read};
@@ -18,6 +18,8 @@ pub(crate) use table::{is_there, remove};
 use backup::Result;
 use database::{ObjectId, Session};
 use serde::{Deserialize, Serialize};
+
+use crate::files::RepeatedFile;
 
 /// Its name.
 pub(crate) const TABLE: &str = "dbm_history";
@@ -34,6 +36,8 @@ pub struct Records {
     pub applied: Vec<Applied>,
     /// The files without a number.
     pub repeated: Vec<Repeated>,
+    /// The texts that those had before.
+    pub superseded: Vec<Superseded>,
 }
 
 impl Records {
@@ -42,7 +46,17 @@ impl Records {
     /// # Errors
     /// The connection broke, or the table is not one of dbm's making.
     pub async fn read(session: &mut dyn Session) -> Result<Self> {
-        Ok(Self { applied: read(session).await?, repeated: read_repeated(session).await? })
+        Ok(Self {
+            applied: read(session).await?,
+            repeated: read_repeated(session).await?,
+            superseded: repeated::read_superseded(session).await?,
+        })
+    }
+
+    /// Whether the file has a text that was run once, and in whose place another has come.
+    pub fn is_superseded(&self, file: &RepeatedFile) -> bool {
+        let known = |text: &Superseded| text.kind == file.kind && text.name == file.name;
+        self.superseded.iter().any(|text| known(text) && text.checksum == file.checksum())
     }
 }
 

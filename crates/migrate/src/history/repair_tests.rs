@@ -72,7 +72,11 @@ fn each_break_has_its_ways_out() {
         directives: Directives::default(),
         source: Source { path: "seeds/kept.sql".into(), text: "SELECT 1;".to_owned() },
     }];
-    let records = Records { applied: history.to_vec(), repeated: vec![seed("kept"), seed("old")] };
+    let records = Records {
+        applied: history.to_vec(),
+        repeated: vec![seed("kept"), seed("old")],
+        ..Records::default()
+    };
     let repair = |ways: &Ways| repair(&files, &seeds, &records, ways);
     let all = Ways { accept: Some(vec![]), forget: Some(vec![]) };
     assert_eq!(

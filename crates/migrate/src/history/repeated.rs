@@ -52,8 +52,9 @@ pub async fn read_repeated(session: &mut dyn Session) -> Result<Vec<Repeated>> {
     }
     let sql = format!(
         "SELECT state, name, module, checksum, algorithm, rollback, applied_at, applied_by, duration_ms, run, dbm \
-           FROM {} WHERE number < 0",
-        session.history_table()
+           FROM {} WHERE number < 0 AND algorithm <> {}",
+        session.history_table(),
+        quote::literal(session.engine(), SUPERSEDED)
     );
     let mut rows: Vec<Repeated> = session
         .own(&sql)
@@ -69,10 +70,7 @@ fn row(values: Vec<Option<String>>) -> Option<Repeated> {
     let mut values = values.into_iter();
     let mut next = || values.next().flatten();
     Some(Repeated {
-        kind: [Repeat::Repeatable, Repeat::Seed].into_iter().find({
-            let word = next()?;
-            move |kind| kind.word() == word
-        })?,
+        kind: Repeat::of_word(&next()?)?,
         name: next()?,
         module: next(),
         checksum: next()?,
@@ -86,13 +84,49 @@ fn row(values: Vec<Option<String>>) -> Option<Repeated> {
     })
 }
 
-/// Writes one row in the place of the one that the file had.
+/// A text of a file without a number that was run once, and in whose place another has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Superseded {
+    /// Which kind of file.
+    pub kind: Repeat,
+    /// Its name.
+    pub name: String,
+    /// The checksum of the text.
+    pub checksum: String,
+}
+
+/// Reads them; none where there is no history.
+pub(super) async fn read_superseded(session: &mut dyn Session) -> Result<Vec<Superseded>> {
+    if !is_there(session).await? {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT state, name, checksum FROM {} WHERE number < 0 AND algorithm = {}",
+        session.history_table(),
+        quote::literal(session.engine(), SUPERSEDED)
+    );
+    let read = |values: Vec<Option<String>>| {
+        let mut values = values.into_iter().flatten();
+        let kind = values.next().and_then(|word| Repeat::of_word(&word));
+        let row = kind.zip(values.next()).zip(values.next());
+        row.map(|((kind, name), checksum)| Superseded { kind, name, checksum })
+            .ok_or_else(super::table::foreign)
+    };
+    session.own(&sql).await?.into_iter().map(read).collect()
+}
+
+/// Writes one row in the place of the one that the file had, whose text is remembered as superseded.
 pub(crate) async fn put_repeated(session: &mut dyn Session, row: &Repeated) -> Result<()> {
     let engine = session.engine();
     let table = session.history_table().to_owned();
     let text = |value: &str| quote::literal(engine, value);
     let (name, kind) = (text(&row.name), text(row.kind.word()));
-    forget_repeated(session, row.kind, &row.name).await?;
+    let file = format!("number < 0 AND state = {kind} AND name = {name}");
+    session.own(&format!("DELETE FROM {table} WHERE {file} AND checksum = {}", text(&row.checksum))).await?;
+    let superseded = text(SUPERSEDED);
+    session
+        .own(&format!("UPDATE {table} SET algorithm = {superseded}, rollback = NULL WHERE {file}"))
+        .await?;
     let module = row.module.as_deref().map_or_else(|| "NULL".to_owned(), text);
     let sql = format!(
         "INSERT INTO {table} (number, position, name, module, checksum, algorithm, rollback, state, applied_at, applied_by, \
@@ -131,14 +165,18 @@ pub(crate) async fn forget_repeated(session: &mut dyn Session, kind: Repeat, nam
 /// dropped what it made.
 const OUTDATED: &str = "outdated";
 
+/// The algorithm of a row that is only there so that an older release knows its own text for an older one.
+const SUPERSEDED: &str = "superseded";
+
 /// Makes all that is made again due.
 pub(crate) async fn outdate_repeatables(session: &mut dyn Session) -> Result<()> {
     let engine = session.engine();
     let (word, outdated) = (Repeat::Repeatable.word(), quote::literal(engine, OUTDATED));
     let sql = format!(
-        "UPDATE {} SET algorithm = {outdated} WHERE number < 0 AND state = {}",
+        "UPDATE {} SET algorithm = {outdated} WHERE number < 0 AND state = {} AND algorithm <> {}",
         session.history_table(),
-        quote::literal(engine, word)
+        quote::literal(engine, word),
+        quote::literal(engine, SUPERSEDED)
     );
     session.own(&sql).await?;
     Ok(())

@@ -2,6 +2,8 @@
 
 mod verdict;
 
+use std::path::{Path, PathBuf};
+
 use backup::{Error, ErrorKind, Result};
 use chrono::{DateTime, Utc};
 use database::{Counter, Entry, FenceState, SessionId, SourceId};
@@ -111,6 +113,13 @@ pub enum Step {
     BackedUp {
         /// Which one.
         archive: ArchiveNote,
+    },
+    /// The run is about to be tried on a copy.
+    Rehearse {
+        /// The copy's name on the database's server; none where it is a file, or on another server.
+        scratch: Option<String>,
+        /// The folder for files of the copy, on the host from which the run was begun.
+        folder: PathBuf,
     },
     /// A group is about to be applied.
     Apply {
@@ -281,10 +290,19 @@ impl Told {
         named.collect()
     }
 
-    /// The scratch databases that a restore may have left.
+    /// The scratch databases that a restore or a rehearsal may have left.
     pub fn scratches(&self) -> Vec<&str> {
         let named = self.steps.iter().filter_map(|step| match step {
-            Step::Restore { scratch, .. } => scratch.as_deref(),
+            Step::Restore { scratch, .. } | Step::Rehearse { scratch, .. } => scratch.as_deref(),
+            _ => None,
+        });
+        named.collect()
+    }
+
+    /// The folders that a rehearsal may have left, on the host from which the run was begun.
+    pub fn scratch_folders(&self) -> Vec<&Path> {
+        let named = self.steps.iter().filter_map(|step| match step {
+            Step::Rehearse { folder, .. } => Some(folder.as_path()),
             _ => None,
         });
         named.collect()

@@ -42,6 +42,9 @@ pub struct MigrateOptions {
     pub out_of_order: bool,
     /// What runs after all of them where its text is not the one that was last run: `migrations/repeatable/`.
     pub repeatables: Vec<RepeatedFile>,
+    /// Refuses those of which a later text has been run already: without a person who says so, an older release would undo a
+    /// newer one.
+    pub forward_only: bool,
 }
 
 /// How far to roll back.

@@ -17,7 +17,7 @@ use crate::files::Migration;
 use crate::journal::Told;
 use crate::plan::{MigrateOptions, RollbackOptions, Until};
 use crate::run::{Failure, Outcome, Report, Runner};
-use crate::scratch::Scratch;
+use crate::scratch::{Place, Scratch};
 
 /// A future whose type does not hold that of the run, which holds this one.
 type Rehearsing<'r> = Pin<Box<dyn Future<Output = Result<Rehearsal>> + Send + 'r>>;
@@ -29,6 +29,17 @@ impl Runner {
     /// The copy cannot be made. What went wrong on it is in the rehearsal.
     pub async fn rehearse(
         &self,
+        how: &Rehearse,
+        migrations: &[Migration],
+        options: &MigrateOptions,
+    ) -> Result<Rehearsal> {
+        let place = Place::beside(how.beside.as_ref().unwrap_or(self.database())).await?;
+        self.rehearse_in(place, how, migrations, options).await
+    }
+
+    async fn rehearse_in(
+        &self,
+        place: Place,
         how: &Rehearse,
         migrations: &[Migration],
         options: &MigrateOptions,
@@ -47,27 +58,31 @@ impl Runner {
         };
         let written = backup::dump::create(self.database(), &store, &backup, self.progress()).await?;
         let archive = Archive::open(backup::store::Store::source(&store, &written.name).await?).await?;
-        self.perform(archive, how, migrations, options, since).await
+        self.perform(archive, place, how, migrations, options, since).await
     }
 
-    /// The same, of the backup that an open run has made.
+    /// The same, of the backup that an open run has made, in the place that its journal names.
     pub(crate) fn rehearse_backup<'r>(
         &'r self,
         told: &'r Told,
+        place: Place,
         how: &'r Rehearse,
         migrations: &'r [Migration],
         options: &'r MigrateOptions,
     ) -> Rehearsing<'r> {
         Box::pin(async move {
-            let Some(note) = told.backup() else { return self.rehearse(how, migrations, options).await };
+            let Some(note) = told.backup() else {
+                return self.rehearse_in(place, how, migrations, options).await;
+            };
             let archive = self.open_archive(note, &told.begun.host).await?;
-            self.perform(archive, how, migrations, options, Instant::now()).await
+            self.perform(archive, place, how, migrations, options, Instant::now()).await
         })
     }
 
     fn perform<'r>(
         &'r self,
         archive: Archive,
+        place: Place,
         how: &'r Rehearse,
         migrations: &'r [Migration],
         options: &'r MigrateOptions,
@@ -79,7 +94,7 @@ impl Runner {
             // Where the copy is on another server, its roles need not be there.
             restoring.no_owner = how.beside.is_some();
             restoring.no_privileges = how.beside.is_some();
-            let scratch = Scratch::restored(on, &archive, &restoring, self.progress()).await;
+            let scratch = Scratch::restored(on, place, &archive, &restoring, self.progress()).await;
             let scratch = scratch.map_err(|error| match error.kind() {
                 ErrorKind::Permission => error.with_hint(
                     "a rehearsal makes a copy beside the database: that takes an account that may make one (CREATEDB on \

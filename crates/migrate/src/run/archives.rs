@@ -15,6 +15,7 @@ use super::report::{ArchiveReport, Report, Restored, Unarchived};
 use crate::engine;
 use crate::history;
 use crate::journal::{ArchiveNote, Ending, Step, Told};
+use crate::scratch;
 
 impl Runner {
     /// Backs the database up; the dump has ended when this returns, so that none of its locks is in a migration's way.
@@ -183,7 +184,7 @@ impl Runner {
         let was_sealed = told.fence().is_some() && open.fence_held && open.session()?.is_sealed();
         // What a killed attempt left behind is in nobody's way after this.
         for scratch in told.scratches() {
-            restore::discard_scratch(&self.database, scratch).await?;
+            scratch::discard(&self.database, scratch).await?;
         }
         if restore::way(&self.database).await? == Way::Beside {
             let beside = self.beside(open, told, note, archive, ending, options.clone(), (since, was_sealed));

@@ -6,9 +6,11 @@ use super::Runner;
 use super::open::Open;
 use super::report::{Failure, Outcome, Report};
 use super::wanted::Wanted;
+use crate::engine;
 use crate::history::Records;
 use crate::journal::{Begun, GroupNote, RunKind, Step};
 use crate::plan::{Plan, WayBack};
+use crate::scratch::Place;
 
 impl Runner {
     /// The whole of a migration or a rollback.
@@ -125,8 +127,12 @@ impl Runner {
         }
         if let (Some(how), Wanted::Migrate(migrations, options)) = (&self.settings.rehearse, wanted) {
             let told = open.told().map_err(plain)?;
-            let taking = open.take("rehearse", None, None).await.map_err(plain)?;
-            let rehearsed = self.rehearse_backup(&told, how, migrations, options).await;
+            let place = Place::beside(how.beside.as_ref().unwrap_or(&self.database)).await.map_err(plain)?;
+            let here = how.beside.is_none() && !engine::is_file(self.database.engine());
+            let scratch = here.then(|| place.name.clone());
+            let step = Step::Rehearse { scratch, folder: place.folder.path().to_owned() };
+            let taking = open.take("rehearse", None, Some(&step)).await.map_err(plain)?;
+            let rehearsed = self.rehearse_backup(&told, place, how, migrations, options).await;
             let refused = rehearsed.as_ref().ok().and_then(|rehearsal| rehearsal.refused(how.max_lock));
             let refusal =
                 refused.as_ref().map(|failure| Error::new(ErrorKind::Refused, failure.message.clone()));

@@ -7,6 +7,7 @@ use super::report::{Failure, Outcome, Report, Restored};
 use super::{Question, Runner};
 use crate::engine;
 use crate::journal::{ArchiveNote, Ending, RunKind, Step, Told, Verdict, verdict};
+use crate::scratch;
 
 impl Runner {
     /// Finishes the run or puts the database back, by what journal and database say.
@@ -204,7 +205,12 @@ impl Runner {
         recovery: bool,
     ) -> Result<()> {
         for scratch in told.scratches() {
-            backup::restore::discard_scratch(&self.database, scratch).await?;
+            scratch::discard(&self.database, scratch).await?;
+        }
+        if recovery
+            && open.session.as_ref().is_some_and(|session| session.id().client_host == told.begun.host)
+        {
+            told.scratch_folders().into_iter().try_for_each(scratch::discard_folder)?;
         }
         self.end(open, told, ending).await?;
         self.closed(open, report, ending, recovery).await
@@ -444,7 +450,11 @@ fn state(told: &Told, ending: Ending, report: &Report) -> String {
         Ending::Done => format!(
             "The run is committed: the marks of all of its {} are in the database{}.",
             if told.begun.groups.len() == 1 { "transactions (one)".to_owned() } else { format!("groups ({})", told.begun.groups.len()) },
-            if report.checks > 0 { format!(", and {} checks passed", report.checks) } else { String::new() }
+            match report.checks {
+                0 => String::new(),
+                1 => ", and 1 check passed".to_owned(),
+                checks => format!(", and {checks} checks passed"),
+            }
         ),
         Ending::NothingChanged if told.begun.kind == RunKind::Restore => {
             "The database is what it was: nothing had taken its place.".to_owned()

@@ -1,4 +1,4 @@
-use backup::Result;
+use backup::{Error, ErrorKind, Result};
 
 use crate::files::{Migration, RepeatedFile};
 use crate::history::Records;
@@ -28,6 +28,10 @@ impl Wanted<'_> {
     pub(super) fn select(self, records: &Records) -> Result<Selection> {
         match self {
             Self::Migrate(files, options) => {
+                let older = |file: &&RepeatedFile| options.forward_only && records.is_superseded(file);
+                if let Some(file) = options.repeatables.iter().find(older) {
+                    return Err(superseded(file));
+                }
                 Ok(to_migrate(files, &records.applied, options)?.with_repeatables(options, &records.repeated))
             }
             Self::Rollback(files, options) => to_rollback(files, &records.applied, options),
@@ -35,4 +39,12 @@ impl Wanted<'_> {
             Self::Seed(seeds, false) => Ok(Selection::of_repeated(changed(seeds, &records.repeated))),
         }
     }
+}
+
+fn superseded(file: &RepeatedFile) -> Error {
+    let message = format!("another text of {} has been run since this one", file.label());
+    Error::new(ErrorKind::Refused, message).with_hint(
+        "an older release may start beside a newer one with `Migrator::allow_newer`; to go back to this text, write a comment \
+         into it, so that it is a new one, or let `dbm migrate` run it",
+    )
 }

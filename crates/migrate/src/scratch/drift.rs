@@ -24,18 +24,17 @@ pub async fn drift(
     settings: &Settings,
     variables: &Arc<dyn Variables>,
 ) -> Result<Vec<Difference>> {
-    let Records { applied: history, repeated } = Records::read(&mut *target.session().await?).await?;
+    let Records { applied: history, repeated, .. } = Records::read(&mut *target.session().await?).await?;
     if let Some(finding) = drifted(migrations, &history).into_iter().next() {
         return Err(finding.into());
     }
     let applied = |file: &&Migration| history.iter().any(|row| row.number == file.number);
     let applied: Vec<Migration> = migrations.iter().filter(applied).cloned().collect();
     // As they were last run, whatever the folder has by now.
-    let repeatables = repeated.into_iter().filter(|row| row.kind == Repeat::Repeatable && row.is_current());
-    let all = MigrateOptions {
-        repeatables: repeatables.map(as_it_was).collect::<Result<_>>()?,
-        ..MigrateOptions::default()
-    };
+    let repeatables = repeated.into_iter().filter(|row| row.kind == Repeat::Repeatable);
+    let (current, due): (Vec<_>, Vec<_>) = repeatables.partition(Repeated::is_current);
+    let repeatables = current.into_iter().map(as_it_was).collect::<Result<_>>()?;
+    let all = MigrateOptions { repeatables, ..MigrateOptions::default() };
     let runner = scratch.runner(settings, Arc::clone(variables));
     let report = Box::pin(runner.migrate(&applied, &all)).await?;
     if let Some(error) = scratch.too_few_rights(&report) {
@@ -52,7 +51,19 @@ pub async fn drift(
         .with_hint("`dbm check --rollbacks` tries them one by one"));
     }
     let (expected, found) = (scratch.database().schema().await?, target.schema().await?);
-    Ok(compare(target.engine(), &expected, &found, What::Definitions))
+    let mut differences = compare(target.engine(), &expected, &found, What::Definitions);
+    if differences.is_empty() || due.is_empty() {
+        return Ok(differences);
+    }
+    // What a rollback has left of these may still be there, as they made it, until they are made again.
+    for row in due {
+        let again = MigrateOptions { repeatables: vec![as_it_was(row)?], ..MigrateOptions::default() };
+        // One that cannot be made any more has left nothing.
+        let _made = Box::pin(runner.migrate(&applied, &again)).await?;
+    }
+    let with = compare(target.engine(), &scratch.database().schema().await?, &found, What::Definitions);
+    differences.retain(|one| with.iter().any(|other| other.object == one.object));
+    Ok(differences)
 }
 
 fn as_it_was(row: Repeated) -> Result<RepeatedFile> {

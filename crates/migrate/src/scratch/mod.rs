@@ -6,11 +6,14 @@
 
 mod drift;
 pub(crate) mod mysql;
+mod place;
 pub(crate) mod postgres;
 mod rollbacks;
 pub(crate) mod sqlite;
 
 pub use drift::drift;
+pub use place::discard;
+pub(crate) use place::{Place, discard_folder};
 pub use rollbacks::{Proof, Tried, findings, prove_rollbacks};
 
 use std::sync::Arc;
@@ -37,7 +40,7 @@ pub struct Scratch {
 /// What has to go with it.
 pub(crate) enum Made {
     /// A database of that name beside the one that was given.
-    Beside { server: Database, name: String, account: Option<mysql::Account> },
+    Beside { server: Database, name: String },
     /// A file in the scratch's own folder.
     File,
 }
@@ -48,8 +51,8 @@ impl Scratch {
     /// # Errors
     /// The account may not make one: another server may be given then.
     pub async fn new(on: &Database) -> Result<Self> {
-        let folder = folder()?;
-        let (database, made) = engine::make_scratch(on, folder.path()).await?;
+        let Place { name, folder } = Place::beside(on).await?;
+        let (database, made) = engine::make_scratch(on, name, folder.path()).await?;
         Ok(Self { database, made, folder })
     }
 
@@ -57,15 +60,15 @@ impl Scratch {
     ///
     /// # Errors
     /// The account may not make one, or the archive cannot be restored there; then nothing is left of it.
-    pub async fn restored(
+    pub(crate) async fn restored(
         on: &Database,
+        Place { name, folder }: Place,
         archive: &Archive,
         options: &RestoreOptions,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let folder = folder()?;
         let (database, made) =
-            Box::pin(engine::restore_scratch(on, archive, folder.path(), options, progress)).await?;
+            Box::pin(engine::restore_scratch(on, name, archive, folder.path(), options, progress)).await?;
         Ok(Self { database, made, folder })
     }
 
@@ -107,17 +110,9 @@ impl Scratch {
     /// # Errors
     /// It cannot be removed; `dbm replaced` lists what was left.
     pub async fn discard(self) -> Result<()> {
-        let Made::Beside { server, name, account } = &self.made else { return Ok(()) };
-        let dropped = backup::restore::discard_scratch(server, name).await;
-        if let Some(account) = account {
-            account.drop(server).await?;
+        match &self.made {
+            Made::Beside { server, name } => discard(server, name).await,
+            Made::File => Ok(()),
         }
-        dropped
     }
-}
-
-fn folder() -> Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix("dbm-scratch-").tempdir().map_err(|error| {
-        Error::new(ErrorKind::Io, "cannot make a folder for scratch files").with_source(error)
-    })
 }

@@ -9,22 +9,28 @@ use super::Made;
 
 /// An account that may do everything in the scratch database, and nothing elsewhere.
 pub(crate) struct Account {
-    name: String,
+    pub(crate) name: String,
 }
 
 const HINT: &str = "it runs as an account of its own, so that it reaches nothing else: that takes CREATE and CREATE USER with \
                     GRANT OPTION, or another server: --scratch-url mysql://…";
 
 impl Account {
-    /// One that nobody has, with a password that nobody knows.
-    fn new() -> Result<(Self, String)> {
+    /// The one of a scratch database: from its name alone, so that whoever removes what was left finds it.
+    pub(crate) fn of(database: &str) -> Self {
+        let hash = crate::files::checksum(database);
+        Self { name: format!("dbm_scratch_{}", &hash[..8]) }
+    }
+
+    /// The same, with a password that nobody knows.
+    fn with_password(database: &str) -> Result<(Self, String)> {
         let mut random = [0_u8; 16];
         getrandom::fill(&mut random).map_err(|error| {
             Error::new(ErrorKind::Internal, format!("the system gives no random numbers: {error}"))
         })?;
         let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         // Where passwords have to have every kind of sign, this one has.
-        Ok((Self { name: format!("dbm_scratch_{}", &hex[..8]) }, format!("Dbm-{hex}")))
+        Ok((Self::of(database), format!("Dbm-{hex}")))
     }
 
     /// What makes it, with all rights in one database.
@@ -52,7 +58,7 @@ impl Account {
         settings.user = Some(self.name.clone());
         let mut url = database::DatabaseUrl::Mysql(settings);
         url.set_password(password);
-        Ok((Database::new(url)?, Made::Beside { server: on.clone(), name, account: Some(self) }))
+        Ok((Database::new(url)?, Made::Beside { server: on.clone(), name }))
     }
 
     fn quoted(&self) -> String {
@@ -60,8 +66,7 @@ impl Account {
     }
 
     /// Removes it.
-    pub(super) async fn drop(&self, server: &Database) -> Result<()> {
-        let Database::Mysql(server) = server else { return Ok(()) };
+    async fn drop(&self, server: &Server) -> Result<()> {
         let mut connection = server.connect_nowhere().await?;
         let sql = format!("DROP USER IF EXISTS {}", self.quoted());
         connection.batch(&sql, "cannot drop the scratch database's account").await?;
@@ -70,8 +75,16 @@ impl Account {
     }
 }
 
+/// Removes the account of a scratch database. Whoever may not has made none.
+pub(crate) async fn discard_account(server: &Server, database: &str) -> Result<()> {
+    match Account::of(database).drop(server).await {
+        Err(error) if error.kind() == ErrorKind::Permission => Ok(()),
+        dropped => dropped,
+    }
+}
+
 /// A database with the character set of the target's, and the account that alone is used in it.
-pub(crate) async fn make(server: &Server, on: &Database) -> Result<(Database, Made)> {
+pub(crate) async fn make(server: &Server, on: &Database, name: String) -> Result<(Database, Made)> {
     let mut connection = server.connect_nowhere().await?;
     let asked = format!(
         "SELECT CONCAT(' CHARACTER SET ', default_character_set_name, ' COLLATE ', default_collation_name)
@@ -80,9 +93,8 @@ pub(crate) async fn make(server: &Server, on: &Database) -> Result<(Database, Ma
     );
     let what = "cannot make a scratch database";
     let charset = connection.value(&asked, what).await?.unwrap_or_default();
-    let name = backup::restore::scratch_name(on).await?;
     let quoted = quote::identifier(Engine::Mysql, &name);
-    let (account, password) = Account::new()?;
+    let (account, password) = Account::with_password(&name)?;
     for (place, statement) in std::iter::once(format!("CREATE DATABASE {quoted}{charset}"))
         .chain(account.statements(&name, &password))
         .enumerate()
@@ -91,7 +103,7 @@ pub(crate) async fn make(server: &Server, on: &Database) -> Result<(Database, Ma
             // One that could not be made may be another command's.
             if place > 0 {
                 let _gone = backup::restore::discard_scratch(on, &name).await;
-                let _gone = account.drop(on).await;
+                let _gone = account.drop(server).await;
             }
             return Err(Error::from(error).with_hint(HINT));
         }
@@ -104,16 +116,16 @@ pub(crate) async fn make(server: &Server, on: &Database) -> Result<(Database, Ma
 pub(crate) async fn restore(
     server: &Server,
     on: &Database,
+    name: String,
     archive: &Archive,
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<(Database, Made)> {
-    let name = backup::restore::scratch_name(on).await?;
-    let (account, password) = Account::new()?;
+    let (account, password) = Account::with_password(&name)?;
     let mut connection = server.connect_nowhere().await?;
     for statement in account.statements(&name, &password) {
         if let Err(error) = connection.batch(&statement, "cannot make the scratch database's account").await {
-            let _gone = account.drop(on).await;
+            let _gone = account.drop(server).await;
             return Err(Error::from(error).with_hint(HINT));
         }
     }
@@ -124,7 +136,7 @@ pub(crate) async fn restore(
     let restored =
         backup::restore::into_scratch(archive, on, &name, Some(&acts_as), &options, progress).await;
     if let Err(error) = restored {
-        let _gone = account.drop(on).await;
+        let _gone = account.drop(server).await;
         return Err(error);
     }
     account.database(server, on, name, &password)

@@ -9,10 +9,9 @@ use database::{Database, Engine, quote};
 use super::Made;
 
 /// A database with the encoding, the collation and the settings of the target's.
-pub(crate) async fn make(server: &Server, on: &Database) -> Result<(Database, Made)> {
+pub(crate) async fn make(server: &Server, on: &Database, name: String) -> Result<(Database, Made)> {
     let maintenance = server.maintenance_database().await?;
     let wanted = properties::read(&maintenance, server.database()).await?;
-    let name = backup::restore::scratch_name(on).await?;
     let set = format!("ALTER DATABASE {} SET ", quote::identifier(Engine::Postgres, &name));
     // Owner, privileges and limits are of no use in it, and giving them may need more rights.
     let settings = wanted.apply_sql(&name).into_iter().filter(|statement| statement.starts_with(&set));
@@ -31,18 +30,18 @@ pub(crate) async fn make(server: &Server, on: &Database) -> Result<(Database, Ma
         }
     }
     let database = Database::new(on.url().with_database(&name))?;
-    Ok((database, Made::Beside { server: on.clone(), name, account: None }))
+    Ok((database, Made::Beside { server: on.clone(), name }))
 }
 
 /// A copy of the archive's database.
 pub(crate) async fn restore(
     on: &Database,
+    name: String,
     archive: &Archive,
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<(Database, Made)> {
-    let name = backup::restore::scratch_name(on).await?;
     backup::restore::into_scratch(archive, on, &name, None, options, progress).await?;
     let database = Database::new(on.url().with_database(&name))?;
-    Ok((database, Made::Beside { server: on.clone(), name, account: None }))
+    Ok((database, Made::Beside { server: on.clone(), name }))
 }

@@ -148,7 +148,7 @@ pub(super) async fn exists(connection: &mut Connection, name: &str) -> Result<bo
 pub(super) async fn free_name(server: &Server, target: &str, what: Made) -> Result<String> {
     let mut connection = server.connect_nowhere().await?;
     let now = Utc::now();
-    for attempt in 0..100 {
+    for attempt in names::attempts(what) {
         let name = names::made(target, what, now, attempt, NAME_BYTES);
         if !exists(&mut connection, &name).await? {
             connection.close().await;

@@ -182,7 +182,7 @@ pub(crate) async fn take_name(server: &Server, scratch: &str, name: &str) -> Res
 pub(crate) async fn free_name(server: &Server, target: &str) -> Result<String> {
     let client = server.maintenance_database().await?;
     let now = Utc::now();
-    for attempt in 0..100 {
+    for attempt in names::attempts(Made::Scratch) {
         let name = names::made(target, Made::Scratch, now, attempt, names::NAME_BYTES);
         if swap::oid(&client, &name).await?.is_none() {
             return Ok(name);

@@ -10,7 +10,6 @@ use crate::{Error, ErrorKind, Result};
 
 /// A file's name has at most 255 bytes on most systems; SQLite adds `-journal`, and the ending comes to it too.
 const LIMIT: usize = 200;
-const ATTEMPTS: u32 = 100;
 
 pub(super) fn folder(file: &File) -> Result<PathBuf> {
     let path = file.canonical_path()?;
@@ -32,7 +31,7 @@ fn parts(file: &File) -> Result<(String, String)> {
 /// A name of that kind that no file has.
 pub(super) fn free(file: &File, what: Made, at: DateTime<Utc>) -> Result<String> {
     let (folder, (stem, ending)) = (folder(file)?, parts(file)?);
-    (0..ATTEMPTS)
+    names::attempts(what)
         .map(|attempt| format!("{}{ending}", names::made(&stem, what, at, attempt, LIMIT)))
         .find(|name| folder.join(name).symlink_metadata().is_err())
         .ok_or_else(|| {

@@ -1,9 +1,14 @@
 //! Applications that migrate themselves.
 
+use std::sync::Arc;
+
 use database::Engine;
 
+use super::repeated::labels;
 use super::{ENGINES, Sandbox, undone};
-use crate::files::{Folder, read_embedded};
+use crate::files::{Folder, Repeat, read_embedded};
+use crate::placeholders::Variables;
+use crate::status::RepeatedState;
 use crate::{Migrator, embed_migrations};
 
 impl Sandbox {
@@ -85,6 +90,54 @@ async fn an_older_replica_goes_on_only_where_it_may() {
         sandbox.file("001_item", "CREATE TABLE item (id bigint PRIMARY KEY);", "DROP TABLE item;");
         assert!(sandbox.migrator().allow_newer().run(&sandbox.url()).await.is_err());
     }
+}
+
+#[tokio::test]
+async fn an_older_text_of_a_view_is_not_run_after_a_newer_one() {
+    for engine in ENGINES {
+        let sandbox = Sandbox::with_item(engine).await;
+        let view = |columns: &str| {
+            let text = format!("DROP VIEW IF EXISTS v;\nCREATE VIEW v AS SELECT {columns} FROM item;");
+            sandbox.again(Repeat::Repeatable, "v", &text);
+        };
+        for columns in ["id", "id, name"] {
+            view(columns);
+            sandbox.migrator().run(&sandbox.url()).await.unwrap();
+        }
+        sandbox.execute("INSERT INTO item VALUES (1, 'one')").await;
+        view("id");
+        let error = sandbox.migrator().run(&sandbox.url()).await.unwrap_err();
+        assert!(error.to_string().contains("another text of repeatable/v has been run since"), "{error}");
+        let report = sandbox.migrator().allow_newer().run(&sandbox.url()).await.unwrap();
+        assert!(report.state.contains("newer release") && report.migrations.is_empty(), "{}", report.state);
+        assert_eq!(sandbox.ask("SELECT name FROM v").await, "one", "{engine}");
+        // The one that is there is no older one, and a person may go back.
+        view("id, name");
+        assert_eq!(sandbox.migrator().run(&sandbox.url()).await.unwrap().state, "Nothing is pending.");
+        view("id");
+        assert_eq!(labels(&sandbox.migrate_all().await), ["repeatable/v"], "{engine}");
+        assert_eq!(sandbox.migrator().run(&sandbox.url()).await.unwrap().state, "Nothing is pending.");
+        assert_eq!(sandbox.states().await, [RepeatedState::Applied]);
+    }
+}
+
+/// Loses the database while it is asked.
+struct Loses(std::path::PathBuf);
+
+impl Variables for Loses {
+    fn variable(&self, _name: &str) -> Option<String> {
+        std::fs::write(&self.0, "no database at all, but long enough to be looked at").unwrap();
+        None
+    }
+}
+
+#[tokio::test]
+async fn the_first_error_is_the_one_that_is_told() {
+    let sandbox = Sandbox::new(Engine::Sqlite).await;
+    sandbox.file("001_item", "CREATE TABLE item (name text DEFAULT '${env:NAME}');", "DROP TABLE item;");
+    let loses = Arc::new(Loses(sandbox.path().join("shop.db")));
+    let error = sandbox.migrator().with_variables(loses).run(&sandbox.url()).await.unwrap_err();
+    assert!(error.to_string().contains("NAME"), "{error}");
 }
 
 #[tokio::test]

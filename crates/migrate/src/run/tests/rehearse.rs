@@ -303,3 +303,53 @@ async fn a_rehearsal_alone_leaves_everything() {
         assert_eq!(sandbox.history().await.len(), 1);
     }
 }
+
+#[tokio::test]
+async fn what_a_killed_rehearsal_left_goes_with_its_recovery() {
+    for engine in ENGINES {
+        let mut sandbox = Sandbox::with_rows(engine).await;
+        sandbox.file("002_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
+        sandbox.settings.rehearse = Some(Rehearse::default());
+        assert!(sandbox.crash("rehearse:noted").await, "{engine}");
+        // As if it had been killed a little later.
+        let told = sandbox.runner().open_run().await.unwrap().unwrap();
+        let folder = told.scratch_folders()[0].to_owned();
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("copy"), "rows").unwrap();
+        let scratch = told.scratches().first().map(|name| (*name).to_owned());
+        if let Some(name) = &scratch {
+            let _left = crate::engine::make_scratch(&sandbox.database, name.clone(), &folder).await.unwrap();
+            assert_eq!(backup::restore::leftovers(&sandbox.database).await.unwrap(), [name.clone()]);
+        }
+        assert_eq!(scratch.is_some(), engine != Engine::Sqlite);
+        let accounts = "SELECT count(*) FROM mysql.user WHERE User = '{}'";
+        let accounts = |name: &str| accounts.replace("{}", &crate::scratch::mysql::Account::of(name).name);
+        if engine == Engine::Mysql {
+            assert_eq!(sandbox.ask(&accounts(scratch.as_deref().unwrap())).await, "1");
+        }
+        assert_eq!(sandbox.runner().recover().await.unwrap().outcome, Outcome::Done);
+        assert!(!folder.exists(), "{engine}");
+        assert!(backup::restore::leftovers(&sandbox.database).await.unwrap().is_empty(), "{engine}");
+        if engine == Engine::Mysql {
+            assert_eq!(sandbox.ask(&accounts(scratch.as_deref().unwrap())).await, "0");
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_at_once_are_in_nobody_s_way() {
+    for engine in ENGINES {
+        let sandbox = Sandbox::with_rows(engine).await;
+        sandbox.file("002_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
+        let (how, migrations, options) =
+            (Rehearse::default(), sandbox.migrations(), MigrateOptions::default());
+        let (one, other) = (sandbox.runner(), sandbox.runner());
+        let both = tokio::join!(
+            one.rehearse(&how, &migrations, &options),
+            other.rehearse(&how, &migrations, &options)
+        );
+        for rehearsal in [both.0.unwrap(), both.1.unwrap()] {
+            assert_eq!(rehearsal.failure, None, "{engine}");
+        }
+    }
+}

@@ -29,7 +29,7 @@ impl Sandbox {
         sandbox
     }
 
-    fn again(&self, kind: Repeat, name: &str, text: &str) {
+    pub(super) fn again(&self, kind: Repeat, name: &str, text: &str) {
         let folder = self.path().join("migrations").join(kind.folder());
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{name}.sql")), text).unwrap();
@@ -41,17 +41,26 @@ impl Sandbox {
         read_repeated(&folder, kind).unwrap()
     }
 
-    async fn migrate_all(&self) -> Report {
+    pub(super) async fn migrate_all(&self) -> Report {
         let options =
             MigrateOptions { repeatables: self.repeated(Repeat::Repeatable), ..MigrateOptions::default() };
         self.runner().migrate(&self.migrations(), &options).await.unwrap()
+    }
+
+    async fn drift(&self) -> Vec<(String, Differs)> {
+        let scratch = Scratch::new(&self.database).await.unwrap();
+        let variables: Arc<dyn Variables> = Arc::new(NoVariables);
+        let found =
+            scratch::drift(&self.database, &scratch, &self.migrations(), &self.settings, &variables).await;
+        scratch.discard().await.unwrap();
+        found.unwrap().into_iter().map(|one| (one.object.name, one.differs)).collect()
     }
 
     async fn seed(&self) -> Report {
         self.runner().seed(&self.repeated(Repeat::Seed), false).await.unwrap()
     }
 
-    async fn states(&self) -> Vec<RepeatedState> {
+    pub(super) async fn states(&self) -> Vec<RepeatedState> {
         let mut files = self.repeated(Repeat::Repeatable);
         files.extend(self.repeated(Repeat::Seed));
         let mut session = self.database.session().await.unwrap();
@@ -60,7 +69,7 @@ impl Sandbox {
     }
 }
 
-fn labels(report: &Report) -> Vec<String> {
+pub(super) fn labels(report: &Report) -> Vec<String> {
     report.migrations.iter().map(crate::RanMigration::label).collect()
 }
 
@@ -137,15 +146,20 @@ async fn drift_knows_what_was_run_and_not_what_the_folder_has() {
         assert_eq!(sandbox.migrate_all().await.outcome, Outcome::Done);
         sandbox.again(Repeat::Repeatable, "named", OTHER);
         sandbox.execute("CREATE TABLE by_hand (id int)").await;
-        let scratch = Scratch::new(&sandbox.database).await.unwrap();
-        let variables: Arc<dyn Variables> = Arc::new(NoVariables);
-        let found =
-            scratch::drift(&sandbox.database, &scratch, &sandbox.migrations(), &sandbox.settings, &variables)
-                .await;
-        scratch.discard().await.unwrap();
-        let found = found.unwrap();
-        let names: Vec<_> = found.iter().map(|one| (one.object.name.as_str(), one.differs)).collect();
-        assert_eq!(names, [("by_hand", Differs::Added)], "{engine}");
+        assert_eq!(sandbox.drift().await, [("by_hand".to_owned(), Differs::Added)], "{engine}");
+        // After a rollback the view is due, and still there as it was.
+        sandbox.execute("DROP TABLE by_hand").await;
+        sandbox.file("002_more", "CREATE TABLE more (id int);", "DROP TABLE more;");
+        sandbox.again(Repeat::Repeatable, "named", VIEW);
+        assert_eq!(sandbox.migrate_all().await.outcome, Outcome::Done);
+        let back = RollbackOptions { until: Until::Count(1), module: None };
+        sandbox.runner().rollback(&sandbox.migrations(), &back).await.unwrap();
+        assert_eq!(sandbox.states().await, [RepeatedState::Changed]);
+        assert_eq!(sandbox.drift().await, [], "{engine}");
+        sandbox.execute("DROP VIEW named").await;
+        assert_eq!(sandbox.drift().await, [], "{engine}: it is made again");
+        sandbox.execute("CREATE VIEW named AS SELECT name FROM item").await;
+        assert_ne!(sandbox.drift().await, [], "{engine}: made by hand");
     }
 }
 
