@@ -135,6 +135,8 @@ pub(crate) enum Command {
     /// Write the next migration and its rollback, to be filled in
     #[command(visible_alias = "revision")]
     New(commands::new::New),
+    /// Write the next migration from what is wanted: a schema.sql, models, another database
+    Generate(commands::generate::Generate),
     /// Back the database up into the store
     Backup(commands::backup::Backup),
     /// List the archives of the store
@@ -209,6 +211,7 @@ impl Command {
         match self {
             Self::Init(_) => "init",
             Self::New(_) => "new",
+            Self::Generate(_) => "generate",
             Self::Backup(_) => "backup",
             Self::Backups(_) => "backups",
             Self::Show(_) => "show",

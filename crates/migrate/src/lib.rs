@@ -9,10 +9,12 @@
 #[cfg(test)]
 extern crate self as migrate;
 
+mod clauses;
 pub mod compare;
 pub mod docs;
 mod engine;
 pub mod files;
+pub mod generate;
 pub mod history;
 pub mod journal;
 pub mod lint;

@@ -90,7 +90,7 @@ impl Upgrade {
     }
 }
 
-fn repeatables(context: &Context) -> Result<Vec<RepeatedFile>> {
+pub(super) fn repeatables(context: &Context) -> Result<Vec<RepeatedFile>> {
     Ok(files::read_repeated(&context.folder(), Repeat::Repeatable)?)
 }
 

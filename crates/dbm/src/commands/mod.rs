@@ -9,6 +9,7 @@ pub(crate) mod copy;
 pub(crate) mod current;
 pub(crate) mod doctor;
 pub(crate) mod drift;
+pub(crate) mod generate;
 pub(crate) mod heads;
 pub(crate) mod history;
 pub(crate) mod init;
@@ -49,6 +50,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
     match command {
         Command::Init(verb) => verb.run(context),
         Command::New(verb) => verb.run(context),
+        Command::Generate(verb) => Box::pin(verb.run(context)).await,
         Command::Backup(verb) => verb.run(context).await,
         Command::Backups(verb) => verb.run(context).await,
         Command::Show(verb) => verb.run(context).await,

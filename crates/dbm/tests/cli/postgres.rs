@@ -3,10 +3,10 @@
 use crate::harness::Place;
 
 /// A database of the test's own on the server of `scripts/test`, and how psql reaches it.
-fn fresh(sql: &str) -> (String, String) {
+pub(crate) fn fresh(what: &str, sql: &str) -> (String, String) {
     let server =
         std::env::var("DBM_TEST_POSTGRES_URL").expect("DBM_TEST_POSTGRES_URL is not set: run scripts/test");
-    let name = format!("dbm_cli_postgres_{}", std::process::id());
+    let name = format!("dbm_cli_{what}_{}", std::process::id());
     psql(&server, &format!("CREATE DATABASE {name} TEMPLATE template0"));
     let (start, _) = server.rsplit_once('/').expect("a URL with a database");
     let url = format!("{start}/{name}");
@@ -14,7 +14,7 @@ fn fresh(sql: &str) -> (String, String) {
     (name, url)
 }
 
-fn psql(url: &str, sql: &str) -> String {
+pub(crate) fn psql(url: &str, sql: &str) -> String {
     let output =
         std::process::Command::new("psql").args(["-qXAt", "-v", "ON_ERROR_STOP=1", url, "-c", sql]).output();
     let output = output.expect("psql is needed: run scripts/test");
@@ -25,6 +25,7 @@ fn psql(url: &str, sql: &str) -> String {
 #[test]
 fn a_restore_right_after_a_backup_is_not_in_its_own_way() {
     let (name, url) = fresh(
+        "postgres",
         "CREATE TABLE t (a int, b int); INSERT INTO t SELECT n, n FROM generate_series(1, 1000) n;
          CREATE INDEX broken ON t (b);
          UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass",

@@ -3,6 +3,8 @@
 use database::script::{self, Lexeme, LexemeKind, begins};
 use database::{Engine, Kind, ObjectId, Schema};
 
+use crate::clauses::{closing, span, split};
+
 /// What the definitions say of one table beside its columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -179,51 +181,9 @@ fn each(engine: Engine, definition: &str, mut to: impl FnMut(&[Lexeme<'_>], &str
     }
 }
 
-/// The place of the bracket that closes the one at a place, or the end.
-fn closing(lexemes: &[Lexeme<'_>], open: usize) -> usize {
-    let mut depth = 0_usize;
-    for (place, lexeme) in lexemes.iter().enumerate().skip(open) {
-        if lexeme.is_sign(b'(') {
-            depth += 1;
-        } else if lexeme.is_sign(b')') {
-            depth -= 1;
-            if depth == 0 {
-                return place;
-            }
-        }
-    }
-    lexemes.len()
-}
-
-/// The clauses of a list, at the commas outside of its own brackets.
-fn split<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> Vec<&'l [Lexeme<'a>]> {
-    let (mut depth, mut from, mut clauses) = (0_usize, 0, Vec::new());
-    for (place, lexeme) in lexemes.iter().enumerate() {
-        if lexeme.is_sign(b'(') {
-            depth += 1;
-        } else if lexeme.is_sign(b')') {
-            depth = depth.saturating_sub(1);
-        } else if depth == 0 && lexeme.is_sign(b',') {
-            clauses.push(&lexemes[from..place]);
-            from = place + 1;
-        }
-    }
-    clauses.push(&lexemes[from..]);
-    clauses.retain(|clause| !clause.is_empty());
-    clauses
-}
-
 /// The names of a list of columns, without lengths, orders and expressions.
 fn names(lexemes: &[Lexeme<'_>]) -> Vec<String> {
     split(lexemes).into_iter().filter_map(|column| column[0].identifier()).collect()
-}
-
-/// The text from the first of the tokens to the last one.
-fn span(text: &str, lexemes: &[Lexeme<'_>]) -> Option<String> {
-    let start = lexemes.first()?.text.as_ptr() as usize - text.as_ptr() as usize;
-    let last = lexemes.last()?.text;
-    let end = last.as_ptr() as usize + last.len() - text.as_ptr() as usize;
-    text.get(start..end).map(str::to_owned)
 }
 
 fn is_one_of(clause: &[Lexeme<'_>], words: &[&str]) -> bool {

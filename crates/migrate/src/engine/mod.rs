@@ -14,6 +14,7 @@ use std::path::Path;
 use database::{Database, Engine, Kind, Session};
 
 use crate::files::Unless;
+use crate::generate;
 use crate::lint::{self, Linter};
 use crate::scratch::{self, Made};
 
@@ -136,6 +137,11 @@ pub(crate) fn linter(engine: Engine) -> Linter {
         Engine::Sqlite => Linter { names: lint::sqlite::NAMES.to_vec(), judge: lint::sqlite::judge },
         _ => Linter { names: lint::postgres::names(), judge: lint::postgres::judge },
     }
+}
+
+/// How its objects are changed.
+pub(crate) fn dialect(engine: Engine) -> Option<&'static dyn generate::Dialect> {
+    (engine == Engine::Postgres).then_some(&generate::Postgres)
 }
 
 /// A definition in the form in which two are compared.

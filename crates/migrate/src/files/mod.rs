@@ -17,7 +17,7 @@ pub use heads::{Branch, Head, branches};
 pub use merge::{Step as MergeStep, merge, plan_merge};
 pub use origin::{Embedded, read_embedded};
 pub use repeat::{Repeat, RepeatedFile, read_repeated, survey_repeated};
-pub use scaffold::{Scaffolded, new_migration};
+pub use scaffold::{Scaffolded, new_migration, write_migration};
 pub use text::{ALGORITHM, checksum, normalise};
 
 use std::path::PathBuf;

@@ -21,6 +21,14 @@ pub struct Scaffolded {
 /// # Errors
 /// The name has no letter or digit, a file is there already, or a folder cannot be written.
 pub fn new_migration(folder: &Folder, name: &str) -> Result<Scaffolded> {
+    write_migration(folder, name, "\n", "\n")
+}
+
+/// Writes the next migration and its rollback with these statements.
+///
+/// # Errors
+/// As [`new_migration`].
+pub fn write_migration(folder: &Folder, name: &str, up: &str, down: &str) -> Result<Scaffolded> {
     let slug = slug(name);
     if slug.is_empty() {
         return Err(Error::new(
@@ -37,8 +45,8 @@ pub fn new_migration(folder: &Folder, name: &str) -> Result<Scaffolded> {
         migration: folder.migrations.join(format!("{number:03}_{slug}.sql")),
         rollback: folder.rollback.join(format!("{number:03}_rollback.sql")),
     };
-    write_new(&scaffolded.migration, &format!("-- {}\n\n", name.trim().replace(['\n', '\r'], " ")))?;
-    write_new(&scaffolded.rollback, &format!("-- Takes back {number:03}_{slug}.\n\n"))?;
+    write_new(&scaffolded.migration, &format!("-- {}\n{up}", name.trim().replace(['\n', '\r'], " ")))?;
+    write_new(&scaffolded.rollback, &format!("-- Takes back {number:03}_{slug}.\n{down}"))?;
     Ok(scaffolded)
 }
 

@@ -146,6 +146,22 @@ fn unset(variable: &str) -> (String, String) {
     )
 }
 
+/// The text whose placeholders stand for themselves when it is filled in.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let (before, after) = rest.split_at(start + 2);
+        escaped.push_str(before);
+        rest = after;
+        if let Some(end) = after.find('}').filter(|end| is_placeholder(&after[..*end])) {
+            escaped.push_str(&format!("{{{}}}}}", &after[..end]));
+            rest = &after[end + 1..];
+        }
+    }
+    escaped + rest
+}
+
 fn is_placeholder(name: &str) -> bool {
     name.strip_prefix("env:").map_or_else(|| name.starts_with("password:") || is_name(name), is_name)
 }

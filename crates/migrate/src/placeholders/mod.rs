@@ -2,7 +2,7 @@
 
 mod filler;
 
-pub(crate) use filler::Filler;
+pub(crate) use filler::{Filler, escape};
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -28,7 +28,7 @@ use database::Database;
 use crate::engine;
 use crate::placeholders::Variables;
 use crate::plan::Allowed;
-use crate::run::{Report, Runner, Settings};
+use crate::run::{Outcome, Report, Runner, Settings};
 
 /// A scratch database, and the folder for files of its own.
 pub struct Scratch {
@@ -103,6 +103,17 @@ impl Scratch {
             "with a binary log the server wants SUPER for triggers, unless log_bin_trust_function_creators is 1; or name \
              another server: --scratch-url mysql://…",
         ))
+    }
+
+    /// What went wrong in a run.
+    pub(crate) fn failure(&self, report: &Report) -> Result<Option<String>> {
+        if report.outcome == Outcome::Done {
+            return Ok(None);
+        }
+        let message = || {
+            report.failure.as_ref().map_or_else(|| report.state.clone(), |failure| failure.message.clone())
+        };
+        self.too_few_rights(report).map_or_else(|| Ok(Some(message())), Err)
     }
 
     /// Removes it with everything that was made for it.

@@ -9,7 +9,7 @@ use crate::compare::{Difference, What, compare};
 use crate::files::{Finding, Migration, Rule};
 use crate::placeholders::Variables;
 use crate::plan::{MigrateOptions, RollbackOptions, Until, to_migrate};
-use crate::run::{Outcome, Report, Settings};
+use crate::run::Settings;
 
 /// What came of one migration that was applied, taken back and applied again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -131,25 +131,14 @@ impl Trial<'_> {
     async fn up(&self) -> Result<Option<String>> {
         let next = MigrateOptions { count: Some(1), out_of_order: true, ..MigrateOptions::default() };
         let runner = self.scratch.runner(self.settings, Arc::clone(self.variables));
-        self.failure(&Box::pin(runner.migrate(self.migrations, &next)).await?)
+        self.scratch.failure(&Box::pin(runner.migrate(self.migrations, &next)).await?)
     }
 
     /// Takes the last one back; what went wrong.
     async fn down(&self) -> Result<Option<String>> {
         let last = RollbackOptions { until: Until::Count(1), module: None };
         let runner = self.scratch.runner(self.settings, Arc::clone(self.variables));
-        self.failure(&Box::pin(runner.rollback(self.migrations, &last)).await?)
-    }
-
-    /// What went wrong in a run.
-    fn failure(&self, report: &Report) -> Result<Option<String>> {
-        if report.outcome == Outcome::Done {
-            return Ok(None);
-        }
-        let message = || {
-            report.failure.as_ref().map_or_else(|| report.state.clone(), |failure| failure.message.clone())
-        };
-        self.scratch.too_few_rights(report).map_or_else(|| Ok(Some(message())), Err)
+        self.scratch.failure(&Box::pin(runner.rollback(self.migrations, &last)).await?)
     }
 }
 

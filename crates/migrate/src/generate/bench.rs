@@ -1,0 +1,131 @@
+use std::sync::Arc;
+
+use backup::{Error, ErrorKind, Result};
+use database::{Database, Schema};
+
+use super::{Generator, There, Wanted, without_own};
+use crate::docs;
+use crate::files::{Directives, Migration, Source};
+use crate::placeholders;
+use crate::plan::{MigrateOptions, RollbackOptions, Until};
+use crate::scratch::Scratch;
+
+/// A scratch database in which one side is made, and what is written is tried out.
+pub(super) struct Bench<'b> {
+    generator: &'b Generator<'b>,
+    scratch: Scratch,
+    /// What was run in it.
+    migrations: Vec<Migration>,
+}
+
+impl<'b> Bench<'b> {
+    pub(super) async fn new(generator: &'b Generator<'b>) -> Result<Self> {
+        let scratch = Scratch::new(generator.on).await?;
+        Ok(Self { generator, scratch, migrations: Vec::new() })
+    }
+
+    pub(super) async fn discard(self) -> Result<()> {
+        self.scratch.discard().await
+    }
+
+    pub(super) async fn schema(&self) -> Result<Schema> {
+        Ok(without_own(self.scratch.database().schema().await?))
+    }
+
+    /// Makes what is wanted.
+    pub(super) async fn wanted(&mut self, wanted: &Wanted) -> Result<Schema> {
+        match wanted {
+            Wanted::Models(files) => {
+                for file in files {
+                    let migration = Migration {
+                        directives: Directives::parse(&file.text, &file.path)?,
+                        source: file.clone(),
+                        ..self.next(String::new())
+                    };
+                    self.migrations.push(migration);
+                }
+                Box::pin(self.migrate(&MigrateOptions::default(), "what is wanted cannot be made")).await?;
+            }
+            Wanted::Like(database) => Box::pin(self.copy(database)).await?,
+        }
+        self.schema().await
+    }
+
+    /// Makes what is there.
+    pub(super) async fn there(&mut self, there: &There) -> Result<Schema> {
+        match there {
+            There::Database(database) => Box::pin(self.copy(database)).await?,
+            There::Migrations(migrations, repeatables) => {
+                self.migrations.clone_from(migrations);
+                let options =
+                    MigrateOptions { repeatables: repeatables.clone(), ..MigrateOptions::default() };
+                Box::pin(self.migrate(&options, "the migrations do not run in a new database")).await?;
+            }
+        }
+        self.schema().await
+    }
+
+    /// Makes all objects of another database.
+    async fn copy(&mut self, database: &Database) -> Result<()> {
+        if database.engine() != self.scratch.database().engine() {
+            let what = format!("{} is no {} database", database.name(), self.scratch.database().engine());
+            return Err(Error::new(ErrorKind::Usage, what).with_hint("name a database of the same kind"));
+        }
+        let schema = docs::schema(database).await?;
+        let text = backup::dump::definitions(database.engine(), &schema, false)?;
+        let what = format!("what {} has cannot be made in a scratch database", database.name());
+        Box::pin(self.run(&text, &what)).await
+    }
+
+    /// Runs a text as the next migration; `what` says what that was for, where it fails.
+    pub(super) async fn run(&mut self, text: &str, what: &str) -> Result<()> {
+        let mut migration = self.next(text.to_owned());
+        migration.source.text = placeholders::escape(&migration.source.text);
+        migration.directives = Directives::parse(&migration.source.text, &migration.source.path)?;
+        self.migrations.push(migration);
+        Box::pin(self.migrate(&MigrateOptions { out_of_order: true, ..MigrateOptions::default() }, what))
+            .await
+    }
+
+    /// Gives the migration that was run as one of the last ones its rollback, now that it is known.
+    pub(super) fn set_rollback(&mut self, from_last: usize, text: &str) {
+        let place = self.migrations.len() - 1 - from_last;
+        let path = "the rollback that was written".into();
+        self.migrations[place].rollback = Some(Source { path, text: placeholders::escape(text) });
+    }
+
+    /// Takes the last migration back.
+    pub(super) async fn take_back(&mut self, what: &str) -> Result<()> {
+        let last = RollbackOptions { until: Until::Count(1), module: None };
+        let runner = self.scratch.runner(self.generator.settings, Arc::clone(&self.generator.variables));
+        let report = Box::pin(runner.rollback(&self.migrations, &last)).await?;
+        self.migrations.pop();
+        self.judge(self.scratch.failure(&report)?, what)
+    }
+
+    async fn migrate(&self, options: &MigrateOptions, what: &str) -> Result<()> {
+        let runner = self.scratch.runner(self.generator.settings, Arc::clone(&self.generator.variables));
+        let report = Box::pin(runner.migrate(&self.migrations, options)).await?;
+        self.judge(self.scratch.failure(&report)?, what)
+    }
+
+    fn judge(&self, failure: Option<String>, what: &str) -> Result<()> {
+        match failure {
+            None => Ok(()),
+            Some(message) => Err(Error::new(ErrorKind::Refused, format!("{what}: {message}"))
+                .with_hint("nothing was written; the database itself was only read")),
+        }
+    }
+
+    fn next(&self, text: String) -> Migration {
+        let number =
+            self.migrations.iter().map(|migration| migration.number).max().map_or(1, |last| last + 1);
+        Migration {
+            number,
+            name: String::new(),
+            directives: Directives::default(),
+            source: Source { path: "the SQL that was written".into(), text },
+            rollback: None,
+        }
+    }
+}

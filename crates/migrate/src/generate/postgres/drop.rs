@@ -1,0 +1,70 @@
+use database::{Kind, Object};
+
+use super::super::step::{Between, Statement, Unwritable};
+use super::{ident, of_table, qualified};
+
+/// What an object is called in `ALTER` and `DROP`: `TABLE "public"."item"`.
+pub(super) fn target(object: &Object) -> Option<String> {
+    let owner = object.owner.as_deref()?;
+    let (start, _) = owner.rsplit_once(" OWNER TO ")?;
+    start.strip_prefix("ALTER ").map(str::to_owned)
+}
+
+/// What removes an object.
+pub(super) fn statements(object: &Object, between: Between<'_>) -> Result<Vec<Statement>, Unwritable> {
+    let id = &object.id;
+    let on = |what: &str| format!("DROP {what} {} ON {};\n", ident(&id.name), of_table(id));
+    let table = of_table(id);
+    let alter = |how: String| format!("ALTER TABLE {table} {how};\n");
+    let sql = match id.kind {
+        // What something else makes goes with that.
+        Kind::Refresh => return Ok(Vec::new()),
+        _ if object.definition.is_empty() => return Ok(Vec::new()),
+        Kind::Trigger => on("TRIGGER"),
+        Kind::Rule => on("RULE"),
+        Kind::Policy => on("POLICY"),
+        Kind::Constraint | Kind::ForeignKey => alter(format!("DROP CONSTRAINT {}", ident(&id.name))),
+        Kind::Default => alter(format!("ALTER COLUMN {} DROP DEFAULT", ident(&id.name))),
+        Kind::Index => format!("DROP INDEX {};\n", qualified(id)),
+        Kind::Extension => format!("DROP EXTENSION {};\n", ident(&id.name)),
+        Kind::OwnedBy => format!("ALTER SEQUENCE {} OWNED BY NONE;\n", qualified(id)),
+        Kind::RowSecurity => format!(
+            "ALTER TABLE {0} DISABLE ROW LEVEL SECURITY;\nALTER TABLE {0} NO FORCE ROW LEVEL SECURITY;\n",
+            qualified(id)
+        ),
+        Kind::Attach => return detach(object),
+        Kind::Table | Kind::Sequence => {
+            let target = target(object).ok_or_else(|| Unwritable::new("it has no owner to name it by"))?;
+            let serves = id.kind == Kind::Sequence
+                && between.old.objects.iter().any(|tie| {
+                    tie.id.kind == Kind::OwnedBy
+                        && (&tie.id.namespace, &tie.id.name) == (&id.namespace, &id.name)
+                });
+            let statement = Statement::new(format!("DROP {target};\n"));
+            let loses = match id.kind {
+                Kind::Table => Some(format!("the rows of {id}")),
+                // That of a column is lost with the column.
+                _ => (!serves).then(|| format!("how far {id} has counted")),
+            };
+            return Ok(vec![match loses {
+                Some(what) => statement.losing(what),
+                None => statement,
+            }]);
+        }
+        _ => match target(object) {
+            Some(target) => format!("DROP {target};\n"),
+            None => return Err(Unwritable::new("dbm does not write what drops this kind of object")),
+        },
+    };
+    Ok(vec![Statement::new(sql)])
+}
+
+fn detach(object: &Object) -> Result<Vec<Statement>, Unwritable> {
+    // ALTER TABLE ONLY parent ATTACH PARTITION name bounds; of an index there is no way back but dropping it.
+    let parent =
+        object.definition.strip_prefix("ALTER TABLE ONLY ").and_then(|rest| rest.split_once(" ATTACH "));
+    let Some((parent, _)) = parent else {
+        return Err(Unwritable::new("an index cannot be detached from its parent's"));
+    };
+    Ok(vec![Statement::new(format!("ALTER TABLE {parent} DETACH PARTITION {};\n", qualified(&object.id)))])
+}

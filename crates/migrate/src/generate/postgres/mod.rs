@@ -1,0 +1,207 @@
+mod cast;
+mod drop;
+mod table;
+mod types;
+
+use database::{Engine, Kind, Object, ObjectId, Schema, quote};
+
+use super::parts::{Parts, columns};
+use super::step::{Between, Change, Dialect, InPlace, Statement, Step, Unwritable, Verb};
+
+/// Changes of PostgreSQL's objects.
+pub(crate) struct Postgres;
+
+fn ident(name: &str) -> String {
+    quote::identifier(Engine::Postgres, name)
+}
+
+/// The qualified name of an object that is no part of another.
+fn qualified(id: &ObjectId) -> String {
+    quote::qualified(Engine::Postgres, &[&id.namespace, &id.name])
+}
+
+/// The qualified name of the table that an object is of.
+fn of_table(id: &ObjectId) -> String {
+    quote::qualified(Engine::Postgres, &[&id.namespace, &id.of])
+}
+
+impl Dialect for Postgres {
+    fn normal(&self, object: &Object) -> String {
+        match object.id.kind {
+            Kind::Table => Parts::of(Engine::Postgres, &object.definition)
+                .map_or_else(|| object.definition.clone(), |parts| parts.unordered()),
+            _ => object.definition.clone(),
+        }
+    }
+
+    fn create(&self, object: &Object, between: Between<'_>) -> Vec<Statement> {
+        let mut statements = made(object, between);
+        if statements.is_empty() && object.definition.is_empty() && object.comments.is_empty() {
+            return statements;
+        }
+        let apart = statements.iter().all(|statement| statement.apart) && !statements.is_empty();
+        for comment in &object.comments {
+            let comment = Statement::new(comment);
+            statements.push(if apart { comment.apart() } else { comment });
+        }
+        statements
+    }
+
+    fn drop(&self, object: &Object, between: Between<'_>) -> Result<Vec<Statement>, Unwritable> {
+        drop::statements(object, between)
+    }
+
+    fn change(&self, old: &Object, new: &Object, between: Between<'_>) -> Result<Change, Unwritable> {
+        match old.id.kind {
+            Kind::Table => table::change(old, new, between).map(Change::InPlace),
+            Kind::Enum => types::change_enum(old, new, between),
+            Kind::Sequence => Ok(in_place(change_sequence(&new.definition))),
+            Kind::Function | Kind::Procedure if header(&old.definition) == header(&new.definition) => {
+                Ok(in_place(new.definition.clone()))
+            }
+            Kind::View if begins_with(new, old) => {
+                Ok(in_place(new.definition.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)))
+            }
+            Kind::Namespace | Kind::Extension => {
+                Err(Unwritable::new("its definition differs, and everything in it hangs on it"))
+            }
+            _ => Ok(Change::Again),
+        }
+    }
+
+    fn goes_with(&self, object: &Object, schema: &Schema) -> Option<ObjectId> {
+        let id = &object.id;
+        let table = |name: &str| {
+            let same = |one: &&Object| {
+                matches!(one.id.kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView)
+                    && one.id.namespace == id.namespace
+                    && one.id.name == name
+            };
+            schema.objects.iter().find(same).map(|one| one.id.clone())
+        };
+        match id.kind {
+            Kind::Constraint | Kind::Index | Kind::Trigger | Kind::Rule | Kind::Policy | Kind::Default => {
+                table(&id.of)
+            }
+            Kind::RowSecurity | Kind::Refresh => table(&id.name),
+            Kind::Attach => table(&id.name),
+            Kind::OwnedBy => object.depends_on.iter().find(|need| need.kind == Kind::Table).cloned(),
+            Kind::Sequence => {
+                let tie = ObjectId { kind: Kind::OwnedBy, ..id.clone() };
+                let tie = schema.get(&tie).and_then(|tie| self.goes_with(tie, schema));
+                tie.or_else(|| object.depends_on.iter().find(|need| need.kind == Kind::Table).cloned())
+            }
+            _ => None,
+        }
+    }
+
+    fn is_in_the_way(&self, dependent: &Object) -> bool {
+        matches!(
+            dependent.id.kind,
+            Kind::View
+                | Kind::MaterializedView
+                | Kind::ViewBody
+                | Kind::Rule
+                | Kind::Trigger
+                | Kind::Policy
+                | Kind::Function
+                | Kind::Procedure
+        )
+    }
+
+    fn may_be_made_again(&self, object: &Object) -> bool {
+        !matches!(
+            object.id.kind,
+            Kind::Table
+                | Kind::ForeignTable
+                | Kind::Sequence
+                | Kind::Namespace
+                | Kind::Extension
+                | Kind::LargeObject
+                | Kind::Subscription
+        )
+    }
+
+    fn preamble(&self, steps: &[&Step], transaction: bool) -> String {
+        let makes_routines = steps.iter().any(|step| {
+            step.verb != Verb::Drop && matches!(step.object.kind, Kind::Function | Kind::Procedure)
+        });
+        match (makes_routines, transaction) {
+            (false, _) => String::new(),
+            // A body may name what is made after it.
+            (true, true) => "SET LOCAL check_function_bodies = off;\n".to_owned(),
+            (true, false) => "SET check_function_bodies = off;\n".to_owned(),
+        }
+    }
+
+    fn rename(&self, object: &Object, column: Option<&str>, to: &str) -> Option<String> {
+        let target = drop::target(object)?;
+        let what = column.map_or_else(String::new, |column| format!("COLUMN {} ", ident(column)));
+        Some(format!("ALTER {target} RENAME {what}TO {};\n", ident(to)))
+    }
+}
+
+fn in_place(sql: String) -> Change {
+    Change::InPlace(InPlace { statements: vec![Statement::new(sql)], ..InPlace::default() })
+}
+
+/// The statements of a definition, in the form that keeps others waiting least where its table is there already.
+fn made(object: &Object, between: Between<'_>) -> Vec<Statement> {
+    let whole = || vec![Statement::new(&object.definition)];
+    if object.definition.is_empty() {
+        return Vec::new();
+    }
+    let Some(table) = between.table_before(object) else { return whole() };
+    let is_partitioned = table.table.as_deref().is_some_and(|table| !table.holds_rows);
+    if !between.style.apart || (is_partitioned && table.id.kind == Kind::Table) {
+        return whole();
+    }
+    match object.id.kind {
+        Kind::Index => {
+            let place = object.definition.find(" INDEX ").unwrap_or_default() + " INDEX ".len();
+            let (start, rest) = object.definition.split_at(place);
+            vec![Statement::new(format!("{start}CONCURRENTLY {rest}")).apart()]
+        }
+        Kind::ForeignKey | Kind::Constraint => {
+            not_valid(&object.definition, &of_table(&object.id), &object.id.name).unwrap_or_else(whole)
+        }
+        _ => whole(),
+    }
+}
+
+/// A foreign key or check that is looked after at once, and compared with the rows that are there later.
+fn not_valid(definition: &str, table: &str, name: &str) -> Option<Vec<Statement>> {
+    let add = definition.split_once(&format!("ADD CONSTRAINT {} ", ident(name)))?.1;
+    if !(add.starts_with("FOREIGN KEY") || add.starts_with("CHECK")) || add.ends_with(" NOT VALID;\n") {
+        return None;
+    }
+    let start = definition.strip_suffix(";\n")?;
+    let validate = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {};\n", ident(name));
+    Some(vec![Statement::new(format!("{start} NOT VALID;\n")), Statement::new(validate).apart()])
+}
+
+/// A sequence goes on counting where it is.
+fn change_sequence(definition: &str) -> String {
+    let altered = definition.replacen("CREATE UNLOGGED SEQUENCE", "ALTER SEQUENCE", 1).replacen(
+        "CREATE SEQUENCE",
+        "ALTER SEQUENCE",
+        1,
+    );
+    match altered.strip_suffix(" CYCLE;\n") {
+        Some(_) => altered,
+        None => altered.replacen(";\n", " NO CYCLE;\n", 1),
+    }
+}
+
+/// What of a routine `CREATE OR REPLACE` cannot change: its arguments and what it returns.
+fn header(definition: &str) -> &str {
+    let end = definition.find("\n LANGUAGE ").unwrap_or(definition.len());
+    &definition[..end]
+}
+
+/// Whether a view has all columns that it had, in the same places.
+fn begins_with(new: &Object, old: &Object) -> bool {
+    let (before, after) = (columns(old), columns(new));
+    let same = before.iter().zip(after).all(|(a, b)| a.name == b.name && a.data_type == b.data_type);
+    before.len() <= after.len() && same
+}

@@ -1,0 +1,80 @@
+use database::{Column, Engine, Kind, Object, script};
+
+use super::super::parts::columns;
+use super::super::step::{Between, Change, InPlace, Statement, Unwritable};
+use super::{ident, qualified};
+
+/// The labels of an enum as literals, in order.
+fn labels(definition: &str) -> Vec<String> {
+    let lexemes = script::lexemes(Engine::Postgres, definition).unwrap_or_default();
+    let texts = lexemes.iter().filter(|lexeme| lexeme.kind == script::LexemeKind::Text);
+    texts.map(|lexeme| lexeme.text.to_owned()).collect()
+}
+
+/// New labels are added where they are; one that goes, or another order, takes a new type for the columns.
+pub(super) fn change_enum(old: &Object, new: &Object, between: Between<'_>) -> Result<Change, Unwritable> {
+    let (before, after) = (labels(&old.definition), labels(&new.definition));
+    let kept: Vec<&String> = after.iter().filter(|label| before.contains(label)).collect();
+    if !kept.into_iter().eq(before.iter()) {
+        return Ok(Change::InPlace(replaced(old, new, between)));
+    }
+    let name = qualified(&old.id);
+    let mut statements = Vec::new();
+    for (place, label) in after.iter().enumerate() {
+        if before.contains(label) {
+            continue;
+        }
+        let next = after[place..].iter().find(|next| before.contains(next));
+        let at = match (place.checked_sub(1).and_then(|place| after.get(place)), next) {
+            (Some(previous), _) => format!(" AFTER {previous}"),
+            (None, Some(next)) => format!(" BEFORE {next}"),
+            (None, None) => String::new(),
+        };
+        statements.push(Statement::new(format!("ALTER TYPE {name} ADD VALUE {label}{at};\n")));
+    }
+    Ok(Change::InPlace(InPlace { statements, ..InPlace::default() }))
+}
+
+/// Each column gets the new type, whose labels are read from the texts of the old one's.
+fn replaced(old: &Object, new: &Object, between: Between<'_>) -> InPlace {
+    let name = qualified(&old.id);
+    let aside = helpers::naming::cut_name(&old.id.name, "_dbm_old", 63);
+    let mut statements = vec![
+        Statement::new(format!("ALTER TYPE {name} RENAME TO {};\n", ident(&aside))),
+        Statement::new(&new.definition),
+    ];
+    let mut disturbs = vec![old.id.clone()];
+    let is_its = |data_type: &str| {
+        let plain = data_type.replace('"', "");
+        let own = format!("{}.{}", old.id.namespace, old.id.name).replace('"', "");
+        plain == own || plain == format!("{own}[]")
+    };
+    for table in between.old.objects.iter().filter(|object| object.id.kind == Kind::Table) {
+        let Some(after) = between.new.get(&table.id) else { continue };
+        for column in columns(table).iter().filter(|column| is_its(&column.data_type)) {
+            let same = |other: &&Column| other.name == column.name && is_its(&other.data_type);
+            let Some(wanted) = columns(after).iter().find(same) else { continue };
+            let (on, own, to) = (qualified(&table.id), ident(&column.name), &column.data_type);
+            let through = if to.ends_with("[]") { "text[]" } else { "text" };
+            if column.default.is_some() {
+                statements
+                    .push(Statement::new(format!("ALTER TABLE {on} ALTER COLUMN {own} DROP DEFAULT;\n")));
+            }
+            statements.push(
+                Statement::new(format!(
+                    "ALTER TABLE {on} ALTER COLUMN {own} TYPE {to} USING {own}::{through}::{to};\n"
+                ))
+                .noting("fails where a row has a label that goes"),
+            );
+            if let Some(default) = &wanted.default {
+                statements.push(Statement::new(format!(
+                    "ALTER TABLE {on} ALTER COLUMN {own} SET DEFAULT {default};\n"
+                )));
+            }
+            disturbs.push(table.id.clone());
+        }
+    }
+    let gone = database::quote::qualified(Engine::Postgres, &[&old.id.namespace, &aside]);
+    statements.push(Statement::new(format!("DROP TYPE {gone};\n")));
+    InPlace { statements, disturbs, made_again: Vec::new() }
+}

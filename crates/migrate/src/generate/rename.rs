@@ -1,0 +1,222 @@
+use std::str::FromStr;
+
+use backup::{Error, ErrorKind, Result};
+use database::{Kind, Object, ObjectId, Schema};
+
+use super::GenerateOptions;
+use super::bench::Bench;
+use super::parts::columns;
+use super::step::Dialect;
+
+/// Something that is there under another name: `item=product`, `shop.item.title=name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// The name that it has, with as much before it as tells it apart.
+    pub from: String,
+    /// The name that is wanted.
+    pub to: String,
+}
+
+impl FromStr for Rename {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts =
+            text.split_once('=').filter(|(from, to)| !from.trim().is_empty() && !to.trim().is_empty());
+        let (from, to) = parts.ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("`{text}` is no rename"))
+                .with_hint("write OLD=NEW, for example item=product, or item.title=name for a column")
+        })?;
+        Ok(Self { from: from.trim().to_owned(), to: to.trim().to_owned() })
+    }
+}
+
+/// Something that is gone while something like it is new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unclear {
+    /// What is gone.
+    pub gone: String,
+    /// What is new, and may be it.
+    pub new: Vec<String>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is dropped.
+    Dropped,
+    /// It got this name, one of the new ones.
+    Renamed(String),
+}
+
+/// What was renamed in a copy of what is there.
+pub(super) struct Renamed {
+    /// The statements, in order.
+    pub(super) up: Vec<String>,
+    /// Those that take them back, in order.
+    pub(super) down: Vec<String>,
+    /// What is there after them.
+    pub(super) schema: Schema,
+}
+
+/// Renames in the copy what was renamed, by what was said and by asking, until nothing is unclear.
+pub(super) async fn settle(
+    bench: &mut Bench<'_>,
+    dialect: &dyn Dialect,
+    before: &Schema,
+    wanted: &Schema,
+    options: &GenerateOptions,
+    ask: &(dyn Fn(&Unclear) -> Option<Answer> + Sync),
+) -> Result<Renamed> {
+    let mut renamed = Renamed { up: Vec::new(), down: Vec::new(), schema: before.clone() };
+    let mut dropped = options.dropped.clone();
+    for rename in &options.renames {
+        Box::pin(apply(bench, dialect, &mut renamed, rename)).await?;
+    }
+    while let Some(found) = unclear(&renamed.schema, wanted, &dropped) {
+        match ask(&found) {
+            Some(Answer::Dropped) => dropped.push(found.gone),
+            Some(Answer::Renamed(to)) => {
+                Box::pin(apply(bench, dialect, &mut renamed, &Rename { from: found.gone, to })).await?;
+            }
+            None => {
+                let (gone, new) = (&found.gone, &found.new);
+                return Err(Error::new(
+                    ErrorKind::Refused,
+                    format!(
+                        "{gone} is gone, and {} is new: it was dropped, or got another name",
+                        new.join(", ")
+                    ),
+                )
+                .with_hint(format!("say which: --rename '{gone}={}', or --drop '{gone}'", new[0])));
+            }
+        }
+    }
+    Ok(renamed)
+}
+
+async fn apply(
+    bench: &mut Bench<'_>,
+    dialect: &dyn Dialect,
+    renamed: &mut Renamed,
+    rename: &Rename,
+) -> Result<()> {
+    let (object, column) = named(&renamed.schema, &rename.from)?;
+    let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+    let to = last(&rename.to);
+    let unknown = || {
+        Error::new(ErrorKind::Refused, format!("dbm writes no rename of {}", object.id))
+            .with_hint("write it by hand: `dbm new NAME` makes the files")
+    };
+    let up = dialect.rename(object, column.as_deref(), &to).ok_or_else(unknown)?;
+    let what = format!("{} cannot be renamed to {to}", rename.from);
+    let id = object.id.clone();
+    Box::pin(bench.run(&up, &what)).await?;
+    renamed.schema = bench.schema().await?;
+    let now = match &column {
+        Some(_) => id,
+        None => ObjectId { name: to.clone(), ..id },
+    };
+    let back = renamed.schema.get(&now).and_then(|object| {
+        let old = column.clone().unwrap_or_else(|| last(&rename.from));
+        dialect.rename(object, column.as_ref().map(|_| to.as_str()), &old)
+    });
+    let back =
+        back.ok_or_else(|| Error::new(ErrorKind::Internal, format!("{now} is not there after its rename")))?;
+    bench.set_rollback(0, &back);
+    renamed.up.push(up);
+    renamed.down.insert(0, back);
+    Ok(())
+}
+
+impl Bench<'_> {
+    /// Gives everything the name that it had.
+    pub(super) async fn take_back_renames(&mut self, renamed: &Renamed) -> Result<()> {
+        for _ in &renamed.up {
+            Box::pin(self.take_back("a rename cannot be taken back")).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The kinds that are renamed by name.
+const NAMED: &[Kind] = &[
+    Kind::Table,
+    Kind::View,
+    Kind::MaterializedView,
+    Kind::Sequence,
+    Kind::Index,
+    Kind::Enum,
+    Kind::Domain,
+    Kind::CompositeType,
+];
+
+/// The object or column that is called so.
+fn named<'s>(schema: &'s Schema, name: &str) -> Result<(&'s Object, Option<String>)> {
+    let objects = || schema.objects.iter().filter(|object| NAMED.contains(&object.id.kind));
+    let is = |object: &Object, name: &str| object.id.name == name || label(&object.id) == name;
+    let mut found: Vec<(&Object, Option<String>)> =
+        objects().filter(|object| is(object, name)).map(|object| (object, None)).collect();
+    if found.is_empty()
+        && let Some((table, column)) = name.rsplit_once('.')
+    {
+        let has =
+            |object: &&Object| is(object, table) && columns(object).iter().any(|own| own.name == column);
+        found.extend(objects().filter(has).map(|object| (object, Some(column.to_owned()))));
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(Error::new(ErrorKind::Usage, format!("there is nothing called {name} to be renamed"))
+            .with_hint(
+                "write the name that it has now: TABLE, TABLE.COLUMN, or with its namespace before it",
+            )),
+        _ => Err(Error::new(ErrorKind::Usage, format!("more than one thing is called {name}"))
+            .with_hint("write its namespace before it: public.item")),
+    }
+}
+
+/// A name for people, as `--rename` takes it.
+fn label(id: &ObjectId) -> String {
+    if id.namespace.is_empty() { id.name.clone() } else { format!("{}.{}", id.namespace, id.name) }
+}
+
+/// The first thing that may have been renamed, and is not said to be dropped.
+fn unclear(before: &Schema, wanted: &Schema, dropped: &[String]) -> Option<Unclear> {
+    let tables = |schema: &Schema| -> Vec<Object> {
+        schema.objects.iter().filter(|object| object.id.kind == Kind::Table).cloned().collect()
+    };
+    let (old, new) = (tables(before), tables(wanted));
+    let said = |id: &ObjectId, column: Option<&str>| {
+        let tail = column.map_or_else(String::new, |column| format!(".{column}"));
+        dropped
+            .iter()
+            .any(|name| *name == format!("{}{tail}", label(id)) || *name == format!("{}{tail}", id.name))
+    };
+    for table in old.iter().filter(|table| wanted.get(&table.id).is_none() && !said(&table.id, None)) {
+        let alike = |other: &&Object| {
+            let shared =
+                columns(table).iter().filter(|own| columns(other).iter().any(|one| one.name == own.name));
+            before.get(&other.id).is_none() && 2 * shared.count() >= columns(table).len().max(1)
+        };
+        let candidates: Vec<String> = new.iter().filter(alike).map(|other| label(&other.id)).collect();
+        if !candidates.is_empty() {
+            return Some(Unclear { gone: label(&table.id), new: candidates });
+        }
+    }
+    for table in &old {
+        let Some(other) = wanted.get(&table.id) else { continue };
+        let missing = |from: &[database::Column], among: &[database::Column]| -> Vec<String> {
+            let gone = from.iter().filter(|own| !among.iter().any(|one| one.name == own.name));
+            gone.map(|column| column.name.clone()).collect()
+        };
+        let (gone, added) =
+            (missing(columns(table), columns(other)), missing(columns(other), columns(table)));
+        if let (Some(first), false) =
+            (gone.iter().find(|name| !said(&table.id, Some(name))), added.is_empty())
+        {
+            let full = |name: &String| format!("{}.{name}", label(&table.id));
+            return Some(Unclear { gone: full(first), new: added.iter().map(full).collect() });
+        }
+    }
+    None
+}
