@@ -15,7 +15,10 @@ pub struct Digest([u64; 4]);
 impl Digest {
     /// Takes one more row in, as the engine's own text (or encoding) of it, without a line end.
     pub fn add_row(&mut self, row: &[u8]) {
-        let hash = blake3::hash(row);
+        self.add_hash(blake3::hash(row));
+    }
+
+    fn add_hash(&mut self, hash: blake3::Hash) {
         let mut words = [0_u64; 4];
         for (word, bytes) in words.iter_mut().zip(hash.as_bytes().chunks_exact(8)) {
             *word = u64::from_le_bytes(bytes.try_into().expect("chunks of eight bytes"));
@@ -89,6 +92,16 @@ impl TableDigest {
     pub fn add_row(&mut self, row: &[u8]) {
         self.rows += 1;
         self.digest.add_row(row);
+    }
+
+    /// The same of a row in pieces, which `feed` hands on in their order: a large one is then nowhere in one piece.
+    pub fn add_row_in_pieces(&mut self, feed: impl FnOnce(&mut dyn FnMut(&[u8]))) {
+        let mut hasher = blake3::Hasher::new();
+        feed(&mut |piece| {
+            hasher.update(piece);
+        });
+        self.rows += 1;
+        self.digest.add_hash(hasher.finalize());
     }
 
     /// Takes in what another worker has of the same table.

@@ -14,6 +14,7 @@ mod connection;
 mod context;
 mod error;
 mod findings;
+mod memory;
 mod my_cnf;
 mod notify;
 mod output;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
     };
+    memory::bound();
     let global = &arguments.global;
     let output = Output::new(global.json, global.quiet, global.no_color);
     let command = arguments.command.word();

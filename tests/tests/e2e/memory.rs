@@ -1,6 +1,6 @@
 //! Memory is bounded, whatever the size of the database.
 
-use tests::{Bucket, Folder, Postgres, Sqlite};
+use tests::{Bucket, Folder, Mariadb, Postgres, Sqlite};
 
 /// The bound for two jobs and rows up to 4 MiB, in KiB.
 const BOUND: u64 = 128 * 1024;
@@ -39,6 +39,41 @@ fn postgres_stays_under_the_bound() {
     ended.expect(0);
     println!("its restore: peak {} MiB", peak / 1024);
     assert!(peak < BOUND, "restore from S3 took {peak} KiB");
+}
+
+#[test]
+fn mariadb_stays_under_the_bound() {
+    let database = Mariadb::new("memory");
+    // Rows of just under 4 MiB, of which a table of many columns brings as many of the driver's buffers along, and small ones.
+    let columns: String = (0..30).map(|column| format!("c{column} INT DEFAULT {column}, ")).collect();
+    database.run(&format!(
+        "SET SESSION group_concat_max_len = 16000000;
+         CREATE TABLE small (id BIGINT PRIMARY KEY, body VARBINARY(1024));
+         INSERT INTO small SELECT seq, RANDOM_BYTES(1000) FROM seq_1_to_100000;
+         CREATE TABLE wide (id BIGINT PRIMARY KEY, {columns} body LONGBLOB);
+         INSERT INTO wide (id, body) SELECT w.seq, (SELECT GROUP_CONCAT(RANDOM_BYTES(1000) SEPARATOR '')
+             FROM seq_1_to_4190 WHERE w.seq > 0) FROM seq_1_to_40 w;"
+    ));
+    let url = database.url();
+    let (folder, bucket) = (Folder::new(&url), Bucket::new("memory"));
+    for (place, store) in [("a folder", None), ("S3", Some(&bucket))] {
+        for arguments in
+            [["backup", "--jobs", "2"].as_slice(), &["restore", "latest", "--yes", "--jobs", "2"]]
+        {
+            let call = match store {
+                None => folder.dbm(&url, arguments),
+                Some(bucket) => bucket.dbm(&folder, &url, arguments),
+            };
+            let (ended, peak) = call.run_measured();
+            ended.expect(0);
+            println!(
+                "{} of 100 MB of small rows and 40 rows of 4 MiB, {place}: peak {} MiB",
+                arguments[0],
+                peak / 1024
+            );
+            assert!(peak < BOUND, "{} took {peak} KiB", arguments[0]);
+        }
+    }
 }
 
 #[test]

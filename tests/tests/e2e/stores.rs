@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{Bucket, Folder, Judge, Mariadb, Postgres, Sqlite};
 
 fn json(text: &str) -> Value {
@@ -232,4 +232,38 @@ fn encrypted_for_whoever_has_the_identity() {
     assert!(status.expect("sh").success());
     let by_hand = Sqlite::new(by_hand, "");
     assert_eq!(by_hand.ask("SELECT body FROM item"), "plain as day");
+}
+
+#[test]
+fn a_plan_says_where_large_parts_wait() {
+    let folder = Folder::new("sqlite://unset.db");
+    let database =
+        Sqlite::new(folder.path().join("shop.db"), "CREATE TABLE t (x); INSERT INTO t VALUES (1);");
+    let (url, bucket) = (database.url(), Bucket::new("planned"));
+    let in_parts = |size: &str| format!("{}&part_size={size}", bucket.store());
+    let plan = |store: &str, spool: &str| {
+        let arguments = ["backup", "--dry-run", "--json", "--store", store, "--spool", spool];
+        folder.dbm(&url, &arguments).run()
+    };
+    let wait = folder.path().join("wait");
+    std::fs::create_dir(&wait).expect("a folder");
+    let wait = wait.to_str().expect("text");
+    let small = json(&plan(bucket.store(), wait).expect(0).stdout);
+    assert_eq!(small["uploads"][0]["parts"]["spool"], Value::Null, "{small}");
+    let large = json(&plan(&in_parts("64MiB"), wait).expect(0).stdout);
+    let parts = &large["uploads"][0]["parts"];
+    assert_eq!(
+        (&parts["part_bytes"], &parts["spool"]["folder"]),
+        (&json!(64 << 20), &json!(wait)),
+        "{large}"
+    );
+    assert_eq!(parts["spool"]["bytes"], 4 * (64 << 20));
+    let shown = folder.dbm(&url, &["backup", "--dry-run", "--store", &in_parts("64MiB"), "--spool", wait]);
+    assert!(shown.run().expect(0).stdout.contains(wait));
+    // What it needs is looked for before anything is begun.
+    let full = plan(&in_parts("5GiB"), "/proc").expect(1);
+    assert!(full.stderr.contains("--spool"), "{}", full.stderr);
+    assert!(
+        listed(&bucket, &folder, &url).is_empty() && std::fs::read_dir(wait).expect("a folder").count() == 0
+    );
 }

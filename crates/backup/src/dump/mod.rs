@@ -20,7 +20,7 @@ use crate::store::{Sidecar, Store, Upload};
 use crate::{Error, ErrorKind, Result, mysql, postgres, sqlite};
 
 pub use definitions::definitions;
-pub use options::{BackupOptions, Written};
+pub use options::{BackupOptions, Planned, Written};
 
 /// How many seconds others may be ahead of us in the queue for a name.
 const TURNS: u32 = 120;
@@ -41,6 +41,18 @@ pub async fn create(
         store.settle().await;
     }
     written
+}
+
+/// What [`create`] would begin with. Nothing is read but what the database is, and nothing is written.
+///
+/// # Errors
+/// What the server says, and what [`Store::plans`] gives.
+pub async fn plan(database: &Database, store: &dyn Store, options: &BackupOptions) -> Result<Planned> {
+    label(options)?;
+    options.selection.check()?;
+    check_partial(database.engine(), options)?;
+    let about = database.about().await?;
+    Ok(Planned { database: about.database, bytes: about.bytes, uploads: store.plans(about.bytes)? })
 }
 
 async fn write(

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Grade, Hash};
 use crate::selection::Selection;
+use crate::store::UploadPlan;
 
 /// How a backup is made.
 #[derive(Clone, Debug)]
@@ -97,6 +98,17 @@ impl Default for BackupOptions {
             cancel: CancellationToken::new(),
         }
     }
+}
+
+/// What a backup would be, as far as that is known before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The database's name.
+    pub database: String,
+    /// About how many bytes it has, before compression.
+    pub bytes: u64,
+    /// How each store would take the archive.
+    pub uploads: Vec<UploadPlan>,
 }
 
 /// A backup that is complete, durable and listed.

@@ -7,7 +7,7 @@ use super::Keys;
 use super::source::EncryptedSource;
 use super::upload::EncryptedUpload;
 use crate::archive::Archive;
-use crate::store::{Listed, Sidecar, Source, Store, Trouble, Upload};
+use crate::store::{Listed, Sidecar, Source, Store, Trouble, Upload, UploadPlan};
 use crate::{Error, ErrorKind, Result};
 
 /// A store behind keys: what is encrypted by its name (`.age`) is written and read through them, the rest as it is.
@@ -79,6 +79,10 @@ impl Store for EncryptedStore {
 
     fn encrypts(&self) -> bool {
         self.keys.encrypts()
+    }
+
+    fn plans(&self, bytes: u64) -> Result<Vec<UploadPlan>> {
+        self.inner.plans(bytes)
     }
 
     async fn create(&self, name: &BackupName) -> Result<Box<dyn Upload>> {

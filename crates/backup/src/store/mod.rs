@@ -7,6 +7,7 @@ mod local;
 mod local_tests;
 #[cfg(test)]
 pub(crate) mod memory;
+mod planned;
 mod s3;
 mod several;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::archive::Hash;
 use crate::{Error, ErrorKind, Result};
 
 pub use local::LocalStore;
+pub use planned::{Cut, Spooling, UploadPlan};
 pub use s3::{S3_OPTIONS, S3Credentials, S3Store, StoreSettings};
 pub use several::{Require, SeveralStores, Trouble};
 pub use sidecar::Sidecar;
@@ -47,6 +49,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`ErrorKind::Exists`] if the name's second ([`BackupName::shares_second`]) is taken, be it by an archive that
     /// is still being written, and whatever label or kind: within one second names would not sort by time.
     async fn create(&self, name: &BackupName) -> Result<Box<dyn Upload>>;
+
+    /// How it, or each of several, will take an archive of about so many bytes. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSpace`] if what the store needs on this machine is not there, [`ErrorKind::Usage`] if it is not named.
+    fn plans(&self, _bytes: u64) -> Result<Vec<UploadPlan>> {
+        Ok(vec![UploadPlan::file(self.describe())])
+    }
 
     /// Opens an archive for reading.
     ///

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use helpers::naming::BackupName;
 use serde::Serialize;
 
-use super::{Listed, Sidecar, Source, Store, Stored, Upload};
+use super::{Listed, Sidecar, Source, Store, Stored, Upload, UploadPlan};
 use crate::{Error, ErrorKind, Result};
 
 /// How many of several stores must have a backup for it to count as made.
@@ -95,6 +95,21 @@ fn of_store(store: &dyn Store, error: Error) -> Error {
 impl Store for SeveralStores {
     fn describe(&self) -> String {
         self.stores.iter().map(|store| store.describe()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn plans(&self, bytes: u64) -> Result<Vec<UploadPlan>> {
+        let (mut plans, mut failed) = (Vec::new(), None);
+        for store in &self.stores {
+            match store.plans(bytes) {
+                Ok(more) => plans.extend(more),
+                Err(error) if self.require == Require::All => return Err(of_store(&**store, error)),
+                Err(error) => {
+                    self.trouble(&**store, &error);
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        failed.filter(|_| plans.is_empty()).map_or(Ok(plans), Err)
     }
 
     async fn create(&self, name: &BackupName) -> Result<Box<dyn Upload>> {

@@ -37,8 +37,7 @@ pub async fn of(
             Some(Value::Bytes(value)) => Some(value.as_slice()),
             _ => None,
         });
-        rows::encode(values, &mut bytes);
-        digest.add_row(&bytes);
+        rows::digest(values, &mut bytes, &mut digest);
     }
     result.drop_result().await.map_err(wrong)?;
     Ok(digest)

@@ -3,7 +3,7 @@ use backup::catalogue;
 use backup::dump::{self, BackupOptions};
 use backup::restore::RestoreOptions;
 use backup::retention::Policy;
-use backup::store::Store;
+use backup::store::{Store, UploadPlan};
 use backup::verify;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -82,6 +82,9 @@ pub(crate) struct Backup {
     /// Afterwards remove the archives of this database that no rule keeps
     #[arg(long)]
     prune: bool,
+    /// Show how the stores would take it, in parts of what size and where these wait, and make nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Write Prometheus metrics into this text file
     #[arg(long, value_name = "FILE")]
     metrics: Option<String>,
@@ -106,6 +109,9 @@ impl Backup {
 
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let url = context.url_as(self.role.as_deref());
+        if self.dry_run {
+            return self.plan(context, url?).await;
+        }
         let database = url.as_ref().ok().map(DatabaseUrl::database_name);
         let notifier = Notifier::of_backup(context, database)?;
         let told = match url {
@@ -244,7 +250,44 @@ impl Backup {
             // What cannot be read may be a run, so the backup is no good one; but it is one.
             Err(error) => context.output.warn(&error.chain().join(": ")),
         }
-        let options = BackupOptions {
+        let options = self.options(context)?;
+        let progress = Shown::new(&context.output);
+        audit.step("back-up", "before", json!({}));
+        let written = dump::create(&database, store, &options, &*progress).await?;
+        audit.step(
+            "back-up",
+            "after",
+            json!({ "archive": written.name.to_string(), "identity": written.identity }),
+        );
+        Ok(written)
+    }
+
+    /// What it would begin with.
+    async fn plan(&self, context: &Context, url: DatabaseUrl) -> Result<()> {
+        let store = context.store()?;
+        let planned = dump::plan(&Database::new(url)?, &*store, &self.options(context)?).await?;
+        context.warn_of_troubles(&store.troubles());
+        let document = json!({
+            "command": "backup",
+            "dry_run": true,
+            "database": planned.database,
+            "bytes": planned.bytes,
+            "uploads": planned.uploads,
+        });
+        let mut text = format!(
+            "would back up {}, about {} before compression\n",
+            planned.database,
+            output::bytes(planned.bytes)
+        );
+        for upload in &planned.uploads {
+            text.push_str(&taken(upload));
+        }
+        context.output.report(&document, &text);
+        Ok(())
+    }
+
+    fn options(&self, context: &Context) -> Result<BackupOptions> {
+        Ok(BackupOptions {
             name: name(&context.configuration)?,
             host: host(),
             label: self.label.clone(),
@@ -261,17 +304,26 @@ impl Backup {
             no_history: self.no_history,
             cancel: context.cancel.clone(),
             ..BackupOptions::default()
-        };
-        let progress = Shown::new(&context.output);
-        audit.step("back-up", "before", json!({}));
-        let written = dump::create(&database, store, &options, &*progress).await?;
-        audit.step(
-            "back-up",
-            "after",
-            json!({ "archive": written.name.to_string(), "identity": written.identity }),
-        );
-        Ok(written)
+        })
     }
+}
+
+/// How one store would take the archive.
+fn taken(upload: &UploadPlan) -> String {
+    let Some(cut) = &upload.parts else { return format!("  {}: one file\n", upload.store) };
+    let mut text = format!(
+        "  {}: in parts of {}, at most {} in all\n",
+        upload.store,
+        output::bytes(cut.part_bytes),
+        output::bytes(cut.capacity)
+    );
+    if let Some(spool) = &cut.spool {
+        let (folder, bytes) = (spool.folder.display(), output::bytes(spool.bytes));
+        text.push_str(&format!(
+            "    the parts wait in {folder} until they are sent: {bytes} of it, which it has\n"
+        ));
+    }
+    text
 }
 
 /// What is said of a backup that is none to rely on.

@@ -93,40 +93,20 @@ impl<'t> Blocks<'t> {
     /// # Errors
     /// [`ErrorKind::Refused`] for a row that no statement can carry.
     pub(super) fn add(&mut self, values: &[Option<&[u8]>]) -> Result<Option<Block>> {
-        rows::encode(values.iter().copied(), &mut self.encoded);
-        self.digest.add_row(&self.encoded);
+        rows::digest(values.iter().copied(), &mut self.encoded, &mut self.digest);
+        let columns = &self.target.columns;
+        let chosen = columns.iter().zip(values).filter(|(column, _)| column.read == Read::Choice);
+        let loose = { chosen }.any(|(_, value)| *value == Some(b"0"));
+        let least = least(columns, values);
+        if least >= PART_BYTES {
+            let before = self.end();
+            self.loose = loose;
+            self.add_large(values, least)?;
+            return Ok(before);
+        }
         self.row.clear();
-        self.row.push(b'(');
-        let mut loose = false;
-        for (place, (column, value)) in self.target.columns.iter().zip(values).enumerate() {
-            if place > 0 {
-                self.row.push(b',');
-            }
-            match value {
-                None => self.row.extend_from_slice(b"NULL"),
-                Some(value) => {
-                    loose |= column.read == Read::Choice && *value == b"0";
-                    literal(column, value, &mut self.row);
-                }
-            }
-        }
-        self.row.push(b')');
-        let alone = self.row.len() + self.target.head.len() + 2;
-        self.largest = self.largest.max(alone);
-        if alone > self.longest {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                format!(
-                    "a row of {} takes a statement of {} bytes, and max_allowed_packet is {}",
-                    self.target.id,
-                    self.row.len(),
-                    self.longest
-                ),
-            )
-            .with_hint(
-                "raise max_allowed_packet on the server (SET GLOBAL max_allowed_packet = 1073741824)",
-            ));
-        }
+        tuple(columns, values, &mut self.row);
+        self.check(self.row.len() + self.target.head.len() + 2)?;
         // A row as large as a part is one: each worker holds a part several times over, and rows of 4 MiB would double it.
         let too_large = self.row.len() >= PART_BYTES || self.block.bytes.len() + self.row.len() > PART_LIMIT;
         let before =
@@ -140,7 +120,7 @@ impl<'t> Blocks<'t> {
             self.close();
         }
         if self.block.bytes.is_empty() {
-            self.begin();
+            self.begin(self.row.len());
         }
         if self.statement.is_some() {
             self.block.bytes.extend_from_slice(b",\n");
@@ -157,10 +137,44 @@ impl<'t> Blocks<'t> {
         Ok(before)
     }
 
+    /// Takes in a row that is a block alone: it is written where it stays, since a copy of it would be one more of 8 MiB.
+    fn add_large(&mut self, values: &[Option<&[u8]>], least: usize) -> Result<()> {
+        let head = self.target.head.len();
+        // No server takes it, and no memory is spent on finding that out.
+        self.check(least + head + 2)?;
+        self.begin(least + least / 64);
+        let start = self.block.bytes.len();
+        self.statement = Some(start);
+        self.block.bytes.extend_from_slice(&self.target.head);
+        tuple(&self.target.columns, values, &mut self.block.bytes);
+        self.block.rows = 1;
+        self.check(self.block.bytes.len() - start + 2)
+    }
+
+    /// Refuses a statement that is longer than the server takes.
+    fn check(&mut self, length: usize) -> Result<()> {
+        self.largest = self.largest.max(length);
+        if length <= self.longest {
+            return Ok(());
+        }
+        let (table, longest) = (&self.target.id, self.longest);
+        let message = format!(
+            "a row of {table} takes a statement of {length} bytes, and max_allowed_packet is {longest}"
+        );
+        Err(Error::new(ErrorKind::Refused, message)
+            .with_hint("raise max_allowed_packet on the server (SET GLOBAL max_allowed_packet = 1073741824)"))
+    }
+
     /// Begins a block, with room for all of it: growing it step by step would copy it and leave holes in the heap.
-    fn begin(&mut self) {
+    fn begin(&mut self, row: usize) {
         let mut bytes = std::mem::take(&mut self.spare);
-        bytes.reserve_exact((PART_BYTES + PART_BYTES / 8).max(self.row.len() + self.target.head.len() + 16));
+        let modes = if self.loose { 2 * mode(SCRIPT_MODE).len().max(mode(ROWS_MODE).len()) } else { 0 };
+        let room = (PART_BYTES + PART_BYTES / 8).max(row + self.target.head.len() + modes + 16);
+        if bytes.capacity() < room {
+            // Not grown, so that the two are not there at once.
+            bytes = Vec::new();
+            bytes.reserve_exact(room);
+        }
         if self.loose {
             bytes.extend_from_slice(mode(SCRIPT_MODE).as_bytes());
         }
@@ -203,6 +217,34 @@ pub(super) fn mode(mode: &str) -> String {
 
 /// Character sets in which ASCII is not itself.
 const WIDE: [&str; 4] = ["ucs2", "utf16", "utf16le", "utf32"];
+
+/// A row as `VALUES` has it.
+fn tuple(columns: &[RowColumn], values: &[Option<&[u8]>], out: &mut Vec<u8>) {
+    out.push(b'(');
+    for (place, (column, value)) in columns.iter().zip(values).enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        match value {
+            None => out.extend_from_slice(b"NULL"),
+            Some(value) => literal(column, value, out),
+        }
+    }
+    out.push(b')');
+}
+
+/// At least as many bytes a row takes there; what must be escaped takes more.
+fn least(columns: &[RowColumn], values: &[Option<&[u8]>]) -> usize {
+    let length = |(column, value): (&RowColumn, &Option<&[u8]>)| {
+        let length = value.map_or(0, <[u8]>::len);
+        match column.read {
+            Read::Number | Read::Float | Read::Choice => length + 1,
+            Read::Plain | Read::Text => length + 3,
+            Read::Bytes => 2 * length + 3,
+        }
+    };
+    columns.iter().zip(values).map(length).sum()
+}
 
 fn literal(column: &RowColumn, value: &[u8], out: &mut Vec<u8>) {
     match column.read {

@@ -24,10 +24,11 @@ use aws_sdk_s3::types::ServerSideEncryption;
 use helpers::naming::BackupName;
 
 use self::options::{S3Options, ServerEncryption};
+use self::plan::{IN_MEMORY, PartPlan};
 use self::shared::{Shared, Unfinished};
 use self::source::S3Source;
 use self::upload::S3Upload;
-use super::{Listed, Sidecar, Source, Store, Upload};
+use super::{Cut, Listed, Sidecar, Source, Spooling, Store, Upload, UploadPlan};
 use crate::{Error, ErrorKind, Result};
 
 pub use options::{S3_OPTIONS, S3Credentials, StoreSettings};
@@ -81,6 +82,12 @@ impl S3Store {
 impl Store for S3Store {
     fn describe(&self) -> String {
         self.shared.options.url()
+    }
+
+    fn plans(&self, bytes: u64) -> Result<Vec<UploadPlan>> {
+        let options = &self.shared.options;
+        let parts = options.cut(&options.plan(Some(bytes)))?;
+        Ok(vec![UploadPlan { store: self.describe(), parts: Some(parts) }])
     }
 
     async fn create(&self, name: &BackupName) -> Result<Box<dyn Upload>> {
@@ -150,6 +157,29 @@ impl Store for S3Store {
 }
 
 impl S3Options {
+    /// How an archive of about so many bytes, or of nobody knows how many, is cut into parts.
+    fn plan(&self, expected: Option<u64>) -> PartPlan {
+        PartPlan::new(expected, self.part_size, self.max_parts, self.uniform_parts)
+    }
+
+    /// What that needs on this machine, which has it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSpace`] and [`ErrorKind::Usage`] where the parts have no place to wait.
+    fn cut(&self, plan: &PartPlan) -> Result<Cut> {
+        let size = plan.base();
+        let bytes = size * (PartPlan::in_flight(size) as u64 + 1);
+        let spool = match &self.spool {
+            _ if size <= IN_MEMORY => None,
+            Some(folder) => {
+                spool::check_space(folder, bytes)?;
+                Some(Spooling { folder: folder.clone(), bytes })
+            }
+            None => return Err(spool::unnamed(size)),
+        };
+        Ok(Cut { part_bytes: size, capacity: plan.capacity(), spool })
+    }
+
     fn encryption(&self) -> (Option<ServerSideEncryption>, Option<String>) {
         match &self.encryption {
             None => (None, None),

@@ -61,16 +61,7 @@ impl Filling {
     pub(super) fn new(size: u64, spool: Option<&Path>) -> Result<Self> {
         let content = match spool {
             _ if size <= IN_MEMORY => Content::Memory(Vec::new()),
-            None => {
-                return Err(Error::new(
-                    ErrorKind::Usage,
-                    format!(
-                        "parts of {} MiB do not stay in memory, and no folder is named for them",
-                        size >> 20
-                    ),
-                )
-                .with_hint("name one with `--spool FOLDER`"));
-            }
+            None => return Err(unnamed(size)),
             Some(folder) => {
                 check_space(folder, size)?;
                 // Without a name from the start, and mode 0600: a kill leaves nothing.
@@ -138,6 +129,12 @@ pub(super) fn check_space(folder: &Path, needed: u64) -> Result<()> {
         .with_hint("make room there, or name another folder with `--spool FOLDER`"));
     }
     Ok(())
+}
+
+/// There is no folder for parts of that size.
+pub(super) fn unnamed(size: u64) -> Error {
+    let what = format!("parts of {} MiB do not stay in memory, and no folder is named for them", size >> 20);
+    Error::new(ErrorKind::Usage, what).with_hint("name one with `--spool FOLDER`")
 }
 
 fn spool_failed(folder: &Path, cause: io::Error) -> Error {

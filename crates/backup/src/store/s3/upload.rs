@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use super::client::timeouts_for;
 use super::failure::{failure, is_taken, is_unknown};
 use super::lease::Lease;
-use super::plan::{IN_MEMORY, PartPlan};
+use super::plan::PartPlan;
 use super::shared::Shared;
-use super::spool::{self, Filling, Full};
+use super::spool::{Filling, Full};
 use crate::archive::Hasher;
 use crate::store::{Stored, Upload};
 use crate::{Error, ErrorKind, Result};
@@ -64,13 +64,14 @@ impl S3Upload {
                 return Err(error);
             }
         };
-        let mut upload = Self {
+        let plan = shared.options.plan(None);
+        Ok(Self {
             shared,
             name: name.clone(),
             key,
             id,
             nonce,
-            plan: PartPlan::new(None, None, 1, true),
+            plan,
             number: 0,
             filling: None,
             sending: JoinSet::new(),
@@ -78,14 +79,7 @@ impl S3Upload {
             hasher: Hasher::default(),
             bytes: 0,
             over: false,
-        };
-        upload.plan_for(None);
-        Ok(upload)
-    }
-
-    fn plan_for(&mut self, expected: Option<u64>) {
-        let options = &self.shared.options;
-        self.plan = PartPlan::new(expected, options.part_size, options.max_parts, options.uniform_parts);
+        })
     }
 
     /// The next part to be filled.
@@ -335,18 +329,14 @@ impl Upload for S3Upload {
         if self.number > 0 {
             return Ok(());
         }
-        self.plan_for(Some(bytes));
-        let (size, plan) = (self.plan.base(), self.plan);
-        if size > IN_MEMORY
-            && let Some(folder) = &self.shared.options.spool
-        {
-            let needed = size * (PartPlan::in_flight(size) as u64 + 1);
-            spool::check_space(folder, needed)?;
+        self.plan = self.shared.options.plan(Some(bytes));
+        let cut = self.shared.options.cut(&self.plan)?;
+        if let Some(spool) = cut.spool {
             tracing::info!(
-                part_bytes = size,
-                spool_bytes = needed,
-                spool = %folder.display(),
-                capacity = plan.capacity(),
+                part_bytes = cut.part_bytes,
+                spool_bytes = spool.bytes,
+                spool = %spool.folder.display(),
+                capacity = cut.capacity,
                 "parts of the upload wait on disk until they are sent"
             );
         }

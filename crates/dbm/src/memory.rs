@@ -1,0 +1,32 @@
+//! What the process holds on to, where only the environment that it starts in can say.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+/// The driver of MySQL (`mysql_async`, its `buffer_pool.rs`) has one pool of buffers for the whole process, takes them in
+/// turn, and lets each of them keep up to 4 MiB. A query brings as many of them along as it has columns, so that a table of
+/// thirty columns and rows of 4 MiB would hold 120 MB for nothing. Rows of the usual sizes fit into these.
+const BUFFERS: (&str, &str) = ("MYSQL_ASYNC_BUFFER_SIZE_CAP", "65536");
+
+/// Once something large was freed, glibc takes all that is smaller from its heap, where it leaves holes: 17 MB with rows of
+/// 4 MiB. A threshold that is given stays (`mallopt(3)`).
+const LARGE: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "2097152");
+
+/// Starts dbm again with these, in the same process, unless they are there. Setting them in a process that runs is no safe
+/// call, and too late for the second. Where the system refuses, all works without them.
+pub(crate) fn bound() {
+    if std::env::var_os(BUFFERS.0).is_some() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut arguments = std::env::args_os();
+    let mut again = Command::new(program);
+    if let Some(name) = arguments.next() {
+        again.arg0(name);
+    }
+    if std::env::var_os(LARGE.0).is_none() {
+        again.env(LARGE.0, LARGE.1);
+    }
+    // It returns only where it fails.
+    let _refused = again.args(arguments).env(BUFFERS.0, BUFFERS.1).exec();
+}
