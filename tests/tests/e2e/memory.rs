@@ -49,10 +49,10 @@ fn mariadb_stays_under_the_bound() {
     database.run(&format!(
         "SET SESSION group_concat_max_len = 16000000;
          CREATE TABLE small (id BIGINT PRIMARY KEY, body VARBINARY(1024));
-         INSERT INTO small SELECT seq, RANDOM_BYTES(1000) FROM seq_1_to_100000;
+         INSERT INTO small SELECT seq, RANDOM_BYTES(1000) FROM seq_1_to_40000;
          CREATE TABLE wide (id BIGINT PRIMARY KEY, {columns} body LONGBLOB);
          INSERT INTO wide (id, body) SELECT w.seq, (SELECT GROUP_CONCAT(RANDOM_BYTES(1000) SEPARATOR '')
-             FROM seq_1_to_4190 WHERE w.seq > 0) FROM seq_1_to_40 w;"
+             FROM seq_1_to_4190 WHERE w.seq > 0) FROM seq_1_to_30 w;"
     ));
     let url = database.url();
     let (folder, bucket) = (Folder::new(&url), Bucket::new("memory"));
@@ -67,7 +67,7 @@ fn mariadb_stays_under_the_bound() {
             let (ended, peak) = call.run_measured();
             ended.expect(0);
             println!(
-                "{} of 100 MB of small rows and 40 rows of 4 MiB, {place}: peak {} MiB",
+                "{} of 40 MB of small rows and 30 rows of 4 MiB, {place}: peak {} MiB",
                 arguments[0],
                 peak / 1024
             );
