@@ -83,7 +83,7 @@ pub(crate) async fn prepare(server: &Server, options: &BackupOptions) -> Result<
 
 async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     let selection = &options.selection;
-    let leader = snapshot::lead(server, selection, &options.cancel).await?;
+    let leader = snapshot::lead(server, selection, options.jobs, &options.cancel).await?;
     let client = &leader.connection;
     statistics::check(options, client.major_version())?;
     let beside = if options.jobs > 1 { snapshot::beside(server).await } else { None };

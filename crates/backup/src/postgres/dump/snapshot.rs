@@ -49,7 +49,7 @@ pub(super) struct Leader {
     pub(super) connection: Connection,
     /// The tables that it has locked.
     pub(super) relations: Vec<Relation>,
-    /// What the other workers join; `None` where the server does not export snapshots.
+    /// What the other workers join; `None` where there are none.
     pub(super) exported: Option<String>,
     /// The server's name of the moment.
     pub(super) moment: String,
@@ -57,13 +57,14 @@ pub(super) struct Leader {
     pub(super) encoding: String,
 }
 
-/// Locks all tables and takes a snapshot.
+/// Locks all tables and takes a snapshot, which further sessions can join if `jobs` says that there will be some.
 ///
 /// # Errors
 /// What [`relations::check`] refuses; [`ErrorKind::LockTimeout`] where others hold a lock for longer than our patience.
 pub(super) async fn lead(
     server: &Server,
     selection: &Selection,
+    jobs: usize,
     cancel: &CancellationToken,
 ) -> Result<Leader> {
     let connection = server.quiet(None).await?;
@@ -114,7 +115,7 @@ pub(super) async fn lead(
             () = tokio::time::sleep(pause + jitter()) => pause = (pause * 2).min(Duration::from_secs(3)),
         }
     };
-    let exported = export(client).await?;
+    let exported = if jobs > 1 { Some(export(client).await?) } else { None };
     // What it is called is for people; a standby has no transaction of its own to name.
     let moment = client
         .query_one(
@@ -177,22 +178,14 @@ fn is_transient(error: &Error) -> bool {
         || matches!(error.sqlstate(), Some("55P03" | "42P01" | "3F000" | "42809" | "40P01"))
 }
 
-/// The snapshot's name for others; servers (and poolers) without such a thing are read by one session.
-async fn export(client: &tokio_postgres::Client) -> Result<Option<String>> {
-    let failed = |error| postgres::error(error, "cannot export the snapshot");
-    client.batch_execute("SAVEPOINT dbm_export").await.map_err(failed)?;
-    match client.query_one("SELECT pg_catalog.pg_export_snapshot()", &[]).await {
-        Ok(row) => {
-            client.batch_execute("RELEASE SAVEPOINT dbm_export").await.map_err(failed)?;
-            Ok(Some(row.get(0)))
-        }
-        Err(error) if error.as_db_error().is_some() => {
-            tracing::warn!(%error, "the server does not export its snapshot; one session reads everything");
-            client.batch_execute("ROLLBACK TO SAVEPOINT dbm_export").await.map_err(failed)?;
-            Ok(None)
-        }
-        Err(error) => Err(failed(error)),
-    }
+/// Takes the snapshot; returns its name for others. Not within a savepoint: no server exports from there.
+async fn export(client: &tokio_postgres::Client) -> Result<String> {
+    let exported = client.query_one("SELECT pg_catalog.pg_export_snapshot()", &[]).await;
+    let row = exported.map_err(|error| {
+        postgres::error(error, "cannot share the snapshot between several sessions")
+            .with_hint("`--jobs 1` reads everything in one session")
+    })?;
+    Ok(row.get(0))
 }
 
 /// Some milliseconds that differ between processes, so that two that wait do not meet again.

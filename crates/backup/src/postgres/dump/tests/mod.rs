@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use super::prepare::Extras;
 use crate::archive::{Archive, ArchiveWriter, Head};
 use crate::dump::BackupOptions;
-use crate::progress::Silent;
+use crate::progress::{Progress, Silent};
 use crate::store::{LocalStore, Store};
 use crate::{Error, Result};
 
@@ -163,6 +163,15 @@ fn jobs(jobs: usize) -> BackupOptions {
 
 /// Backs a database up without the door in front of it.
 async fn back_up_as(server: &Server, options: &BackupOptions) -> Result<Backup> {
+    back_up_watched(server, options, &Silent).await
+}
+
+/// The same with somebody who is told of its progress.
+async fn back_up_watched(
+    server: &Server,
+    options: &BackupOptions,
+    progress: &dyn Progress,
+) -> Result<Backup> {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::new(folder.path());
     let prepared = super::prepare(server, options).await?;
@@ -175,7 +184,7 @@ async fn back_up_as(server: &Server, options: &BackupOptions) -> Result<Backup> 
         dbm_version: "0".into(),
     };
     let mut writer = ArchiveWriter::begin(store.create(&name).await?, &head).await?;
-    let tail = prepared.write(&mut writer, SourceId("test".into()), options, &Silent).await?;
+    let tail = prepared.write(&mut writer, SourceId("test".into()), options, progress).await?;
     writer.finish(tail).await?;
     Ok(Backup { store, name, _folder: folder })
 }

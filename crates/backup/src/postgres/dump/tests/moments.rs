@@ -11,6 +11,46 @@ const ACCOUNTS: &str = "CREATE TABLE account (id integer PRIMARY KEY, balance bi
     INSERT INTO account SELECT g, 1000, repeat('x', 900) FROM generate_series(1, 60000) g;
     ALTER TABLE account ALTER pad SET STORAGE PLAIN; VACUUM ANALYZE account;";
 
+/// Takes no more parts than the first until so many sessions read at the same time.
+struct UntilAllRead<'a> {
+    database: &'a Fresh,
+    sessions: usize,
+    seen: AtomicBool,
+}
+
+impl Progress for UntilAllRead<'_> {
+    fn phase(&self, _name: &str, _total_bytes: Option<u64>) {}
+
+    fn advance(&self, _bytes: u64, rows: u64) {
+        if rows == 0 || self.seen.load(Ordering::Relaxed) {
+            return;
+        }
+        let started = Instant::now();
+        // One that waits for us between two pieces of a table is not active, and counts.
+        let reading =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'";
+        while self.database.sql(reading).trim() != self.sessions.to_string() {
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "{} sessions read",
+                self.database.sql(reading)
+            );
+        }
+        self.seen.store(true, Ordering::Relaxed);
+    }
+
+    fn done(&self) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn as_many_sessions_read_as_there_are_jobs() {
+    let fresh = Fresh::new();
+    fresh.sql(ACCOUNTS);
+    let all = UntilAllRead { database: &fresh, sessions: 3, seen: AtomicBool::new(false) };
+    back_up_watched(&fresh.server(), &jobs(3), &all).await.unwrap();
+    assert!(all.seen.into_inner());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_sum_of_the_balances_is_that_of_one_moment() {
     let fresh = Fresh::new();
