@@ -2,6 +2,7 @@
 
 pub mod catalog;
 mod copy;
+mod counters;
 pub mod digest;
 mod error;
 mod fence;

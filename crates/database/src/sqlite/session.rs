@@ -11,9 +11,7 @@ use super::file::{BUSY, Shared, blocking};
 use super::journal::Beside;
 use super::{File, error, text};
 use crate::script::Statement;
-use crate::{
-    Canceller, Counters, Engine, Error, ErrorKind, Ran, Result, Rows, SessionId, Statements, WRITES,
-};
+use crate::{Canceller, Engine, Error, ErrorKind, Ran, Result, Rows, SessionId, Statements, WRITES};
 
 /// Rows that point to nothing, counted by child table and parent table; `None` where SQLite cannot check.
 type Violations = Option<BTreeMap<(String, String), u64>>;
@@ -316,6 +314,3 @@ fn violations(connection: &Connection) -> Violations {
     }
     Some(found)
 }
-
-/// `sqlite_sequence` is a table: a rollback takes it back.
-impl Counters for Session {}

@@ -119,12 +119,6 @@ pub(crate) fn is_file(engine: Engine) -> bool {
     engine == Engine::Sqlite
 }
 
-/// Whether counters are carried over when a backup is put back. SQLite's are rows of the file, which nobody else has
-/// written to.
-pub(crate) fn carries_counters(engine: Engine) -> bool {
-    engine != Engine::Sqlite
-}
-
 /// Whether the exchange ends the sessions of the database that was there.
 pub(crate) fn swap_ends_sessions(engine: Engine) -> bool {
     engine == Engine::Postgres

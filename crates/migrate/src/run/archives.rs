@@ -279,9 +279,6 @@ impl Runner {
     /// Sets the counters of one database to where those of another are, if they are behind: numbers that were given during
     /// the run are known to somebody, in rows that only the replaced database has.
     async fn carry_counters(&self, from: &str, to: &str) {
-        if !engine::carries_counters(self.database.engine()) {
-            return;
-        }
         let carry = async {
             let at = |name: &str| Database::new(self.database.url().with_database(name));
             let counters = at(from)?.session().await?.counters().await?;
