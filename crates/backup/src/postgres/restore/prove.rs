@@ -10,9 +10,9 @@ use crate::postgres::dump::{large_objects, sequences};
 use crate::restore::RestoreOptions;
 use crate::{Error, ErrorKind, Result};
 
-/// Reads the catalogs of the database that the clients are on.
+/// Reads what is in the database that the clients are on, without definitions.
 pub(crate) async fn schema(client: &Connection, beside: Option<&Connection>) -> Result<Schema> {
-    Ok(postgres::catalog::read_with(client, false, beside.map(|beside| &**beside)).await?)
+    Ok(postgres::catalog::read_contents(client, beside.map(|beside| &**beside)).await?)
 }
 
 /// Compares which objects there are.

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::reader::{Entry, Node, Pieces, Reader, Text, class, id};
+use super::reader::{Entry, Node, Pieces, Reader, class, id};
 use super::sql::{OURS, get, ident, qual};
 use crate::{Kind, Result, Section};
 
@@ -92,7 +92,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         }
         let pieces =
             Pieces { head, entries, list: false, typed: false, tail: ";\n".to_owned(), ..Pieces::default() };
-        reader.nodes[domain].text = Text::Pieces(Box::new(pieces));
+        reader.put_pieces(domain, pieces);
     }
     Ok(())
 }

@@ -67,6 +67,15 @@ pub async fn read(client: &Client) -> Result<Schema> {
     read_with(client, false, None).await
 }
 
+/// What is there, without how it was made: as [`read`] with no text in any object, nor what it depends on. Of very many
+/// tables that takes half the memory.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_contents(client: &Client, beside: Option<&Client>) -> Result<Schema> {
+    read_as(client, Detail::Contents, beside).await
+}
+
 /// As [`read`]; with `secrets` the passwords that are part of the database (of user mappings and subscriptions) are in the
 /// definitions, without them they are named in [`Schema::left_out`].
 ///
@@ -76,6 +85,21 @@ pub async fn read(client: &Client) -> Result<Schema> {
 /// # Errors
 /// As [`read`].
 pub async fn read_with(client: &Client, secrets: bool, beside: Option<&Client>) -> Result<Schema> {
+    read_as(client, if secrets { Detail::Secrets } else { Detail::Definitions }, beside).await
+}
+
+/// How much of each object is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    /// No text.
+    Contents,
+    /// All but passwords.
+    Definitions,
+    /// All.
+    Secrets,
+}
+
+async fn read_as(client: &Client, detail: Detail, beside: Option<&Client>) -> Result<Schema> {
     let before = sql::settle(client).await?;
     let sizes = async {
         match beside {
@@ -83,7 +107,7 @@ pub async fn read_with(client: &Client, secrets: bool, beside: Option<&Client>) 
             None => Ok(None),
         }
     };
-    let (schema, sizes) = futures_util::join!(read_settled(client, secrets), sizes);
+    let (schema, sizes) = futures_util::join!(read_settled(client, detail), sizes);
     let schema = match (schema, sizes) {
         (Ok(schema), Ok(Some(sizes))) => Ok((schema, sizes)),
         (Ok(schema), other) => {
@@ -101,8 +125,8 @@ pub async fn read_with(client: &Client, secrets: bool, beside: Option<&Client>) 
     Ok(schema)
 }
 
-async fn read_settled(client: &Client, secrets: bool) -> Result<Schema> {
-    let mut reader = Reader::new(client, secrets).await?;
+async fn read_settled(client: &Client, detail: Detail) -> Result<Schema> {
+    let mut reader = Reader::new(client, detail).await?;
     namespaces::read(&mut reader).await?;
     extensions::read(&mut reader).await?;
     languages::read(&mut reader).await?;

@@ -12,7 +12,7 @@ pub(super) fn finish(mut reader: Reader<'_>) -> Schema {
     reader.refused.sort();
     reader.refused.dedup();
     reader.left_out.sort();
-    let Reader { mut nodes, refused, left_out, places, alias, members, .. } = reader;
+    let Reader { mut nodes, refused, left_out, places, alias, members, bare, .. } = reader;
     // Of very many tables this is the moment that takes the most memory: what is done with goes first, and what is
     // made takes its place.
     drop((places, alias, members));
@@ -27,11 +27,15 @@ pub(super) fn finish(mut reader: Reader<'_>) -> Schema {
     for (rank, place) in order(&nodes, &edges).into_iter().enumerate() {
         ranks[place] = Some(rank);
     }
-    for place in 0..nodes.len() {
-        let needs = std::mem::take(&mut edges[place]);
-        let mut needs: Vec<ObjectId> = needs.iter().map(|need| nodes[*need].object.id.clone()).collect();
-        needs.sort();
-        nodes[place].object.depends_on = needs;
+    if bare {
+        nodes.iter_mut().for_each(Node::strip);
+    } else {
+        for place in 0..nodes.len() {
+            let needs = std::mem::take(&mut edges[place]);
+            let mut needs: Vec<ObjectId> = needs.iter().map(|need| nodes[*need].object.id.clone()).collect();
+            needs.sort();
+            nodes[place].object.depends_on = needs;
+        }
     }
     drop(edges);
     let ranked = nodes.into_iter().zip(ranks).filter_map(|(node, rank)| Some((rank?, node.object)));

@@ -3,6 +3,7 @@ use std::collections::{BTreeSet, HashMap};
 use futures_util::TryStreamExt as _;
 use tokio_postgres::{Client, Row};
 
+use super::Detail;
 use super::sql::{get, ident};
 use crate::postgres;
 use crate::{Kind, NotCarried, Object, ObjectId, Result, Section};
@@ -136,6 +137,8 @@ pub(super) struct Reader<'c> {
     pub(super) version: i32,
     /// Whether passwords that are part of the database go into the definitions.
     pub(super) secrets: bool,
+    /// Whether objects are kept without their texts.
+    pub(super) bare: bool,
     pub(super) nodes: Vec<Node>,
     pub(super) places: HashMap<Key, usize>,
     /// Rows that stand for another object: a row type for its table, an array for its element.
@@ -154,11 +157,12 @@ pub(super) struct Reader<'c> {
 }
 
 impl<'c> Reader<'c> {
-    pub(super) async fn new(client: &'c Client, secrets: bool) -> Result<Self> {
+    pub(super) async fn new(client: &'c Client, detail: Detail) -> Result<Self> {
         let mut reader = Self {
             client,
             version: 0,
-            secrets,
+            secrets: detail == Detail::Secrets,
+            bare: detail == Detail::Contents,
             nodes: Vec::new(),
             places: HashMap::new(),
             alias: HashMap::new(),
@@ -196,13 +200,23 @@ impl<'c> Reader<'c> {
     }
 
     /// Takes an object in.
-    pub(super) fn add(&mut self, key: Key, node: Node) -> usize {
+    pub(super) fn add(&mut self, key: Key, mut node: Node) -> usize {
+        if self.bare {
+            node.strip();
+        }
         let place = self.nodes.len();
         if key.0 != class::NONE {
             self.places.insert(key, place);
         }
         self.nodes.push(node);
         place
+    }
+
+    /// Says of what pieces an object's definition is.
+    pub(super) fn put_pieces(&mut self, place: usize, pieces: Pieces) {
+        if !self.bare {
+            self.nodes[place].text = Text::Pieces(Box::new(pieces));
+        }
     }
 
     /// The object that a row of the catalogs is of.
@@ -282,6 +296,14 @@ impl Node {
         };
         let (grant_on, text) = (target.clone(), Text::Whole);
         Self { object, target, grant_on, needs: BTreeSet::new(), part_of: None, text }
+    }
+
+    /// Lets go of all texts.
+    pub(super) fn strip(&mut self) {
+        (self.target, self.grant_on) = (String::new(), String::new());
+        let object = &mut self.object;
+        (object.definition, object.owner) = (String::new(), None);
+        (object.comments, object.privileges) = (Vec::new(), Vec::new());
     }
 
     pub(super) fn owned(mut self, owner: &str) -> Self {

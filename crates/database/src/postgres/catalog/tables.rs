@@ -6,7 +6,7 @@ use super::columns::{ColumnRow, Columns};
 use super::constraints::Check;
 use super::foreign;
 use super::heirs::{StandIn, merges, of_parents};
-use super::reader::{Entry, Node, Pieces, Reader, Text, class, id};
+use super::reader::{Entry, Node, Pieces, Reader, class, id};
 use super::sequences::SequenceRow;
 use super::sql::{OURS, get, ident, options, qual};
 use crate::{Kind, Result, Section, Table};
@@ -249,7 +249,7 @@ fn table(reader: &mut Reader<'_>, material: &mut Material<'_>, row: &Row, oid: u
     }
     tail.push_str(&after);
     let pieces = Pieces { head, entries, list: true, typed: of_type.is_some(), tail, steps, end };
-    reader.nodes[table].text = Text::Pieces(Box::new(pieces.joined()));
+    reader.put_pieces(table, pieces.joined());
 
     if let (true, Some(bound), Some(parent)) =
         (partition, get::<Option<String>>(row, "bound")?, parents.first())

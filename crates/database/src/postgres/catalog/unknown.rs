@@ -263,7 +263,7 @@ mod tests {
             )
             .await
             .unwrap();
-        let mut reader = Reader::new(&client, false).await.unwrap();
+        let mut reader = Reader::new(&client, super::super::Detail::Definitions).await.unwrap();
         of_unknown_kinds(&mut reader, &KINDS).await.unwrap();
         of_unknown_kinds(&mut reader, &DETAILS).await.unwrap();
         of_unknown_catalogs(&mut reader, &CATALOGS).await.unwrap();

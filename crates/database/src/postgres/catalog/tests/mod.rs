@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use tokio_postgres::NoTls;
 
-use super::read;
-use crate::{Kind, Schema, Section};
+use super::{Detail, read_as};
+use crate::{Kind, Object, Schema, Section};
 
 mod random;
 
@@ -73,9 +73,13 @@ fn databases(test: &str) -> [String; 2] {
 }
 
 async fn schema(url: &str) -> Schema {
+    read_by(url, Detail::Definitions).await
+}
+
+async fn read_by(url: &str, detail: Detail) -> Schema {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     let driver = tokio::spawn(connection);
-    let schema = read(&client).await.unwrap();
+    let schema = read_as(&client, detail, None).await.unwrap();
     drop(client);
     driver.await.unwrap().unwrap();
     schema
@@ -139,6 +143,13 @@ async fn every_kind_round_trips() {
     assert_same(&first, &schema(&two).await);
     let kinds: std::collections::BTreeSet<Kind> = first.objects.iter().map(|object| object.id.kind).collect();
     assert_eq!(kinds.len(), 48, "{kinds:?}");
+
+    let contents = read_by(&one, Detail::Contents).await.objects;
+    assert!(contents.iter().all(|object| object.definition.is_empty() && object.depends_on.is_empty()));
+    let known = |objects: &[Object]| -> Vec<_> {
+        objects.iter().map(|object| (object.id.clone(), object.table.clone())).collect()
+    };
+    assert_eq!(known(&contents), known(&first.objects));
 }
 
 /// What only the maker's order could tell apart: names that another table's objects have too.
