@@ -9,6 +9,7 @@
 #[cfg(test)]
 extern crate self as migrate;
 
+pub mod adopt;
 mod clauses;
 pub mod compare;
 pub mod docs;
@@ -24,6 +25,7 @@ pub mod plan;
 pub mod rehearse;
 mod run;
 pub mod scratch;
+pub mod squash;
 pub mod status;
 
 pub use files::Embedded;
@@ -31,6 +33,6 @@ pub use migrate_macros::embed_migrations;
 pub use migrator::Migrator;
 pub use plan::{MigrateOptions, Plan, RollbackOptions, Until};
 pub use run::{
-    ArchiveReport, Became, Event, Failure, Marked, Moment, Outcome, Question, RanMigration, Report, Restored,
-    Restoring, Runner, Settings, Unarchived, Unwatched, Watch, exit_code,
+    ArchiveReport, Became, Event, Failure, Marked, Moment, Outcome, Question, RanMigration, Report, Reset,
+    Restored, Restoring, Runner, Settings, Unarchived, Unwatched, Watch, exit_code,
 };

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub(crate) mod adopt;
 pub(crate) mod backup;
 pub(crate) mod backups;
 pub(crate) mod baseline;
@@ -27,6 +28,7 @@ pub(crate) mod recover;
 mod rehearse_flags;
 pub(crate) mod repair;
 pub(crate) mod replaced;
+pub(crate) mod reset;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 mod run_flags;
@@ -35,6 +37,7 @@ mod scratch_flags;
 pub(crate) mod seed;
 mod selection_flags;
 pub(crate) mod show;
+pub(crate) mod squash;
 pub(crate) mod stamp;
 pub(crate) mod status;
 pub(crate) mod verify;
@@ -65,12 +68,15 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Rollback(verb) => verb.run(context).await,
         Command::Downgrade(verb) => verb.run(context).await,
         Command::Seed(verb) => verb.run(context).await,
+        Command::Reset(verb) => Box::pin(verb.run(context)).await,
         Command::Recover(verb) => verb.run(context).await,
         Command::Baseline(verb) => verb.run(context).await,
+        Command::Adopt(verb) => verb.run(context).await,
         Command::Stamp(verb) => verb.run(context).await,
         Command::Repair(verb) => verb.run(context).await,
         Command::Heads(verb) => verb.run(context),
         Command::Merge(verb) => verb.run(context).await,
+        Command::Squash(verb) => Box::pin(verb.run(context)).await,
         Command::Status(verb) => verb.run(context).await,
         Command::History(verb) => verb.run(context).await,
         Command::Current(verb) => verb.run(context).await,

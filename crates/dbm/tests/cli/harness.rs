@@ -98,6 +98,8 @@ impl Place {
 /// Times, sizes, versions and names that hold them.
 pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"\d{8}T\d{6}Z-[0-9a-f]{8}", "[run]"),
+    // Of two that are made within one second neither may have the other's name.
+    (r"_restoring_\d{8}T\d{6}Z(_\d+)?", "_restoring_[stamp]"),
     (r"\d{8}T\d{6}Z", "[stamp]"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
     (r"( +|\b)(\d+\.\d\d s|\d+ ms)\b", " [took]"),

@@ -10,8 +10,8 @@ mod scaffold;
 mod text;
 
 pub use directives::{Allow, Directives, Name, Unless};
-pub(crate) use folder::unfilled;
 pub use folder::{Finding, Folder, Rule, read, read_for_rollback, survey};
+pub(crate) use folder::{has_statement, unfilled};
 pub(crate) use heads::branched;
 pub use heads::{Branch, Head, branches};
 pub use merge::{Step as MergeStep, merge, plan_merge};

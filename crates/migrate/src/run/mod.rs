@@ -9,6 +9,7 @@ mod mark;
 mod observe;
 mod open;
 mod report;
+mod reset;
 mod restore;
 mod runner;
 mod settings;
@@ -17,13 +18,14 @@ mod wanted;
 mod watch;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use mark::Marked;
 pub(crate) use observe::{Observe, Seen};
 pub use report::{
     ArchiveReport, Became, Failure, Outcome, RanMigration, Report, Restored, Unarchived, exit_code,
 };
+pub use reset::Reset;
 pub use restore::Restoring;
 pub use runner::Runner;
 pub use settings::Settings;

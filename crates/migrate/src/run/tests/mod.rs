@@ -1,5 +1,6 @@
 //! Runs against real databases.
 
+mod anew;
 mod copies;
 mod mark;
 mod migrator;

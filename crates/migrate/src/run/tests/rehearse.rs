@@ -319,7 +319,10 @@ async fn what_a_killed_rehearsal_left_goes_with_its_recovery() {
         let scratch = told.scratches().first().map(|name| (*name).to_owned());
         if let Some(name) = &scratch {
             let _left = crate::engine::make_scratch(&sandbox.database, name.clone(), &folder).await.unwrap();
-            assert_eq!(backup::restore::leftovers(&sandbox.database).await.unwrap(), [name.clone()]);
+            assert_eq!(
+                backup::restore::leftovers(&sandbox.database).await.unwrap(),
+                std::slice::from_ref(name)
+            );
         }
         assert_eq!(scratch.is_some(), engine != Engine::Sqlite);
         let accounts = "SELECT count(*) FROM mysql.user WHERE User = '{}'";

@@ -1,0 +1,45 @@
+//! golang-migrate: `{version}_{title}.up.sql` and `.down.sql`,
+//! <https://github.com/golang-migrate/migrate/blob/master/MIGRATIONS.md>.
+
+use std::path::Path;
+
+use backup::Result;
+use database::Engine;
+
+use super::table::Table;
+use super::{Found, Project, reading, script};
+
+/// One row: the last version, and whether it has failed half-way.
+pub(super) const TABLE: Table = Table {
+    names: &["schema_migrations"],
+    versions: "SELECT version FROM {}",
+    failed: Some("SELECT version FROM {} WHERE dirty"),
+    up_to: true,
+};
+
+pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
+    let mut project = Project::default();
+    for path in reading::sql(folder)? {
+        let stem = reading::stem(&path);
+        let Some(stem) = stem.strip_suffix(".up") else { continue };
+        let Some((version, name)) = reading::version_and_name(stem) else { continue };
+        let text = reading::text(&path)?;
+        let down = reading::optional(&folder.join(format!("{stem}.down.sql")))?
+            .filter(|text| script::has_statement(text));
+        project.migrations.push(Found {
+            version: bare(&version),
+            name,
+            up: script::statements(engine, &text),
+            down: down.map(|down| script::statements(engine, &down)),
+            no_transaction: false,
+        });
+    }
+    project.migrations.sort_by_key(|found| reading::numeric(&found.version));
+    Ok(project)
+}
+
+/// As the table has it: a number.
+fn bare(version: &str) -> String {
+    let bare = version.trim_start_matches('0');
+    if bare.is_empty() { "0".to_owned() } else { bare.to_owned() }
+}

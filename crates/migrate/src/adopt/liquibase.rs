@@ -1,0 +1,128 @@
+//! Liquibase's formatted SQL: changesets in files, <https://docs.liquibase.com/concepts/changelogs/sql-format.html>.
+
+use std::path::Path;
+
+use backup::{Error, ErrorKind, Result};
+use database::Engine;
+
+use super::table::Table;
+use super::{Found, Project, reading, script};
+
+/// A row for each changeset, by author and id; what was only marked as run counts too.
+pub(super) const TABLE: Table = Table {
+    names: &["databasechangelog", "DATABASECHANGELOG"],
+    versions: "SELECT concat(author, ':', id) FROM {} ORDER BY orderexecuted",
+    failed: None,
+    up_to: false,
+};
+
+/// What a changeset says of itself.
+#[derive(Default)]
+struct Changeset {
+    found: Found,
+    down: String,
+    no_split: bool,
+    delimiter: Option<String>,
+    again: bool,
+}
+
+pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
+    let mut project = Project::default();
+    for path in reading::sql_below(folder)? {
+        let text = reading::text(&path)?;
+        let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        if !first.replace(' ', "").to_ascii_lowercase().starts_with("--liquibaseformattedsql") {
+            project.notes.push(format!("{} is no formatted SQL, and is not taken over", path.display()));
+            continue;
+        }
+        let mut changesets = Vec::new();
+        let mut block = false;
+        for line in text.lines().skip_while(|line| line.trim().is_empty()).skip(1) {
+            take(line, &path, &mut changesets, &mut block, &mut project.notes)?;
+        }
+        for changeset in changesets {
+            let again = changeset.again;
+            let found = finished(engine, changeset);
+            if again { project.repeatables.push(found) } else { project.migrations.push(found) }
+        }
+    }
+    Ok(project)
+}
+
+/// Takes one line into the changeset that it is of.
+fn take(
+    line: &str,
+    path: &Path,
+    changesets: &mut Vec<Changeset>,
+    block: &mut bool,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    if let Some(head) = reading::mark(line, "changeset") {
+        changesets.push(begun(head, path)?);
+        return Ok(());
+    }
+    let Some(changeset) = changesets.last_mut() else { return Ok(()) };
+    let trimmed = line.trim();
+    if *block {
+        *block = !trimmed.ends_with("*/");
+        changeset.down.push_str(trimmed.trim_end_matches("*/"));
+        changeset.down.push('\n');
+    } else if let Some(rest) =
+        trimmed.strip_prefix("/*").filter(|rest| rest.trim().to_lowercase().starts_with("liquibase rollback"))
+    {
+        *block = !rest.ends_with("*/");
+    } else if let Some(rollback) = reading::mark(line, "rollback") {
+        let word = rollback.trim_end_matches(';').to_ascii_lowercase();
+        // `empty` and nothing at all: there is nothing to be taken back.
+        let rollback =
+            if matches!(word.as_str(), "empty" | "not required" | "") { "SELECT 1;" } else { rollback };
+        changeset.down.push_str(rollback);
+        changeset.down.push('\n');
+    } else if reading::mark(line, "preconditions").is_some()
+        || reading::mark(line, "precondition-sql-check").is_some()
+    {
+        notes.push(format!(
+            "{}: the precondition of {} is not taken over; `-- dbm: unless` and `-- dbm: verify` may do what it does",
+            path.display(),
+            changeset.found.version
+        ));
+    } else if reading::mark(line, "comment").is_none() {
+        changeset.found.up.push_str(line);
+        changeset.found.up.push('\n');
+    }
+    Ok(())
+}
+
+/// `author:id attribute:value …`
+fn begun(head: &str, path: &Path) -> Result<Changeset> {
+    let mut words = head.trim_start_matches(':').split_whitespace();
+    let name = words.next().unwrap_or_default();
+    let Some((author, id)) = name.split_once(':') else {
+        let what = format!("{}: `changeset {head}` is not author:id", path.display());
+        return Err(Error::new(ErrorKind::Refused, what).with_hint("mend the line"));
+    };
+    let found = Found { version: format!("{author}:{id}"), name: id.to_owned(), ..Found::default() };
+    let mut changeset = Changeset { found, ..Changeset::default() };
+    for (key, value) in words.filter_map(|word| word.split_once(':')) {
+        let value = value.trim_matches('"');
+        match key.to_ascii_lowercase().as_str() {
+            "splitstatements" => changeset.no_split = value.eq_ignore_ascii_case("false"),
+            "enddelimiter" => changeset.delimiter = Some(value.to_owned()),
+            "runintransaction" => changeset.found.no_transaction = value.eq_ignore_ascii_case("false"),
+            "runonchange" | "runalways" => changeset.again |= value.eq_ignore_ascii_case("true"),
+            _ => {}
+        }
+    }
+    Ok(changeset)
+}
+
+fn finished(engine: Engine, changeset: Changeset) -> Found {
+    let Changeset { mut found, down, no_split, delimiter, .. } = changeset;
+    found.up = match delimiter {
+        Some(delimiter) if delimiter != ";" => script::redelimited(engine, &found.up, &delimiter),
+        _ if no_split => script::one_statement(engine, &found.up),
+        _ => script::statements(engine, &found.up),
+    };
+    found.down = script::has_statement(&down).then(|| script::statements(engine, &down));
+    found
+}

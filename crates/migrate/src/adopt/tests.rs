@@ -1,0 +1,315 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::run::tests::{ENGINES, Sandbox};
+use crate::{MigrateOptions, Outcome, RollbackOptions, Until};
+
+/// A folder of theirs.
+fn theirs(sandbox: &Sandbox, files: &[(&str, &str)]) -> PathBuf {
+    let folder = sandbox.path().join("theirs");
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+fn folder(root: &Path) -> Folder {
+    Folder { migrations: root.join("migrations"), rollback: root.join("rollback") }
+}
+
+/// Without what dbm keeps in the database, which SQLite's tool shows with the rest.
+fn everything(sandbox: &Sandbox) -> String {
+    let all = sandbox.everything();
+    all.lines().filter(|line| !line.contains("(run TEXT NOT NULL")).collect::<Vec<_>>().join("\n")
+}
+
+/// A project of two migrations, of which the tool has applied the first: it is recorded, the second is applied and rolled
+/// back, and the first only leaves the history.
+async fn adopts(tool: Tool, engine: Engine, files: &[(&str, &str)], history: &[&str]) -> Adoption {
+    let mut sandbox = Sandbox::new(engine).await;
+    sandbox.settings.allowed.accept_lost_writes = true;
+    let from = theirs(&sandbox, files);
+    sandbox.execute("CREATE TABLE one (id int PRIMARY KEY)").await;
+    for sql in history {
+        sandbox.execute(sql).await;
+    }
+    // SQLite's tool shows it with the rest.
+    crate::history::create(&mut *sandbox.database.session().await.unwrap()).await.unwrap();
+    let before = everything(&sandbox);
+    let to = folder(sandbox.path());
+    let mut session = sandbox.database.session().await.unwrap();
+    let planned = plan(tool, &from, None, &to, &mut *session).await.unwrap();
+    drop(session);
+    write(&planned).unwrap();
+    write(&planned).unwrap();
+    let migrations = sandbox.migrations();
+    let marked = sandbox.runner().mark(|records| changes(&planned, &migrations, records)).await.unwrap();
+    assert_eq!(marked.changes.len(), 1, "{tool:?}, {engine}");
+    assert_eq!(everything(&sandbox), before, "{tool:?}, {engine}: nothing of theirs is changed");
+    let again = sandbox.runner().mark(|records| changes(&planned, &migrations, records)).await.unwrap();
+    assert!(again.changes.is_empty(), "{tool:?}: adopting again changes nothing");
+    let report = sandbox.runner().migrate(&migrations, &MigrateOptions::default()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{tool:?}, {engine}: {:?}", report.failure);
+    assert_eq!(report.migrations.len(), 1, "{tool:?}, {engine}");
+    assert_eq!(sandbox.ask("SELECT count(*) FROM two").await, "0");
+    let irreversible = migrations[1].directives.irreversible.is_some();
+    let count = if irreversible { Until::To(2) } else { Until::All };
+    let back = RollbackOptions { until: count, module: None };
+    let report = sandbox.runner().rollback(&migrations, &back).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{tool:?}, {engine}: {:?}", report.failure);
+    if !irreversible {
+        assert_eq!(everything(&sandbox), before, "{tool:?}, {engine}: what dbm did not make stays");
+    }
+    planned
+}
+
+#[tokio::test]
+async fn golang_migrate_has_one_row() {
+    for engine in ENGINES {
+        let files = [
+            ("1_one.up.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
+            ("1_one.down.sql", "DROP TABLE one;"),
+            ("000010_add_two.up.sql", "CREATE TABLE two (id int, name varchar(20) DEFAULT '${not_ours}');"),
+            ("000010_add_two.down.sql", "DROP TABLE two;"),
+        ];
+        let history = [
+            "CREATE TABLE schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL)",
+            "INSERT INTO schema_migrations VALUES (1, false)",
+        ];
+        let planned = adopts(Tool::GolangMigrate, engine, &files, &history).await;
+        let names: Vec<_> = planned.files.iter().map(|file| reading::name(&file.path)).collect();
+        assert_eq!(names, ["001_one.sql", "001_one.sql", "002_add_two.sql", "002_add_two.sql"]);
+        assert!(planned.files[2].text.contains("'${{not_ours}}'"), "{}", planned.files[2].text);
+    }
+}
+
+#[tokio::test]
+async fn goose_marks_statements() {
+    for engine in ENGINES {
+        let body = match engine {
+            Engine::Mysql => {
+                "CREATE TRIGGER t BEFORE INSERT ON two FOR EACH ROW BEGIN SET NEW.id = 1; SET NEW.id = 2; END;"
+            }
+            Engine::Sqlite => {
+                "CREATE TRIGGER t AFTER INSERT ON two BEGIN UPDATE two SET id = 1; UPDATE two SET id = 2; END;"
+            }
+            _ => "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM 1; RETURN 2; END $$;",
+        };
+        let drop = if engine == Engine::Postgres { "DROP FUNCTION f();\n" } else { "" };
+        let two = format!(
+            "-- +goose Up\nCREATE TABLE two (id int);\n-- +goose StatementBegin\n{body}\n-- +goose StatementEnd\n\n-- +goose Down\n{drop}DROP TABLE two;\n"
+        );
+        let files = [
+            (
+                "00001_one.sql",
+                "-- +goose Up\nCREATE TABLE one (id int PRIMARY KEY);\n-- +goose Down\nDROP TABLE one;\n",
+            ),
+            ("00002_two.sql", &two),
+        ];
+        let history = [
+            "CREATE TABLE goose_db_version (id int PRIMARY KEY, version_id bigint NOT NULL, is_applied boolean NOT NULL)",
+            "INSERT INTO goose_db_version VALUES (1, 0, true), (2, 1, true), (3, 2, true), (4, 2, false)",
+        ];
+        adopts(Tool::Goose, engine, &files, &history).await;
+    }
+}
+
+#[tokio::test]
+async fn dbmate_sqlx_and_refinery_keep_rows() {
+    let engine = Engine::Sqlite;
+    let files = [
+        (
+            "20240101_one.sql",
+            "-- migrate:up\nCREATE TABLE one (id int PRIMARY KEY);\n\n-- migrate:down\nDROP TABLE one;\n",
+        ),
+        (
+            "20240102_two.sql",
+            "-- migrate:up transaction:false\nCREATE TABLE two (id int);\n-- migrate:down\nDROP TABLE two;\n",
+        ),
+    ];
+    let history = [
+        "CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY)",
+        "INSERT INTO schema_migrations VALUES ('20240101')",
+    ];
+    let planned = adopts(Tool::Dbmate, engine, &files, &history).await;
+    assert!(planned.files[2].text.contains("-- dbm: no-transaction\n"));
+
+    let files = [
+        ("20240101_one.up.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
+        ("20240101_one.down.sql", "DROP TABLE one;"),
+        ("20240102_two.sql", "-- no-transaction\nCREATE TABLE two (id int);"),
+    ];
+    let history = [
+        "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT, success BOOLEAN NOT NULL)",
+        "INSERT INTO _sqlx_migrations VALUES (20240101, 'one', true)",
+    ];
+    let planned = adopts(Tool::Sqlx, engine, &files, &history).await;
+    assert!(planned.files[2].text.contains("-- dbm: no-transaction\n-- dbm: irreversible sqlx had nothing"));
+
+    let files = [
+        ("V1__one.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
+        ("U2__two.sql", "CREATE TABLE two (id int);"),
+    ];
+    let history = [
+        "CREATE TABLE refinery_schema_history (version int4 PRIMARY KEY, name varchar(255), applied_on varchar(255), checksum varchar(255))",
+        "INSERT INTO refinery_schema_history VALUES (1, 'one', 'then', '1')",
+    ];
+    adopts(Tool::Refinery, engine, &files, &history).await;
+}
+
+#[tokio::test]
+async fn diesel_and_prisma_have_folders() {
+    let files = [
+        ("2024-01-01-000000_one/up.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
+        ("2024-01-01-000000_one/down.sql", "DROP TABLE one;"),
+        ("2024-01-02-000000_two/up.sql", "CREATE TABLE two (id int);"),
+        ("2024-01-02-000000_two/down.sql", "DROP TABLE two;"),
+        ("2024-01-02-000000_two/metadata.toml", "run_in_transaction = false # for the index\n"),
+    ];
+    let history = [
+        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY, run_on TIMESTAMP)",
+        "INSERT INTO __diesel_schema_migrations VALUES ('20240101000000', CURRENT_TIMESTAMP)",
+    ];
+    let planned = adopts(Tool::Diesel, Engine::Postgres, &files, &history).await;
+    assert!(planned.files[2].text.contains("-- dbm: no-transaction\n"));
+
+    let files = [
+        ("migration_lock.toml", "provider = \"postgresql\"\n"),
+        ("20240101000000_one/migration.sql", "-- CreateTable\nCREATE TABLE \"one\" (id int PRIMARY KEY);"),
+        ("20240102000000_two/migration.sql", "-- CreateTable\nCREATE TABLE \"two\" (id int);"),
+    ];
+    let history = [
+        "CREATE TABLE _prisma_migrations (id varchar(36) PRIMARY KEY, finished_at timestamptz, migration_name varchar(255), \
+         rolled_back_at timestamptz, started_at timestamptz DEFAULT now())",
+        "INSERT INTO _prisma_migrations VALUES ('a', now(), '20240101000000_one'), ('b', NULL, '20240102000000_two')",
+        "UPDATE _prisma_migrations SET rolled_back_at = now() WHERE id = 'b'",
+    ];
+    adopts(Tool::Prisma, Engine::Postgres, &files, &history).await;
+}
+
+#[tokio::test]
+async fn flyway_undoes_and_repeats() {
+    let files = [
+        ("V1__one.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
+        ("V1.10__two.sql", "CREATE TABLE two (id int);"),
+        ("U1.10__two.sql", "DROP TABLE two;"),
+        ("R__views.sql", "CREATE OR REPLACE VIEW v AS SELECT 1 AS one;"),
+    ];
+    let history = [
+        "CREATE TABLE flyway_schema_history (installed_rank int PRIMARY KEY, version varchar(50), description varchar(200), \
+         type varchar(20), success boolean)",
+        "INSERT INTO flyway_schema_history VALUES (0, NULL, 'schema', 'SCHEMA', true), (1, '1', 'one', 'SQL', true), \
+         (2, '1.10', 'two', 'SQL', true), (3, '1.10', 'two', 'UNDO_SQL', true), (4, NULL, 'views', 'SQL', true)",
+    ];
+    for engine in [Engine::Postgres, Engine::Mysql] {
+        let planned = adopts(Tool::Flyway, engine, &files, &history).await;
+        assert!(planned.files.iter().any(|file| file.path.ends_with("repeatable/views.sql")), "{planned:?}");
+    }
+}
+
+#[tokio::test]
+async fn liquibase_has_changesets() {
+    let files = [
+        (
+            "001-base.sql",
+            "--liquibase formatted sql\n\n--changeset ann:1\n--comment the first\nCREATE TABLE one (id int PRIMARY KEY);\n--rollback DROP TABLE one;\n",
+        ),
+        (
+            "002-more.sql",
+            "-- liquibase formatted sql\n-- changeset bob:two-tables runInTransaction:false endDelimiter:@@\nCREATE TABLE two (id int)@@\nCREATE INDEX two_id ON two (id)@@\n\
+             /* liquibase rollback\nDROP TABLE two;\n*/\n",
+        ),
+    ];
+    for engine in ENGINES {
+        let history = [
+            "CREATE TABLE databasechangelog (id varchar(255), author varchar(255), filename varchar(255), orderexecuted int)",
+            "INSERT INTO databasechangelog VALUES ('1', 'ann', '001-base.sql', 1)",
+        ];
+        let planned = adopts(Tool::Liquibase, engine, &files, &history).await;
+        assert!(planned.files[2].text.contains("-- dbm: no-transaction\n"), "{}", planned.files[2].text);
+    }
+}
+
+#[tokio::test]
+async fn alembic_s_sql_is_cut_into_revisions() {
+    let up = "BEGIN;\n\nCREATE TABLE alembic_version (\n    version_num VARCHAR(32) NOT NULL, \n    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)\n);\n\n\
+              -- Running upgrade  -> 1975ea83b712\n\nCREATE TABLE one (id int PRIMARY KEY);\n\nINSERT INTO alembic_version (version_num) VALUES ('1975ea83b712') RETURNING alembic_version.version_num;\n\n\
+              -- Running upgrade 1975ea83b712 -> ae1027a6acf\n\nCREATE TABLE two (id int);\n\nUPDATE alembic_version SET version_num='ae1027a6acf' WHERE alembic_version.version_num = '1975ea83b712';\n\nCOMMIT;\n\n";
+    let down = "BEGIN;\n\n-- Running downgrade ae1027a6acf -> 1975ea83b712\n\nDROP TABLE two;\n\nUPDATE alembic_version SET version_num='1975ea83b712' WHERE alembic_version.version_num = 'ae1027a6acf';\n\n\
+                -- Running downgrade 1975ea83b712 -> \n\nDROP TABLE one;\n\nDELETE FROM alembic_version WHERE alembic_version.version_num = '1975ea83b712';\n\nDROP TABLE alembic_version;\n\nCOMMIT;\n\n";
+    let history = [
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)",
+        "INSERT INTO alembic_version VALUES ('1975ea83b712')",
+    ];
+    let planned =
+        adopts(Tool::Alembic, Engine::Postgres, &[("up.sql", up), ("down.sql", down)], &history).await;
+    assert!(
+        planned
+            .files
+            .iter()
+            .all(|file| !file.text.contains("alembic_version") && !file.text.contains("COMMIT"))
+    );
+}
+
+#[tokio::test]
+async fn atlas_and_yoyo() {
+    let files = [
+        ("atlas.sum", "h1:x\n"),
+        ("20240101_one.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
+        (
+            "20240102_two.sql",
+            "-- atlas:txmode none\n-- atlas:delimiter \\n\\n\\n\nCREATE TABLE two (id int)\n\n\nCREATE INDEX two_id ON two (id)\n",
+        ),
+    ];
+    let history = [
+        "CREATE SCHEMA atlas_schema_revisions",
+        "CREATE TABLE atlas_schema_revisions.atlas_schema_revisions (version varchar PRIMARY KEY, applied bigint, total bigint)",
+        "INSERT INTO atlas_schema_revisions.atlas_schema_revisions VALUES ('20240101', 1, 1)",
+    ];
+    adopts(Tool::Atlas, Engine::Postgres, &files, &history).await;
+
+    let files = [
+        ("0001.one.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
+        ("0001.one.rollback.sql", "DROP TABLE one;"),
+        ("0000.two.sql", "-- two\n-- depends: 0001.one\n\nCREATE TABLE two (id int);"),
+        ("0000.two.rollback.sql", "DROP TABLE two;"),
+    ];
+    let history = [
+        "CREATE TABLE _yoyo_migration (migration_hash varchar(64) PRIMARY KEY, migration_id varchar(255))",
+        "INSERT INTO _yoyo_migration VALUES ('h', '0001.one')",
+    ];
+    adopts(Tool::Yoyo, Engine::Sqlite, &files, &history).await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused() {
+    let sandbox = Sandbox::new(Engine::Sqlite).await;
+    let from = theirs(&sandbox, &[("1_one.up.sql", "CREATE TABLE one (id int);")]);
+    let to = folder(sandbox.path());
+    sandbox.execute("CREATE TABLE schema_migrations (version bigint, dirty boolean)").await;
+    for (rows, message) in
+        [("(1, true)", "1 has failed half-way"), ("(2, false)", "has no file of that version")]
+    {
+        sandbox
+            .execute(&format!("DELETE FROM schema_migrations; INSERT INTO schema_migrations VALUES {rows}"))
+            .await;
+        let mut session = sandbox.database.session().await.unwrap();
+        let error = plan(Tool::GolangMigrate, &from, None, &to, &mut *session).await.unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+    }
+    let mut session = sandbox.database.session().await.unwrap();
+    for (tool, table, message) in [
+        (Tool::Goose, None, "has no migration of goose"),
+        (Tool::GolangMigrate, Some("elsewhere"), "there is no table elsewhere"),
+    ] {
+        let error = plan(tool, &from, table, &to, &mut *session).await.unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+    }
+    sandbox.execute("DELETE FROM schema_migrations").await;
+    let planned = plan(Tool::GolangMigrate, &from, None, &to, &mut *session).await.unwrap();
+    fs::write(&planned.files[0].path, "SELECT 1;").unwrap();
+    assert!(write(&planned).unwrap_err().to_string().contains("is there already, with another text"));
+}

@@ -1,0 +1,121 @@
+//! What is found, as files of dbm's.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use backup::{Error, ErrorKind, Result};
+
+use super::{Adopted, Adoption, Found, Project, Tool};
+use crate::files::Folder;
+use crate::placeholders;
+
+pub(super) fn adoption(tool: Tool, project: Project, applied: &[bool], to: &Folder) -> Adoption {
+    let Project { migrations, repeatables, placeholders, mut notes } = project;
+    let text = |sql: &str| if placeholders { sql.to_owned() } else { placeholders::escape(sql) };
+    // Three digits or more, and all of the same length.
+    let mut files = Vec::new();
+    for (number, (found, applied)) in (1_u64..).zip(migrations.iter().zip(applied)) {
+        let mut head = format!("-- {} {}{}\n", tool.word(), found.version, described(found));
+        if found.no_transaction {
+            head.push_str("-- dbm: no-transaction\n");
+        }
+        if found.down.is_none() {
+            head.push_str(&format!("-- dbm: irreversible {} had nothing that takes it back\n", tool.word()));
+        }
+        let name = match slug(&found.name) {
+            name if name.is_empty() => slug(&found.version),
+            name => name,
+        };
+        files.push(Adopted {
+            path: to.migrations.join(format!("{number:03}_{name}.sql")),
+            from: Some(found.version.clone()),
+            applied: *applied,
+            text: format!("{head}\n{}", text(found.up.trim_start_matches('\n'))),
+            number: Some(number),
+        });
+        if let Some(down) = &found.down {
+            let alone = if found.no_transaction { "-- dbm: no-transaction\n" } else { "" };
+            files.push(Adopted {
+                path: to.rollback.join(format!("{number:03}_{name}.sql")),
+                from: None,
+                applied: false,
+                text: format!(
+                    "-- Takes back {number:03}_{name}.\n{alone}\n{}",
+                    text(down.trim_start_matches('\n'))
+                ),
+                number: None,
+            });
+        }
+    }
+    for found in &repeatables {
+        files.push(Adopted {
+            path: to.migrations.join("repeatable").join(format!("{}.sql", slug(&found.name))),
+            from: Some(found.name.clone()),
+            applied: false,
+            text: format!("-- {} {}\n\n{}", tool.word(), found.name, text(&found.up)),
+            number: None,
+        });
+    }
+    if !repeatables.is_empty() {
+        notes.push("what runs again when it changes runs once more with the first `dbm migrate`".to_owned());
+    }
+    Adoption { tool, files, notes }
+}
+
+fn described(found: &Found) -> String {
+    if found.name.is_empty() || found.version.contains(&found.name) {
+        String::new()
+    } else {
+        format!(": {}", found.name.replace('\n', " "))
+    }
+}
+
+fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.chars().flat_map(char::to_lowercase) {
+        match c {
+            c if c.is_alphanumeric() => slug.push(c),
+            _ if slug.ends_with('_') || slug.is_empty() => {}
+            _ => slug.push('_'),
+        }
+    }
+    slug.truncate(slug.char_indices().nth(100).map_or(slug.len(), |(end, _)| end));
+    slug.trim_end_matches('_').to_owned()
+}
+
+pub(super) fn write(adoption: &Adoption) -> Result<()> {
+    for file in &adoption.files {
+        let there = match fs::read(&file.path) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed("read", &file.path, error)),
+        };
+        match there {
+            Some(bytes) if bytes == file.text.as_bytes() => {}
+            Some(_) => {
+                let what = format!("{} is there already, with another text", file.path.display());
+                return Err(Error::new(ErrorKind::Refused, what).with_hint(
+                    "adopt into empty folders: --migrations FOLDER --rollback-folder FOLDER, or dbm.toml",
+                ));
+            }
+            None => put(&file.path, &file.text)?,
+        }
+    }
+    Ok(())
+}
+
+fn put(path: &PathBuf, text: &str) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|error| failed("make", folder, error))?;
+    let written = tempfile::Builder::new().prefix(".dbm-adopt-").tempfile_in(folder).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map(drop).map_err(|failed| failed.error)
+    });
+    written.map_err(|error| failed("write", path, error))
+}
+
+fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot {what} {}", path.display())).with_source(error)
+}
