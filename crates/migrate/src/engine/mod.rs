@@ -151,8 +151,12 @@ pub(crate) fn linter(engine: Engine) -> Linter {
 }
 
 /// How its objects are changed.
-pub(crate) fn dialect(engine: Engine) -> Option<&'static dyn generate::Dialect> {
-    (engine == Engine::Postgres).then_some(&generate::Postgres)
+pub(crate) fn dialect(engine: Engine) -> &'static dyn generate::Dialect {
+    match engine {
+        Engine::Mysql => &generate::Mysql,
+        Engine::Sqlite => &generate::Sqlite,
+        _ => &generate::Postgres,
+    }
 }
 
 /// A definition in the form in which two are compared.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use backup::{Error, ErrorKind, Result};
 use database::{Database, Schema};
 
+use super::step::Dialect;
 use super::{Generator, There, Wanted, without_own};
 use crate::docs;
 use crate::files::{Directives, Migration, Source};
@@ -13,15 +14,16 @@ use crate::scratch::Scratch;
 /// A scratch database in which one side is made, and what is written is tried out.
 pub(super) struct Bench<'b> {
     generator: &'b Generator<'b>,
+    dialect: &'b dyn Dialect,
     scratch: Scratch,
     /// What was run in it.
     migrations: Vec<Migration>,
 }
 
 impl<'b> Bench<'b> {
-    pub(super) async fn new(generator: &'b Generator<'b>) -> Result<Self> {
+    pub(super) async fn new(generator: &'b Generator<'b>, dialect: &'b dyn Dialect) -> Result<Self> {
         let scratch = Scratch::new(generator.on).await?;
-        Ok(Self { generator, scratch, migrations: Vec::new() })
+        Ok(Self { generator, dialect, scratch, migrations: Vec::new() })
     }
 
     pub(super) async fn discard(self) -> Result<()> {
@@ -29,7 +31,9 @@ impl<'b> Bench<'b> {
     }
 
     pub(super) async fn schema(&self) -> Result<Schema> {
-        Ok(without_own(self.scratch.database().schema().await?))
+        let mut schema = without_own(self.scratch.database().schema().await?);
+        self.dialect.complete(&mut schema);
+        Ok(schema)
     }
 
     /// Makes what is wanted.

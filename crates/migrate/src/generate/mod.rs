@@ -7,18 +7,24 @@
 mod bench;
 mod draft;
 mod models;
+mod mysql;
 mod order;
 mod parts;
 mod plan;
 mod postgres;
 mod rename;
+mod sqlite;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use draft::Draft;
 pub use models::models;
 pub use rename::{Answer, Rename, Unclear};
 
+pub(crate) use mysql::Mysql;
 pub(crate) use postgres::Postgres;
+pub(crate) use sqlite::Sqlite;
 pub(crate) use step::Dialect;
 
 use std::sync::Arc;
@@ -102,16 +108,12 @@ impl Generator<'_> {
         there: &There,
         options: &GenerateOptions,
     ) -> Result<Generated> {
-        let engine = self.on.engine();
-        let dialect = engine::dialect(engine).ok_or_else(|| {
-            Error::new(ErrorKind::Refused, format!("dbm writes no migrations for {engine} by itself yet"))
-                .with_hint("write it by hand: `dbm new NAME` makes the files")
-        })?;
-        let mut bench = Bench::new(self).await?;
+        let dialect = engine::dialect(self.on.engine());
+        let mut bench = Bench::new(self, dialect).await?;
         let wanted = Box::pin(bench.wanted(wanted)).await;
         bench.discard().await?;
         let wanted = wanted?;
-        let mut bench = Bench::new(self).await?;
+        let mut bench = Bench::new(self, dialect).await?;
         let generated = Box::pin(self.between(&mut bench, dialect, &wanted, there, options)).await;
         bench.discard().await?;
         generated

@@ -54,6 +54,7 @@ impl Edges {
             if step.verb == Verb::Change {
                 for need in needs(between.old) {
                     edges.add(place, dropped(&need));
+                    edges.add_maybe(at(Verb::Change, &need), place);
                 }
             }
             if step.verb == Verb::Create {

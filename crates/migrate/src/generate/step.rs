@@ -21,10 +21,6 @@ impl Statement {
         Self { loses: Some(what.into()), ..self }
     }
 
-    pub(super) fn noting(self, what: impl Into<String>) -> Self {
-        Self { note: Some(what.into()), ..self }
-    }
-
     pub(super) fn apart(self) -> Self {
         Self { apart: true, ..self }
     }
@@ -106,6 +102,9 @@ impl Unwritable {
 pub(crate) trait Dialect: Sync {
     /// An object's definition in the form in which two are compared.
     fn normal(&self, object: &Object) -> String;
+
+    /// Adds to what an object depends on what the engine's catalogs do not say.
+    fn complete(&self, _schema: &mut Schema) {}
 
     /// What makes it, its comments included; it may be of a table that is there.
     fn create(&self, object: &Object, between: Between<'_>) -> Vec<Statement>;

@@ -5,6 +5,10 @@ use super::{ident, of_table, qualified};
 
 /// What an object is called in `ALTER` and `DROP`: `TABLE "public"."item"`.
 pub(super) fn target(object: &Object) -> Option<String> {
+    // That of a sequence that serves a column is its table's.
+    if object.id.kind == Kind::Sequence {
+        return Some(format!("SEQUENCE {}", qualified(&object.id)));
+    }
     let owner = object.owner.as_deref()?;
     let (start, _) = owner.rsplit_once(" OWNER TO ")?;
     start.strip_prefix("ALTER ").map(str::to_owned)

@@ -55,6 +55,9 @@ impl Dialect for Postgres {
         match old.id.kind {
             Kind::Table => table::change(old, new, between).map(Change::InPlace),
             Kind::Enum => types::change_enum(old, new, between),
+            Kind::Sequence if old.definition.is_empty() != new.definition.is_empty() => Err(Unwritable::new(
+                "a column's own counter and one that only serves it cannot become each other without the count",
+            )),
             Kind::Sequence => Ok(in_place(change_sequence(&new.definition))),
             Kind::Function | Kind::Procedure if header(&old.definition) == header(&new.definition) => {
                 Ok(in_place(new.definition.clone()))

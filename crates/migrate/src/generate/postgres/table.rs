@@ -261,6 +261,11 @@ impl Changing<'_> {
         let own = format!("ALTER COLUMN {}", ident(name));
         let (details_before, details_after) = (self.before.details(name), self.after.details(name));
 
+        let had_identity = details_before.iter().find(|how| how.starts_with("ADD GENERATED"));
+        let has_identity = details_after.iter().find(|how| how.starts_with("ADD GENERATED"));
+        if let (Some(_), None) = (had_identity, has_identity) {
+            self.alter(&format!("{own} DROP IDENTITY"));
+        }
         if was.generated.is_some() != is.generated.is_some()
             || was.generated.is_some() && (kinds.0 != kinds.1 || was.data_type != is.data_type)
         {
@@ -309,11 +314,6 @@ impl Changing<'_> {
                 Some(default) => self.alter(&format!("{own} SET DEFAULT {default}")),
                 None => self.alter(&format!("{own} DROP DEFAULT")),
             };
-        }
-        let had_identity = details_before.iter().find(|how| how.starts_with("ADD GENERATED"));
-        let has_identity = details_after.iter().find(|how| how.starts_with("ADD GENERATED"));
-        if let (Some(_), None) = (had_identity, has_identity) {
-            self.alter(&format!("{own} DROP IDENTITY"));
         }
         if refused != refuses {
             self.refusal(name, (&refused, &refuses), (old_name, new_name));

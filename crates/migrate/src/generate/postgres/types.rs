@@ -44,7 +44,7 @@ fn replaced(old: &Object, new: &Object, between: Between<'_>) -> InPlace {
         Statement::new(&new.definition),
     ];
     let mut disturbs = vec![old.id.clone()];
-    let is_its = |data_type: &str| {
+    let is_its = |data_type: &str| -> bool {
         let plain = data_type.replace('"', "");
         let own = format!("{}.{}", old.id.namespace, old.id.name).replace('"', "");
         plain == own || plain == format!("{own}[]")
@@ -52,24 +52,30 @@ fn replaced(old: &Object, new: &Object, between: Between<'_>) -> InPlace {
     for table in between.old.objects.iter().filter(|object| object.id.kind == Kind::Table) {
         let Some(after) = between.new.get(&table.id) else { continue };
         for column in columns(table).iter().filter(|column| is_its(&column.data_type)) {
-            let same = |other: &&Column| other.name == column.name && is_its(&other.data_type);
-            let Some(wanted) = columns(after).iter().find(same) else { continue };
-            let (on, own, to) = (qualified(&table.id), ident(&column.name), &column.data_type);
-            let through = if to.ends_with("[]") { "text[]" } else { "text" };
+            let same = |other: &&Column| other.name == column.name && other.data_type == column.data_type;
+            let wanted = columns(after).iter().find(|other| same(other));
+            let (on, own) = (qualified(&table.id), ident(&column.name));
+            let through = if column.data_type.ends_with("[]") { "text[]" } else { "text" };
+            // What becomes something else is a text until then.
+            let (to, cast) = match wanted {
+                Some(wanted) => {
+                    (wanted.data_type.as_str(), format!("{own}::{through}::{}", wanted.data_type))
+                }
+                None => (through, format!("{own}::{through}")),
+            };
+            let mut alter = |how: String| {
+                statements.push(Statement::new(format!("ALTER TABLE {on} ALTER COLUMN {own} {how};\n")));
+                statements.len() - 1
+            };
             if column.default.is_some() {
-                statements
-                    .push(Statement::new(format!("ALTER TABLE {on} ALTER COLUMN {own} DROP DEFAULT;\n")));
+                alter("DROP DEFAULT".to_owned());
             }
-            statements.push(
-                Statement::new(format!(
-                    "ALTER TABLE {on} ALTER COLUMN {own} TYPE {to} USING {own}::{through}::{to};\n"
-                ))
-                .noting("fails where a row has a label that goes"),
-            );
-            if let Some(default) = &wanted.default {
-                statements.push(Statement::new(format!(
-                    "ALTER TABLE {on} ALTER COLUMN {own} SET DEFAULT {default};\n"
-                )));
+            let place = alter(format!("TYPE {to} USING {cast}"));
+            if let Some(default) = wanted.and_then(|wanted| wanted.default.as_ref()) {
+                alter(format!("SET DEFAULT {default}"));
+            }
+            if wanted.is_some() {
+                statements[place].note = Some("fails where a row has a label that goes".to_owned());
             }
             disturbs.push(table.id.clone());
         }

@@ -1,0 +1,394 @@
+use std::collections::BTreeSet;
+
+use database::script::{self, Lexeme, LexemeKind};
+use database::{Engine, Generated, Kind, Object, ObjectId, Schema, mysql::catalog, quote};
+
+use super::parts::{Parts, columns};
+use super::step::{Between, Change, Dialect, InPlace, Statement, Step, Unwritable};
+use crate::engine;
+
+/// Changes of MySQL's and MariaDB's objects: all of a table in one ALTER TABLE, which is done or not done.
+pub(crate) struct Mysql;
+
+fn ident(name: &str) -> String {
+    quote::identifier(Engine::Mysql, name)
+}
+
+impl Dialect for Mysql {
+    fn normal(&self, object: &Object) -> String {
+        engine::canonical(Engine::Mysql, &object.definition)
+    }
+
+    fn complete(&self, schema: &mut Schema) {
+        // A view is made at once here, as it is, since what it is made of is there before it.
+        let hollow: Vec<Object> =
+            schema.objects.extract_if(.., |object| object.id.kind == Kind::View).collect();
+        for object in &mut schema.objects {
+            if object.id.kind == Kind::ViewBody {
+                object.id.kind = Kind::View;
+                let table = hollow.iter().find(|one| one.id == object.id).and_then(|one| one.table.clone());
+                object.table = table;
+                if let Some((first, rest)) = object.definition.split_once('\n')
+                    && first.starts_with("DROP VIEW")
+                {
+                    object.definition = rest.to_owned();
+                }
+                object.depends_on.clear();
+            }
+            object.definition = in_nobodys_name(&object.definition);
+        }
+        let names: Vec<(String, ObjectId)> =
+            schema.objects.iter().map(|one| (plain(&one.id.name), one.id.clone())).collect();
+        for object in &mut schema.objects {
+            let words: BTreeSet<String> = match object.id.kind {
+                Kind::View => names_in(&object.definition),
+                Kind::ForeignKey => {
+                    let target =
+                        object.definition.split_once(" REFERENCES ").map_or("", |(_, target)| target);
+                    names_in(target).into_iter().take(1).collect()
+                }
+                _ => continue,
+            };
+            let is_one =
+                |kind: Kind| matches!(kind, Kind::Table | Kind::View | Kind::Function | Kind::Sequence);
+            let needs = names.iter().filter(|(name, id)| {
+                is_one(id.kind) && *id != object.id && words.contains(name) && !object.depends_on.contains(id)
+            });
+            let needs: Vec<ObjectId> = needs.map(|(_, id)| id.clone()).collect();
+            object.depends_on.extend(needs);
+        }
+    }
+
+    fn create(&self, object: &Object, _between: Between<'_>) -> Vec<Statement> {
+        if object.definition.is_empty() {
+            return Vec::new();
+        }
+        vec![Statement::new(&object.definition)]
+    }
+
+    fn drop(&self, object: &Object, _between: Between<'_>) -> Result<Vec<Statement>, Unwritable> {
+        let name = ident(&object.id.name);
+        let word = match object.id.kind {
+            Kind::Table => "TABLE",
+            Kind::View => "VIEW",
+            Kind::Trigger => "TRIGGER",
+            Kind::Function => "FUNCTION",
+            Kind::Procedure => "PROCEDURE",
+            Kind::Event => "EVENT",
+            Kind::Sequence => "SEQUENCE",
+            // It goes with its event.
+            Kind::EventState => return Ok(Vec::new()),
+            Kind::ForeignKey => {
+                let table = ident(&object.id.of);
+                return Ok(vec![Statement::new(format!("ALTER TABLE {table} DROP FOREIGN KEY {name};\n"))]);
+            }
+            _ => return Err(Unwritable::new("dbm does not write what drops this kind of object")),
+        };
+        let bare = object.id.name.split('(').next().unwrap_or_default();
+        let name = if matches!(word, "FUNCTION" | "PROCEDURE") { ident(bare) } else { name };
+        let statement = Statement::new(format!("DROP {word} {name};\n"));
+        Ok(vec![match object.id.kind {
+            Kind::Table => statement.losing(format!("the rows of {}", object.id)),
+            Kind::Sequence => statement.losing(format!("how far {} has counted", object.id)),
+            _ => statement,
+        }])
+    }
+
+    fn change(&self, old: &Object, new: &Object, _between: Between<'_>) -> Result<Change, Unwritable> {
+        match old.id.kind {
+            Kind::Table => table(old, new).map(Change::InPlace),
+            Kind::Sequence => {
+                let altered = new.definition.replacen("CREATE SEQUENCE", "ALTER SEQUENCE", 1);
+                let altered =
+                    altered.split(" ENGINE=").next().unwrap_or_default().trim_end_matches(";\n").to_owned();
+                Ok(Change::InPlace(InPlace {
+                    statements: vec![Statement::new(format!("{altered};\n"))],
+                    ..InPlace::default()
+                }))
+            }
+            _ => Ok(Change::Again),
+        }
+    }
+
+    fn goes_with(&self, object: &Object, schema: &Schema) -> Option<ObjectId> {
+        let table = |one: &&Object| one.id.kind == Kind::Table && one.id.name == object.id.of;
+        (object.id.kind == Kind::Trigger)
+            .then(|| schema.objects.iter().find(table))?
+            .map(|one| one.id.clone())
+    }
+
+    fn is_in_the_way(&self, dependent: &Object) -> bool {
+        dependent.id.kind == Kind::ForeignKey
+    }
+
+    fn may_be_made_again(&self, object: &Object) -> bool {
+        !matches!(object.id.kind, Kind::Table | Kind::Sequence)
+    }
+
+    fn preamble(&self, _steps: &[&Step], _transaction: bool) -> String {
+        String::new()
+    }
+
+    fn rename(&self, object: &Object, column: Option<&str>, to: &str) -> Option<String> {
+        let table = (object.id.kind == Kind::Table).then(|| ident(&object.id.name))?;
+        Some(match column {
+            Some(column) => {
+                format!("ALTER TABLE {table} RENAME COLUMN {} TO {};\n", ident(column), ident(to))
+            }
+            None => format!("RENAME TABLE {table} TO {};\n", ident(to)),
+        })
+    }
+}
+
+/// A name in the form in which two are compared: the server's folder of files may tell large and small letters apart,
+/// what is written of it need not.
+fn plain(name: &str) -> String {
+    name.split('(').next().unwrap_or_default().to_lowercase()
+}
+
+/// The names that a text has in backticks, in their order.
+fn names_in(text: &str) -> BTreeSet<String> {
+    let lexemes = script::lexemes(Engine::Mysql, text).unwrap_or_default();
+    let names = lexemes.iter().filter(|lexeme| lexeme.kind == LexemeKind::Name);
+    names.filter_map(Lexeme::identifier).map(|name| name.to_lowercase()).collect()
+}
+
+/// A definition that acts in the name of whoever runs it. What is made under settings of its own stands between delimiters.
+fn in_nobodys_name(definition: &str) -> String {
+    const BEGIN: &str = "DELIMITER ;;\n";
+    match definition.split_once(BEGIN) {
+        Some((before, rest)) => {
+            format!("{before}{BEGIN}{}", catalog::without_definer(rest))
+        }
+        None => catalog::without_definer(definition).into_owned(),
+    }
+}
+
+/// One ALTER TABLE for all that differs.
+fn table(old: &Object, new: &Object) -> Result<InPlace, Unwritable> {
+    let parts = |object: &Object| {
+        Parts::of(Engine::Mysql, &object.definition)
+            .ok_or_else(|| Unwritable::new("its definition is written in a way that dbm does not know"))
+    };
+    let (before, after) = (parts(old)?, parts(new)?);
+    let mut actions = Vec::new();
+    let mut losses = Vec::new();
+    let mut notes = Vec::new();
+    let mut disturbs = false;
+    for (_, clause) in &before.others {
+        if !after.others.iter().any(|(_, other)| other == clause) {
+            actions.push(without(clause)?);
+        }
+    }
+    let computed = |object: &Object, name: &str| -> Option<Generated> {
+        columns(object).iter().find(|column| column.name == name)?.generated
+    };
+    let anew = |name: &str| {
+        let differs = before.column(name) != after.column(name);
+        differs && (computed(old, name).is_some() || computed(new, name).is_some())
+    };
+    let mut order: Vec<String> = Vec::new();
+    for (name, _) in &before.columns {
+        if after.column(name).is_some() && !anew(name) {
+            order.push(name.clone());
+            continue;
+        }
+        actions.push(format!("DROP COLUMN {}", ident(name)));
+        disturbs = true;
+        if computed(old, name).is_none() {
+            losses.push(format!("column {name} of {}", old.id));
+        }
+    }
+    for (place, (name, clause)) in after.columns.iter().enumerate() {
+        let at = match place.checked_sub(1) {
+            Some(previous) => format!(" AFTER {}", ident(&after.columns[previous].0)),
+            None => " FIRST".to_owned(),
+        };
+        let is_there = order.iter().any(|own| own == name);
+        let moves = order.get(place) != Some(name);
+        if moves {
+            order.retain(|own| own != name);
+            order.insert(place.min(order.len()), name.clone());
+        }
+        if !is_there {
+            actions.push(format!("ADD COLUMN {} {clause}{at}", ident(name)));
+            let column = columns(new).iter().find(|column| column.name == *name);
+            if column.is_some_and(|column| {
+                column.not_null && column.default.is_none() && column.generated.is_none()
+            }) {
+                notes.push(format!(
+                    "where the table has rows, column {name} gets the server's own idea of nothing: 0, ''"
+                ));
+            }
+            continue;
+        }
+        let was = before.column(name).unwrap_or_default();
+        if was != clause || moves {
+            let at = if moves { at } else { String::new() };
+            actions.push(format!("MODIFY COLUMN {} {clause}{at}", ident(name)));
+        }
+        if was != clause {
+            disturbs = true;
+            if !keeps(was, clause) {
+                losses.push(format!(
+                    "what column {name} of {} holds, where its new type cannot hold all of it",
+                    old.id
+                ));
+            }
+        }
+    }
+    for (_, clause) in &after.others {
+        if !before.others.iter().any(|(_, other)| other == clause) {
+            actions.push(format!("ADD {clause}"));
+        }
+    }
+    actions.extend(options(&before.tail, &after.tail)?);
+    let mut found = InPlace::default();
+    if !actions.is_empty() {
+        let text = format!("ALTER TABLE {}\n    {};\n", ident(&old.id.name), actions.join(",\n    "));
+        let mut statement = Statement::new(text);
+        statement.loses = (!losses.is_empty()).then(|| losses.join("; "));
+        statement.note = (!notes.is_empty()).then(|| notes.join("; "));
+        found.statements.push(statement);
+    }
+    if disturbs {
+        found.disturbs.push(old.id.clone());
+    }
+    Ok(found)
+}
+
+/// What takes a key or constraint from a table.
+fn without(clause: &str) -> Result<String, Unwritable> {
+    if clause.starts_with("PRIMARY KEY") {
+        return Ok("DROP PRIMARY KEY".to_owned());
+    }
+    let lexemes = script::lexemes(Engine::Mysql, clause).unwrap_or_default();
+    let name = lexemes.iter().find(|lexeme| lexeme.kind == LexemeKind::Name).and_then(Lexeme::identifier);
+    match name {
+        Some(name) if clause.starts_with("CONSTRAINT") => Ok(format!("DROP CONSTRAINT {}", ident(&name))),
+        Some(name) if !clause.starts_with("PERIOD") => Ok(format!("DROP KEY {}", ident(&name))),
+        _ => Err(Unwritable::new(format!("dbm does not write what takes this from it: {clause}"))),
+    }
+}
+
+/// The options behind the columns that differ. Those that another clause hangs on, such as partitions, are not changed.
+fn options(before: &str, after: &str) -> Result<Vec<String>, Unwritable> {
+    if before == after {
+        return Ok(Vec::new());
+    }
+    let odd = || Unwritable::new("its partitions or options cannot be changed in place");
+    let read = |text: &str| -> Option<Vec<(String, String)>> {
+        let lexemes = script::lexemes(Engine::Mysql, text).ok()?;
+        let mut options = Vec::new();
+        let mut words: Vec<&str> = Vec::new();
+        let mut place = 0;
+        while let Some(lexeme) = lexemes.get(place) {
+            if lexeme.is_sign(b'=') {
+                options.push((words.join(" "), lexemes.get(place + 1)?.text.to_owned()));
+                words.clear();
+                place += 1;
+            } else if lexeme.kind == LexemeKind::Word {
+                words.push(lexeme.text);
+            } else {
+                return None;
+            }
+            place += 1;
+        }
+        words.is_empty().then_some(options)
+    };
+    let (old, new) = (read(before).ok_or_else(odd)?, read(after).ok_or_else(odd)?);
+    let mut actions = Vec::new();
+    for (name, _) in old.iter().filter(|(name, _)| !new.iter().any(|(other, _)| other == name)) {
+        match name.as_str() {
+            "COMMENT" => actions.push("COMMENT=''".to_owned()),
+            "ROW_FORMAT" => actions.push("ROW_FORMAT=DEFAULT".to_owned()),
+            _ => return Err(odd()),
+        }
+    }
+    // A character set without its collation would take the columns' own along.
+    let set: Vec<&(String, String)> = new.iter().filter(|option| !old.contains(option)).collect();
+    let names = |option: &(String, String)| option.0.contains("CHARSET") || option.0.contains("COLLATE");
+    if set.iter().any(|option| names(option)) {
+        let both: Vec<String> = new
+            .iter()
+            .filter(|option| names(option))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        actions.push(both.join(" "));
+    }
+    actions.extend(set.iter().filter(|option| !names(option)).map(|(name, value)| format!("{name}={value}")));
+    Ok(actions)
+}
+
+/// Whether every value of a column fits into what it becomes, by the first words of both clauses.
+fn keeps(was: &str, is: &str) -> bool {
+    let kind = |clause: &str| -> (String, Vec<String>, bool) {
+        let lexemes = script::lexemes(Engine::Mysql, clause).unwrap_or_default();
+        let base = lexemes.first().map_or_else(String::new, |first| first.text.to_lowercase());
+        let has_list = lexemes.get(1).is_some_and(|next| next.is_sign(b'('));
+        let inside = lexemes.iter().skip(2).take_while(|lexeme| has_list && !lexeme.is_sign(b')'));
+        let list =
+            inside.filter(|lexeme| !lexeme.is_sign(b',')).map(|lexeme| lexeme.text.to_owned()).collect();
+        (base, list, lexemes.iter().any(|lexeme| lexeme.is("UNSIGNED")))
+    };
+    const WHOLE: &[&str] = &["tinyint", "smallint", "mediumint", "int", "bigint"];
+    const TEXTS: &[&str] = &["tinytext", "text", "mediumtext", "longtext"];
+    let (old, old_list, old_unsigned) = kind(was);
+    let (new, new_list, new_unsigned) = kind(is);
+    let place = |list: &[&str], name: &str| list.iter().position(|one| *one == name);
+    let numbers =
+        |list: &[String]| -> Vec<u32> { list.iter().filter_map(|text| text.parse().ok()).collect() };
+    if let (Some(from), Some(to)) = (place(WHOLE, &old), place(WHOLE, &new)) {
+        return old_unsigned == new_unsigned && from <= to;
+    }
+    if let (Some(from), Some(to)) = (place(TEXTS, &old), place(TEXTS, &new)) {
+        return from <= to;
+    }
+    match (old.as_str(), new.as_str()) {
+        ("enum" | "set", _) if old == new => old_list.iter().all(|label| new_list.contains(label)),
+        ("varchar" | "char", "text" | "mediumtext" | "longtext") => true,
+        ("varchar" | "char" | "varbinary", _) if old == new => numbers(&old_list) <= numbers(&new_list),
+        ("char", "varchar") => numbers(&old_list) <= numbers(&new_list),
+        ("decimal", "decimal") => {
+            let (from, to) = (numbers(&old_list), numbers(&new_list));
+            let whole = |list: &[u32]| {
+                list.first().copied().unwrap_or(10).saturating_sub(list.get(1).copied().unwrap_or(0))
+            };
+            old_unsigned == new_unsigned && whole(&from) <= whole(&to) && from.get(1) <= to.get(1)
+        }
+        _ => old == new && old_list == new_list && old_unsigned == new_unsigned,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_hold_all_is_known() {
+        for (was, is) in [
+            ("int(11) NOT NULL", "bigint(20) DEFAULT 1"),
+            ("varchar(20)", "varchar(40)"),
+            ("enum('a','b')", "enum('b','c','a')"),
+            ("decimal(8,2)", "decimal(10,3)"),
+            ("datetime", "datetime DEFAULT NULL"),
+        ] {
+            assert!(keeps(was, is), "{was} to {is}");
+            assert!(!keeps(is, was) || was.starts_with("datetime"), "{is} to {was}");
+        }
+        assert!(
+            !keeps("int(11)", "int(11) unsigned")
+                && !keeps("datetime", "datetime(3)".trim_end_matches("(3)").trim_end_matches("time"))
+        );
+    }
+
+    #[test]
+    fn options_are_changed_one_by_one() {
+        let changed = options(
+            "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='a'",
+            "ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_bin",
+        );
+        assert_eq!(changed.unwrap(), ["COMMENT=''", "DEFAULT CHARSET=latin1 COLLATE=latin1_bin"]);
+        assert!(options("ENGINE=InnoDB", "ENGINE=InnoDB PARTITION BY HASH (a)").is_err());
+    }
+}

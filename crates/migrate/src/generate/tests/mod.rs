@@ -1,0 +1,93 @@
+mod random;
+
+use std::sync::Arc;
+
+use database::{Database, DatabaseUrl, Engine};
+
+use self::random::Dice;
+use super::{Answer, GenerateOptions, Generated, Generator, There, Wanted};
+use crate::files::{Directives, Migration, Source};
+use crate::placeholders::NoVariables;
+use crate::run::Settings;
+
+/// Where scratch databases of an engine can be made.
+fn server(engine: Engine, folder: &std::path::Path) -> Database {
+    let url = match engine {
+        Engine::Postgres => std::env::var("DBM_TEST_POSTGRES_URL").expect("run scripts/test"),
+        Engine::Mysql => std::env::var("DBM_TEST_MARIADB_URL").expect("run scripts/test"),
+        _ => format!("sqlite://{}", folder.join("shop.db").display()),
+    };
+    Database::new(DatabaseUrl::parse(&url).unwrap()).unwrap()
+}
+
+fn source(text: &str) -> Source {
+    Source { path: "random.sql".into(), text: text.to_owned() }
+}
+
+/// Migrations of these texts, one after the other.
+fn there(texts: &[&str]) -> There {
+    let migration = |(place, text): (usize, &&str)| Migration {
+        number: place as u64 + 1,
+        name: "random".to_owned(),
+        directives: Directives::parse(text, "random.sql".as_ref()).unwrap(),
+        source: source(text),
+        rollback: None,
+    };
+    There::Migrations(texts.iter().enumerate().map(migration).collect(), Vec::new())
+}
+
+async fn generate(on: &Database, from: &[&str], to: &str) -> Result<Generated, String> {
+    let settings = Settings::default();
+    // Random schemas have nothing that is the same under another name.
+    let ask = |_: &super::Unclear| Some(Answer::Dropped);
+    let generator = Generator { on, settings: &settings, variables: Arc::new(NoVariables), ask: &ask };
+    let options = GenerateOptions { data_loss: true, ..GenerateOptions::default() };
+    let wanted = Wanted::Models(vec![source(to)]);
+    let generated = Box::pin(generator.generate(&wanted, &there(from), &options)).await;
+    generated.map_err(|error| error.to_string())
+}
+
+/// What is generated between two random schemas leads from one to the other and back.
+async fn lead(engine: Engine, seeds: impl Iterator<Item = u64>) {
+    let folder = tempfile::tempdir().unwrap();
+    let on = server(engine, folder.path());
+    // Another run's seeds, where somebody looks for more.
+    let from: u64 = std::env::var("DBM_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let mut wrong = Vec::new();
+    for seed in seeds.map(|seed| seed + from) {
+        let mut dice = Dice(seed);
+        let (old, new) = (random::schema(engine, &mut dice), random::schema(engine, &mut dice));
+        if let Err(what) = Box::pin(pair(&on, &old, &new)).await {
+            wrong.push(format!("{engine}, seed {seed}: {what}\n-- there\n{old}\n-- wanted\n{new}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+async fn pair(on: &Database, old: &str, new: &str) -> Result<(), String> {
+    let found = generate(on, &[old], new).await?;
+    let ups: Vec<&str> = found.drafts.iter().map(|draft| draft.up.as_str()).collect();
+    let downs: Vec<&str> = found.drafts.iter().rev().map(|draft| draft.down.as_str()).collect();
+    let after = [&[old], ups.as_slice()].concat();
+    let again = generate(on, &after, new).await?;
+    if !again.drafts.is_empty() {
+        return Err(format!("not all is written: {ups:#?}\n{:#?}", again.differences));
+    }
+    let back = generate(on, &[after, downs].concat(), old).await?;
+    if back.drafts.is_empty() { Ok(()) } else { Err(format!("not taken back: {:#?}", back.differences)) }
+}
+
+#[tokio::test]
+async fn between_random_schemas_of_sqlite() {
+    Box::pin(lead(Engine::Sqlite, 0..40)).await;
+}
+
+#[tokio::test]
+async fn between_random_schemas_of_postgres() {
+    Box::pin(lead(Engine::Postgres, 0..6)).await;
+}
+
+#[tokio::test]
+async fn between_random_schemas_of_mysql() {
+    Box::pin(lead(Engine::Mysql, 0..6)).await;
+}
