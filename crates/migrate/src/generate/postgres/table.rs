@@ -284,13 +284,8 @@ impl Changing<'_> {
             if was.default.is_some() {
                 self.alter(&format!("{own} DROP DEFAULT"));
             }
-            let collation = if kinds.1.is_empty() && !kinds.0.is_empty() {
-                " COLLATE pg_catalog.\"default\"".to_owned()
-            } else if kinds.1.is_empty() {
-                String::new()
-            } else {
-                format!(" {}", kinds.1)
-            };
+            // Without the clause it is that of the type.
+            let collation = if kinds.1.is_empty() { String::new() } else { format!(" {}", kinds.1) };
             let cast = Cast::of(&was.data_type, &is.data_type);
             let using = if cast == Cast::Explicit {
                 format!(" USING {}::text::{}", ident(name), is.data_type)
