@@ -1,10 +1,13 @@
 use clap::Args;
 use database::Database;
 use migrate::compare::Difference;
-use migrate::files;
+use migrate::files::{self, Migration};
+use migrate::generate::{Answer, GenerateOptions, Generator, There, Wanted};
 use migrate::scratch::{self, Scratch};
+use migrate::{history, plan};
 use serde_json::json;
 
+use super::generate;
 use super::run_flags::{self, RunFlags};
 use super::scratch_flags::ScratchFlags;
 use crate::context::Context;
@@ -18,15 +21,22 @@ use crate::output;
 object: what differs was changed by hand. Owners and privileges are not compared. The database itself is only read.
 Ends with 5 if something differs.
 
+With --fix what was changed by hand becomes the next migration, with its rollback, tried out in scratch databases as by
+`dbm generate`; here it is recorded as satisfied and never run, elsewhere it is run like any other.
+
 Examples:
   dbm drift
   dbm drift --sql                 with the statements that make each object as it is, and as it was to be
+  dbm drift --fix \"index of colours\"     write it as a migration
   dbm drift --scratch-url postgres://me@localhost/postgres"
 )]
 pub(crate) struct Drift {
     /// With the statements of both sides
     #[arg(long)]
     sql: bool,
+    /// Write what was changed as the next migration, which is recorded as satisfied here
+    #[arg(long, value_name = "MESSAGE", conflicts_with = "sql")]
+    fix: Option<String>,
     #[command(flatten)]
     scratch: ScratchFlags,
 }
@@ -36,6 +46,9 @@ impl Drift {
         let target = Database::new(context.url()?)?;
         let open = context.open_run(&mut *target.session().await?).await?;
         context.warn_of(open.as_ref());
+        if let Some(message) = &self.fix {
+            return Box::pin(self.fixed(context, &target, message)).await;
+        }
         let migrations = files::read_for_rollback(&context.folder())?;
         let settings = run_flags::settings(context, &RunFlags::default())?;
         let variables = run_flags::variables(context);
@@ -55,6 +68,69 @@ impl Drift {
                 Err(CommandError::reported(Meaning::Found, "the database is not what its migrations make"))
             }
         }
+    }
+
+    /// Writes the migration, and records it as satisfied.
+    async fn fixed(&self, context: &Context, target: &Database, message: &str) -> Result<()> {
+        let migrations = files::read(&context.folder())?;
+        let history = history::read(&mut *target.session().await?).await?;
+        let pending = |file: &&Migration| !history.iter().any(|row| row.number == file.number);
+        if let Some(first) = migrations.iter().find(pending) {
+            return Err(CommandError::failed(format!(
+                "{} is pending, and would come before what is written",
+                first.label()
+            ))
+            .hint("apply what is pending, or put its files aside until then"));
+        }
+        if let Some(finding) = plan::drifted(&migrations, &history).into_iter().next() {
+            return Err(CommandError::from(backup::Error::from(finding)));
+        }
+        let settings = run_flags::settings(context, &RunFlags::default())?;
+        let on = Database::new(self.scratch.url(context)?)?;
+        let generator = Generator {
+            on: &on,
+            settings: &settings,
+            variables: run_flags::variables(context),
+            // Here it is gone already, under whatever name it may be there now.
+            ask: &|_| Some(Answer::Dropped),
+        };
+        let there = There::Migrations(migrations, scratch::repeatables_as_run(target).await?);
+        let options = GenerateOptions { data_loss: true, one_file: true, ..GenerateOptions::default() };
+        let wanted = Wanted::Like(Database::new(context.url()?)?);
+        let generated = Box::pin(generator.generate(&wanted, &there, &options)).await?;
+        let mut text = generate::lines(&generated.differences);
+        let mut written = None;
+        if let Some(draft) = generated.drafts.first() {
+            let made = files::write_migration(&context.folder(), message, &draft.up, &draft.down)?;
+            text.push_str(&format!("{}\n{}\n", made.migration.display(), made.rollback.display()));
+            written = Some(made);
+            let migrations = files::read(&context.folder())?;
+            let runner = run_flags::runner(context, &RunFlags::default(), target.clone(), None)?;
+            let head = |records: &history::Records| {
+                history::stamp(&migrations, &records.applied, history::Mark::Head)
+            };
+            runner.mark(head).await.map_err(|error| {
+                CommandError::from(error)
+                    .hint("the files are written; record them as satisfied here: dbm stamp head")
+            })?;
+        }
+        if !generated.losses.is_empty() {
+            let losses = generated.losses.join("; ");
+            context
+                .output
+                .warn(&format!("where it is still to be run, what was written loses data: {losses}"));
+        }
+        text.push_str(&match &written {
+            None => format!("{}: as its migrations make it\n", target.name()),
+            Some(_) => {
+                format!("{}: recorded as satisfied here; read it before it is run elsewhere\n", target.name())
+            }
+        });
+        let document = json!({
+            "command": "drift", "database": target.name(), "differences": generated.differences, "file": written,
+        });
+        context.output.answer(&document, &text);
+        Ok(())
     }
 
     fn text(&self, found: &[Difference], database: &str) -> String {

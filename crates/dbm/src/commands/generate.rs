@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use database::{Database, DatabaseUrl};
+use migrate::compare::{Difference, Differs};
 use migrate::files;
 use migrate::generate::{
     self, Answer, GenerateOptions, Generated, Generator, Rename, There, Unclear, Wanted,
@@ -112,15 +113,7 @@ impl Generate {
     }
 
     fn write(&self, context: &Context, generated: &Generated) -> Result<()> {
-        let mut text = String::new();
-        for difference in &generated.differences {
-            let word = match difference.differs {
-                migrate::compare::Differs::Added => '+',
-                migrate::compare::Differs::Removed => '-',
-                migrate::compare::Differs::Changed => '~',
-            };
-            text.push_str(&format!("{word} {}\n", difference.object));
-        }
+        let mut text = lines(&generated.differences);
         let mut files = Vec::new();
         for draft in &generated.drafts {
             let name =
@@ -151,6 +144,19 @@ impl Generate {
         }
         Ok(())
     }
+}
+
+/// What differs, a line for each object: what comes, goes and changes.
+pub(super) fn lines(differences: &[Difference]) -> String {
+    let line = |difference: &Difference| {
+        let sign = match difference.differs {
+            Differs::Added => '+',
+            Differs::Removed => '-',
+            Differs::Changed => '~',
+        };
+        format!("{sign} {}\n", difference.object)
+    };
+    differences.iter().map(line).collect()
 }
 
 /// Asks on the terminal what became of something.

@@ -4,8 +4,10 @@ use backup::store::Store;
 use clap::Args;
 use database::sqlite::Mode;
 use database::{Database, DatabaseUrl, Error, ErrorKind};
+use migrate::compare::Difference;
 use migrate::files::{self, Repeat, RepeatedFile};
 use migrate::plan::MigrateOptions;
+use migrate::scratch::{self, Scratch};
 use serde_json::json;
 
 use super::named;
@@ -38,6 +40,9 @@ pub(crate) struct Migrate {
     /// Apply a number below one that is applied already
     #[arg(long)]
     out_of_order: bool,
+    /// Refuse where what the pending migrations touch was changed by hand: see `dbm drift`
+    #[arg(long)]
+    refuse_drift: bool,
     #[command(flatten)]
     rehearse: RehearseFlags,
     #[command(flatten)]
@@ -54,6 +59,9 @@ pub(crate) struct Upgrade {
     /// head, +N, or the last number to apply
     #[arg(value_name = "REVISION")]
     revision: String,
+    /// Refuse where what the pending migrations touch was changed by hand: see `dbm drift`
+    #[arg(long)]
+    refuse_drift: bool,
     #[command(flatten)]
     rehearse: RehearseFlags,
     #[command(flatten)]
@@ -70,7 +78,7 @@ impl Migrate {
             repeatables: repeatables(context)?,
             ..MigrateOptions::default()
         };
-        go(context, &self.run, &self.rehearse, &options).await
+        go(context, &self.run, &self.rehearse, &options, self.refuse_drift).await
     }
 }
 
@@ -86,7 +94,7 @@ impl Upgrade {
             None if self.revision == "head" || self.revision == "heads" => {}
             None => options.to = Some(self.revision.parse().map_err(|_| wrong())?),
         }
-        go(context, &self.run, &self.rehearse, &options).await
+        go(context, &self.run, &self.rehearse, &options, self.refuse_drift).await
     }
 }
 
@@ -99,7 +107,11 @@ async fn go(
     flags: &RunFlags,
     rehearse: &RehearseFlags,
     options: &MigrateOptions,
+    refuse_drift: bool,
 ) -> Result<()> {
+    if refuse_drift {
+        Box::pin(not_drifted(context, flags, options)).await?;
+    }
     let rehearse = rehearse.read(context)?;
     let url = if flags.dry_run { context.url()? } else { context.url_to_make()? };
     if flags.dry_run {
@@ -131,6 +143,39 @@ async fn go(
     let done: Result<migrate::Report> = done.await;
     audit.finish_run(&done);
     report::show(&done?, context.command, &context.output)
+}
+
+/// Refuses where what is pending touches what was changed by hand. What is applied is run in a scratch database for that.
+async fn not_drifted(context: &Context, flags: &RunFlags, options: &MigrateOptions) -> Result<()> {
+    let target = Database::new(context.url_to_make()?)?;
+    let migrations = files::read(&context.folder())?;
+    let runner = run_flags::runner(context, flags, target.clone(), None)?;
+    let plan = runner.plan_migrate(&migrations, options).await?;
+    let mut texts = Vec::new();
+    for item in plan.items() {
+        let numbered = migrations.iter().filter(|file| item.repeat.is_none() && file.number == item.number);
+        texts.extend(numbered.map(|file| file.source.text.as_str()));
+        let repeated =
+            options.repeatables.iter().filter(|file| item.repeat.is_some() && file.name == item.name);
+        texts.extend(repeated.map(|file| file.source.text.as_str()));
+    }
+    if texts.is_empty() {
+        return Ok(());
+    }
+    let settings = run_flags::settings(context, &RunFlags::default())?;
+    let scratch = Scratch::new(&target).await?;
+    let variables = run_flags::variables(context);
+    let found = scratch::drift(&target, &scratch, &migrations, &settings, &variables);
+    let found = Box::pin(found).await;
+    scratch.discard().await?;
+    let touched = scratch::touched(target.engine(), found?, &texts);
+    if touched.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = touched.iter().map(Difference::line).collect();
+    let what = format!("what the pending migrations touch was changed by hand: {}", lines.join("; "));
+    Err(CommandError::failed(what)
+        .hint("see `dbm drift --sql`; `dbm drift --fix MESSAGE` writes it as a migration, or leave --refuse-drift out"))
 }
 
 /// Refuses to make a SQLite file anew of which there are backups, unless that is wanted.

@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use backup::{Error, ErrorKind, Result};
-use database::Database;
+use database::script::{self, Lexeme};
+use database::{Database, Engine};
 
 use super::Scratch;
 use crate::compare::{Difference, What, compare};
@@ -66,8 +68,66 @@ pub async fn drift(
     Ok(differences)
 }
 
+/// What runs after the numbered migrations, as it was last run in a database.
+///
+/// # Errors
+/// The history cannot be read.
+pub async fn repeatables_as_run(target: &Database) -> Result<Vec<RepeatedFile>> {
+    let records = Records::read(&mut *target.session().await?).await?;
+    let repeatables = records.repeated.into_iter().filter(|row| row.kind == Repeat::Repeatable);
+    repeatables.filter(Repeated::is_current).map(as_it_was).collect()
+}
+
+/// Those of the differences whose objects, or the tables that these are of, are named in a text.
+pub fn touched(engine: Engine, differences: Vec<Difference>, texts: &[&str]) -> Vec<Difference> {
+    let mut names = BTreeSet::new();
+    for text in texts {
+        // One that cannot be cut is told when it is to be run.
+        for statement in script::split(engine, text).unwrap_or_default() {
+            let lexemes = script::lexemes(engine, statement.text).unwrap_or_default();
+            names.extend(lexemes.iter().filter_map(Lexeme::identifier).map(|name| name.to_lowercase()));
+        }
+    }
+    let is_named = |name: &str| {
+        // Of a routine, its arguments are no part of the name.
+        let bare = name.split('(').next().unwrap_or(name).to_lowercase();
+        !bare.is_empty() && names.contains(&bare)
+    };
+    let touches = |one: &Difference| is_named(&one.object.name) || is_named(&one.object.of);
+    differences.into_iter().filter(touches).collect()
+}
+
 fn as_it_was(row: Repeated) -> Result<RepeatedFile> {
     let path = PathBuf::from(format!("{} (kept in the history)", row.kind.label(&row.name)));
     let directives = Directives::parse(&row.text, &path)?;
     Ok(RepeatedFile { kind: row.kind, name: row.name, directives, source: Source { path, text: row.text } })
+}
+
+#[cfg(test)]
+mod tests {
+    use database::{Kind, ObjectId};
+
+    use super::*;
+    use crate::compare::Differs;
+
+    #[test]
+    fn what_a_migration_names_is_touched() {
+        let difference = |of: &str, name: &str| Difference {
+            object: ObjectId {
+                kind: Kind::Index,
+                namespace: "public".into(),
+                of: of.into(),
+                name: name.into(),
+            },
+            differs: Differs::Added,
+            before: None,
+            after: None,
+        };
+        let all =
+            || vec![difference("Item", "by_hand"), difference("", "f(integer)"), difference("other", "x")];
+        let texts = ["ALTER TABLE item ADD COLUMN a int; -- other", "SELECT f(1), 'other'"];
+        let names: Vec<String> =
+            touched(Engine::Postgres, all(), &texts).into_iter().map(|one| one.object.name).collect();
+        assert_eq!(names, ["by_hand", "f(integer)"]);
+    }
 }
