@@ -22,7 +22,7 @@ use crate::output;
     after_help = "What is wanted is compared with what is there, and the next migration is written with its rollback, to be read
 and changed before it is run. Both sides are made in scratch databases, where what is written is tried out too: if it does
 not give what is wanted, or its rollback not what was there, nothing is written. The database itself is only read. Owners
-and privileges are not compared.
+are not compared, and privileges with --privileges; what has to be made anew keeps those that it has.
 
 Where other sessions would wait long, a second file does that outside a transaction (CREATE INDEX CONCURRENTLY, VALIDATE
 CONSTRAINT); --one-file does without.
@@ -54,6 +54,9 @@ pub(crate) struct Generate {
     /// Write one file only, though other sessions wait longer for it
     #[arg(long)]
     one_file: bool,
+    /// Compare privileges too: grants and revokes (PostgreSQL)
+    #[arg(long)]
+    privileges: bool,
     /// Write nothing; show what would be written
     #[arg(long)]
     dry_run: bool,
@@ -98,6 +101,7 @@ impl Generate {
             dropped: self.drop.clone(),
             data_loss: self.allow_data_loss,
             one_file: self.one_file,
+            privileges: self.privileges,
         };
         let generated = Box::pin(generator.generate(&wanted, &there, &options)).await?;
         self.write(context, &generated)

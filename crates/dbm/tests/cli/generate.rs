@@ -95,3 +95,85 @@ fn what_is_lost_or_renamed_has_to_be_said() {
     assert_eq!(psql(&url, "SELECT title FROM item"), "one\n");
     psql(&url.replace(&format!("/{name}"), "/postgres"), &format!("DROP DATABASE \"{name}\" WITH (FORCE)"));
 }
+
+#[test]
+fn what_was_changed_by_hand_becomes_a_migration() {
+    let place = Place::with_database();
+    assert_eq!(place.run(&["migrate", "--safe"]).code, Some(0));
+    place.by_hand("ALTER TABLE item ADD COLUMN colour TEXT; CREATE INDEX by_hand ON item (colour)");
+    assert_eq!(place.run(&["drift"]).code, Some(5));
+
+    place.file("migrations/002_size.sql", "ALTER TABLE item ADD COLUMN size INTEGER;\n");
+    place.file("rollback/002_rollback.sql", "ALTER TABLE item DROP COLUMN size;\n");
+    let refused = place.run(&["migrate", "--safe", "--refuse-drift"]);
+    assert_eq!(refused.code, Some(1), "{}{}", refused.stdout, refused.stderr);
+    assert!(
+        refused.stderr.contains("table item is another one; index item.by_hand is there"),
+        "{}",
+        refused.stderr
+    );
+    let refused = place.run(&["drift", "--fix", "colours"]);
+    assert!(refused.stderr.contains("002_size is pending"), "{}{}", refused.stdout, refused.stderr);
+    place.file("migrations/002_size.sql", "CREATE TABLE other (id INTEGER PRIMARY KEY);\n");
+    place.file("rollback/002_rollback.sql", "DROP TABLE other;\n");
+    let done = place.run(&["migrate", "--safe", "--refuse-drift"]);
+    assert_eq!(done.code, Some(0), "what is pending touches nothing of it: {}", done.stderr);
+
+    let done = place.run(&["drift", "--fix", "colours"]);
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    assert!(place.path().join("migrations/003_colours.sql").exists());
+    for call in [&["drift"][..], &["migrate", "--safe"], &["check"], &["check", "--rollbacks"]] {
+        let done = place.run(call);
+        assert_eq!(done.code, Some(0), "{call:?}: {}{}", done.stdout, done.stderr);
+    }
+    let status = place.run(&["status"]);
+    assert!(status.stdout.contains("003"), "{}", status.stdout);
+    let done = place.run(&["generate", "none", "--from", "migrations", "--to", "sqlite:shop.db"]);
+    assert!(done.stdout.contains("nothing to write"), "{}{}", done.stdout, done.stderr);
+}
+
+#[test]
+fn sqlite_rebuilds_a_table_and_keeps_rows_and_counters() {
+    let place = Place::with_database();
+    place.file(
+        "migrations/001_item.sql",
+        "CREATE TABLE kind (id INTEGER PRIMARY KEY);
+         CREATE TABLE item (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, kind INTEGER REFERENCES kind (id));
+         CREATE TABLE line (id INTEGER PRIMARY KEY, item INTEGER REFERENCES item (id) ON DELETE CASCADE);
+         CREATE VIEW names AS SELECT name FROM item;
+         INSERT INTO kind VALUES (1); INSERT INTO item VALUES (1, 'one', 1), (9, 'gone', 1); DELETE FROM item WHERE id = 9;
+         INSERT INTO line VALUES (1, 1);\n",
+    );
+    place.file(
+        "rollback/001_rollback.sql",
+        "DROP VIEW names; DROP TABLE line; DROP TABLE item; DROP TABLE kind;\n",
+    );
+    assert_eq!(place.run(&["migrate", "--safe"]).code, Some(0));
+    let wanted = "CREATE TABLE kind (id INTEGER PRIMARY KEY);
+        CREATE TABLE item (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, price REAL DEFAULT 0 CHECK (price >= 0),
+            kind INTEGER REFERENCES kind (id));
+        CREATE TABLE line (id INTEGER PRIMARY KEY, item INTEGER REFERENCES item (id) ON DELETE CASCADE);
+        CREATE VIEW names AS SELECT name, price FROM item;";
+    place.file("schema.sql", wanted);
+    let done = place.run(&["generate", "prices"]);
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    for call in [&["check"][..], &["migrate", "--safe"]] {
+        let done = place.run(call);
+        assert_eq!(done.code, Some(0), "{call:?}: {}{}", done.stdout, done.stderr);
+    }
+    place.by_hand("INSERT INTO item (name) VALUES ('next')");
+    let file = place.path().join("shop.db");
+    let said = |sql: &str| {
+        let output = std::process::Command::new("sqlite3").arg(&file).arg(sql).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(
+        said("SELECT id, name, price FROM item; SELECT count(*) FROM line"),
+        "1|one|0.0\n10|next|0.0\n1\n"
+    );
+    assert_eq!(said("PRAGMA foreign_key_check; PRAGMA integrity_check"), "ok\n");
+    assert!(place.run(&["generate", "none"]).stdout.contains("nothing to write"));
+    assert_eq!(place.run(&["rollback", "--no-backup"]).code, Some(0));
+    assert_eq!(said("SELECT id, name FROM item; SELECT count(*) FROM line"), "1|one\n10|next\n1\n");
+    assert_eq!(place.run(&["drift"]).code, Some(0));
+}

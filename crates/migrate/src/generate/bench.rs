@@ -37,7 +37,7 @@ impl<'b> Bench<'b> {
     }
 
     /// Makes what is wanted.
-    pub(super) async fn wanted(&mut self, wanted: &Wanted) -> Result<Schema> {
+    pub(super) async fn wanted(&mut self, wanted: &Wanted, privileges: bool) -> Result<Schema> {
         match wanted {
             Wanted::Models(files) => {
                 for file in files {
@@ -50,7 +50,7 @@ impl<'b> Bench<'b> {
                 }
                 Box::pin(self.migrate(&MigrateOptions::default(), "what is wanted cannot be made")).await?;
             }
-            Wanted::Like(database) => Box::pin(self.copy(database)).await?,
+            Wanted::Like(database) => Box::pin(self.copy(database, privileges)).await?,
         }
         self.schema().await
     }
@@ -58,7 +58,8 @@ impl<'b> Bench<'b> {
     /// Makes what is there.
     pub(super) async fn there(&mut self, there: &There) -> Result<Schema> {
         match there {
-            There::Database(database) => Box::pin(self.copy(database)).await?,
+            // Also its privileges, since what is made again is to be given to whom it was.
+            There::Database(database) => Box::pin(self.copy(database, true)).await?,
             There::Migrations(migrations, repeatables) => {
                 self.migrations.clone_from(migrations);
                 let options =
@@ -70,13 +71,16 @@ impl<'b> Bench<'b> {
     }
 
     /// Makes all objects of another database.
-    async fn copy(&mut self, database: &Database) -> Result<()> {
+    async fn copy(&mut self, database: &Database, privileges: bool) -> Result<()> {
         if database.engine() != self.scratch.database().engine() {
             let what = format!("{} is no {} database", database.name(), self.scratch.database().engine());
             return Err(Error::new(ErrorKind::Usage, what).with_hint("name a database of the same kind"));
         }
-        let schema = docs::schema(database).await?;
-        let text = backup::dump::definitions(database.engine(), &schema, false)?;
+        let schema = without_own(docs::schema(database).await?);
+        let mut text = backup::dump::definitions(database.engine(), &schema, false)?;
+        if privileges {
+            text.extend(schema.objects.iter().flat_map(|object| &object.privileges).map(String::as_str));
+        }
         let what = format!("what {} has cannot be made in a scratch database", database.name());
         Box::pin(self.run(&text, &what)).await
     }

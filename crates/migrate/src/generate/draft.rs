@@ -27,6 +27,7 @@ pub(super) async fn prove(
     renamed: &Renamed,
     steps: &[Step],
     wanted: &Schema,
+    privileges: bool,
 ) -> Result<Vec<Draft>> {
     const FAILS: &str = "what dbm wrote fails in a scratch database";
     const BACK: &str = "the rollback that dbm wrote fails in a scratch database";
@@ -49,8 +50,8 @@ pub(super) async fn prove(
         states.push(bench.schema().await?);
     }
     let last = states.last().unwrap_or(before);
-    same(dialect, last, wanted, "does not give what is wanted")?;
-    let style = Style { apart: false };
+    same((dialect, privileges), last, wanted, "does not give what is wanted")?;
+    let style = Style { apart: false, privileges };
     for (place, draft) in drafts.iter_mut().enumerate() {
         let (from, to) = (&states[place], if place == 0 { &renamed.schema } else { &states[place - 1] });
         let back = plan::steps(dialect, from, to, style)?;
@@ -66,7 +67,7 @@ pub(super) async fn prove(
     for place in (0..drafts.len()).rev() {
         Box::pin(bench.take_back(BACK)).await?;
         let was = if place == 0 { before } else { &states[place - 1] };
-        same(dialect, &bench.schema().await?, was, "is not taken back by its rollback")?;
+        same((dialect, privileges), &bench.schema().await?, was, "is not taken back by its rollback")?;
     }
     for draft in &mut drafts {
         draft.up = placeholders::escape(&draft.up);
@@ -76,8 +77,8 @@ pub(super) async fn prove(
 }
 
 /// The proof, without which nothing is written.
-fn same(dialect: &dyn Dialect, is: &Schema, to_be: &Schema, what: &str) -> Result<()> {
-    let left = differences(dialect, to_be, is);
+fn same((dialect, privileges): (&dyn Dialect, bool), is: &Schema, to_be: &Schema, what: &str) -> Result<()> {
+    let left = differences(dialect, to_be, is, privileges);
     if left.is_empty() {
         return Ok(());
     }

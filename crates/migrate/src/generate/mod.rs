@@ -12,6 +12,7 @@ mod order;
 mod parts;
 mod plan;
 mod postgres;
+mod privileges;
 mod rename;
 mod sqlite;
 mod step;
@@ -30,7 +31,7 @@ pub(crate) use step::Dialect;
 use std::sync::Arc;
 
 use backup::{Error, ErrorKind, Result};
-use database::{Database, Schema};
+use database::{Database, Kind, Schema};
 
 use self::bench::Bench;
 use self::step::{Step, Style};
@@ -70,6 +71,8 @@ pub struct GenerateOptions {
     pub data_loss: bool,
     /// Writes one file only, though other sessions wait longer.
     pub one_file: bool,
+    /// Compares privileges too.
+    pub privileges: bool,
 }
 
 /// What was found, and what leads from one to the other.
@@ -110,7 +113,7 @@ impl Generator<'_> {
     ) -> Result<Generated> {
         let dialect = engine::dialect(self.on.engine());
         let mut bench = Bench::new(self, dialect).await?;
-        let wanted = Box::pin(bench.wanted(wanted)).await;
+        let wanted = Box::pin(bench.wanted(wanted, options.privileges)).await;
         bench.discard().await?;
         let wanted = wanted?;
         let mut bench = Bench::new(self, dialect).await?;
@@ -129,13 +132,13 @@ impl Generator<'_> {
     ) -> Result<Generated> {
         let before = Box::pin(bench.there(there)).await?;
         let nothing = Generated { differences: Vec::new(), drafts: Vec::new(), losses: Vec::new() };
-        if differences(dialect, &before, wanted).is_empty() {
+        if differences(dialect, &before, wanted, options.privileges).is_empty() {
             return Ok(nothing);
         }
         let renamed = Box::pin(rename::settle(bench, dialect, &before, wanted, options, self.ask)).await?;
-        let style = Style { apart: !options.one_file };
+        let style = Style { apart: !options.one_file, privileges: options.privileges };
         let steps = plan::steps(dialect, &renamed.schema, wanted, style)?;
-        let found = differences(dialect, &before, wanted);
+        let found = differences(dialect, &before, wanted, options.privileges);
         let losses = losses(&steps);
         if !losses.is_empty() && !options.data_loss {
             return Err(Error::new(
@@ -146,7 +149,9 @@ impl Generator<'_> {
                 "if that is meant: --allow-data-loss; if something only got another name: --rename OLD=NEW",
             ));
         }
-        let drafts = Box::pin(draft::prove(bench, dialect, &before, &renamed, &steps, wanted)).await?;
+        let drafts =
+            Box::pin(draft::prove(bench, dialect, &before, &renamed, &steps, wanted, options.privileges))
+                .await?;
         Ok(Generated { differences: found, drafts, losses })
     }
 }
@@ -165,12 +170,13 @@ fn losses(steps: &[Step]) -> Vec<String> {
 }
 
 /// What differs, as far as statements can make it the same.
-fn differences(dialect: &dyn Dialect, before: &Schema, after: &Schema) -> Vec<Difference> {
+fn differences(dialect: &dyn Dialect, before: &Schema, after: &Schema, privileges: bool) -> Vec<Difference> {
     let text = |object: &database::Object| object.definition.clone() + &object.comments.concat();
     let normal = |object: &database::Object| {
         let mut comments = object.comments.clone();
         comments.sort();
-        dialect.normal(object) + &comments.concat()
+        let granted = if privileges { object.privileges.concat() } else { String::new() };
+        dialect.normal(object) + &comments.concat() + &granted
     };
     let mut found = Vec::new();
     for old in &before.objects {
@@ -195,6 +201,7 @@ fn differences(dialect: &dyn Dialect, before: &Schema, after: &Schema) -> Vec<Di
 
 /// A schema without what dbm keeps for itself.
 fn without_own(mut schema: Schema) -> Schema {
-    schema.objects.retain(|object| !history::is_own(&object.id));
+    // What new objects are to be given is for those who may give it.
+    schema.objects.retain(|object| !history::is_own(&object.id) && object.id.kind != Kind::DefaultPrivileges);
     schema
 }

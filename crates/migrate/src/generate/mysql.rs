@@ -110,11 +110,10 @@ impl Dialect for Mysql {
         }
     }
 
-    fn goes_with(&self, object: &Object, schema: &Schema) -> Option<ObjectId> {
+    fn goes_with(&self, object: &Object, schema: &Schema) -> Vec<ObjectId> {
         let table = |one: &&Object| one.id.kind == Kind::Table && one.id.name == object.id.of;
-        (object.id.kind == Kind::Trigger)
-            .then(|| schema.objects.iter().find(table))?
-            .map(|one| one.id.clone())
+        let belongs = object.id.kind == Kind::Trigger;
+        schema.objects.iter().filter(|_| belongs).filter(table).map(|one| one.id.clone()).collect()
     }
 
     fn is_in_the_way(&self, dependent: &Object) -> bool {

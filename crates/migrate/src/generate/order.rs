@@ -19,8 +19,8 @@ impl Edges {
         // What has no step of its own is dropped with what it goes with.
         let dropped = |id: &ObjectId| {
             at(Verb::Drop, id).or_else(|| {
-                let owner = dialect.goes_with(between.old.get(id)?, between.old)?;
-                at(Verb::Drop, &owner)
+                let owners = dialect.goes_with(between.old.get(id)?, between.old);
+                owners.iter().find_map(|owner| at(Verb::Drop, owner))
             })
         };
         let mut edges = Self { after: vec![HashSet::new(); steps.len()] };

@@ -7,7 +7,11 @@ use database::{Object, ObjectId, Schema};
 
 use super::order::{self, Edges};
 use super::parts::columns;
+use super::privileges;
 use super::step::{Between, Change, Dialect, InPlace, Statement, Step, Style, Unwritable, Verb};
+
+/// No privileges.
+static NONE: Vec<String> = Vec::new();
 
 /// The objects by name.
 type Objects<'s> = BTreeMap<&'s ObjectId, &'s Object>;
@@ -64,6 +68,10 @@ impl<'s> Fates<'s> {
                 }
             }
             change.statements.extend(comments(before, after, &change.made_again));
+            if between.style.privileges {
+                let granted = privileges::change(before, after);
+                change.statements.extend(granted.map_err(|why| refused(id, &why))?);
+            }
             if !change.statements.is_empty() {
                 fates.in_place.insert(id, change);
             }
@@ -115,7 +123,7 @@ impl<'s> Fates<'s> {
         for &id in &dropped {
             let object = self.old[id];
             let with = dialect.goes_with(object, between.old);
-            if with.is_some_and(|owner| dropped.contains(&owner)) {
+            if with.iter().any(|owner| dropped.contains(owner)) {
                 continue;
             }
             let statements = dialect.drop(object, between).map_err(|why| refused(id, &why))?;
@@ -126,10 +134,14 @@ impl<'s> Fates<'s> {
         }
         for &id in self.added.union(&self.again) {
             let mut statements = dialect.create(self.new[id], between);
-            if self.again.contains(id) {
-                // Whoever might use it, still may.
-                statements.extend(self.old[id].privileges.iter().map(Statement::new));
-            }
+            let privileges = match between.style.privileges {
+                true => &self.new[id].privileges,
+                // Whoever might use what is made again, still may.
+                false => self.old.get(id).map_or(&NONE, |old| &old.privileges),
+            };
+            let apart = !statements.is_empty() && statements.iter().all(|statement| statement.apart);
+            let granted = privileges.iter().map(|sql| Statement { apart, ..Statement::new(sql) });
+            statements.extend(granted);
             steps.push(Step { verb: Verb::Create, object: id.clone(), statements });
         }
         steps.retain(|step| !step.statements.is_empty());

@@ -76,13 +76,13 @@ impl Dialect for Sqlite {
         Ok(Change::InPlace(added(old, new).unwrap_or_else(|| rebuilt(old, new))))
     }
 
-    fn goes_with(&self, object: &Object, schema: &Schema) -> Option<ObjectId> {
+    fn goes_with(&self, object: &Object, schema: &Schema) -> Vec<ObjectId> {
         let of = |one: &&Object| {
             matches!(one.id.kind, Kind::Table | Kind::VirtualTable | Kind::View)
                 && one.id.name.eq_ignore_ascii_case(&object.id.of)
         };
         let belongs = matches!(object.id.kind, Kind::Index | Kind::Trigger);
-        schema.objects.iter().filter(|_| belongs).find(of).map(|one| one.id.clone())
+        schema.objects.iter().filter(|_| belongs).filter(of).map(|one| one.id.clone()).collect()
     }
 
     fn is_in_the_way(&self, _dependent: &Object) -> bool {
@@ -151,7 +151,8 @@ fn can_be_added(clause: &str) -> bool {
     });
     let refuses = holds(&lexemes, &["NOT", "NULL"]) && default.is_none_or(|next| next.is("NULL"));
     let forbidden = ["PRIMARY", "UNIQUE", "GENERATED", "AS"].into_iter().any(has);
-    is_constant && !refuses && !forbidden && !(has("REFERENCES") && default.is_some())
+    let refers = has("REFERENCES") && default.is_some();
+    is_constant && !(refuses || forbidden || refers)
 }
 
 /// A new table that gets the rows and then the name.

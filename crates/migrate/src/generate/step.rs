@@ -66,6 +66,8 @@ pub(crate) struct InPlace {
 pub(crate) struct Style {
     /// Whether what spares other sessions a wait may stand in a second file, outside a transaction.
     pub(super) apart: bool,
+    /// Whether privileges are compared too.
+    pub(super) privileges: bool,
 }
 
 /// The two schemas between which a step leads.
@@ -121,8 +123,8 @@ pub(crate) trait Dialect: Sync {
     /// dbm does not write that.
     fn change(&self, old: &Object, new: &Object, between: Between<'_>) -> Result<Change, Unwritable>;
 
-    /// What an object goes with, without a statement of its own, when that is dropped.
-    fn goes_with(&self, object: &Object, schema: &Schema) -> Option<ObjectId>;
+    /// What an object goes with, without a statement of its own, when any of it is dropped.
+    fn goes_with(&self, object: &Object, schema: &Schema) -> Vec<ObjectId>;
 
     /// Whether an object that depends on one that is changed is in its way.
     fn is_in_the_way(&self, dependent: &Object) -> bool;

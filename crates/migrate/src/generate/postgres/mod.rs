@@ -34,6 +34,28 @@ impl Dialect for Postgres {
         }
     }
 
+    fn complete(&self, schema: &mut Schema) {
+        // The index of a partition goes, and comes back, with its parent's.
+        let attached: Vec<(ObjectId, Vec<ObjectId>)> = schema
+            .objects
+            .iter()
+            .filter(|object| is_of_index(object))
+            .map(|object| {
+                let parents = object.depends_on.iter().filter(|need| need.name != object.id.name);
+                (object.id.clone(), parents.cloned().collect())
+            })
+            .collect();
+        for object in &mut schema.objects {
+            if !matches!(object.id.kind, Kind::Index | Kind::Constraint) {
+                continue;
+            }
+            let own = attached
+                .iter()
+                .find(|(id, _)| (&id.namespace, &id.name) == (&object.id.namespace, &object.id.name));
+            object.depends_on.extend(own.into_iter().flat_map(|(_, parents)| parents.clone()));
+        }
+    }
+
     fn create(&self, object: &Object, between: Between<'_>) -> Vec<Statement> {
         let mut statements = made(object, between);
         if statements.is_empty() && object.definition.is_empty() && object.comments.is_empty() {
@@ -72,7 +94,7 @@ impl Dialect for Postgres {
         }
     }
 
-    fn goes_with(&self, object: &Object, schema: &Schema) -> Option<ObjectId> {
+    fn goes_with(&self, object: &Object, schema: &Schema) -> Vec<ObjectId> {
         let id = &object.id;
         let table = |name: &str| {
             let same = |one: &&Object| {
@@ -82,19 +104,29 @@ impl Dialect for Postgres {
             };
             schema.objects.iter().find(same).map(|one| one.id.clone())
         };
+        let needs = |kinds: &[Kind]| -> Vec<ObjectId> {
+            object
+                .depends_on
+                .iter()
+                .filter(|need| kinds.contains(&need.kind) && need.name != id.name)
+                .cloned()
+                .collect()
+        };
         match id.kind {
-            Kind::Constraint | Kind::Index | Kind::Trigger | Kind::Rule | Kind::Policy | Kind::Default => {
-                table(&id.of)
+            // Those of a partition go with its parent's.
+            Kind::Constraint | Kind::Index => {
+                table(&id.of).into_iter().chain(needs(&[Kind::Constraint, Kind::Index])).collect()
             }
-            Kind::RowSecurity | Kind::Refresh => table(&id.name),
-            Kind::Attach => table(&id.name),
-            Kind::OwnedBy => object.depends_on.iter().find(|need| need.kind == Kind::Table).cloned(),
+            Kind::Attach if is_of_index(object) => needs(&[Kind::Constraint, Kind::Index]),
+            Kind::Trigger | Kind::Rule | Kind::Policy | Kind::Default => table(&id.of).into_iter().collect(),
+            Kind::RowSecurity | Kind::Refresh | Kind::Attach => table(&id.name).into_iter().collect(),
+            Kind::OwnedBy => needs(&[Kind::Table]),
             Kind::Sequence => {
                 let tie = ObjectId { kind: Kind::OwnedBy, ..id.clone() };
-                let tie = schema.get(&tie).and_then(|tie| self.goes_with(tie, schema));
-                tie.or_else(|| object.depends_on.iter().find(|need| need.kind == Kind::Table).cloned())
+                let tie = schema.get(&tie).map_or_else(Vec::new, |tie| self.goes_with(tie, schema));
+                tie.into_iter().chain(needs(&[Kind::Table])).collect()
             }
-            _ => None,
+            _ => Vec::new(),
         }
     }
 
@@ -144,6 +176,11 @@ impl Dialect for Postgres {
     }
 }
 
+/// Whether it is the place of a partition's index under its parent's.
+fn is_of_index(object: &Object) -> bool {
+    object.id.kind == Kind::Attach && object.definition.starts_with("ALTER INDEX ")
+}
+
 fn in_place(sql: String) -> Change {
     Change::InPlace(InPlace { statements: vec![Statement::new(sql)], ..InPlace::default() })
 }
@@ -156,7 +193,11 @@ fn made(object: &Object, between: Between<'_>) -> Vec<Statement> {
     }
     let Some(table) = between.table_before(object) else { return whole() };
     let is_partitioned = table.table.as_deref().is_some_and(|table| !table.holds_rows);
-    if !between.style.apart || (is_partitioned && table.id.kind == Kind::Table) {
+    // The index of a partition is attached to its parent's at once: there is no way back to where it is not.
+    let is_attached =
+        object.depends_on.iter().any(|need| matches!(need.kind, Kind::Index | Kind::Constraint));
+    let is_late = object.id.kind == Kind::Index && is_attached;
+    if !between.style.apart || is_late || (is_partitioned && table.id.kind == Kind::Table) {
         return whole();
     }
     match object.id.kind {

@@ -274,6 +274,9 @@ impl Changing<'_> {
                 && was.data_type == is.data_type
             {
                 self.alter(&format!("{own} DROP EXPRESSION"));
+                if let Some(default) = &is.default {
+                    self.alter(&format!("{own} SET DEFAULT {default}"));
+                }
             } else {
                 self.drop_column(old, name);
                 self.add_column(name);
