@@ -267,3 +267,39 @@ fn a_plan_says_where_large_parts_wait() {
         listed(&bucket, &folder, &url).is_empty() && std::fs::read_dir(wait).expect("a folder").count() == 0
     );
 }
+
+#[test]
+fn the_keys_of_a_profile() {
+    let folder = Folder::new("sqlite://unset.db");
+    let database =
+        Sqlite::new(folder.path().join("shop.db"), "CREATE TABLE t (x); INSERT INTO t VALUES (1);");
+    let (url, bucket) = (database.url(), Bucket::new("profile"));
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path
+    };
+    let keys = write(
+        "credentials",
+        "[default]\naws_access_key_id = nobody\naws_secret_access_key = wrong\n\
+         [nightly]\naws_access_key_id = dbmtest\naws_secret_access_key = dbm-test-secret\n",
+    );
+    let settings = write("config", "[profile nightly]\nregion = eu-north-1\n");
+    let call = |more: &str, profile: Option<&str>| {
+        let store = format!("{}{more}", bucket.store());
+        let call = folder
+            .dbm(&url, &["backup", "--json", "--store", &store])
+            .env("AWS_SHARED_CREDENTIALS_FILE", &keys)
+            .env("AWS_CONFIG_FILE", &settings);
+        match profile {
+            Some(profile) => call.env("AWS_PROFILE", profile),
+            None => call,
+        }
+        .run()
+    };
+    // The default's keys are not good; the profile's are, whether the store or the environment names it.
+    call("", None).expect(1);
+    call("&profile=nightly", None).expect(0);
+    call("", Some("nightly")).expect(0);
+    assert_eq!(listed(&bucket, &folder, &url).len(), 2);
+}

@@ -98,25 +98,37 @@ async fn class_and_tags_are_kept() {
 
 #[tokio::test]
 async fn what_is_locked_nobody_deletes_for_good() {
-    let bucket = format!("dbm-locked-{}", Utc::now().timestamp_micros());
     let client = store(&prefix(), "").shared.client().await.clone();
-    let create = client.create_bucket().bucket(&bucket).object_lock_enabled_for_bucket(true);
-    create.send().await.unwrap();
-    let store = written(&bucket, "&object_lock=governance:1d").await;
-    let key = store.shared.key(&name(0).to_string());
-    let retention = client.get_object_retention().bucket(&bucket).key(&key).send().await.unwrap();
-    let retention = retention.retention().unwrap();
-    assert_eq!(retention.mode(), Some(&ObjectLockRetentionMode::Governance));
-    let until = Utc::now() + chrono::TimeDelta::days(1);
-    assert!(retention.retain_until_date().unwrap().secs() > until.timestamp() - 600);
-    let head = store.shared.head(&name(0).to_string()).await.unwrap().unwrap();
-    let version = head.version_id().unwrap();
-    let delete = client.delete_object().bucket(&bucket).key(&key);
-    delete.version_id(version).send().await.unwrap_err();
-    // What is pruned is gone from the list, and its locked version stays.
-    store.remove(&name(0)).await.unwrap();
-    assert!(store.list().await.unwrap().is_empty());
-    client.head_object().bucket(&bucket).key(&key).version_id(version).send().await.unwrap();
+    for (word, mode) in [
+        ("governance", ObjectLockRetentionMode::Governance),
+        ("compliance", ObjectLockRetentionMode::Compliance),
+    ] {
+        let bucket = format!("dbm-{word}-{}", Utc::now().timestamp_micros());
+        let create = client.create_bucket().bucket(&bucket).object_lock_enabled_for_bucket(true);
+        create.send().await.unwrap();
+        let store = written(&bucket, &format!("&object_lock={word}:1d")).await;
+        let key = store.shared.key(&name(0).to_string());
+        let retention = client.get_object_retention().bucket(&bucket).key(&key).send().await.unwrap();
+        let retention = retention.retention().unwrap();
+        assert_eq!(retention.mode(), Some(&mode));
+        let until = Utc::now() + chrono::TimeDelta::days(1);
+        assert!(retention.retain_until_date().unwrap().secs() > until.timestamp() - 600);
+        let head = store.shared.head(&name(0).to_string()).await.unwrap().unwrap();
+        let version = head.version_id().unwrap();
+        let delete = || client.delete_object().bucket(&bucket).key(&key).version_id(version);
+        delete().send().await.unwrap_err();
+        // Whoever may, passes governance by; nobody passes compliance.
+        let passed = delete().bypass_governance_retention(true);
+        // What is pruned is gone from the list, and its locked version stays.
+        store.remove(&name(0)).await.unwrap();
+        assert!(store.list().await.unwrap().is_empty());
+        let there = || client.head_object().bucket(&bucket).key(&key).version_id(version);
+        there().send().await.unwrap();
+        if mode == ObjectLockRetentionMode::Compliance {
+            passed.send().await.unwrap_err();
+            there().send().await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]
