@@ -1,6 +1,7 @@
 //! What an archive says of itself: the head in its first frame, the index in its tail.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -91,7 +92,56 @@ pub struct TableEntry {
     #[serde(flatten)]
     pub digest: TableDigest,
     /// The columns that the rows are made of, in order.
-    pub columns: Vec<String>,
+    pub columns: Names,
+}
+
+/// Names in their order, kept as one text: of very many tables, a text for each column would take most of the index's room.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
+pub struct Names {
+    text: Box<str>,
+    /// Where each name ends in it.
+    ends: Box<[u32]>,
+}
+
+impl Names {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).filter_map(|(start, &end)| {
+            self.text.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+        })
+    }
+}
+
+impl<N: AsRef<str>> FromIterator<N> for Names {
+    fn from_iter<I: IntoIterator<Item = N>>(names: I) -> Self {
+        let (mut text, mut ends) = (String::new(), Vec::new());
+        for name in names {
+            text.push_str(name.as_ref());
+            // No engine's names come anywhere near 4 GiB.
+            ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        }
+        Self { text: text.into(), ends: ends.into() }
+    }
+}
+
+impl From<Vec<String>> for Names {
+    fn from(names: Vec<String>) -> Self {
+        names.into_iter().collect()
+    }
+}
+
+impl From<Names> for Vec<String> {
+    fn from(names: Names) -> Self {
+        names.iter().map(str::to_owned).collect()
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
 }
 
 /// How far the dump is one snapshot.

@@ -17,7 +17,7 @@ mod write;
 pub use frame::FORMAT;
 pub use hash::Hash;
 pub(crate) use hash::Hasher;
-pub use index::{Aspect, Grade, Head, Index, Outlined, Part, PartNumber, TableEntry, Tail};
+pub use index::{Aspect, Grade, Head, Index, Names, Outlined, Part, PartNumber, TableEntry, Tail};
 pub(crate) use narrow::Wanted;
 pub use part::{PART_BYTES, PART_LIMIT, RawPart, StoredPart, compress};
 pub(crate) use press::{Lent, Press, Pressing};

@@ -84,7 +84,7 @@ fn parts() -> Vec<RawPart> {
 
 fn tail() -> Tail {
     let digest = TableDigest { rows: 2, digest: Default::default() };
-    let entry = |name| TableEntry { id: table(name), digest, columns: vec!["id".to_owned()] };
+    let entry = |name| TableEntry { id: table(name), digest, columns: ["id"].into_iter().collect() };
     Tail {
         source: SourceId("postgres:1/shop".to_owned()),
         snapshot: "0003-1".to_owned(),
@@ -257,4 +257,14 @@ async fn an_archive_without_parts_and_one_with_many() {
     let archive = check(&fs::read(folder.path().join(other.to_string())).unwrap()).await.unwrap();
     assert_eq!(archive.part(19_999).await.unwrap(), 19_999_u32.to_le_bytes());
     assert_eq!(archive.entry(19_999).unwrap().objects[0], table("t2857"));
+}
+
+#[test]
+fn names_in_one_text_are_a_list_to_others() {
+    for list in [vec![], vec!["id"], vec!["", "ä\"", "id", ""]] {
+        let names: Names = list.iter().collect();
+        assert!(names.iter().eq(list.iter().copied()), "{names:?}");
+        assert_eq!(serde_json::to_value(&names).unwrap(), json!(list));
+        assert_eq!(serde_json::from_value::<Names>(json!(list)).unwrap(), names);
+    }
 }

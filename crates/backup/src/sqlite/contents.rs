@@ -154,7 +154,7 @@ fn plan(connection: &Connection) -> Result<Plan> {
     }
     let (mut tables, mut pieces) = (Vec::new(), Vec::new());
     for (number, (id, table)) in digest::tables(connection)?.into_iter().enumerate() {
-        let columns = digest::columns(&table).map(str::to_owned).collect();
+        let columns = digest::columns(&table).collect();
         tables.push(TableEntry { id: id.clone(), digest: TableDigest::default(), columns });
         let slices = digest::slices(connection, &id, &table, PIECES)?;
         let of = Arc::new((id, table));

@@ -4,7 +4,7 @@ use database::mysql::catalog::{ROWS_MODE, SCRIPT_MODE};
 use database::mysql::rows::{self, Read, RowColumn};
 use database::{Engine, Error, ErrorKind, ObjectId, Result, Table, TableDigest, quote};
 
-use crate::archive::{PART_BYTES, PART_LIMIT};
+use crate::archive::{Names, PART_BYTES, PART_LIMIT};
 
 /// A statement ends at the first row past this: every server takes one of that length, and a client that reads it
 /// keeps no more.
@@ -37,8 +37,8 @@ impl Target {
     }
 
     /// The names of the columns that its rows are made of.
-    pub(super) fn names(&self) -> Vec<String> {
-        self.columns.iter().map(|column| column.name.clone()).collect()
+    pub(super) fn names(&self) -> Names {
+        self.columns.iter().map(|column| &column.name).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use database::postgres::copy::CopiedTable;
 use database::postgres::digest::RowsRead;
 use database::{Generated, ObjectId, Table, TableDigest};
 
-use crate::archive::TableEntry;
+use crate::archive::{Names, TableEntry};
 use crate::postgres::derived::Derived;
 
 /// A table to be read.
@@ -15,22 +15,22 @@ pub(super) struct Target {
     pub(super) handle: u32,
     /// The statements that read its rows.
     pub(super) copied: CopiedTable,
-    columns: Vec<String>,
+    columns: Names,
     generated: Vec<String>,
 }
 
 impl Target {
     pub(super) fn new(id: &ObjectId, table: &Table, encoding: &str) -> Self {
-        let columns = |generated: Option<Generated>| -> Vec<String> {
-            let columns = table.columns.iter().filter(|column| column.generated == generated);
-            columns.map(|column| column.name.clone()).collect()
+        let columns = |generated: Option<Generated>| {
+            let columns = table.columns.iter().filter(move |column| column.generated == generated);
+            columns.map(|column| &column.name)
         };
         Self {
             id: id.clone(),
             handle: u32::try_from(table.handle).unwrap_or_default(),
             copied: CopiedTable::new(id, table, encoding),
-            columns: columns(None),
-            generated: columns(Some(Generated::Stored)),
+            columns: columns(None).collect(),
+            generated: columns(Some(Generated::Stored)).cloned().collect(),
         }
     }
 

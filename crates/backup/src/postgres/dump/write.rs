@@ -232,8 +232,11 @@ async fn followers(server: &Server, exported: &str, wanted: usize) -> Result<Vec
     for _ in 0..wanted {
         match snapshot::follow(server, exported).await {
             Ok(session) => sessions.push(session),
-            // 53300: too many connections, of the server, the database or the role.
-            Err(error) if error.sqlstate() == Some("53300") || error.kind() == DatabaseErrorKind::Busy => {
+            // 53300: too many connections, of the server, the database or the role. A pooler with none left does not answer.
+            Err(error)
+                if error.sqlstate() == Some("53300")
+                    || matches!(error.kind(), DatabaseErrorKind::Busy | DatabaseErrorKind::Connection) =>
+            {
                 tracing::warn!(%error, sessions = sessions.len() + 1, "the server lets no more sessions in");
                 break;
             }

@@ -107,8 +107,8 @@ async fn copy(client: &Connection, statement: &str, rows: bytes::Bytes) -> Resul
 /// Compares number and digest of what went in.
 async fn prove(client: &Connection, entry: &TableEntry, new: &str) -> Result<()> {
     let id = ObjectId { kind: Kind::Table, name: new.to_owned(), ..entry.id.clone() };
-    let column = |name: &String| Column {
-        name: name.clone(),
+    let column = |name: &str| Column {
+        name: name.to_owned(),
         data_type: String::new(),
         not_null: false,
         default: None,

@@ -109,8 +109,8 @@ fn type_name(of: &str) -> String {
 }
 
 fn rows(connection: &Connection, id: &ObjectId, entry: &TableEntry) -> database::Result<TableDigest> {
-    let column = |name: &String| database::Column {
-        name: name.clone(),
+    let column = |name: &str| database::Column {
+        name: name.to_owned(),
         data_type: String::new(),
         not_null: false,
         default: None,

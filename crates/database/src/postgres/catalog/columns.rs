@@ -89,7 +89,8 @@ impl ColumnRow {
         self.collation.as_ref().map_or_else(String::new, |collation| format!(" COLLATE {collation}"))
     }
 
-    fn model(&self) -> Column {
+    /// With its name alone where that is enough.
+    fn model(&self, bare: bool) -> Column {
         let generated = match self.generated {
             Some('s') => Some(Generated::Stored),
             Some('v') => Some(Generated::Virtual),
@@ -97,9 +98,9 @@ impl ColumnRow {
         };
         Column {
             name: self.name.clone(),
-            data_type: self.data_type.to_string(),
+            data_type: if bare { String::new() } else { self.data_type.to_string() },
             not_null: self.not_null,
-            default: self.expression.clone().filter(|_| generated.is_none()),
+            default: self.expression.clone().filter(|_| generated.is_none() && !bare),
             generated,
         }
     }
@@ -111,6 +112,7 @@ pub(super) struct Columns {
     rows: HashMap<u32, Vec<ColumnRow>>,
     /// Of relations that are forgotten, the names that are asked for later.
     names: HashMap<(u32, i32), String>,
+    bare: bool,
 }
 
 impl Columns {
@@ -119,7 +121,7 @@ impl Columns {
     }
 
     pub(super) fn of(&self, relation: u32) -> Vec<Column> {
-        self.rows(relation).iter().map(ColumnRow::model).collect()
+        self.rows(relation).iter().map(|column| column.model(self.bare)).collect()
     }
 
     pub(super) fn name(&self, relation: u32, number: i32) -> Option<&str> {
@@ -151,7 +153,7 @@ impl Columns {
 }
 
 pub(super) async fn read(reader: &Reader<'_>) -> Result<Columns> {
-    let mut columns = Columns::default();
+    let mut columns = Columns { bare: reader.bare, ..Columns::default() };
     let mut names = Names::default();
     // Those of a relation come one after the other.
     let mut open = (0, Vec::new());

@@ -67,8 +67,8 @@ pub async fn read(client: &Client) -> Result<Schema> {
     read_with(client, false, None).await
 }
 
-/// What is there, without how it was made: as [`read`] with no text in any object, nor what it depends on. Of very many
-/// tables that takes half the memory.
+/// What is there, without how it was made: as [`read`] with no text in any object, nor what it depends on, nor the types
+/// and defaults of columns. Of very many tables that takes half the memory.
 ///
 /// # Errors
 /// As [`read`].

@@ -82,8 +82,12 @@ impl Draft {
                 properties: serde_json::to_value(properties).unwrap(),
                 extras: serde_json::json!({}),
                 tables: vec![
-                    TableEntry { id: id("a"), digest, columns: vec!["id".into(), "t".into()] },
-                    TableEntry { id: id("b"), digest: TableDigest::default(), columns: vec!["id".into()] },
+                    TableEntry { id: id("a"), digest, columns: ["id", "t"].into_iter().collect() },
+                    TableEntry {
+                        id: id("b"),
+                        digest: TableDigest::default(),
+                        columns: ["id"].into_iter().collect(),
+                    },
                 ],
             },
         }
