@@ -92,6 +92,15 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
     if report.checks > 0 {
         row("verified", format!("{} passed", output::plural(report.checks as u64, "check")));
     }
+    for (place, line) in report.not_undone.iter().take(5).enumerate() {
+        row(if place == 0 { "not undone" } else { "" }, line.clone());
+    }
+    if let Some(more) = report.not_undone.len().checked_sub(5).filter(|more| *more > 0) {
+        row("", format!("and {more} more"));
+    }
+    if !report.not_undone.is_empty() {
+        row("", "compared with the schema before that run: by its rollback, or by hand since".to_owned());
+    }
     if let Some(restored) = &report.restored {
         row("restored", archive(&restored.archive));
         if let Some(replaced) = &restored.replaced {

@@ -79,6 +79,15 @@ pub fn compare(engine: Engine, before: &Schema, after: &Schema, what: What) -> V
     differences
 }
 
+/// Each object with its text in the form in which two are compared.
+pub(crate) fn canonical(
+    engine: Engine,
+    schema: &Schema,
+    what: What,
+) -> impl Iterator<Item = (&ObjectId, String)> {
+    texts(engine, schema, what).into_iter().map(|(id, text)| (id, text.canonical))
+}
+
 /// An object as SQL, and in the form in which two are compared.
 struct Text {
     plain: String,

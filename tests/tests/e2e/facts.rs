@@ -25,7 +25,7 @@ fn indexes_are_built_concurrently_while_others_wait_for_the_lock() {
     folder.migration("001_indexes", INDEXES, "DROP INDEX item_id_idx; DROP INDEX item_name_idx;");
     let run =
         || folder.dbm(&url, &["migrate", "--safe", "--accept-lost-writes", "--lock-timeout", "60s"]).spawn();
-    let runs: Vec<_> = (0..5).map(|_| run()).collect();
+    let runs: Vec<_> = (0..20).map(|_| run()).collect();
     for run in runs {
         Ended::of(run).expect(0);
     }

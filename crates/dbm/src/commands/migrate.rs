@@ -10,9 +10,9 @@ use migrate::plan::MigrateOptions;
 use migrate::scratch::{self, Scratch};
 use serde_json::json;
 
-use super::named;
 use super::rehearse_flags::RehearseFlags;
 use super::run_flags::{self, RunFlags};
+use super::{keep_going, named};
 use crate::context::Context;
 use crate::error::{CommandError, Result};
 use crate::{rehearsal, report, screen};
@@ -26,7 +26,8 @@ use crate::{rehearsal, report, screen};
   dbm migrate --safe --rehearse --max-lock 2s      try it on a copy first, and begin only if nobody waits longer
   dbm migrate --rehearse --dry-run                 on the copy alone
   dbm migrate --to 12
-  dbm migrate --module hr")]
+  dbm migrate --module hr
+  dbm migrate --safe --keep-going                  each module by itself")]
 pub(crate) struct Migrate {
     /// The last number to apply
     #[arg(long, value_name = "NUMBER")]
@@ -43,6 +44,9 @@ pub(crate) struct Migrate {
     /// Refuse where what the pending migrations touch was changed by hand: see `dbm drift`
     #[arg(long)]
     refuse_drift: bool,
+    /// Each module in a run of its own, so that one's failure is put back and told, and neither stops nor undoes the others
+    #[arg(long, conflicts_with_all = ["to", "count", "module", "dry_run", "refuse_drift"])]
+    keep_going: bool,
     #[command(flatten)]
     rehearse: RehearseFlags,
     #[command(flatten)]
@@ -78,6 +82,13 @@ impl Migrate {
             repeatables: repeatables(context)?,
             ..MigrateOptions::default()
         };
+        if self.keep_going {
+            let rehearse = self.rehearse.read(context)?;
+            let url = context.url_to_make()?;
+            not_lost(context, &url).await?;
+            context.make_folder_of(&url)?;
+            return Box::pin(keep_going::go(context, &self.run, rehearse, &options, url)).await;
+        }
         go(context, &self.run, &self.rehearse, &options, self.refuse_drift).await
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod generate;
 pub(crate) mod heads;
 pub(crate) mod history;
 pub(crate) mod init;
+mod keep_going;
 pub(crate) mod keys;
 pub(crate) mod man;
 mod marking;

@@ -89,3 +89,34 @@ fn backup_and_restore() {
     says!(place, ["replaced", "--let-go", name, "--yes"]);
     says!(place, ["replaced"]);
 }
+
+#[test]
+fn a_module_that_fails_stops_no_other() {
+    let place = Place::with_database();
+    place.file(
+        "migrations/002_pay.sql",
+        "-- dbm: module pay\nCREATE TABLE pay (id int);\nINSERT INTO nowhere VALUES (1);\n",
+    );
+    place.file("rollback/002_pay.sql", "DROP TABLE pay;\n");
+    place.file("migrations/003_hr.sql", "-- dbm: module hr\nCREATE TABLE hr (id int);\n");
+    place.file("rollback/003_hr.sql", "DROP TABLE hr;\n");
+    place.file(
+        "migrations/004_bonus.sql",
+        "-- dbm: module bonus\n-- dbm: requires 002\nCREATE TABLE bonus (id int);\n",
+    );
+    place.file("rollback/004_bonus.sql", "DROP TABLE bonus;\n");
+    let ended = place.run(&["migrate", "--keep-going"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no such table: nowhere"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("module bonus: 004_bonus requires 002"), "{}", ended.stderr);
+    let status = place.run(&["status", "--json"]).stdout;
+    assert!(
+        status.contains("\"name\": \"hr\"") && place.run(&["status"]).stdout.contains("2 applied, 2 pending"),
+        "{status}"
+    );
+    place.file("migrations/002_pay.sql", "-- dbm: module pay\nCREATE TABLE pay (id int);\n");
+    let ended = place.run(&["migrate", "--keep-going", "--out-of-order", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains("\"module\": \"bonus\""), "{}", ended.stdout);
+    assert!(place.run(&["status"]).stdout.contains("4 applied, 0 pending"));
+}

@@ -1,11 +1,13 @@
 //! The table in the database that says which migrations are applied.
 
+mod before;
 mod changes;
 mod mark;
 mod repair;
 mod repeated;
 mod table;
 
+pub(crate) use before::{Before, before_of, put_before};
 pub use changes::{Change, Recorded};
 pub use mark::{Mark, baseline, stamp};
 pub use repair::{Break, Broken, Row, Ways, broken, repair};

@@ -52,7 +52,7 @@ pub async fn read_repeated(session: &mut dyn Session) -> Result<Vec<Repeated>> {
     }
     let sql = format!(
         "SELECT state, name, module, checksum, algorithm, rollback, applied_at, applied_by, duration_ms, run, dbm \
-           FROM {} WHERE number < 0 AND algorithm <> {}",
+           FROM {} WHERE number < 0 AND algorithm <> {} AND state <> 'schema'",
         session.history_table(),
         quote::literal(session.engine(), SUPERSEDED)
     );

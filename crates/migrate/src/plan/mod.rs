@@ -2,6 +2,7 @@
 
 mod group;
 mod item;
+mod modules;
 mod prepare;
 mod repeat;
 mod requires;
@@ -14,6 +15,7 @@ use crate::files::RepeatedFile;
 
 pub use group::Group;
 pub use item::{Action, Item};
+pub use modules::modules;
 pub(crate) use repeat::changed;
 pub(crate) use requires::requirements;
 pub(crate) use select::late;
@@ -36,7 +38,7 @@ pub struct MigrateOptions {
     pub to: Option<u64>,
     /// How many of the pending ones; all if it is not said.
     pub count: Option<usize>,
-    /// Only the ones of this module.
+    /// Only the ones of this module; of an empty name, those of none.
     pub module: Option<String>,
     /// Applies a number below one that is applied already.
     pub out_of_order: bool,

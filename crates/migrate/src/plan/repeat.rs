@@ -26,8 +26,10 @@ impl Selection {
     /// is still missing.
     pub(crate) fn with_repeatables(mut self, options: &MigrateOptions, rows: &[Repeated]) -> Self {
         if options.to.is_none() && options.count.is_none() {
-            let wanted =
-                |file: &&RepeatedFile| options.module.is_none() || options.module == file.directives.module;
+            let wanted = |file: &&RepeatedFile| {
+                options.module.is_none()
+                    || options.module.as_deref() == file.directives.module.as_deref().or(Some(""))
+            };
             let due: Vec<&RepeatedFile> = match self.chosen.is_empty() {
                 true => changed(&options.repeatables, rows).collect(),
                 false => options.repeatables.iter().collect(),

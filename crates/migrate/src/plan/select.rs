@@ -143,7 +143,7 @@ pub fn to_migrate(
             && options
                 .module
                 .as_deref()
-                .is_none_or(|module| file.directives.module.as_deref() == Some(module))
+                .is_none_or(|module| file.directives.module.as_deref().unwrap_or_default() == module)
     };
     let pending: Vec<&Migration> = migrations.iter().filter(wanted).collect();
     if !options.out_of_order {
@@ -225,7 +225,7 @@ fn known_number(number: Option<u64>, known: &BTreeSet<u64>, option: &str) -> Res
 }
 
 fn known_module(migrations: &[Migration], module: Option<&str>) -> Result<()> {
-    let Some(module) = module else { return Ok(()) };
+    let Some(module) = module.filter(|module| !module.is_empty()) else { return Ok(()) };
     let modules: BTreeSet<&str> =
         migrations.iter().filter_map(|file| file.directives.module.as_deref()).collect();
     if modules.contains(module) {

@@ -162,6 +162,10 @@ impl Runner {
     /// Commits with the mark that says so.
     async fn commit(&self, open: &mut Open<'_>, context: &Context<'_>) -> Result<(), Failed> {
         let run = open.run.clone();
+        if let (true, Some(before)) = (context.last, open.before.clone()) {
+            let applied = open.applied.clone();
+            history::put_before(&mut **open.session()?, &run, &before, &applied).await?;
+        }
         open.session()?.mark_committed(&run, context.group.number).await?;
         self.going_on()?;
         let name = if context.last { "commit".to_owned() } else { format!("close-{}", context.group.number) };

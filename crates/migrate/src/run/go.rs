@@ -7,7 +7,8 @@ use super::open::Open;
 use super::report::{Failure, Outcome, Report};
 use super::wanted::Wanted;
 use crate::engine;
-use crate::history::Records;
+use crate::files::Repeat;
+use crate::history::{self, Before, Records};
 use crate::journal::{Begun, GroupNote, RunKind, Step};
 use crate::plan::{Plan, WayBack};
 use crate::scratch::Place;
@@ -90,7 +91,18 @@ impl Runner {
             groups: notes(&plan),
             dbm: self.settings.dbm.clone(),
         };
+        let numbered =
+            plan.items().filter(|item| item.repeat.is_none()).map(|item| item.number).collect::<Vec<_>>();
+        let wanted_back = match kind {
+            RunKind::Rollback => history::before_of(&mut *session, &records.applied, &numbered).await?,
+            _ => None,
+        };
         let mut open = Open::begin(self, session, begun).await?;
+        if kind == RunKind::Migrate && !numbered.is_empty() && !self.settings.allowed.disposable {
+            // It serves a later rollback, and fails nothing.
+            open.before = self.fingerprint().await;
+            open.applied.clone_from(&records.applied);
+        }
         open.redactor = Redactor::new(plan.secrets.iter().map(String::as_str));
         report.run = Some(open.run.clone());
         if let Err(failure) = self.forward(&mut open, wanted, &plan, &mut report).await {
@@ -98,7 +110,31 @@ impl Runner {
         }
         // Whatever happened is judged by what stands in journal and database, as after a kill.
         Box::pin(self.settle(open, &mut report, false)).await;
+        if let (Some(before), Outcome::Done) = (&wanted_back, report.outcome)
+            && let Some(now) = self.fingerprint().await
+        {
+            let repeated = records.repeated.iter().any(|row| row.kind == Repeat::Repeatable);
+            report.not_undone = before.differences(&now, !repeated);
+            if !report.not_undone.is_empty() && report.hint.is_none() {
+                report.hint = Some(
+                    "mend the rollbacks (`dbm check --rollbacks` tries them all on a scratch database), and what differs by hand"
+                        .to_owned(),
+                );
+            }
+        }
         Ok(report.finished())
+    }
+
+    /// The schema as it is now, as far as it takes to tell whether another one is the same.
+    async fn fingerprint(&self) -> Option<Before> {
+        match self.database.schema().await {
+            Ok(schema) => Some(Before::of(self.database.engine(), &schema)),
+            Err(error) => {
+                self.watch
+                    .note(&format!("the schema could not be read, so that no rollback is compared: {error}"));
+                None
+            }
+        }
     }
 
     async fn forward(

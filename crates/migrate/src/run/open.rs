@@ -6,6 +6,7 @@ use database::{Entry, Session, SessionId};
 use helpers::redact::Redactor;
 
 use super::{Event, Moment, Runner};
+use crate::history::{self, Applied};
 use crate::journal::{Begun, Step, Told};
 
 /// A run whose journal is open, and the session that holds the lock.
@@ -21,6 +22,10 @@ pub(super) struct Open<'r> {
     pub(super) redactor: Redactor,
     /// Whether the fence, if there is one, has stood for as long as the run: one that went with its process has not.
     pub(super) fence_held: bool,
+    /// The schema before the run, to be kept with its last commit.
+    pub(super) before: Option<history::Before>,
+    /// What the history had before it.
+    pub(super) applied: Vec<Applied>,
 }
 
 /// A step that is being taken.
@@ -46,6 +51,8 @@ impl<'r> Open<'r> {
             entries: Vec::new(),
             redactor,
             fence_held: true,
+            before: None,
+            applied: Vec::new(),
         };
         let about = begun.kind.word().to_owned();
         let entry = open.entry(&Step::Begin(Box::new(begun)))?;
@@ -74,7 +81,17 @@ impl<'r> Open<'r> {
         entries: Vec<Entry>,
     ) -> Self {
         let redactor = Redactor::default();
-        Self { runner, session: Some(session), broken: None, run, entries, redactor, fence_held: true }
+        Self {
+            runner,
+            session: Some(session),
+            broken: None,
+            run,
+            entries,
+            redactor,
+            fence_held: true,
+            before: None,
+            applied: Vec::new(),
+        }
     }
 
     pub(super) fn told(&self) -> Result<Told> {

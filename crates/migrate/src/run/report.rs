@@ -247,6 +247,9 @@ pub struct Report {
     pub migrations: Vec<RanMigration>,
     /// How many checks passed.
     pub checks: usize,
+    /// How the schema differs after a rollback from what it was before the run that was taken back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_undone: Vec<String>,
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -273,6 +276,7 @@ impl Report {
             rehearsal: None,
             migrations: Vec::new(),
             checks: 0,
+            not_undone: Vec::new(),
             failure: None,
             restored: None,
             began: Utc::now(),

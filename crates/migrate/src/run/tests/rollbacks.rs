@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use database::Engine;
+
 use super::{ENGINES, Sandbox};
 use crate::files::Rule;
 use crate::placeholders::{NoVariables, Variables};
 use crate::scratch::{self, Proof, Scratch, Tried};
+use crate::{Outcome, RollbackOptions, Until};
 
 async fn tried(sandbox: &Sandbox) -> backup::Result<Vec<Tried>> {
     let scratch = Scratch::new(&sandbox.database).await?;
@@ -180,5 +183,34 @@ async fn what_was_changed_by_hand_is_drift() {
         }
         sandbox.file("001_item", "CREATE TABLE item (id int);", "DROP TABLE item;");
         assert!(drift().await.is_err(), "{engine}: a changed file says nothing of what is there");
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_that_does_not_undo_is_told() {
+    for engine in ENGINES {
+        let sandbox = Sandbox::with_item(engine).await;
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        let drop =
+            if engine == Engine::Mysql { "DROP INDEX item_name ON item;" } else { "DROP INDEX item_name;" };
+        sandbox.file("002_index", "CREATE INDEX item_name ON item (name);", drop);
+        sandbox.file("003_note", "CREATE TABLE note (id int);", "SELECT 1;");
+        let roll = async |count| {
+            assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+            let back = RollbackOptions { until: Until::Count(count), module: None };
+            let report = sandbox.runner().rollback(&sandbox.migrations(), &back).await.unwrap();
+            assert_eq!(report.outcome, Outcome::Done, "{engine}: {:?}", report.failure);
+            report.not_undone
+        };
+        // Of a part of a run nobody knows what was before.
+        assert!(roll(1).await.is_empty(), "{engine}");
+        sandbox.execute("DROP TABLE note").await;
+        let left = roll(2).await;
+        assert!(left.iter().any(|line| line.contains("note is there, and was not")), "{engine}: {left:?}");
+        assert!(!left.iter().any(|line| line.contains("item")), "{engine}: {left:?}");
+        sandbox.execute("DROP TABLE note").await;
+        sandbox.file("003_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
+        assert!(roll(2).await.is_empty(), "{engine}");
+        assert!(roll(3).await.is_empty(), "{engine}: two runs, of which the first has its own");
     }
 }

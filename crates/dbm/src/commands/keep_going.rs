@@ -1,0 +1,149 @@
+//! Each module in a run of its own.
+
+use database::{Database, DatabaseUrl};
+use migrate::plan::{self, MigrateOptions};
+use migrate::rehearse::Rehearse;
+use migrate::{Report, files, history};
+use serde_json::{Value, json};
+
+use super::run_flags::{self, RunFlags};
+use crate::audit::Audit;
+use crate::context::Context;
+use crate::error::{CommandError, Meaning, Result};
+use crate::{output, report};
+
+/// Runs each module with something pending by itself: one that fails is put back and told, and stops no other.
+pub(super) async fn go(
+    context: &Context,
+    flags: &RunFlags,
+    rehearse: Option<Rehearse>,
+    options: &MigrateOptions,
+    url: DatabaseUrl,
+) -> Result<()> {
+    let audit = context.audit(&url)?;
+    audit.start();
+    let done = runs(context, flags, rehearse, options, url, &audit).await;
+    let fields = done.as_ref().map_or_else(|_| json!({}), |done| json!({ "modules": done.told }));
+    let ended = done.and_then(|done| match done.worst {
+        None => Ok(done),
+        Some(meaning) => {
+            if context.output.json {
+                context.output.document(&context.output.scrub_values(&done.document()));
+            }
+            Err(CommandError::reported(meaning, done.summary()))
+        }
+    });
+    audit.finish(&ended, fields);
+    let done = ended?;
+    context.output.report(&done.document(), &format!("{}\n", done.summary()));
+    Ok(())
+}
+
+/// What came of the modules.
+#[derive(Default)]
+struct Done {
+    told: Vec<Value>,
+    failed: Vec<String>,
+    worst: Option<Meaning>,
+}
+
+impl Done {
+    fn document(&self) -> Value {
+        json!({ "command": "migrate", "modules": self.told })
+    }
+
+    fn summary(&self) -> String {
+        match self.failed.as_slice() {
+            [] => format!("{}: all done", output::plural(self.told.len() as u64, "module")),
+            failed => format!(
+                "{} of {} failed: {}; what the others did stays",
+                failed.len(),
+                output::plural(self.told.len() as u64, "module"),
+                failed.join(", ")
+            ),
+        }
+    }
+
+    fn fail(&mut self, module: &str, meaning: Meaning) {
+        self.failed.push(module.to_owned());
+        // What needs a person is worse than what was put back, and that than what changed nothing.
+        let worst = self.worst.take();
+        self.worst = Some(match (worst, meaning) {
+            (Some(Meaning::NeedsPerson), _) | (_, Meaning::NeedsPerson) => Meaning::NeedsPerson,
+            (Some(Meaning::PutBack), _) | (_, Meaning::PutBack) => Meaning::PutBack,
+            (_, meaning) => meaning,
+        });
+    }
+}
+
+async fn runs(
+    context: &Context,
+    flags: &RunFlags,
+    rehearse: Option<Rehearse>,
+    options: &MigrateOptions,
+    url: DatabaseUrl,
+    audit: &Audit,
+) -> Result<Done> {
+    let database = Database::new(url)?;
+    let mut runner = run_flags::runner(context, flags, database.clone(), Some(audit))?;
+    if let Some(how) = rehearse {
+        runner = runner.with_rehearsal(how);
+    }
+    let migrations = files::read(&context.folder())?;
+    let applied = history::read(&mut *database.session().await?).await?;
+    let is_applied = |number: u64| applied.iter().any(|row| row.number == number);
+    let modules = plan::modules(&migrations, &is_applied);
+    let mut done = Done::default();
+    // Last, what runs again after all of them.
+    for module in modules.into_iter().map(Some).chain([None]) {
+        if module.is_none() && !done.failed.is_empty() {
+            break;
+        }
+        let name = match module {
+            Some("") => "(no module)",
+            Some(name) => name,
+            None => "(repeatable)",
+        };
+        context.output.say(&format!("module {name}"));
+        let options = MigrateOptions { module: module.map(str::to_owned), ..options.clone() };
+        let ran = runner.migrate(&migrations, &options).await;
+        let ran: Result<Report> = run_flags::judged(&runner, ran).await;
+        let (told, failed) = match ran {
+            Ok(report) => (json!(report), shown(context, name, &report)),
+            Err(error) => {
+                context.output.error(&format!("module {name}: {}", error.chain().join(": ")));
+                (json!({ "error": error.chain().join(": ") }), Some(error.meaning))
+            }
+        };
+        if module.is_some() || failed.is_some() {
+            done.told.push(json!({ "module": name, "report": told }));
+        }
+        if let Some(meaning) = failed {
+            let stuck = matches!(meaning, Meaning::NeedsPerson);
+            done.fail(name, meaning);
+            // Until the open run is ended, no other can begin.
+            if stuck || context.cancel.is_cancelled() {
+                break;
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Tells what a run came to; what its failure means for the command.
+fn shown(context: &Context, module: &str, report: &Report) -> Option<Meaning> {
+    let failed = match report.outcome {
+        migrate::Outcome::Done => None,
+        migrate::Outcome::NothingChanged => Some(Meaning::Failed),
+        migrate::Outcome::PutBack => Some(Meaning::PutBack),
+        migrate::Outcome::NeedsPerson => Some(Meaning::NeedsPerson),
+    };
+    for line in report::lines(report, &format!("migrate {module}")) {
+        match &failed {
+            Some(_) => context.output.error(&line),
+            None if report.migrations.is_empty() => {}
+            None => context.output.say(&line),
+        }
+    }
+    failed
+}
