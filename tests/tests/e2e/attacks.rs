@@ -131,7 +131,7 @@ fn a_file_may_end_in_another_role() {
     let owners = "SELECT string_agg(tablename || ' ' || tableowner, ',' ORDER BY 1) FROM pg_tables WHERE tablename IN ('ours', 'more')";
     assert!(database.ask(owners).contains("more pg_monitor"));
     assert!(!database.ask(owners).contains("ours pg_monitor"));
-    assert_eq!(database.ask("SELECT count(*) FROM dbm_history"), "2");
+    assert_eq!(database.ask("SELECT count(*) FROM dbm_history WHERE number > 0"), "2");
 }
 
 /// The pragmas of a file that failed are not in the way, and the journal's mode is part of what is put back.

@@ -418,7 +418,7 @@ fn two_at_once(database: &impl Judge, slow: &str) {
     let mut codes: Vec<i32> = runs.into_iter().map(|run| Ended::of(run).code).collect();
     codes.sort_unstable();
     assert_eq!(codes, [0, 75, 75, 75]);
-    assert_eq!(database.ask("SELECT count(*) FROM dbm_history"), "1");
+    assert_eq!(database.ask("SELECT count(*) FROM dbm_history WHERE number > 0"), "1");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn indexes_are_built_concurrently_while_others_wait_for_the_lock() {
         "2"
     );
     assert_eq!(database.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), "0");
-    assert_eq!(database.ask("SELECT count(*), count(DISTINCT run) FROM dbm_history"), "1|1");
+    assert_eq!(database.ask("SELECT count(*), count(DISTINCT run) FROM dbm_history WHERE number > 0"), "1|1");
 }
 
 /// A waiting `ALTER TABLE` makes every later `SELECT` wait too.

@@ -415,4 +415,62 @@ mod tests {
     fn other_comments_are_left_alone() {
         assert_eq!(parse("-- dbms: yes\n-- about dbm: no\nSELECT 1;").unwrap(), Directives::default());
     }
+
+    /// What a file may be made of, in any order.
+    const PIECES: &[&str] = &[
+        "-- dbm: no-transaction",
+        "--dbm:verify",
+        "-- dbm: module hr",
+        "-- dbm: module",
+        "-- dbm: requires 1 2",
+        "-- dbm: requires x",
+        "-- dbm: irreversible why",
+        "-- dbm: lock-timeout 5s",
+        "-- dbm: lock-timeout 99999999999999999999h",
+        "-- dbm: unless table a.\"b",
+        "-- dbm: unless column é.ü",
+        "-- dbm: allow x",
+        "-- dbm: squashes",
+        "-- DBM: verify",
+        "/* dbm: x",
+        "*/",
+        "/*!",
+        "SELECT 1;",
+        "SELECT ';-- dbm: verify",
+        "-- dbm:",
+        "--",
+        "é",
+        "\u{feff}",
+        "\0",
+        " ",
+        "\t;--",
+    ];
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 500,
+            failure_persistence: None,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(20_261_121),
+            ..Default::default()
+        })]
+
+        #[test]
+        fn any_text_is_read_or_refused_with_its_line(
+            pieces in proptest::collection::vec((proptest::sample::select(PIECES), proptest::prelude::any::<bool>()), 0..12),
+        ) {
+            let text: String = pieces.iter().map(|(piece, ends)| format!("{piece}{}", if *ends { "\n" } else { " " })).collect();
+            match parse(&text) {
+                Ok(found) => {
+                    // A line that looks like a directive is one, or stands in a comment.
+                    let verify = found.verify_line.map(|line| text.lines().nth(line - 1).unwrap().trim());
+                    proptest::prop_assert!(verify.is_none_or(|line| line.starts_with("--")), "{text:?}");
+                }
+                Err(error) => {
+                    let named = error.to_string();
+                    proptest::prop_assert!(named.starts_with("migrations/004_orders.sql, line "), "{named}");
+                    proptest::prop_assert!(error.hint().is_some(), "{named}");
+                }
+            }
+        }
+    }
 }

@@ -91,21 +91,9 @@ pub(crate) async fn put_before(
     if before.objects.len() + before.code.len() > OBJECTS {
         return Ok(());
     }
+    forget_before(session, history).await?;
     let (engine, table) = (session.engine(), session.history_table().to_owned());
     let text = |value: &str| quote::literal(engine, value);
-    let mut runs: Vec<&str> = Vec::new();
-    for row in history.iter().rev() {
-        if !runs.contains(&row.run.as_str()) && runs.len() < RUNS {
-            runs.push(&row.run);
-        }
-    }
-    let others = match runs.is_empty() {
-        true => String::new(),
-        false => {
-            format!(" AND name NOT IN ({})", runs.iter().map(|run| text(run)).collect::<Vec<_>>().join(", "))
-        }
-    };
-    session.own(&format!("DELETE FROM {table} WHERE number < 0 AND state = {}{others}", text(WORD))).await?;
     let json = serde_json::to_string(before).unwrap_or_default();
     let sql = format!(
         "INSERT INTO {table} (number, position, name, checksum, algorithm, rollback, state, applied_at, applied_by, \
@@ -116,6 +104,23 @@ pub(crate) async fn put_before(
         text(&json),
     );
     session.own(&sql).await?;
+    Ok(())
+}
+
+/// Keeps of the schemas those before the last runs which the history has, and no others.
+pub(crate) async fn forget_before(session: &mut dyn Session, history: &[Applied]) -> Result<()> {
+    let (engine, table) = (session.engine(), session.history_table().to_owned());
+    let mut runs: Vec<&str> = Vec::new();
+    for row in history.iter().rev() {
+        if !runs.contains(&row.run.as_str()) && runs.len() < RUNS {
+            runs.push(&row.run);
+        }
+    }
+    let runs: Vec<String> = runs.iter().map(|run| quote::literal(engine, run)).collect();
+    let others =
+        if runs.is_empty() { String::new() } else { format!(" AND name NOT IN ({})", runs.join(", ")) };
+    let word = quote::literal(engine, WORD);
+    session.own(&format!("DELETE FROM {table} WHERE number < 0 AND state = {word}{others}")).await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ mod repair;
 mod repeated;
 mod table;
 
-pub(crate) use before::{Before, before_of, put_before};
+pub(crate) use before::{Before, before_of, forget_before, put_before};
 pub use changes::{Change, Recorded};
 pub use mark::{Mark, baseline, stamp};
 pub use repair::{Break, Broken, Row, Ways, broken, repair};

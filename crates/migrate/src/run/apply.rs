@@ -162,9 +162,15 @@ impl Runner {
     /// Commits with the mark that says so.
     async fn commit(&self, open: &mut Open<'_>, context: &Context<'_>) -> Result<(), Failed> {
         let run = open.run.clone();
-        if let (true, Some(before)) = (context.last, open.before.clone()) {
-            let applied = open.applied.clone();
-            history::put_before(&mut **open.session()?, &run, &before, &applied).await?;
+        if context.last {
+            let (before, applied) = (open.before.clone(), open.applied.clone());
+            match before {
+                Some(before) => history::put_before(&mut **open.session()?, &run, &before, &applied).await?,
+                None if context.plan.direction == Direction::Rollback => {
+                    history::forget_before(&mut **open.session()?, &applied).await?;
+                }
+                None => {}
+            }
         }
         open.session()?.mark_committed(&run, context.group.number).await?;
         self.going_on()?;

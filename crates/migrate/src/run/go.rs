@@ -102,6 +102,9 @@ impl Runner {
             // It serves a later rollback, and fails nothing.
             open.before = self.fingerprint().await;
             open.applied.clone_from(&records.applied);
+        } else if kind == RunKind::Rollback {
+            open.applied =
+                records.applied.iter().filter(|row| !numbered.contains(&row.number)).cloned().collect();
         }
         open.redactor = Redactor::new(plan.secrets.iter().map(String::as_str));
         report.run = Some(open.run.clone());
