@@ -1,4 +1,7 @@
 //! MySQL and MariaDB: settings, connecting, and what their errors mean.
+//!
+//! The driver keeps a buffer of up to 4 MiB for each column of the widest query. An application whose rows are that large
+//! and whose memory is small sets `MYSQL_ASYNC_BUFFER_SIZE_CAP=65536` where it starts; `dbm` does so itself.
 
 mod about;
 pub mod catalog;
