@@ -9,6 +9,7 @@ const BEFORE: &str =
     CREATE TYPE mood AS ENUM ('a', 'c');
     CREATE TABLE feel (id int PRIMARY KEY, m mood DEFAULT 'a');
     CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql AS 'select 1';
+    GRANT SELECT ON items TO PUBLIC;
     INSERT INTO item (title) VALUES ('one'), ('two');";
 
 const WANTED: &str = "CREATE TYPE mood AS ENUM ('a', 'b', 'c');
@@ -19,6 +20,7 @@ const WANTED: &str = "CREATE TYPE mood AS ENUM ('a', 'b', 'c');
     CREATE VIEW items AS SELECT id, title, extra FROM item;
     CREATE TABLE feel (id int PRIMARY KEY, m mood DEFAULT 'b', item bigint REFERENCES item (id));
     CREATE FUNCTION f(a bigint) RETURNS int LANGUAGE sql AS 'select 2 -- ${{name}}';
+    GRANT SELECT ON items TO PUBLIC;
     COMMENT ON TABLE item IS 'what we ''sell''';";
 
 /// What pg_dump says of a database, without what dbm keeps for itself.

@@ -79,7 +79,7 @@ async fn pair(on: &Database, old: &str, new: &str) -> Result<(), String> {
 
 #[tokio::test]
 async fn between_random_schemas_of_sqlite() {
-    Box::pin(lead(Engine::Sqlite, 0..40)).await;
+    Box::pin(lead(Engine::Sqlite, 0..25)).await;
 }
 
 #[tokio::test]
