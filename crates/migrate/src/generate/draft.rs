@@ -44,7 +44,7 @@ pub(super) async fn prove(
         if statements.is_empty() && renames.is_empty() {
             continue;
         }
-        let up = text(dialect, steps, renames, &statements, apart);
+        let up = text(dialect, steps, (renames, &[]), &statements, apart);
         Box::pin(bench.run(&up, FAILS)).await?;
         drafts.push(Draft { up, down: String::new(), apart });
         states.push(bench.schema().await?);
@@ -56,10 +56,8 @@ pub(super) async fn prove(
         let (from, to) = (&states[place], if place == 0 { &renamed.schema } else { &states[place - 1] });
         let back = plan::steps(dialect, from, to, style)?;
         let statements: Vec<&Statement> = back.iter().flat_map(|step| &step.statements).collect();
-        draft.down = text(dialect, &back, &[], &statements, false);
-        if place == 0 {
-            draft.down.push_str(&renamed.down.concat());
-        }
+        let renames: &[String] = if place == 0 { &renamed.down } else { &[] };
+        draft.down = text(dialect, &back, (&[], renames), &statements, false);
     }
     for (place, draft) in drafts.iter().enumerate() {
         bench.set_rollback(drafts.len() - 1 - place, &draft.down);
@@ -91,7 +89,7 @@ fn same((dialect, privileges): (&dyn Dialect, bool), is: &Schema, to_be: &Schema
 fn text(
     dialect: &dyn Dialect,
     steps: &[Step],
-    renames: &[String],
+    (first, last): (&[String], &[String]),
     statements: &[&Statement],
     apart: bool,
 ) -> String {
@@ -102,7 +100,7 @@ fn text(
     let of_file = |step: &&Step| step.statements.iter().any(|statement| statement.apart == apart);
     let steps: Vec<&Step> = steps.iter().filter(of_file).collect();
     text.push_str(&dialect.preamble(&steps, !apart));
-    text.push_str(&renames.concat());
+    text.push_str(&first.concat());
     for statement in statements {
         for (mark, what) in [("LOSES DATA: ", &statement.loses), ("", &statement.note)] {
             let what = what.iter().map(|what| what.replace(['\n', '\r'], " "));
@@ -110,6 +108,7 @@ fn text(
         }
         text.push_str(&statement.sql);
     }
+    text.push_str(&last.concat());
     text.push_str(&dialect.ending(&steps));
     text
 }

@@ -4,7 +4,7 @@ use database::script::{self, Lexeme, LexemeKind};
 use database::{Engine, Generated, Kind, Object, ObjectId, Schema, mysql::catalog, quote};
 
 use super::parts::{Parts, columns};
-use super::step::{Between, Change, Dialect, InPlace, Statement, Step, Unwritable};
+use super::step::{Between, Change, Dialect, InPlace, Statement, Step, Unwritable, views_on};
 use crate::engine;
 
 /// Changes of MySQL's and MariaDB's objects: all of a table in one ALTER TABLE, which is done or not done.
@@ -126,6 +126,10 @@ impl Dialect for Mysql {
 
     fn preamble(&self, _steps: &[&Step], _transaction: bool) -> String {
         String::new()
+    }
+
+    fn broken_by_rename<'s>(&self, object: &Object, schema: &'s Schema) -> Vec<&'s Object> {
+        views_on(object, schema)
     }
 
     fn rename(&self, object: &Object, column: Option<&str>, to: &str) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use backup::{Error, ErrorKind, Result};
-use database::{Object, ObjectId, Schema};
+use database::{Kind, Object, ObjectId, Schema};
 
 use super::order::{self, Edges};
 use super::parts::columns;
@@ -92,7 +92,9 @@ impl<'s> Fates<'s> {
                 }
                 for need in &object.depends_on {
                     let in_the_way = disturbed.contains(need) && dialect.is_in_the_way(object);
-                    let gone = self.again.contains(need);
+                    // A key may only be there under another name, and what refers to it is to refer to that.
+                    let refers = id.kind == Kind::ForeignKey && self.removed.contains(need);
+                    let gone = self.again.contains(need) || refers;
                     if in_the_way || gone {
                         found = Some((id, object, need.clone(), gone));
                         break 'search;

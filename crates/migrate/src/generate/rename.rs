@@ -6,7 +6,7 @@ use database::{Kind, Object, ObjectId, Schema};
 use super::GenerateOptions;
 use super::bench::Bench;
 use super::parts::columns;
-use super::step::Dialect;
+use super::step::{Between, Dialect, Style};
 
 /// Something that is there under another name: `item=product`, `shop.item.title=name`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +111,18 @@ async fn apply(
     let up = dialect.rename(object, column.as_deref(), &to).ok_or_else(unknown)?;
     let what = format!("{} cannot be renamed to {to}", rename.from);
     let id = object.id.clone();
+    // Views that do not follow it go before, and are made by the steps that come after.
+    let style = Style { apart: false, privileges: false };
+    let between = Between { old: &renamed.schema, new: &renamed.schema, style };
+    let broken = dialect.broken_by_rename(object, &renamed.schema);
+    let mut drops = String::new();
+    let mut creates = String::new();
+    for view in &broken {
+        let dropped = dialect.drop(view, between).map_err(|_| unknown())?;
+        drops.insert_str(0, &dropped.into_iter().map(|statement| statement.sql).collect::<String>());
+        creates.extend(dialect.create(view, between).into_iter().map(|statement| statement.sql));
+    }
+    let up = drops + &up;
     Box::pin(bench.run(&up, &what)).await?;
     renamed.schema = bench.schema().await?;
     let now = match &column {
@@ -121,6 +133,7 @@ async fn apply(
         let old = column.clone().unwrap_or_else(|| last(&rename.from));
         dialect.rename(object, column.as_ref().map(|_| to.as_str()), &old)
     });
+    let back = back.map(|back| back + &creates);
     let back =
         back.ok_or_else(|| Error::new(ErrorKind::Internal, format!("{now} is not there after its rename")))?;
     bench.set_rollback(0, &back);

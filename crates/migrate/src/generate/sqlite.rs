@@ -4,7 +4,7 @@ use database::script::{self, Lexeme, LexemeKind, begins, holds};
 use database::{Column, Engine, Kind, Object, ObjectId, Schema, quote};
 
 use super::parts::{Parts, columns};
-use super::step::{Between, Change, Dialect, InPlace, Statement, Step, Unwritable};
+use super::step::{Between, Change, Dialect, InPlace, Statement, Step, Unwritable, views_on};
 use crate::engine;
 
 /// Changes of SQLite's objects: what ALTER TABLE does not do, a new table does, that gets the rows.
@@ -99,6 +99,11 @@ impl Dialect for Sqlite {
 
     fn ending(&self, steps: &[&Step]) -> String {
         if rebuilds(steps) { "PRAGMA foreign_keys = ON;\n".to_owned() } else { String::new() }
+    }
+
+    fn broken_by_rename<'s>(&self, object: &Object, schema: &'s Schema) -> Vec<&'s Object> {
+        // A view of a table follows it, but not one of that view whose column got another name by that.
+        views_on(object, schema)
     }
 
     fn rename(&self, object: &Object, column: Option<&str>, to: &str) -> Option<String> {

@@ -142,4 +142,28 @@ pub(crate) trait Dialect: Sync {
 
     /// What gives an object, or a column of one, another name; the two objects of one kind.
     fn rename(&self, object: &Object, column: Option<&str>, to: &str) -> Option<String>;
+
+    /// The views that are broken when what they are made of gets another name, in the order of their making.
+    fn broken_by_rename<'s>(&self, _object: &Object, _schema: &'s Schema) -> Vec<&'s Object> {
+        Vec::new()
+    }
+}
+
+/// The views that are made of an object or of one another, and the triggers on these, in the order of their making.
+pub(super) fn views_on<'s>(object: &Object, schema: &'s Schema) -> Vec<&'s Object> {
+    let mut found: Vec<&Object> = Vec::new();
+    loop {
+        let is_next = |one: &&Object| {
+            let on_found = |need: &ObjectId| found.iter().any(|view| view.id == *need);
+            let on_any = |need: &ObjectId| *need == object.id || on_found(need);
+            !on_found(&one.id)
+                && match one.id.kind {
+                    Kind::View => one.depends_on.iter().any(on_any),
+                    Kind::Trigger => one.depends_on.iter().any(on_found),
+                    _ => false,
+                }
+        };
+        let Some(next) = schema.objects.iter().find(is_next) else { return found };
+        found.push(next);
+    }
 }

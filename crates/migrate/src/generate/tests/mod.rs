@@ -37,13 +37,22 @@ fn there(texts: &[&str]) -> There {
 }
 
 async fn generate(on: &Database, from: &[&str], to: &str) -> Result<Generated, String> {
+    let options = GenerateOptions { data_loss: true, ..GenerateOptions::default() };
+    generate_with(on, from, to, &options).await
+}
+
+async fn generate_with(
+    on: &Database,
+    from: &[&str],
+    to: &str,
+    options: &GenerateOptions,
+) -> Result<Generated, String> {
     let settings = Settings::default();
     // Random schemas have nothing that is the same under another name.
     let ask = |_: &super::Unclear| Some(Answer::Dropped);
     let generator = Generator { on, settings: &settings, variables: Arc::new(NoVariables), ask: &ask };
-    let options = GenerateOptions { data_loss: true, ..GenerateOptions::default() };
     let wanted = Wanted::Models(vec![source(to)]);
-    let generated = Box::pin(generator.generate(&wanted, &there(from), &options)).await;
+    let generated = Box::pin(generator.generate(&wanted, &there(from), options)).await;
     generated.map_err(|error| error.to_string())
 }
 
@@ -90,4 +99,33 @@ async fn between_random_schemas_of_postgres() {
 #[tokio::test]
 async fn between_random_schemas_of_mysql() {
     Box::pin(lead(Engine::Mysql, 0..6)).await;
+}
+
+#[tokio::test]
+async fn what_is_renamed_is_not_made_anew() {
+    let old = "CREATE TABLE item (id int PRIMARY KEY, title varchar(20));
+        CREATE TABLE line (id int PRIMARY KEY, item int, CONSTRAINT k FOREIGN KEY (item) REFERENCES item (id));
+        CREATE VIEW v AS SELECT title FROM item; CREATE VIEW w AS SELECT title FROM v;";
+    let new = old.replace(" item (", " product (").replace("title varchar", "name varchar");
+    let new = new.replace("title FROM item", "name AS title FROM product");
+    let renames = ["item=product", "product.title=name"].map(|text| text.parse().unwrap()).to_vec();
+    for engine in [Engine::Sqlite, Engine::Postgres, Engine::Mysql] {
+        let folder = tempfile::tempdir().unwrap();
+        let on = server(engine, folder.path());
+        let options =
+            GenerateOptions { renames: renames.clone(), one_file: true, ..GenerateOptions::default() };
+        let mut found = generate_with(&on, &[old], &new, &options).await.unwrap();
+        assert!(found.losses.is_empty(), "{engine}: {:?}", found.losses);
+        let draft = found.drafts.remove(0);
+        assert!(draft.up.contains("RENAME"), "{engine}: {}", draft.up);
+        assert!(
+            !draft.up.contains("DROP TABLE") && !draft.up.contains("DROP COLUMN"),
+            "{engine}: {}",
+            draft.up
+        );
+        let again = generate(&on, &[old, &draft.up], &new).await.unwrap();
+        assert!(again.drafts.is_empty(), "{engine}: {:#?}", again.differences);
+        let back = generate(&on, &[old, &draft.up, &draft.down], old).await.unwrap();
+        assert!(back.drafts.is_empty(), "{engine}: {:#?}", back.differences);
+    }
 }
