@@ -20,7 +20,7 @@ pub fn modules<'m>(migrations: &'m [Migration], is_applied: &dyn Fn(u64) -> bool
     while !waiting.is_empty() {
         let is_free = |one: &&str| !waiting.iter().any(|other| other != one && needs(one, other));
         // Two that need each other go as they come; the one that cannot begin says what it misses.
-        let next = waiting.iter().position(|one| is_free(one)).unwrap_or(0);
+        let next = waiting.iter().position(is_free).unwrap_or(0);
         ordered.push(waiting.remove(next));
     }
     ordered

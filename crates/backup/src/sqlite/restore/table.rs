@@ -71,7 +71,7 @@ fn copy(target: &mut Connection, entry: &TableEntry) -> database::Result<String>
     let type_of = |column: &str| {
         types.iter().find(|(name, _)| name == column).map_or("", |(_, of)| of.as_str()).to_owned()
     };
-    let columns: Vec<String> = entry.columns.iter().map(|column| name(column)).collect();
+    let columns: Vec<String> = entry.columns.iter().map(&name).collect();
     let defined: Vec<String> = entry
         .columns
         .iter()
