@@ -17,7 +17,7 @@ unpack_alembic() {
 }
 
 migrate_project() {
-  local folder=$1 url=$2 number before=None
+  local folder=$1 number before=None
   mkdir -p "$folder/migrations" "$folder/rollback" "$folder/dbmate" "$folder/alembic/versions"
   for number in $(seq -w 1 1000); do
     printf 'CREATE TABLE t%s (id int PRIMARY KEY, name varchar(20));\n' "$number" >"$folder/migrations/${number}_t.sql"
@@ -59,7 +59,7 @@ bench_migrate() {
           url=sqlite:$folder/bench.db
           fresh=sqlite:////$folder/bench.db
         fi
-        export BENCH_URL=${fresh/postgres:/postgresql:} DATABASE_URL=$url
+        export BENCH_URL=${fresh/postgres:/postgresql+psycopg2:} DATABASE_URL=$url
         [ "$engine" = postgres ] && DATABASE_URL=$url?sslmode=disable
         local command=()
         case $name in
