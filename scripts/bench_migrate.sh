@@ -63,7 +63,7 @@ bench_migrate() {
         [ "$engine" = postgres ] && DATABASE_URL=$url?sslmode=disable
         local command=()
         case $name in
-          backup | dbm) command=("$dbm" migrate --quiet --migrations "$folder/migrations" --rollback-folder "$folder/rollback" --log-dir "$folder/logs" --store "$folder/store")
+          backup | dbm) command=("$dbm" migrate --quiet --yes --migrations "$folder/migrations" --rollback-folder "$folder/rollback" --log-dir "$folder/logs" --store "$folder/store")
                [ "$name" = backup ] || command+=(--no-backup)
                [ "$engine" = postgres ] || DATABASE_URL=$url?mode=rwc ;;
           dbmate) command=("$dbmate" --no-dump-schema -d "$folder/dbmate" up)
