@@ -165,8 +165,6 @@ pub(crate) enum Command {
     Rollback(commands::rollback::Rollback),
     /// As rollback, in Alembic's words: downgrade -1, downgrade base, downgrade 12
     Downgrade(commands::rollback::Downgrade),
-    /// Make a development database anew from migrations and seeds: backed up first
-    Reset(commands::reset::Reset),
     /// Finish what a killed run left, or put the database back
     Recover(commands::recover::Recover),
     /// Record what a database has that dbm did not make
@@ -181,8 +179,6 @@ pub(crate) enum Command {
     Heads(commands::heads::Heads),
     /// Make one line of migrations that were written at the same time
     Merge(commands::merge::Merge),
-    /// Fold old migrations into one that makes the same of a new database
-    Squash(commands::squash::Squash),
     /// Show which migrations are applied and which are pending
     Status(commands::status::Status),
     /// Show when, by whom and in which run migrations were applied
@@ -230,8 +226,6 @@ impl Command {
             Self::Migrate(_) | Self::Upgrade(_) => "migrate",
             Self::Rollback(_) | Self::Downgrade(_) => "rollback",
             Self::Seed(_) => "seed",
-            Self::Reset(_) => "reset",
-            Self::Squash(_) => "squash",
             Self::Recover(_) => "recover",
             Self::Baseline(_) => "baseline",
             Self::Adopt(_) => "adopt",

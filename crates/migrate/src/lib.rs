@@ -25,7 +25,6 @@ pub mod plan;
 pub mod rehearse;
 mod run;
 pub mod scratch;
-pub mod squash;
 pub mod status;
 
 pub use files::Embedded;
@@ -33,6 +32,6 @@ pub use migrate_macros::embed_migrations;
 pub use migrator::Migrator;
 pub use plan::{MigrateOptions, Plan, RollbackOptions, Until};
 pub use run::{
-    ArchiveReport, Became, Event, Failure, Marked, Moment, Outcome, Question, RanMigration, Report, Reset,
-    Restored, Restoring, Runner, Settings, Unarchived, Unwatched, Watch, exit_code,
+    ArchiveReport, Became, Event, Failure, Marked, Moment, Outcome, Question, RanMigration, Report, Restored,
+    Restoring, Runner, Settings, Unarchived, Unwatched, Watch, exit_code,
 };

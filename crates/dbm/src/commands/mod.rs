@@ -29,7 +29,6 @@ pub(crate) mod recover;
 mod rehearse_flags;
 pub(crate) mod repair;
 pub(crate) mod replaced;
-pub(crate) mod reset;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 mod run_flags;
@@ -38,7 +37,6 @@ mod scratch_flags;
 pub(crate) mod seed;
 mod selection_flags;
 pub(crate) mod show;
-pub(crate) mod squash;
 pub(crate) mod stamp;
 pub(crate) mod status;
 pub(crate) mod verify;
@@ -69,7 +67,6 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Rollback(verb) => verb.run(context).await,
         Command::Downgrade(verb) => verb.run(context).await,
         Command::Seed(verb) => verb.run(context).await,
-        Command::Reset(verb) => Box::pin(verb.run(context)).await,
         Command::Recover(verb) => verb.run(context).await,
         Command::Baseline(verb) => verb.run(context).await,
         Command::Adopt(verb) => verb.run(context).await,
@@ -77,7 +74,6 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Repair(verb) => verb.run(context).await,
         Command::Heads(verb) => verb.run(context),
         Command::Merge(verb) => verb.run(context).await,
-        Command::Squash(verb) => Box::pin(verb.run(context)).await,
         Command::Status(verb) => verb.run(context).await,
         Command::History(verb) => verb.run(context).await,
         Command::Current(verb) => verb.run(context).await,

@@ -81,7 +81,6 @@ pub(crate) const KEYS: &[Key] = &[
     key("reconnect", "DBM_RECONNECT", Shape::Duration, Some("60s")),
     key("lock_timeout", "DBM_LOCK_TIMEOUT", Shape::Duration, Some("5s")),
     key("lock_retries", "DBM_LOCK_RETRIES", Shape::Number, Some("10")),
-    key("development", "DBM_DEVELOPMENT", Shape::Truth, Some("false")),
     key("fence", "DBM_FENCE", Shape::Truth, Some("false")),
     key("accept_lost_writes", "DBM_ACCEPT_LOST_WRITES", Shape::Truth, Some("false")),
 ];

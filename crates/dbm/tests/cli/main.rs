@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
-mod anew;
+mod adopt;
 mod answers;
 mod generate;
 mod harness;

@@ -26,7 +26,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
         let marks: Vec<&str> = text.lines().filter_map(|line| reading::mark(line, "atlas")).collect();
         if marks.iter().any(|mark| mark.starts_with(":checkpoint")) {
             project.notes.push(format!(
-                "{} is a checkpoint, which stands for all before it, and is not taken over; `dbm squash` makes such a file",
+                "{} is a checkpoint, which stands for all before it, and is not taken over",
                 path.display()
             ));
             continue;

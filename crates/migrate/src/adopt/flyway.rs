@@ -42,7 +42,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
             Some(b'U') if !version.is_empty() => drop(undo.insert(version, text)),
             Some(b'R') if version.is_empty() => project.repeatables.push(found),
             Some(b'B') => project.notes.push(format!(
-                "{} stands for all up to its version in a new database, and is not taken over; `dbm squash` makes such a file",
+                "{} stands for all up to its version in a new database, and is not taken over",
                 path.display()
             )),
             _ => {}

@@ -114,23 +114,6 @@ pub(crate) fn replaced_keeps_journal(engine: Engine) -> bool {
     engine == Engine::Postgres
 }
 
-/// The statements that give a database in the place of another what belongs to the database itself: owner, rights, settings.
-pub(crate) async fn properties(on: &Database) -> Result<Vec<String>> {
-    match on {
-        Database::Postgres(server) => postgres::properties(server).await,
-        // They are a part of what is emptied, or are its file's.
-        _ => Ok(Vec::new()),
-    }
-}
-
-/// Gives them to it.
-pub(crate) async fn set_properties(on: &Database, statements: &[String]) -> Result<()> {
-    match on {
-        Database::Postgres(server) => postgres::set_properties(server, statements).await,
-        _ => Ok(()),
-    }
-}
-
 /// Whether a database is a file of its own, and not one of several of a server.
 pub(crate) fn is_file(engine: Engine) -> bool {
     engine == Engine::Sqlite

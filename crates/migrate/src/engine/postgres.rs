@@ -1,5 +1,4 @@
 use backup::Result;
-use database::postgres::{Server, properties};
 use database::{Engine, Session, quote};
 
 use crate::files::{Name, Unless};
@@ -70,20 +69,4 @@ fn table_and(name: &Name) -> Option<(String, String)> {
     let (table, (part, quoted)) = name.split_last()?;
     let part = if quoted { part } else { part.to_lowercase() };
     Some((literal(&table.to_string()), literal(&part)))
-}
-
-/// What [`set_properties`] gives back.
-pub(super) async fn properties(server: &Server) -> Result<Vec<String>> {
-    let maintenance = server.maintenance_database().await?;
-    Ok(properties::read(&maintenance, server.database()).await?.apply_sql(server.database()))
-}
-
-/// Gives a database what belongs to it and to no object in it.
-pub(super) async fn set_properties(server: &Server, statements: &[String]) -> Result<()> {
-    let maintenance = server.maintenance_database().await?;
-    for statement in statements {
-        let what = "cannot give the new database what the old one had";
-        maintenance.batch_execute(statement).await.map_err(|error| maintenance.error(error, what))?;
-    }
-    Ok(())
 }

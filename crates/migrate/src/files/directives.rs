@@ -14,8 +14,6 @@ pub struct Directives {
     pub module: Option<String>,
     /// The migrations that must be applied before it.
     pub requires: Vec<u64>,
-    /// It stands for all migrations up to its number, in databases that begin with it.
-    pub squashes: bool,
     /// Why no rollback exists.
     pub irreversible: Option<String>,
     /// How long each wait for a lock may last.
@@ -138,19 +136,10 @@ impl fmt::Display for Unless {
 }
 
 const KNOWN: &str = "the directives are: no-transaction, module NAME, requires NUMBER…, irreversible REASON, \
-                     lock-timeout 5s, unless table|column|index|constraint NAME, squashes, allow RULE REASON, verify";
+                     lock-timeout 5s, unless table|column|index|constraint NAME, allow RULE REASON, verify";
 
-const WORDS: &[&str] = &[
-    "no-transaction",
-    "module",
-    "requires",
-    "irreversible",
-    "lock-timeout",
-    "unless",
-    "squashes",
-    "allow",
-    "verify",
-];
+const WORDS: &[&str] =
+    &["no-transaction", "module", "requires", "irreversible", "lock-timeout", "unless", "allow", "verify"];
 
 /// Whether a line was meant to be a directive: `-- DBM: verify`, `-- dbm verify`, `SELECT 1; -- dbm: verify`.
 fn looks_like_one(line: &str) -> bool {
@@ -241,10 +230,6 @@ impl Directives {
             "no-transaction" => {
                 nothing_after(word)?;
                 self.no_transaction = true;
-            }
-            "squashes" => {
-                nothing_after(word)?;
-                self.squashes = true;
             }
             "verify" => {
                 nothing_after(word)?;
@@ -430,7 +415,6 @@ mod tests {
         "-- dbm: unless table a.\"b",
         "-- dbm: unless column é.ü",
         "-- dbm: allow x",
-        "-- dbm: squashes",
         "-- DBM: verify",
         "/* dbm: x",
         "*/",

@@ -166,7 +166,6 @@ pub(super) fn survey_in(origin: Origin, folder: &Folder) -> Result<(Vec<Migratio
             migrations.push(migration);
         }
     }
-    begins_with(&migrations, &mut findings);
     for (_, orphans) in rollbacks {
         for file in orphans {
             findings.push(Finding {
@@ -257,31 +256,6 @@ fn sequence(expected: &mut Option<u64>, number: u64, named: &[Named], findings: 
         });
     }
     *expected = number.checked_add(1);
-}
-
-/// A file that stands for all before it is the first, and nothing is missing before it.
-fn begins_with(migrations: &[Migration], findings: &mut Vec<Finding>) {
-    for file in migrations.iter().filter(|file| file.directives.squashes) {
-        let path = &file.source.path;
-        let Some(before) = migrations.iter().find(|other| other.number < file.number) else {
-            findings.retain(|finding| finding.rule != Rule::Gap || finding.path != *path);
-            continue;
-        };
-        findings.push(Finding {
-            rule: Rule::Directive,
-            line: None,
-            path: path.clone(),
-            message: format!(
-                "{} stands for all migrations before it, and {} is one",
-                path.display(),
-                before.label()
-            ),
-            hint: format!(
-                "remove {} and its rollback, or the line `-- dbm: squashes`",
-                before.source.path.display()
-            ),
-        });
-    }
 }
 
 /// Says it if several files (`migrations` or `rollbacks`) have one number: which of them is meant, nobody can know.

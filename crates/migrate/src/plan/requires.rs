@@ -5,11 +5,9 @@ use crate::files::{Finding, Migration, Rule};
 /// What is wrong with the `requires` of a folder: numbers that are not there, circles.
 pub(crate) fn requirements(migrations: &[Migration]) -> Vec<Finding> {
     let known: BTreeSet<u64> = migrations.iter().map(|migration| migration.number).collect();
-    let squashed = super::select::squashed_to(migrations);
-    let known = |number: &u64| known.contains(number) || Some(*number) <= squashed;
     let mut findings = Vec::new();
     for migration in migrations {
-        for number in migration.directives.requires.iter().filter(|number| !known(number)) {
+        for number in migration.directives.requires.iter().filter(|number| !known.contains(number)) {
             findings.push(Finding {
                 rule: Rule::Requires,
                 line: None,

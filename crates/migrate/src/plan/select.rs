@@ -42,25 +42,7 @@ pub(super) struct Chosen {
 pub fn drifted(migrations: &[Migration], history: &[Applied]) -> Vec<Finding> {
     let by_number: BTreeMap<u64, &Migration> = migrations.iter().map(|file| (file.number, file)).collect();
     let mut findings = Vec::new();
-    let squashed = squashed_to(migrations);
-    let has = |number| history.iter().any(|row| row.number == number);
-    if let (Some(to), Some(row)) =
-        (squashed.filter(|to| !has(*to)), history.iter().find(|row| Some(row.number) < squashed))
-    {
-        findings.push(Finding {
-            rule: Rule::Gone,
-            line: None,
-            path: by_number.get(&to).map_or_else(PathBuf::new, |file| file.source.path.clone()),
-            message: format!(
-                "the folder begins with {to:03}, which stands for all before it, and this database has only a part of those ({})",
-                label(row.number, &row.name)
-            ),
-            hint: format!("migrate it to {to:03} with the release that has them all, then with this one"),
-        });
-        return findings;
-    }
-    // What was applied one by one is what the one file stands for.
-    for row in history.iter().filter(|row| Some(row.number) > squashed || is_as_squashed(row, &by_number)) {
+    for row in history {
         let label = label(row.number, &row.name);
         match by_number.get(&row.number) {
             Some(file) => findings.extend(changed(file, row)),
@@ -77,16 +59,6 @@ pub fn drifted(migrations: &[Migration], history: &[Applied]) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// The number up to which one file stands for all.
-pub(super) fn squashed_to(migrations: &[Migration]) -> Option<u64> {
-    migrations.iter().filter(|file| file.directives.squashes).map(|file| file.number).max()
-}
-
-/// Whether a row is of the one file itself, which was changed if it is not what it was.
-fn is_as_squashed(row: &Applied, files: &BTreeMap<u64, &Migration>) -> bool {
-    files.get(&row.number).is_some_and(|file| row.name == file.name)
 }
 
 fn changed(file: &Migration, row: &Applied) -> Option<Finding> {
@@ -157,9 +129,11 @@ pub fn to_migrate(
     ordered.truncate(options.count.unwrap_or(usize::MAX));
     let chosen: BTreeSet<u64> = ordered.iter().map(|file| file.number).collect();
     for file in &ordered {
-        let missing = file.directives.requires.iter().find(|number| {
-            !applied.contains(number) && !chosen.contains(number) && Some(**number) > squashed_to(migrations)
-        });
+        let missing = file
+            .directives
+            .requires
+            .iter()
+            .find(|number| !applied.contains(number) && !chosen.contains(number));
         if let Some(number) = missing {
             return Err(Error::new(
                 ErrorKind::Refused,
@@ -299,18 +273,8 @@ pub fn to_rollback(
             .with_hint("roll that one back too: `dbm rollback --to` a lower number"));
         }
     }
-    let chosen = rows
-        .into_iter()
-        .map(|row| {
-            choose(
-                row,
-                files
-                    .get(&row.number)
-                    .copied()
-                    .filter(|file| !file.directives.squashes || row.name == file.name),
-            )
-        })
-        .collect::<Result<_>>()?;
+    let chosen =
+        rows.into_iter().map(|row| choose(row, files.get(&row.number).copied())).collect::<Result<_>>()?;
     Ok(Selection { direction: Direction::Rollback, chosen })
 }
 

@@ -9,7 +9,6 @@ mod mark;
 mod observe;
 mod open;
 mod report;
-mod reset;
 mod restore;
 mod runner;
 mod settings;
@@ -25,7 +24,6 @@ pub(crate) use observe::{Observe, Seen};
 pub use report::{
     ArchiveReport, Became, Failure, Outcome, RanMigration, Report, Restored, Unarchived, exit_code,
 };
-pub use reset::Reset;
 pub use restore::Restoring;
 pub use runner::Runner;
 pub use settings::Settings;

@@ -77,14 +77,6 @@ impl Scratch {
         &self.database
     }
 
-    /// The same as whoever owns it sees it, by the account of the database beside which it was made.
-    pub(crate) fn as_owner(&self, on: &Database) -> Result<Database> {
-        match &self.made {
-            Made::Beside { name, .. } => Ok(Database::new(on.url().with_database(name))?),
-            Made::File => Ok(self.database.clone()),
-        }
-    }
-
     /// A runner for it, by the settings of the target's. What fails in it is not put back: it is dropped.
     pub fn runner(&self, settings: &Settings, variables: Arc<dyn Variables>) -> Runner {
         let allowed = Allowed { no_backup: true, disposable: true, ..Allowed::default() };

@@ -1,6 +1,5 @@
 //! Runs against real databases.
 
-mod anew;
 mod copies;
 mod mark;
 mod migrator;

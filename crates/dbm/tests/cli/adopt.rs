@@ -1,4 +1,4 @@
-//! Projects of other tools, folded migrations, databases made anew.
+//! Projects of other tools.
 
 use crate::harness::{Place, says};
 
@@ -24,23 +24,4 @@ fn a_project_of_another_tool_is_taken_over() {
     assert_eq!(place.run(&["migrate"]).code, Some(0));
     assert!(place.run(&["status"]).stdout.contains(" 0 pending"), "{}", place.run(&["status"]).stdout);
     assert_eq!(place.run(&["check", "--files"]).code, Some(0));
-}
-
-#[test]
-fn old_migrations_are_folded_and_a_database_is_made_anew() {
-    let place = Place::with_database();
-    place.file("migrations/002_price.sql", "ALTER TABLE item ADD COLUMN price int;\n");
-    place.file("rollback/002_price.sql", "ALTER TABLE item DROP COLUMN price;\n");
-    place.file("migrations/seeds/items.sql", "INSERT INTO item VALUES (1, 'one', 1);\n");
-    assert_eq!(place.run(&["migrate"]).code, Some(0));
-    says!(place, ["squash", "--to", "2"]);
-    assert!(place.run(&["status"]).stdout.contains(" 0 pending"), "{}", place.run(&["status"]).stdout);
-    says!(place, ["reset", "--yes"]);
-    place.file("dbm.toml", "url = \"sqlite:shop.db\"\ndevelopment = true\n");
-    says!(place, ["reset"]);
-    says!(place, ["reset", "--yes"]);
-    place.file("migrations/seeds/items.sql", "INSERT INTO nowhere VALUES (1);\n");
-    let failed = place.run(&["reset", "--yes", "--json"]);
-    assert_eq!(failed.code, Some(3), "{}", failed.stderr);
-    assert!(failed.stdout.contains("\"outcome\": \"put-back\""), "{}", failed.stdout);
 }
