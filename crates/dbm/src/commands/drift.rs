@@ -1,8 +1,8 @@
 use clap::Args;
 use database::Database;
 use migrate::compare::Difference;
-use migrate::files::{self, Migration};
-use migrate::generate::{Answer, GenerateOptions, Generator, There, Wanted};
+use migrate::files;
+use migrate::generate::{GenerateOptions, Generator, Rename, There, Wanted};
 use migrate::scratch::{self, Scratch};
 use migrate::{history, plan};
 use serde_json::json;
@@ -37,6 +37,15 @@ pub(crate) struct Drift {
     /// Write what was changed as the next migration, which is recorded as satisfied here
     #[arg(long, value_name = "MESSAGE", conflicts_with = "sql")]
     fix: Option<String>,
+    /// What got another name by hand: item=product, or item.title=name for a column
+    #[arg(long, value_name = "OLD=NEW", requires = "fix")]
+    rename: Vec<Rename>,
+    /// What was dropped by hand, though something like it is new: item, or item.title for a column
+    #[arg(long, value_name = "NAME", requires = "fix")]
+    drop: Vec<String>,
+    /// Write statements that lose data where they are still to be run
+    #[arg(long, requires = "fix")]
+    allow_data_loss: bool,
     #[command(flatten)]
     scratch: ScratchFlags,
 }
@@ -74,13 +83,8 @@ impl Drift {
     async fn fixed(&self, context: &Context, target: &Database, message: &str) -> Result<()> {
         let migrations = files::read(&context.folder())?;
         let history = history::read(&mut *target.session().await?).await?;
-        let pending = |file: &&Migration| !history.iter().any(|row| row.number == file.number);
-        if let Some(first) = migrations.iter().find(pending) {
-            return Err(CommandError::failed(format!(
-                "{} is pending, and would come before what is written",
-                first.label()
-            ))
-            .hint("apply what is pending, or put its files aside until then"));
+        if let Some(pending) = generate::pending(&migrations, &history) {
+            return Err(pending.hint("apply what is pending, or put its files aside until then"));
         }
         if let Some(finding) = plan::drifted(&migrations, &history).into_iter().next() {
             return Err(CommandError::from(backup::Error::from(finding)));
@@ -91,11 +95,16 @@ impl Drift {
             on: &on,
             settings: &settings,
             variables: run_flags::variables(context),
-            // Here it is gone already, under whatever name it may be there now.
-            ask: &|_| Some(Answer::Dropped),
+            ask: &|unclear| if context.output.json { None } else { generate::question(unclear) },
         };
         let there = There::Migrations(migrations, scratch::repeatables_as_run(target).await?);
-        let options = GenerateOptions { data_loss: true, one_file: true, ..GenerateOptions::default() };
+        let options = GenerateOptions {
+            renames: self.rename.clone(),
+            dropped: self.drop.clone(),
+            data_loss: self.allow_data_loss,
+            one_file: true,
+            privileges: false,
+        };
         let wanted = Wanted::Like(Database::new(context.url()?)?);
         let generated = Box::pin(generator.generate(&wanted, &there, &options)).await?;
         let mut text = generate::lines(&generated.differences);
@@ -127,7 +136,8 @@ impl Drift {
             }
         });
         let document = json!({
-            "command": "drift", "database": target.name(), "differences": generated.differences, "file": written,
+            "command": "drift", "database": target.name(), "differences": generated.differences,
+            "losses": generated.losses, "file": written,
         });
         context.output.answer(&document, &text);
         Ok(())

@@ -3,17 +3,18 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use database::{Database, DatabaseUrl};
 use migrate::compare::{Difference, Differs};
-use migrate::files;
+use migrate::files::{self, Migration};
 use migrate::generate::{
     self, Answer, GenerateOptions, Generated, Generator, Rename, There, Unclear, Wanted,
 };
+use migrate::history::{self, Applied};
 use serde_json::json;
 
 use super::run_flags::{self, RunFlags};
 use super::scratch_flags::ScratchFlags;
 use crate::ask;
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{CommandError, Result};
 use crate::output;
 
 /// `dbm generate MESSAGE`
@@ -81,6 +82,14 @@ impl Generate {
                 let target = Database::new(context.url()?)?;
                 let open = context.open_run(&mut *target.session().await?).await?;
                 context.warn_of(open.as_ref());
+                // What is pending may be what would be written.
+                let migrations =
+                    if folder.migrations.exists() { files::survey(&folder)?.0 } else { Vec::new() };
+                let history = history::read(&mut *target.session().await?).await?;
+                if let Some(pending) = pending(&migrations, &history) {
+                    return Err(pending
+                        .hint("run it first: dbm migrate; or compare with the files: --from migrations"));
+                }
                 There::Database(target)
             }
             From::Migrations => {
@@ -163,8 +172,15 @@ pub(super) fn lines(differences: &[Difference]) -> String {
     differences.iter().map(line).collect()
 }
 
+/// The refusal where a migration is still to be run, and would come before what is written.
+pub(super) fn pending(migrations: &[Migration], history: &[Applied]) -> Option<CommandError> {
+    let first = migrations.iter().find(|file| !history.iter().any(|row| row.number == file.number))?;
+    let what = format!("{} is pending, and would come before what is written", first.label());
+    Some(CommandError::failed(what))
+}
+
 /// Asks on the terminal what became of something.
-fn question(unclear: &Unclear) -> Option<Answer> {
+pub(super) fn question(unclear: &Unclear) -> Option<Answer> {
     for new in &unclear.new {
         if ask::confirm(&format!("{} is gone. Is {new} its new name?", unclear.gone))? {
             return Some(Answer::Renamed(new.clone()));

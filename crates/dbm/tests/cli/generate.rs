@@ -179,3 +179,54 @@ fn sqlite_rebuilds_a_table_and_keeps_rows_and_counters() {
     assert_eq!(said("SELECT id, name FROM item; SELECT count(*) FROM line"), "1|one\n10|next\n1\n");
     assert_eq!(place.run(&["drift"]).code, Some(0));
 }
+
+#[test]
+fn a_table_under_another_name_counts_on() {
+    let (name, url) = fresh(
+        "counts",
+        "CREATE TABLE item (id serial PRIMARY KEY, title text); INSERT INTO item (title) VALUES ('a'), ('b')",
+    );
+    let place = Place::new().variable("DATABASE_URL", &url);
+    place.file("schema.sql", "CREATE TABLE product (id serial PRIMARY KEY, title text);");
+    for call in [&["generate", "names", "--rename", "item=product"][..], &["migrate"]] {
+        let done = place.run(call);
+        assert_eq!(done.code, Some(0), "{call:?}: {}{}", done.stdout, done.stderr);
+    }
+    assert_eq!(psql(&url, "INSERT INTO product (title) VALUES ('c') RETURNING id").lines().next(), Some("3"));
+    assert_eq!(place.run(&["rollback", "--no-backup"]).code, Some(0));
+    assert_eq!(psql(&url, "INSERT INTO item (title) VALUES ('d') RETURNING id").lines().next(), Some("4"));
+    psql(&url.replace(&format!("/{name}"), "/postgres"), &format!("DROP DATABASE \"{name}\" WITH (FORCE)"));
+}
+
+#[test]
+fn what_is_pending_is_not_written_twice() {
+    let place = Place::with_database();
+    assert_eq!(place.run(&["migrate", "--safe"]).code, Some(0));
+    place.file("schema.sql", "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, colour TEXT);\n");
+    assert_eq!(place.run(&["generate", "colours"]).code, Some(0));
+    let again = place.run(&["generate", "again"]);
+    assert_eq!(again.code, Some(1), "{}", again.stdout);
+    assert!(again.stderr.contains("002_colours is pending"), "{}", again.stderr);
+    assert!(!place.path().join("migrations/003_again.sql").exists());
+    let files = place.run(&["generate", "again", "--from", "migrations"]);
+    assert!(files.stdout.contains("nothing to write"), "{}{}", files.stdout, files.stderr);
+}
+
+#[test]
+fn a_rename_by_hand_is_no_loss_unless_it_is_said_to_be() {
+    let place = Place::with_database();
+    assert_eq!(place.run(&["migrate", "--safe"]).code, Some(0));
+    place.by_hand("ALTER TABLE item RENAME COLUMN name TO title");
+    let refused = place.run(&["drift", "--fix", "titles"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    assert!(refused.stderr.contains("--rename 'item.name=item.title'"), "{}", refused.stderr);
+    let refused = place.run(&["drift", "--fix", "titles", "--drop", "item.name"]);
+    assert!(refused.stderr.contains("loses data: column name of table item"), "{}", refused.stderr);
+    assert!(!place.path().join("migrations/002_titles.sql").exists());
+    let done = place.run(&["drift", "--fix", "titles", "--rename", "item.name=title", "--json"]);
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    assert!(done.stdout.contains("\"losses\": []"), "{}", done.stdout);
+    let text = std::fs::read_to_string(place.path().join("migrations/002_titles.sql")).unwrap();
+    assert!(text.contains("RENAME COLUMN"), "{text}");
+    assert_eq!(place.run(&["drift"]).code, Some(0));
+}

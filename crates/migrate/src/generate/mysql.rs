@@ -188,7 +188,10 @@ fn table(old: &Object, new: &Object) -> Result<InPlace, Unwritable> {
     };
     let anew = |name: &str| {
         let differs = before.column(name) != after.column(name);
-        differs && (computed(old, name).is_some() || computed(new, name).is_some())
+        let (was, is) = (computed(old, name), computed(new, name));
+        // Values that are stored stay, and are the column's own from then on.
+        let stays = was == Some(Generated::Stored) && is.is_none() && after.column(name).is_some();
+        differs && !stays && (was.is_some() || is.is_some())
     };
     let mut order: Vec<String> = Vec::new();
     for (name, _) in &before.columns {
@@ -200,6 +203,8 @@ fn table(old: &Object, new: &Object) -> Result<InPlace, Unwritable> {
         disturbs = true;
         if computed(old, name).is_none() {
             losses.push(format!("column {name} of {}", old.id));
+        } else if after.column(name).is_some() && computed(new, name).is_none() {
+            losses.push(format!("what column {name} of {} is computed to be", old.id));
         }
     }
     for (place, (name, clause)) in after.columns.iter().enumerate() {

@@ -92,6 +92,19 @@ pub(super) async fn settle(
             }
         }
     }
+    while let Some((id, to)) = dialect.renamed_along(&renamed.schema, wanted) {
+        let from = renamed.schema.get(&id);
+        let missing = || Error::new(ErrorKind::Internal, format!("{id} is not there to be renamed"));
+        let up = from.and_then(|object| dialect.rename(object, None, &to)).ok_or_else(missing)?;
+        Box::pin(bench.run(&up, &format!("{id} cannot be renamed to {to}"))).await?;
+        renamed.schema = bench.schema().await?;
+        let now = ObjectId { name: to, ..id.clone() };
+        let back = renamed.schema.get(&now).and_then(|object| dialect.rename(object, None, &id.name));
+        let back = back.ok_or_else(missing)?;
+        bench.set_rollback(0, &back);
+        renamed.up.push(up);
+        renamed.down.insert(0, back);
+    }
     Ok(renamed)
 }
 

@@ -191,17 +191,24 @@ fn rebuilt(old: &Object, new: &Object) -> InPlace {
             None => {}
         }
     }
-    let gone =
-        before.iter().filter(|column| column.generated.is_none() && find(after, &column.name).is_none());
+    let is_kept = |name: &str| find(after, name).is_some_and(|column| column.generated.is_none());
+    let gone = before.iter().filter(|column| column.generated.is_none() && !is_kept(&column.name));
     losses.extend(gone.map(|column| format!("column {} of {}", column.name, old.id)));
 
     let mut statements = vec![Statement::new(named(&new.definition, &aside))];
-    let list = fill.join(", ");
-    if !fill.is_empty() {
-        let copy = format!("INSERT INTO {} ({list}) SELECT {list} FROM {};\n", ident(&aside), ident(name));
+    let loses = (!losses.is_empty()).then(|| losses.join("; "));
+    let mut drop = Statement::new(format!("DROP TABLE {};\n", ident(name)));
+    if fill.is_empty() {
+        drop.loses = Some(format!("the rows of {}", old.id));
+    } else {
+        fill.splice(0..0, row_number(old, new).map(str::to_owned));
+        let list = fill.join(", ");
+        // Whatever the new table says of conflicts, no row replaces another or is left out.
+        let copy =
+            format!("INSERT OR ABORT INTO {} ({list}) SELECT {list} FROM {};\n", ident(&aside), ident(name));
         let mut copy = Statement::new(copy);
         copy.note = note;
-        copy.loses = (!losses.is_empty()).then(|| losses.join("; "));
+        copy.loses = loses;
         statements.push(copy);
     }
     let counts =
@@ -213,9 +220,45 @@ fn rebuilt(old: &Object, new: &Object) -> InPlace {
             "INSERT INTO sqlite_sequence (name, seq) SELECT {other}, seq FROM sqlite_sequence WHERE name = {own};\n"
         )));
     }
-    statements.push(Statement::new(format!("DROP TABLE {};\n", ident(name))));
+    statements.push(drop);
     statements.push(Statement::new(format!("ALTER TABLE {} RENAME TO {};\n", ident(&aside), ident(name))));
     InPlace { statements, disturbs: vec![old.id.clone()], made_again: Vec::new() }
+}
+
+/// The name by which the rows' own numbers are copied, where no column holds them: others may refer to a row by it.
+fn row_number(old: &Object, new: &Object) -> Option<&'static str> {
+    let is_plain = |object: &Object| {
+        Parts::of(Engine::Sqlite, &object.definition)
+            .is_some_and(|parts| !holds(&lexemes(&parts.tail), &["WITHOUT", "ROWID"]))
+    };
+    if !is_plain(old) || !is_plain(new) || has_number(new) {
+        return None;
+    }
+    let is_column = |name: &str| {
+        columns(old).iter().chain(columns(new)).any(|column| column.name.eq_ignore_ascii_case(name))
+    };
+    ["rowid", "_rowid_", "oid"].into_iter().find(|name| !is_column(name))
+}
+
+/// Whether a column is the number of its row: <https://www.sqlite.org/lang_createtable.html#rowids_and_the_integer_primary_key>
+fn has_number(table: &Object) -> bool {
+    let Some(parts) = Parts::of(Engine::Sqlite, &table.definition) else { return true };
+    let is_integer = |name: &str| {
+        let mut own = columns(table).iter();
+        own.any(|column| {
+            column.name.eq_ignore_ascii_case(name) && column.data_type.eq_ignore_ascii_case("INTEGER")
+        })
+    };
+    let is_key = |clause: &str| holds(&lexemes(clause), &["PRIMARY", "KEY"]);
+    let of_one = parts.others.iter().filter(|(_, clause)| is_key(clause)).any(|(_, clause)| {
+        let lexemes = lexemes(clause);
+        let key = lexemes.iter().skip_while(|lexeme| !lexeme.is("KEY"));
+        let list = key.skip_while(|lexeme| !lexeme.is_sign(b'(')).skip(1);
+        let names: Vec<&Lexeme<'_>> = list.take_while(|lexeme| !lexeme.is_sign(b')')).collect();
+        !names.iter().any(|lexeme| lexeme.is_sign(b','))
+            && names.first().and_then(|name| name.identifier()).is_some_and(|name| is_integer(&name))
+    });
+    of_one || parts.columns.iter().any(|(name, clause)| is_integer(name) && is_key(clause))
 }
 
 /// Whether values stay as they are where a column's declared type becomes another:

@@ -143,6 +143,11 @@ pub(crate) trait Dialect: Sync {
     /// What gives an object, or a column of one, another name; the two objects of one kind.
     fn rename(&self, object: &Object, column: Option<&str>, to: &str) -> Option<String>;
 
+    /// What serves a column under another name than the wanted one, and that name: its count is to go on.
+    fn renamed_along(&self, _before: &Schema, _wanted: &Schema) -> Option<(ObjectId, String)> {
+        None
+    }
+
     /// The views that are broken when what they are made of gets another name, in the order of their making.
     fn broken_by_rename<'s>(&self, _object: &Object, _schema: &'s Schema) -> Vec<&'s Object> {
         Vec::new()

@@ -1,5 +1,6 @@
-use database::{Kind, Object};
+use database::{Kind, Object, ObjectId, Schema};
 
+use super::super::parts::columns;
 use super::super::step::{Between, Statement, Unwritable};
 use super::{ident, of_table, qualified};
 
@@ -39,16 +40,12 @@ pub(super) fn statements(object: &Object, between: Between<'_>) -> Result<Vec<St
         Kind::Attach => return detach(object),
         Kind::Table | Kind::Sequence => {
             let target = target(object).ok_or_else(|| Unwritable::new("it has no owner to name it by"))?;
-            let serves = id.kind == Kind::Sequence
-                && between.old.objects.iter().any(|tie| {
-                    tie.id.kind == Kind::OwnedBy
-                        && (&tie.id.namespace, &tie.id.name) == (&id.namespace, &id.name)
-                });
+            let goes_with_column = id.kind == Kind::Sequence && is_of_nothing(object, between);
             let statement = Statement::new(format!("DROP {target};\n"));
             let loses = match id.kind {
                 Kind::Table => Some(format!("the rows of {id}")),
-                // That of a column is lost with the column.
-                _ => (!serves).then(|| format!("how far {id} has counted")),
+                // That of a column that goes is lost with the column.
+                _ => (!goes_with_column).then(|| format!("how far {id} has counted")),
             };
             return Ok(vec![match loses {
                 Some(what) => statement.losing(what),
@@ -61,6 +58,23 @@ pub(super) fn statements(object: &Object, between: Between<'_>) -> Result<Vec<St
         },
     };
     Ok(vec![Statement::new(sql)])
+}
+
+/// What a sequence serves: its table and, as it is written, its column.
+pub(super) fn served<'s>(sequence: &ObjectId, schema: &'s Schema) -> Option<(&'s ObjectId, &'s str)> {
+    let tie = schema.get(&ObjectId { kind: Kind::OwnedBy, ..sequence.clone() })?;
+    let table = tie.depends_on.iter().find(|need| need.kind == Kind::Table)?;
+    let (_, owner) = tie.definition.split_once(&format!("SEQUENCE {} OWNED BY ", qualified(sequence)))?;
+    let column = owner.strip_prefix(&format!("{}.", qualified(table)))?;
+    Some((table, column.trim_end_matches(";\n")))
+}
+
+/// Whether the column that a sequence serves is gone.
+fn is_of_nothing(sequence: &Object, between: Between<'_>) -> bool {
+    served(&sequence.id, between.old).is_some_and(|(table, column)| {
+        let after = between.new.get(table);
+        !after.is_some_and(|table| columns(table).iter().any(|own| ident(&own.name) == column))
+    })
 }
 
 fn detach(object: &Object) -> Result<Vec<Statement>, Unwritable> {

@@ -169,6 +169,20 @@ impl Dialect for Postgres {
         }
     }
 
+    fn renamed_along(&self, before: &Schema, wanted: &Schema) -> Option<(ObjectId, String)> {
+        let is_new = |one: &&Object| one.id.kind == Kind::Sequence && before.get(&one.id).is_none();
+        wanted.objects.iter().filter(is_new).find_map(|new| {
+            let serves = drop::served(&new.id, wanted)?;
+            let was = before.objects.iter().find(|old| {
+                old.id.kind == Kind::Sequence
+                    && old.id.namespace == new.id.namespace
+                    && wanted.get(&old.id).is_none()
+                    && drop::served(&old.id, before) == Some(serves)
+            });
+            Some((was?.id.clone(), new.id.name.clone()))
+        })
+    }
+
     fn rename(&self, object: &Object, column: Option<&str>, to: &str) -> Option<String> {
         let target = drop::target(object)?;
         let what = column.map_or_else(String::new, |column| format!("COLUMN {} ", ident(column)));

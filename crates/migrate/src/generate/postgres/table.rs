@@ -254,8 +254,8 @@ impl Changing<'_> {
             return Ok(());
         };
         let Some(after) = self.after.column(name) else { return Ok(()) };
-        let (was, is) = (before.column.clone(), after.column.clone());
-        let kinds = (before.kind.to_owned(), after.kind.to_owned());
+        let (mut was, is) = (before.column.clone(), after.column.clone());
+        let mut kinds = (before.kind.to_owned(), after.kind.to_owned());
         let (refused, refuses) = (before.refusal.to_owned(), after.refusal.to_owned());
         let (old_name, new_name) = (before.refusal_name(), after.refusal_name());
         let own = format!("ALTER COLUMN {}", ident(name));
@@ -264,26 +264,30 @@ impl Changing<'_> {
         let had_identity = details_before.iter().find(|how| how.starts_with("ADD GENERATED"));
         let has_identity = details_after.iter().find(|how| how.starts_with("ADD GENERATED"));
         if let (Some(_), None) = (had_identity, has_identity) {
-            self.alter(&format!("{own} DROP IDENTITY"));
+            let loses = format!("how far column {name} of {} has counted", old.id);
+            self.alter(&format!("{own} DROP IDENTITY")).loses = Some(loses);
+        }
+        if was.generated == Some(Generated::Stored) && is.generated.is_none() {
+            // Its values stay, and are its own from now on.
+            self.alter(&format!("{own} DROP EXPRESSION"));
+            kinds.0 = kinds.0.split("GENERATED ALWAYS AS").next().unwrap_or_default().trim().to_owned();
+            was.generated = None;
         }
         if was.generated.is_some() != is.generated.is_some()
             || was.generated.is_some() && (kinds.0 != kinds.1 || was.data_type != is.data_type)
         {
-            if was.generated == Some(Generated::Stored)
-                && is.generated.is_none()
-                && was.data_type == is.data_type
-            {
-                self.alter(&format!("{own} DROP EXPRESSION"));
-                if let Some(default) = &is.default {
-                    self.alter(&format!("{own} SET DEFAULT {default}"));
-                }
-            } else {
-                self.drop_column(old, name);
-                self.add_column(name);
-                self.found.made_again.push(name.to_owned());
-                return Ok(());
+            self.drop_column(old, name);
+            if was.generated.is_some() && is.generated.is_none() {
+                // One that is only computed when it is read has nothing that could stay.
+                let place = self.found.statements.len() - 1;
+                self.found.statements[place].loses =
+                    Some(format!("what column {name} of {} is computed to be", old.id));
             }
-        } else if was.data_type != is.data_type || kinds.0 != kinds.1 {
+            self.add_column(name);
+            self.found.made_again.push(name.to_owned());
+            return Ok(());
+        }
+        if was.data_type != is.data_type || kinds.0 != kinds.1 {
             if was.default.is_some() {
                 self.alter(&format!("{own} DROP DEFAULT"));
             }

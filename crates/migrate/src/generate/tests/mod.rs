@@ -129,3 +129,75 @@ async fn what_is_renamed_is_not_made_anew() {
         assert!(back.drafts.is_empty(), "{engine}: {:#?}", back.differences);
     }
 }
+
+#[tokio::test]
+async fn the_counter_of_a_column_goes_along_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let on = server(Engine::Postgres, folder.path());
+    let old = "CREATE TABLE item (id serial PRIMARY KEY, n serial);";
+    let new = "CREATE TABLE product (id serial PRIMARY KEY, m serial);";
+    let renames = ["item=product", "product.n=m"].map(|text| text.parse().unwrap()).to_vec();
+    let options = GenerateOptions { renames, one_file: true, ..GenerateOptions::default() };
+    let found = generate_with(&on, &[old], new, &options).await.unwrap();
+    let draft = &found.drafts[0];
+    for text in [&draft.up, &draft.down] {
+        assert!(!text.contains("CREATE SEQUENCE") && !text.contains("DROP SEQUENCE"), "{text}");
+    }
+    // One that has its own name from the start, and one that cannot keep its count.
+    let new =
+        "CREATE SEQUENCE s AS integer; CREATE TABLE item (id int PRIMARY KEY DEFAULT nextval('s'), n serial);
+        ALTER SEQUENCE s OWNED BY item.id;";
+    let found = generate(&on, &[old], new).await.unwrap();
+    assert!(
+        found.losses.is_empty() && found.drafts[0].up.contains("RENAME TO \"s\""),
+        "{}",
+        found.drafts[0].up
+    );
+    let new = "CREATE TABLE item (id int PRIMARY KEY, n int NOT NULL);";
+    let found = generate(&on, &[old], new).await.unwrap();
+    assert_eq!(found.losses.len(), 2, "{:?}", found.losses);
+    let identity = "CREATE TABLE item (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);";
+    let found = generate(&on, &[identity], "CREATE TABLE item (id int PRIMARY KEY);").await.unwrap();
+    assert_eq!(found.losses, ["how far column id of table public.item has counted"]);
+}
+
+#[tokio::test]
+async fn what_was_computed_stays_or_is_marked() {
+    for (engine, virtual_too) in [(Engine::Postgres, false), (Engine::Mysql, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let on = server(engine, folder.path());
+        let old = "CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a + 1) STORED);";
+        let found = generate(&on, &[old], "CREATE TABLE t (a int, b bigint DEFAULT 3);").await.unwrap();
+        let up = &found.drafts[0].up;
+        assert!(found.losses.is_empty() && !up.contains("DROP COLUMN"), "{engine}: {up}");
+        if virtual_too {
+            let old = old.replace("STORED", "VIRTUAL");
+            let found = generate(&on, &[&old], "CREATE TABLE t (a int, b int);").await.unwrap();
+            assert_eq!(found.losses.len(), 1, "{engine}: {}", found.drafts[0].up);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rebuilt_table_keeps_each_row_and_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let on = server(Engine::Sqlite, folder.path());
+    let up = async |old: &str, new: &str| generate(&on, &[old], new).await.unwrap();
+    let plain = "CREATE TABLE t (a TEXT, rowid TEXT);";
+    let found = up(plain, "CREATE TABLE t (a TEXT UNIQUE ON CONFLICT REPLACE, rowid TEXT);").await;
+    let copy =
+        "INSERT OR ABORT INTO \"t_dbm_new\" (_rowid_, \"a\", \"rowid\") SELECT _rowid_, \"a\", \"rowid\"";
+    assert!(found.drafts[0].up.contains(copy), "{}", found.drafts[0].up);
+    for new in [
+        "CREATE TABLE t (a INTEGER PRIMARY KEY);",
+        "CREATE TABLE t (a INTEGER, b TEXT, PRIMARY KEY (a));",
+        "CREATE TABLE t (a TEXT PRIMARY KEY) WITHOUT ROWID;",
+    ] {
+        let found = up("CREATE TABLE t (a INTEGER NOT NULL);", new).await;
+        assert!(!found.drafts[0].up.contains("rowid"), "{}", found.drafts[0].up);
+    }
+    let found = up("CREATE TABLE t (a INT);", "CREATE TABLE t (b INT UNIQUE);").await;
+    assert_eq!(found.losses, ["the rows of table t"]);
+    let found = up("CREATE TABLE t (a INT, b INT);", "CREATE TABLE t (a INT, b INT AS (a) STORED);").await;
+    assert_eq!(found.losses, ["column b of table t"]);
+}
