@@ -1,7 +1,9 @@
 //! The rows of a table as the server's own text: one way for the dump, the restore and the digest.
 
-use futures_util::{Stream, StreamExt as _, stream};
-use tokio_postgres::{Client, CopyOutStream};
+use std::task::Poll;
+
+use futures_util::{FutureExt as _, Stream, StreamExt as _, future, poll, stream};
+use tokio_postgres::{Client, CopyOutStream, Statement};
 
 use crate::{Engine, Generated, Kind, ObjectId, Table, quote};
 
@@ -108,13 +110,25 @@ pub fn out_in_turn(
     client: &Client,
     statements: Vec<String>,
 ) -> impl Stream<Item = Result<CopyOutStream, tokio_postgres::Error>> {
-    let ask = move |statement: String| async move { client.copy_out(statement.as_str()).await };
-    stream::iter(statements).map(ask).buffered(AHEAD)
+    let prepare = move |statement: String| async move { client.prepare(&statement).await };
+    // The server answers in the order in which it is asked, and nobody takes the rows of a statement before its turn: one
+    // that overtook another would wait for ever. So each is asked by a first poll here, and not when its answer is wanted.
+    let ask = move |prepared: Result<Statement, _>| async move {
+        let mut asked = async move { client.copy_out(&prepared?).await }.boxed();
+        match poll!(&mut asked) {
+            Poll::Ready(answer) => future::ready(answer).left_future(),
+            Poll::Pending => asked.right_future(),
+        }
+    };
+    stream::iter(statements).map(prepare).buffered(AHEAD).then(ask).buffered(AHEAD)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::postgres::testing;
     use crate::{Column, Generated, Kind};
 
     fn table(columns: &[(&str, Option<Generated>)], encoding: &str) -> CopiedTable {
@@ -160,5 +174,38 @@ mod tests {
                 .out(Some(Pages { from: 7, to: None }))
                 .ends_with("'(7,0)'::pg_catalog.tid) TO STDOUT WITH (ENCODING 'LATIN1')")
         );
+    }
+
+    /// Many at once, since which answer is seen first is a matter of chance.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_table_overtakes_another() {
+        let server = testing::fresh().await;
+        let client = server.connect(None).await.unwrap();
+        let rows = [1, 20_000, 1, 400, 1];
+        for (number, rows) in rows.iter().enumerate() {
+            let sql =
+                format!("CREATE TABLE t{number} AS SELECT repeat('x', 200) FROM generate_series(1, {rows})");
+            client.batch_execute(&sql).await.unwrap();
+        }
+        let statements = || (0..rows.len()).map(|number| format!("COPY t{number} TO STDOUT")).collect();
+        let read = async |client: &Client| {
+            let mut streams = std::pin::pin!(out_in_turn(client, statements()));
+            let mut lengths = Vec::new();
+            while let Some(stream) = streams.next().await {
+                lengths.push(
+                    stream.unwrap().map(|row| row.unwrap().len()).fold(0, async |sum, row| sum + row).await,
+                );
+            }
+            assert_eq!(lengths, rows.map(|rows| rows * 201));
+        };
+        let reader = async || {
+            let client = server.connect(None).await.unwrap();
+            for _ in 0..40 {
+                tokio::time::timeout(Duration::from_secs(60), read(&client))
+                    .await
+                    .expect("nobody waits for ever");
+            }
+        };
+        futures_util::future::join_all((0..12).map(|_| reader())).await;
     }
 }
