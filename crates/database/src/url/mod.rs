@@ -106,6 +106,15 @@ impl DatabaseUrl {
         }
     }
 
+    /// The account, if the URL or [`DatabaseUrl::set_default_user`] gave one. SQLite has none.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Postgres(settings) => settings.user.as_deref(),
+            Self::Mysql(settings) => settings.user.as_deref(),
+            Self::Sqlite(_) => None,
+        }
+    }
+
     /// The password, if the URL or [`DatabaseUrl::set_password`] gave one.
     pub fn password(&self) -> Option<&str> {
         match self {

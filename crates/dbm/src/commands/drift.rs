@@ -95,6 +95,7 @@ impl Drift {
             on: &on,
             settings: &settings,
             variables: run_flags::variables(context),
+            cancel: context.cancel.clone(),
             ask: &|unclear| if context.output.json { None } else { generate::question(unclear) },
         };
         let there = There::Migrations(migrations, scratch::repeatables_as_run(target).await?);

@@ -103,6 +103,7 @@ impl Generate {
             on: &on,
             settings: &settings,
             variables: run_flags::variables(context),
+            cancel: context.cancel.clone(),
             ask: &|unclear| if context.output.json { None } else { question(unclear) },
         };
         let options = GenerateOptions {

@@ -162,14 +162,7 @@ async fn not_drifted(context: &Context, flags: &RunFlags, options: &MigrateOptio
     let migrations = files::read(&context.folder())?;
     let runner = run_flags::runner(context, flags, target.clone(), None)?;
     let plan = runner.plan_migrate(&migrations, options).await?;
-    let mut texts = Vec::new();
-    for item in plan.items() {
-        let numbered = migrations.iter().filter(|file| item.repeat.is_none() && file.number == item.number);
-        texts.extend(numbered.map(|file| file.source.text.as_str()));
-        let repeated =
-            options.repeatables.iter().filter(|file| item.repeat.is_some() && file.name == item.name);
-        texts.extend(repeated.map(|file| file.source.text.as_str()));
-    }
+    let texts = plan.texts();
     if texts.is_empty() {
         return Ok(());
     }
@@ -177,7 +170,10 @@ async fn not_drifted(context: &Context, flags: &RunFlags, options: &MigrateOptio
     let scratch = Scratch::new(&target).await?;
     let variables = run_flags::variables(context);
     let found = scratch::drift(&target, &scratch, &migrations, &settings, &variables);
-    let found = Box::pin(found).await;
+    let found = tokio::select! {
+        found = Box::pin(found) => found.map_err(CommandError::from),
+        () = context.cancel.cancelled() => Err(CommandError::failed("stopped on request; nothing was changed")),
+    };
     scratch.discard().await?;
     let touched = scratch::touched(target.engine(), found?, &texts);
     if touched.is_empty() {

@@ -230,3 +230,15 @@ fn a_rename_by_hand_is_no_loss_unless_it_is_said_to_be() {
     assert!(text.contains("RENAME COLUMN"), "{text}");
     assert_eq!(place.run(&["drift"]).code, Some(0));
 }
+
+#[test]
+fn drift_is_refused_where_a_placeholder_names_what_drifted() {
+    let place = Place::with_database().variable("WHAT", "item");
+    assert_eq!(place.run(&["migrate", "--safe"]).code, Some(0));
+    place.by_hand("ALTER TABLE item ADD COLUMN colour TEXT");
+    place.file("migrations/002_size.sql", "ALTER TABLE ${env:WHAT} ADD COLUMN size INTEGER;\n");
+    place.file("rollback/002_rollback.sql", "ALTER TABLE ${env:WHAT} DROP COLUMN size;\n");
+    let refused = place.run(&["migrate", "--safe", "--refuse-drift"]);
+    assert_eq!(refused.code, Some(1), "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("table item is another one"), "{}", refused.stderr);
+}

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use backup::{Error, ErrorKind, Result};
 use database::{Database, Schema};
 
-use super::step::Dialect;
+use super::step::{Dialect, Owners};
 use super::{Generator, There, Wanted, without_own};
 use crate::docs;
 use crate::files::{Directives, Migration, Source};
@@ -18,12 +18,14 @@ pub(super) struct Bench<'b> {
     scratch: Scratch,
     /// What was run in it.
     migrations: Vec<Migration>,
+    /// Whose that is which somebody else owns: there, not here.
+    pub(super) owners: Owners,
 }
 
 impl<'b> Bench<'b> {
     pub(super) async fn new(generator: &'b Generator<'b>, dialect: &'b dyn Dialect) -> Result<Self> {
         let scratch = Scratch::new(generator.on).await?;
-        Ok(Self { generator, dialect, scratch, migrations: Vec::new() })
+        Ok(Self { generator, dialect, scratch, migrations: Vec::new(), owners: Owners::new() })
     }
 
     pub(super) async fn discard(self) -> Result<()> {
@@ -50,7 +52,7 @@ impl<'b> Bench<'b> {
                 }
                 Box::pin(self.migrate(&MigrateOptions::default(), "what is wanted cannot be made")).await?;
             }
-            Wanted::Like(database) => Box::pin(self.copy(database, privileges)).await?,
+            Wanted::Like(database) => drop(Box::pin(self.copy(database, privileges)).await?),
         }
         self.schema().await
     }
@@ -59,7 +61,13 @@ impl<'b> Bench<'b> {
     pub(super) async fn there(&mut self, there: &There) -> Result<Schema> {
         match there {
             // Also its privileges, since what is made again is to be given to whom it was.
-            There::Database(database) => Box::pin(self.copy(database, true)).await?,
+            There::Database(database) => {
+                let there = Box::pin(self.copy(database, true)).await?;
+                let made = self.schema().await?;
+                let url = database.url();
+                self.owners = self.dialect.owners(&there, &made, url.user().unwrap_or_default());
+                return Ok(made);
+            }
             There::Migrations(migrations, repeatables) => {
                 self.migrations.clone_from(migrations);
                 let options =
@@ -70,8 +78,8 @@ impl<'b> Bench<'b> {
         self.schema().await
     }
 
-    /// Makes all objects of another database.
-    async fn copy(&mut self, database: &Database, privileges: bool) -> Result<()> {
+    /// Makes all objects of another database, and says what that has.
+    async fn copy(&mut self, database: &Database, privileges: bool) -> Result<Schema> {
         if database.engine() != self.scratch.database().engine() {
             let what = format!("{} is no {} database", database.name(), self.scratch.database().engine());
             return Err(Error::new(ErrorKind::Usage, what).with_hint("name a database of the same kind"));
@@ -82,7 +90,8 @@ impl<'b> Bench<'b> {
             text.extend(schema.objects.iter().flat_map(|object| &object.privileges).map(String::as_str));
         }
         let what = format!("what {} has cannot be made in a scratch database", database.name());
-        Box::pin(self.run(&text, &what)).await
+        Box::pin(self.run(&text, &what)).await?;
+        Ok(schema)
     }
 
     /// Runs a text as the next migration; `what` says what that was for, where it fails.

@@ -54,7 +54,7 @@ pub(super) async fn prove(
     let style = Style { apart: false, privileges };
     for (place, draft) in drafts.iter_mut().enumerate() {
         let (from, to) = (&states[place], if place == 0 { &renamed.schema } else { &states[place - 1] });
-        let back = plan::steps(dialect, from, to, style)?;
+        let back = plan::steps(dialect, (from, to), style, &bench.owners)?;
         let statements: Vec<&Statement> = back.iter().flat_map(|step| &step.statements).collect();
         let renames: &[String] = if place == 0 { &renamed.down } else { &[] };
         draft.down = text(dialect, &back, (&[], renames), &statements, false);

@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use backup::{Error, ErrorKind, Result};
 use database::{Database, Kind, Schema};
+use tokio_util::sync::CancellationToken;
 
 use self::bench::Bench;
 use self::step::{Step, Style};
@@ -96,6 +97,8 @@ pub struct Generator<'g> {
     pub variables: Arc<dyn Variables>,
     /// Asks somebody what became of something that is gone; `None` where nobody can be asked.
     pub ask: &'g (dyn Fn(&Unclear) -> Option<Answer> + Sync),
+    /// Stops it; what was made for it is removed.
+    pub cancel: CancellationToken,
 }
 
 impl Generator<'_> {
@@ -113,13 +116,25 @@ impl Generator<'_> {
     ) -> Result<Generated> {
         let dialect = engine::dialect(self.on.engine());
         let mut bench = Bench::new(self, dialect).await?;
-        let wanted = Box::pin(bench.wanted(wanted, options.privileges)).await;
+        let making = Box::pin(bench.wanted(wanted, options.privileges));
+        let wanted = self.unless_stopped(making).await;
         bench.discard().await?;
         let wanted = wanted?;
         let mut bench = Bench::new(self, dialect).await?;
-        let generated = Box::pin(self.between(&mut bench, dialect, &wanted, there, options)).await;
+        let between = Box::pin(self.between(&mut bench, dialect, &wanted, there, options));
+        let generated = self.unless_stopped(between).await;
         bench.discard().await?;
         generated
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => {
+                Err(Error::new(ErrorKind::Cancelled, "stopped on request; nothing was written"))
+            }
+            done = work => done,
+        }
     }
 
     async fn between(
@@ -137,7 +152,7 @@ impl Generator<'_> {
         }
         let renamed = Box::pin(rename::settle(bench, dialect, &before, wanted, options, self.ask)).await?;
         let style = Style { apart: !options.one_file, privileges: options.privileges };
-        let steps = plan::steps(dialect, &renamed.schema, wanted, style)?;
+        let steps = plan::steps(dialect, (&renamed.schema, wanted), style, &bench.owners)?;
         let found = differences(dialect, &before, wanted, options.privileges);
         let losses = losses(&steps);
         if !losses.is_empty() && !options.data_loss {

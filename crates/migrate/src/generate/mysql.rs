@@ -4,7 +4,7 @@ use database::script::{self, Lexeme, LexemeKind};
 use database::{Engine, Generated, Kind, Object, ObjectId, Schema, mysql::catalog, quote};
 
 use super::parts::{Parts, columns};
-use super::step::{Between, Change, Dialect, InPlace, Statement, Step, Unwritable, views_on};
+use super::step::{Between, Change, Dialect, InPlace, Owners, Statement, Step, Unwritable, views_on};
 use crate::engine;
 
 /// Changes of MySQL's and MariaDB's objects: all of a table in one ALTER TABLE, which is done or not done.
@@ -128,6 +128,24 @@ impl Dialect for Mysql {
         String::new()
     }
 
+    fn owners(&self, there: &Schema, _made: &Schema, account: &str) -> Owners {
+        let others = there.objects.iter().filter_map(|object| {
+            let statements = script::split(Engine::Mysql, &object.definition).ok()?;
+            let definer = statements.iter().find_map(|statement| catalog::definer(statement.text))?;
+            let kind = if object.id.kind == Kind::ViewBody { Kind::View } else { object.id.kind };
+            let who = format!("{}@{}", ident(&definer.user), ident(&definer.host));
+            (definer.user != account).then(|| (ObjectId { kind, ..object.id.clone() }, who))
+        });
+        others.collect()
+    }
+
+    fn give_back(&self, object: &Object, owner: &str, statements: &mut Vec<Statement>) {
+        // Only an account with rights over all others may name one, which that of a scratch database has not.
+        if let Some(first) = statements.first_mut() {
+            first.loses = Some(format!("that {} acts in the name of {owner}", object.id));
+        }
+    }
+
     fn broken_by_rename<'s>(&self, object: &Object, schema: &'s Schema) -> Vec<&'s Object> {
         views_on(object, schema)
     }
@@ -237,7 +255,8 @@ fn table(old: &Object, new: &Object) -> Result<InPlace, Unwritable> {
         }
         if was != clause {
             disturbs = true;
-            if !keeps(was, clause) {
+            let letters = (letters(was, &before.tail), letters(clause, &after.tail));
+            if !keeps(was, clause) || !holds_letters(&letters.0, &letters.1) {
                 losses.push(format!(
                     "what column {name} of {} holds, where its new type cannot hold all of it",
                     old.id
@@ -326,6 +345,29 @@ fn options(before: &str, after: &str) -> Result<Vec<String>, Unwritable> {
     }
     actions.extend(set.iter().filter(|option| !names(option)).map(|(name, value)| format!("{name}={value}")));
     Ok(actions)
+}
+
+/// The character set of a column, its own or its table's; nothing where it holds no text.
+fn letters(clause: &str, tail: &str) -> String {
+    let named = |text: &str, words: &[&[&str]]| {
+        let lexemes = script::lexemes(Engine::Mysql, text).unwrap_or_default();
+        let found = words.iter().find_map(|words| {
+            let place = lexemes.windows(words.len()).position(|window| script::begins(window, words))?;
+            lexemes[place + words.len()..].iter().find(|lexeme| !lexeme.is_sign(b'='))
+        });
+        found.map(|lexeme| lexeme.text.to_lowercase())
+    };
+    let base = clause.split([' ', '(']).next().unwrap_or_default().to_lowercase();
+    if !["char", "text", "enum", "set"].iter().any(|word| base.contains(word)) {
+        return String::new();
+    }
+    let own = named(clause, &[&["CHARACTER", "SET"], &["CHARSET"]]);
+    own.or_else(|| named(tail, &[&["CHARSET"], &["CHARACTER", "SET"]])).unwrap_or_default()
+}
+
+/// Whether each letter of a character set is in another one.
+fn holds_letters(from: &str, to: &str) -> bool {
+    from == to || from.is_empty() || to.is_empty() || to == "utf8mb4" || from == "ascii"
 }
 
 /// Whether every value of a column fits into what it becomes, by the first words of both clauses.

@@ -8,7 +8,7 @@ use database::{Kind, Object, ObjectId, Schema};
 use super::order::{self, Edges};
 use super::parts::columns;
 use super::privileges;
-use super::step::{Between, Change, Dialect, InPlace, Statement, Step, Style, Unwritable, Verb};
+use super::step::{Between, Change, Dialect, InPlace, Owners, Statement, Step, Style, Unwritable, Verb};
 
 /// No privileges.
 static NONE: Vec<String> = Vec::new();
@@ -20,11 +20,16 @@ type Objects<'s> = BTreeMap<&'s ObjectId, &'s Object>;
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] for a difference that dbm writes no statement for, by name.
-pub(super) fn steps(dialect: &dyn Dialect, old: &Schema, new: &Schema, style: Style) -> Result<Vec<Step>> {
+pub(super) fn steps(
+    dialect: &dyn Dialect,
+    (old, new): (&Schema, &Schema),
+    style: Style,
+    owners: &Owners,
+) -> Result<Vec<Step>> {
     let between = Between { old, new, style };
     let mut fates = Fates::find(dialect, between)?;
     fates.follow(dialect)?;
-    let steps = fates.steps(dialect)?;
+    let steps = fates.steps(dialect, owners)?;
     let edges = Edges::of(dialect, between, &steps);
     order::sort(steps, &edges, between)
 }
@@ -118,7 +123,7 @@ impl<'s> Fates<'s> {
         Ok(())
     }
 
-    fn steps(mut self, dialect: &dyn Dialect) -> Result<Vec<Step>> {
+    fn steps(mut self, dialect: &dyn Dialect, owners: &Owners) -> Result<Vec<Step>> {
         let between = self.between;
         let mut steps = Vec::new();
         let dropped: BTreeSet<&ObjectId> = self.removed.union(&self.again).copied().collect();
@@ -141,6 +146,9 @@ impl<'s> Fates<'s> {
                 // Whoever might use what is made again, still may.
                 false => self.old.get(id).map_or(&NONE, |old| &old.privileges),
             };
+            if let (Some(owner), false) = (owners.get(id), statements.is_empty()) {
+                dialect.give_back(self.new[id], owner, &mut statements);
+            }
             let apart = !statements.is_empty() && statements.iter().all(|statement| statement.apart);
             let granted = privileges.iter().map(|sql| Statement { apart, ..Statement::new(sql) });
             statements.extend(granted);

@@ -138,10 +138,14 @@ async fn apply(
     let up = drops + &up;
     Box::pin(bench.run(&up, &what)).await?;
     renamed.schema = bench.schema().await?;
+    let id_before = id.clone();
     let now = match &column {
         Some(_) => id,
         None => ObjectId { name: to.clone(), ..id },
     };
+    if let Some(owner) = bench.owners.get(&id_before).cloned() {
+        bench.owners.insert(now.clone(), owner);
+    }
     let back = renamed.schema.get(&now).and_then(|object| {
         let old = column.clone().unwrap_or_else(|| last(&rename.from));
         dialect.rename(object, column.as_ref().map(|_| to.as_str()), &old)

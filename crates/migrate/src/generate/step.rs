@@ -1,4 +1,9 @@
+use std::collections::BTreeMap;
+
 use database::{Kind, Object, ObjectId, Schema};
+
+/// Whose something is.
+pub(crate) type Owners = BTreeMap<ObjectId, String>;
 
 /// One statement of a migration, complete, with its semicolon and newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +152,14 @@ pub(crate) trait Dialect: Sync {
     fn renamed_along(&self, _before: &Schema, _wanted: &Schema) -> Option<(ObjectId, String)> {
         None
     }
+
+    /// Who owns what is there, or in whose name it acts, where that is somebody else than for what the account itself made.
+    fn owners(&self, _there: &Schema, _made: &Schema, _account: &str) -> Owners {
+        Owners::new()
+    }
+
+    /// Gives what is made again to whom it was.
+    fn give_back(&self, _object: &Object, _owner: &str, _statements: &mut Vec<Statement>) {}
 
     /// The views that are broken when what they are made of gets another name, in the order of their making.
     fn broken_by_rename<'s>(&self, _object: &Object, _schema: &'s Schema) -> Vec<&'s Object> {

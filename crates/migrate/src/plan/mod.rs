@@ -121,6 +121,12 @@ impl Plan {
         self.groups.iter().flat_map(|group| &group.items)
     }
 
+    /// What is run, with the values of its placeholders in place: these may be secrets, never for a message.
+    pub fn texts(&self) -> Vec<&str> {
+        let run = self.items().filter(|item| item.action == Action::Run);
+        run.map(|item| item.body.text.as_str()).collect()
+    }
+
     /// Passes where all of it can be tried on a copy.
     ///
     /// # Errors

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use backup::{Error, ErrorKind, Result};
-use database::script::{self, Lexeme};
+use database::script::{self, Lexeme, LexemeKind};
 use database::{Database, Engine};
 
 use super::Scratch;
@@ -78,14 +78,32 @@ pub async fn repeatables_as_run(target: &Database) -> Result<Vec<RepeatedFile>> 
     repeatables.filter(Repeated::is_current).map(as_it_was).collect()
 }
 
+/// The words of a statement whose strings may be run: bodies of routines, and SQL that is put together.
+const RUNS_TEXT: &[&str] = &["DO", "FUNCTION", "PROCEDURE", "EXECUTE", "PREPARE"];
+
 /// Those of the differences whose objects, or the tables that these are of, are named in a text.
 pub fn touched(engine: Engine, differences: Vec<Difference>, texts: &[&str]) -> Vec<Difference> {
-    let mut names = BTreeSet::new();
+    let (mut names, mut schemas) = (BTreeSet::new(), BTreeSet::new());
     for text in texts {
         // One that cannot be cut is told when it is to be run.
         for statement in script::split(engine, text).unwrap_or_default() {
             let lexemes = script::lexemes(engine, statement.text).unwrap_or_default();
-            names.extend(lexemes.iter().filter_map(Lexeme::identifier).map(|name| name.to_lowercase()));
+            let mut own: BTreeSet<String> =
+                lexemes.iter().filter_map(Lexeme::identifier).map(|name| name.to_lowercase()).collect();
+            let runs = |lexeme: &Lexeme<'_>| RUNS_TEXT.iter().any(|word| lexeme.is(word));
+            let all = lexemes.iter().any(runs);
+            let bodies = lexemes
+                .iter()
+                .filter(|lexeme| lexeme.kind == LexemeKind::Text && (all || lexeme.text.starts_with('$')));
+            for body in bodies {
+                let words = body.text.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+                own.extend(words.map(str::to_lowercase));
+            }
+            // What drops a schema, or renames it, reaches all that is in it without naming it.
+            if own.contains("schema") && (own.contains("drop") || own.contains("alter")) {
+                schemas.extend(own.iter().cloned());
+            }
+            names.extend(own);
         }
     }
     let is_named = |name: &str| {
@@ -93,7 +111,11 @@ pub fn touched(engine: Engine, differences: Vec<Difference>, texts: &[&str]) -> 
         let bare = name.split('(').next().unwrap_or(name).to_lowercase();
         !bare.is_empty() && names.contains(&bare)
     };
-    let touches = |one: &Difference| is_named(&one.object.name) || is_named(&one.object.of);
+    let touches = |one: &Difference| {
+        is_named(&one.object.name)
+            || is_named(&one.object.of)
+            || schemas.contains(&one.object.namespace.to_lowercase())
+    };
     differences.into_iter().filter(touches).collect()
 }
 
@@ -129,5 +151,11 @@ mod tests {
         let names: Vec<String> =
             touched(Engine::Postgres, all(), &texts).into_iter().map(|one| one.object.name).collect();
         assert_eq!(names, ["by_hand", "f(integer)"]);
+        let count = |text: &str| touched(Engine::Postgres, all(), &[text]).len();
+        assert_eq!(count("DO $x$ BEGIN EXECUTE 'ALTER TABLE other ADD a int'; END $x$"), 1);
+        assert_eq!(count("CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT a FROM item'"), 1);
+        assert_eq!(count("DROP SCHEMA public CASCADE"), 3);
+        assert_eq!(count("DO $$ BEGIN DROP SCHEMA public CASCADE; END $$"), 3);
+        assert_eq!(count("CREATE TABLE public.more (a int)"), 0);
     }
 }

@@ -15,6 +15,12 @@ pub(super) fn target(object: &Object) -> Option<String> {
     start.strip_prefix("ALTER ").map(str::to_owned)
 }
 
+/// The role that owns an object, as it is written.
+pub(super) fn owner(object: &Object) -> Option<&str> {
+    let (_, role) = object.owner.as_deref()?.rsplit_once(" OWNER TO ")?;
+    role.strip_suffix(";\n")
+}
+
 /// What removes an object.
 pub(super) fn statements(object: &Object, between: Between<'_>) -> Result<Vec<Statement>, Unwritable> {
     let id = &object.id;

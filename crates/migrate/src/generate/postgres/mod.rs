@@ -6,7 +6,7 @@ mod types;
 use database::{Engine, Kind, Object, ObjectId, Schema, quote};
 
 use super::parts::{Parts, columns};
-use super::step::{Between, Change, Dialect, InPlace, Statement, Step, Unwritable, Verb};
+use super::step::{Between, Change, Dialect, InPlace, Owners, Statement, Step, Unwritable, Verb};
 
 /// Changes of PostgreSQL's objects.
 pub(crate) struct Postgres;
@@ -166,6 +166,22 @@ impl Dialect for Postgres {
             // A body may name what is made after it.
             (true, true) => "SET LOCAL check_function_bodies = off;\n".to_owned(),
             (true, false) => "SET check_function_bodies = off;\n".to_owned(),
+        }
+    }
+
+    fn owners(&self, there: &Schema, made: &Schema, _account: &str) -> Owners {
+        let others = there.objects.iter().filter_map(|object| {
+            let role = drop::owner(object)?;
+            (drop::owner(made.get(&object.id)?)? != role).then(|| (object.id.clone(), role.to_owned()))
+        });
+        others.collect()
+    }
+
+    fn give_back(&self, object: &Object, owner: &str, statements: &mut Vec<Statement>) {
+        let apart = statements.iter().all(|statement| statement.apart);
+        if let (Some(_), Some(target)) = (&object.owner, drop::target(object)) {
+            let sql = format!("ALTER {target} OWNER TO {owner};\n");
+            statements.push(Statement { apart, ..Statement::new(sql) });
         }
     }
 

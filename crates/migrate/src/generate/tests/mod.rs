@@ -3,6 +3,7 @@ mod random;
 use std::sync::Arc;
 
 use database::{Database, DatabaseUrl, Engine};
+use tokio_util::sync::CancellationToken;
 
 use self::random::Dice;
 use super::{Answer, GenerateOptions, Generated, Generator, There, Wanted};
@@ -47,12 +48,33 @@ async fn generate_with(
     to: &str,
     options: &GenerateOptions,
 ) -> Result<Generated, String> {
+    Box::pin(run(on, &there(from), to, options, CancellationToken::new())).await
+}
+
+async fn generate_between(
+    on: &Database,
+    from: &There,
+    to: &str,
+    cancel: CancellationToken,
+) -> Result<Generated, String> {
+    let options = GenerateOptions { data_loss: true, ..GenerateOptions::default() };
+    Box::pin(run(on, from, to, &options, cancel)).await
+}
+
+async fn run(
+    on: &Database,
+    from: &There,
+    to: &str,
+    options: &GenerateOptions,
+    cancel: CancellationToken,
+) -> Result<Generated, String> {
     let settings = Settings::default();
     // Random schemas have nothing that is the same under another name.
     let ask = |_: &super::Unclear| Some(Answer::Dropped);
-    let generator = Generator { on, settings: &settings, variables: Arc::new(NoVariables), ask: &ask };
+    let variables = Arc::new(NoVariables);
+    let generator = Generator { on, settings: &settings, variables, ask: &ask, cancel };
     let wanted = Wanted::Models(vec![source(to)]);
-    let generated = Box::pin(generator.generate(&wanted, &there(from), options)).await;
+    let generated = Box::pin(generator.generate(&wanted, from, options)).await;
     generated.map_err(|error| error.to_string())
 }
 
@@ -200,4 +222,68 @@ async fn a_rebuilt_table_keeps_each_row_and_its_number() {
     assert_eq!(found.losses, ["the rows of table t"]);
     let found = up("CREATE TABLE t (a INT, b INT);", "CREATE TABLE t (a INT, b INT AS (a) STORED);").await;
     assert_eq!(found.losses, ["column b of table t"]);
+}
+
+#[tokio::test]
+async fn what_is_made_again_stays_whose_it_was() {
+    for engine in [Engine::Postgres, Engine::Mysql] {
+        let on = server(engine, std::path::Path::new(""));
+        let name = format!("whose_{}", std::process::id());
+        let mut server = on.session().await.unwrap();
+        let (account, view) = match engine {
+            Engine::Postgres => (
+                format!("ROLE {name}"),
+                format!("CREATE VIEW v AS SELECT a FROM t; ALTER VIEW v OWNER TO {name}"),
+            ),
+            _ => (
+                format!("USER {name}@localhost"),
+                format!("CREATE DEFINER={name}@localhost VIEW v AS SELECT a FROM t"),
+            ),
+        };
+        for sql in [format!("CREATE {account}"), format!("CREATE DATABASE {name}")] {
+            server.execute(&sql).await.unwrap();
+        }
+        let shop = Database::new(on.url().with_database(&name)).unwrap();
+        let mut session = shop.session().await.unwrap();
+        for sql in ["CREATE TABLE t (a int, b int)", &view, "CREATE VIEW w AS SELECT a FROM t"] {
+            session.execute(sql).await.unwrap();
+        }
+        drop(session);
+        let new = "CREATE TABLE t (a int, b int); CREATE VIEW v AS SELECT b FROM t; CREATE VIEW w AS SELECT b FROM t;";
+        let found = generate_between(&on, &There::Database(shop), new, CancellationToken::new()).await;
+        for sql in [format!("DROP DATABASE {name}"), format!("DROP {account}")] {
+            server.execute(&sql).await.unwrap();
+        }
+        let found = found.unwrap();
+        let draft = &found.drafts[0];
+        if engine == Engine::Postgres {
+            let owner = format!("ALTER VIEW \"public\".\"v\" OWNER TO \"{name}\";");
+            assert!(draft.up.contains(&owner) && draft.down.contains(&owner), "{draft:#?}");
+            assert_eq!((draft.up.matches(" OWNER TO ").count(), found.losses.len()), (1, 0), "{draft:#?}");
+        } else {
+            assert_eq!(found.losses, [format!("that view v acts in the name of `{name}`@`localhost`")]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stop_stops_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let on = server(Engine::Sqlite, folder.path());
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let found = generate_between(&on, &there(&[]), "CREATE TABLE t (a INT);", stop).await;
+    assert_eq!(found.unwrap_err(), "stopped on request; nothing was written");
+}
+
+#[tokio::test]
+async fn letters_that_have_no_place_are_marked() {
+    let on = server(Engine::Mysql, std::path::Path::new(""));
+    let text = |set: &str| {
+        format!("CREATE TABLE t (a varchar(9) CHARACTER SET {set}, b int) DEFAULT CHARSET=utf8mb4;")
+    };
+    let narrower = generate(&on, &[&text("utf8mb4")], &text("latin1")).await.unwrap();
+    assert_eq!(narrower.losses.len(), 1, "{}", narrower.drafts[0].up);
+    let wider = generate(&on, &[&text("latin1")], &text("utf8mb4")).await.unwrap();
+    assert!(wider.losses.is_empty(), "{}", wider.drafts[0].up);
 }
