@@ -19,6 +19,8 @@ pub(crate) enum Meaning {
     NeedsPerson,
     /// `check` or `status --exit-code` found something.
     Found,
+    /// Some of what was asked for is done and stays, and some has failed.
+    Partly,
     /// Another run holds the lock.
     Locked,
 }
@@ -32,6 +34,7 @@ impl Meaning {
             Self::PutBack => 3,
             Self::NeedsPerson => 4,
             Self::Found => 5,
+            Self::Partly => 6,
             Self::Locked => 75,
         }
     }
@@ -44,6 +47,7 @@ impl Meaning {
             Self::PutBack => "put back",
             Self::NeedsPerson => "needs a person",
             Self::Found => "found",
+            Self::Partly => "partly",
             Self::Locked => "locked",
         }
     }

@@ -1,6 +1,8 @@
 //! What the process holds on to, where only the environment that it starts in can say.
 
+use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
 /// The driver of MySQL (`mysql_async`, its `buffer_pool.rs`) has one pool of buffers for the whole process, takes them in
@@ -12,6 +14,9 @@ const BUFFERS: (&str, &str) = ("MYSQL_ASYNC_BUFFER_SIZE_CAP", "65536");
 /// 4 MiB. A threshold that is given stays (`mallopt(3)`).
 const LARGE: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "2097152");
 
+/// What dbm has set for itself, which no command of the user's is to have.
+pub(crate) const OWN: [&str; 2] = [BUFFERS.0, LARGE.0];
+
 /// Starts dbm again with these, in the same process, unless they are there. Setting them in a process that runs is no safe
 /// call, and too late for the second. Where the system refuses, all works without them.
 pub(crate) fn bound() {
@@ -20,6 +25,10 @@ pub(crate) fn bound() {
     }
     let Ok(program) = std::env::current_exe() else { return };
     let mut arguments = std::env::args_os();
+    let called = std::env::args_os().next();
+    if !is_dbm(&program, called.as_deref()) {
+        return;
+    }
     let mut again = Command::new(program);
     if let Some(name) = arguments.next() {
         again.arg0(name);
@@ -29,4 +38,26 @@ pub(crate) fn bound() {
     }
     // It returns only where it fails.
     let _refused = again.args(arguments).env(BUFFERS.0, BUFFERS.1).exec();
+}
+
+/// Whether a program is the one that was called, and not the loader that was told to load it, or an emulator.
+fn is_dbm(program: &Path, called: Option<&OsStr>) -> bool {
+    let Some(name) = program.file_name() else { return false };
+    let called = called.and_then(|called| Path::new(called).file_name());
+    Some(name) == called || name.as_encoded_bytes().starts_with(b"dbm")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loader_is_not_started_again() {
+        let is_dbm = |program: &str, called: &str| is_dbm(Path::new(program), Some(OsStr::new(called)));
+        assert!(is_dbm("/usr/bin/dbm", "dbm"));
+        assert!(is_dbm("/opt/dbm-1.2/dbm-1.2", "/usr/bin/migrator"));
+        assert!(is_dbm("/opt/migrator", "./migrator"));
+        assert!(!is_dbm("/usr/lib64/ld-linux-x86-64.so.2", "./dbm"));
+        assert!(!is_dbm("/usr/bin/qemu-aarch64", "dbm"));
+    }
 }

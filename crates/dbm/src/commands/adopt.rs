@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use database::Database;
@@ -7,6 +7,7 @@ use migrate::files;
 use serde_json::json;
 
 use super::marking::{self, MarkFlags};
+use super::run_flags::{self, RunFlags};
 use crate::context::Context;
 use crate::error::{CommandError, Result, io};
 use crate::output;
@@ -17,7 +18,8 @@ use crate::output;
     after_help = "Reads the files of another tool and its table in the database, writes each migration and its rollback as files
 of dbm's, numbered in the tool's order, and records what the tool has applied. Nothing of the tool's is changed; rolling
 back what it has applied removes a row of the history and runs nothing. Run it first where everything is applied; on each
-other database again, with the files that are there by then: it only records.
+other database again, with the files that are there by then: it only records. A database that is not empty and does not
+have the tool's table is refused: what is there already would be run again.
 
 The tools: alembic, atlas, dbmate, diesel, flyway, golang-migrate, goose, liquibase (formatted SQL), prisma, refinery, sqlx,
 yoyo. Alembic's migrations are Python, and its SQL is what it writes of them:
@@ -39,6 +41,9 @@ pub(crate) struct Adopt {
     /// Its table, where it is not the usual one
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
+    /// The tool has applied nothing here: its table need not be there
+    #[arg(long, conflicts_with = "table")]
+    nothing_applied: bool,
     #[command(flatten)]
     flags: MarkFlags,
 }
@@ -51,15 +56,28 @@ fn tool(word: &str) -> std::result::Result<Tool, String> {
 impl Adopt {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let to = context.folder();
-        if same(&self.folder, &to.migrations) {
-            let what = format!("{} is dbm's own folder of migrations", self.folder.display());
+        for (own, flag) in [(&to.migrations, "--migrations"), (&to.rollback, "--rollback-folder")] {
+            let what = match place(&self.folder, own, self.tool.reads_below()) {
+                Place::Apart => continue,
+                Place::Same => format!("{} is dbm's own folder", self.folder.display()),
+                Place::Within => {
+                    format!("{} is in {}, all of which the tool reads", own.display(), self.folder.display())
+                }
+            };
             return Err(CommandError::usage(what)
-                .hint("name another for what is written: --migrations FOLDER, or `migrations` in dbm.toml"));
+                .hint(format!("name another for what is written: {flag} FOLDER, or in dbm.toml")));
         }
         let database = Database::new(context.url()?)?;
         let mut session = database.session().await?;
-        let adoption =
-            adopt::plan(self.tool, &self.folder, self.table.as_deref(), &to, &mut *session).await?;
+        let adoption = adopt::plan(
+            self.tool,
+            &self.folder,
+            self.table.as_deref(),
+            self.nothing_applied,
+            &to,
+            &mut *session,
+        )
+        .await?;
         drop(session);
         for note in &adoption.notes {
             context.output.warn(note);
@@ -69,6 +87,9 @@ impl Adopt {
             context.output.answer(&document, &lines(&adoption));
             return Ok(());
         }
+        // Before the first file: what the history has, whether a run is open, and whether it can be written.
+        let runner = run_flags::runner(context, &RunFlags::default(), Database::new(context.url()?)?, None)?;
+        runner.may_mark(|records| adopt::fits(&adoption, records)).await?;
         adopt::write(&adoption)?;
         context.output.say(lines(&adoption).trim_end());
         if !to.rollback.exists() {
@@ -79,8 +100,22 @@ impl Adopt {
     }
 }
 
-fn same(one: &std::path::Path, other: &std::path::Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+/// Where one of dbm's folders is, seen from the tool's.
+enum Place {
+    Apart,
+    Same,
+    Within,
+}
+
+fn place(theirs: &Path, own: &Path, below: bool) -> Place {
+    // It need not be there yet; then the folder that is says where it will be.
+    let there = own.ancestors().find_map(|folder| folder.canonicalize().ok());
+    let Ok(theirs) = theirs.canonicalize() else { return Place::Apart };
+    match there {
+        Some(there) if there == theirs && own.exists() => Place::Same,
+        Some(there) if below && there.starts_with(&theirs) => Place::Within,
+        _ => Place::Apart,
+    }
 }
 
 fn lines(adoption: &Adoption) -> String {

@@ -27,9 +27,16 @@ pub(super) async fn go(
     let ended = done.and_then(|done| match done.worst {
         None => Ok(done),
         Some(meaning) => {
+            // Neither that nothing was changed nor that all was put back.
+            let meaning = match meaning {
+                Meaning::NeedsPerson => meaning,
+                _ if done.changed => Meaning::Partly,
+                _ => meaning,
+            };
             if context.output.json {
                 context.output.document(&context.output.scrub_values(&done.document()));
             }
+            context.output.error(&format!("migrate: {}", done.summary()));
             Err(CommandError::reported(meaning, done.summary()))
         }
     });
@@ -44,6 +51,8 @@ pub(super) async fn go(
 struct Done {
     told: Vec<Value>,
     failed: Vec<String>,
+    /// Whether one has changed the database, and that stays.
+    changed: bool,
     worst: Option<Meaning>,
 }
 
@@ -56,10 +65,11 @@ impl Done {
         match self.failed.as_slice() {
             [] => format!("{}: all done", output::plural(self.told.len() as u64, "module")),
             failed => format!(
-                "{} of {} failed: {}; what the others did stays",
+                "{} of {} failed: {}; {}",
                 failed.len(),
                 output::plural(self.told.len() as u64, "module"),
-                failed.join(", ")
+                failed.join(", "),
+                if self.changed { "what the others did stays" } else { "the others did nothing" }
             ),
         }
     }
@@ -109,7 +119,11 @@ async fn runs(
         let ran = runner.migrate(&migrations, &options).await;
         let ran: Result<Report> = run_flags::judged(&runner, ran).await;
         let (told, failed) = match ran {
-            Ok(report) => (json!(report), shown(context, name, &report)),
+            Ok(report) => {
+                let failed = shown(context, name, &report);
+                done.changed |= failed.is_none() && !report.migrations.is_empty();
+                (json!(report), failed)
+            }
             Err(error) => {
                 context.output.error(&format!("module {name}: {}", error.chain().join(": ")));
                 (json!({ "error": error.chain().join(": ") }), Some(error.meaning))

@@ -18,9 +18,12 @@ pub(super) async fn run(
     input: &str,
     timeout: Duration,
 ) -> Result<(), String> {
-    let mut child = Command::new("sh")
-        .args(["-c", command])
-        .envs(variables.iter().map(|(name, value)| (name, value)))
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).envs(variables.iter().map(|(name, value)| (name, value)));
+    for name in crate::memory::OWN {
+        shell.env_remove(name);
+    }
+    let mut child = shell
         .stdin(Stdio::piped())
         .stdout(Stdio::from(std::io::stderr()))
         .stderr(Stdio::inherit())
@@ -64,6 +67,8 @@ mod tests {
         assert!(run("exit 3", &[], "x", minute).await.unwrap_err().contains("exit status: 3"));
         let ended = run("sleep 600 & wait", &[], "", Duration::from_millis(200)).await.unwrap_err();
         assert!(ended.contains("took more than"), "{ended}");
+        let own = [(crate::memory::OWN[0], "1".to_owned())];
+        run(&format!("test -z \"${}\"", crate::memory::OWN[0]), &own, "", minute).await.unwrap();
         // More than a pipe holds, for one who does not read.
         run("true", &[], &"x".repeat(1 << 20), minute).await.unwrap();
     }

@@ -106,7 +106,14 @@ fn a_module_that_fails_stops_no_other() {
     );
     place.file("rollback/004_bonus.sql", "DROP TABLE bonus;\n");
     let ended = place.run(&["migrate", "--keep-going"]);
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("2 of 4 modules failed: pay, bonus; what the others did stays"),
+        "{}",
+        ended.stderr
+    );
+    let again = place.run(&["migrate", "--keep-going", "--out-of-order"]);
+    assert_eq!(again.code, Some(1), "now nothing is changed: {}", again.stderr);
     assert!(ended.stderr.contains("no such table: nowhere"), "{}", ended.stderr);
     assert!(ended.stderr.contains("module bonus: 004_bonus requires 002"), "{}", ended.stderr);
     let status = place.run(&["status", "--json"]).stdout;

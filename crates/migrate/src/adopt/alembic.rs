@@ -12,8 +12,13 @@ use super::table::Table;
 use super::{Found, Project, reading, script};
 
 /// A row for each head.
-pub(super) const TABLE: Table =
-    Table { names: &["alembic_version"], versions: "SELECT version_num FROM {}", failed: None, up_to: true };
+pub(super) const TABLE: Table = Table {
+    names: &["alembic_version"],
+    versions: "SELECT version_num FROM {}",
+    failed: None,
+    up_to: true,
+    baseline: None,
+};
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
     let mut project = Project::default();
@@ -23,13 +28,16 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
         for section in sections(&reading::text(&path)?) {
             let text = own_statements(engine, &section.text)?;
             match section.up {
-                true => project.migrations.push(Found {
-                    name: section.revision.clone(),
-                    version: section.revision,
-                    up: if script::has_statement(&text) { text } else { "SELECT 1;\n".to_owned() },
-                    down: None,
-                    no_transaction: false,
-                }),
+                true => {
+                    project.parents.insert(section.revision.clone(), section.parents);
+                    project.migrations.push(Found {
+                        name: section.revision.clone(),
+                        version: section.revision,
+                        up: if script::has_statement(&text) { text } else { "SELECT 1;\n".to_owned() },
+                        down: None,
+                        no_transaction: false,
+                    });
+                }
                 false => drop(downs.insert(section.revision, text)),
             }
         }
@@ -47,12 +55,23 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
             false => "SELECT 1;\n".to_owned(),
         });
     }
+    let after = |one: &str| project.parents.values().flatten().filter(|other| *other == one).count();
+    let roots = project.parents.values().filter(|parents| parents.is_empty()).count();
+    if roots > 1 || project.parents.keys().any(|version| after(version) > 1) {
+        project.notes.push(
+            "the revisions have branches: applied are the heads in alembic_version and what they come from; `depends_on` is not \
+             in the SQL, so look at the list of what is applied"
+                .to_owned(),
+        );
+    }
     Ok(project)
 }
 
 /// What one revision does, or takes back.
 struct Section {
     revision: String,
+    /// Those that it comes after; several where it merges branches.
+    parents: Vec<String>,
     up: bool,
     text: String,
 }
@@ -67,7 +86,8 @@ fn sections(text: &str) -> Vec<Section> {
             };
             let (from, to) = rest.split_once("->")?;
             let revision = if up { to } else { from }.trim().to_owned();
-            Some(Section { revision, up, text: String::new() })
+            let parents = from.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty());
+            Some(Section { revision, parents: parents.collect(), up, text: String::new() })
         });
         match begun {
             Some(section) => sections.push(section),

@@ -5,16 +5,21 @@ use std::path::Path;
 use backup::Result;
 use database::Engine;
 
-use super::table::Table;
+use super::table::{Baseline, Table};
 use super::{Found, Project, reading, script};
 
 /// A row for each version, in a namespace of its own where the connection is not bound to one. A row whose statements are
 /// not all applied has failed; the one without a version is its own.
 pub(super) const TABLE: Table = Table {
     names: &["atlas_schema_revisions.atlas_schema_revisions", "atlas_schema_revisions"],
-    versions: "SELECT version FROM {} WHERE version <> '.atlas_cloud_identifier' ORDER BY version",
+    versions: "SELECT version FROM {} WHERE version <> '.atlas_cloud_identifier' AND type % 2 = 0 ORDER BY version",
     failed: Some("SELECT version FROM {} WHERE applied < total AND version <> '.atlas_cloud_identifier'"),
     up_to: false,
+    // Its types are bits, of which the first says so.
+    baseline: Some(Baseline {
+        versions: "SELECT version FROM {} WHERE version <> '.atlas_cloud_identifier' AND type % 2 = 1",
+        order: str::cmp,
+    }),
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {

@@ -14,6 +14,7 @@ pub(super) const TABLE: Table = Table {
     versions: "SELECT version FROM {} ORDER BY version",
     failed: None,
     up_to: false,
+    baseline: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {

@@ -8,17 +8,21 @@ use std::path::Path;
 use backup::Result;
 use database::Engine;
 
-use super::table::Table;
+use super::table::{Baseline, Table};
 use super::{Found, Project, reading, script};
 
 /// A row for each; a later one of an undo takes it back, and one of a baseline stands for what is below it.
 pub(super) const TABLE: Table = Table {
     names: &["flyway_schema_history"],
-    versions: "SELECT version FROM {} t WHERE success AND version IS NOT NULL AND type NOT IN ('SCHEMA', 'BASELINE', 'DELETE') \
+    versions: "SELECT version FROM {} t WHERE success AND version IS NOT NULL AND type NOT IN ('SCHEMA', 'BASELINE', 'SQL_BASELINE', 'DELETE') \
                AND type NOT LIKE 'UNDO%' AND NOT EXISTS (SELECT 1 FROM {} u WHERE u.version = t.version \
                AND (u.type LIKE 'UNDO%' OR u.type = 'DELETE') AND u.installed_rank > t.installed_rank) ORDER BY installed_rank",
     failed: Some("SELECT coalesce(version, description) FROM {} WHERE NOT success"),
     up_to: false,
+    baseline: Some(Baseline {
+        versions: "SELECT version FROM {} WHERE success AND type IN ('BASELINE', 'SQL_BASELINE')",
+        order: compare,
+    }),
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {

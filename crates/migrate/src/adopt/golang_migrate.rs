@@ -15,6 +15,7 @@ pub(super) const TABLE: Table = Table {
     versions: "SELECT version FROM {}",
     failed: Some("SELECT version FROM {} WHERE dirty"),
     up_to: true,
+    baseline: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {

@@ -1,6 +1,6 @@
 //! goose: marks in one file, <https://pressly.github.io/goose/documentation/annotations/>.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backup::{Error, ErrorKind, Result};
 use database::Engine;
@@ -15,10 +15,21 @@ pub(super) const TABLE: Table = Table {
                AND id = (SELECT max(id) FROM {} o WHERE o.version_id = t.version_id) ORDER BY id",
     failed: None,
     up_to: false,
+    baseline: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
     let mut project = Project::default();
+    let is_go = |path: &&PathBuf| {
+        let name = reading::name(path);
+        reading::version_and_name(&name).is_some() && name.ends_with(".go") && !name.ends_with("_test.go")
+    };
+    if let Some(path) = reading::entries(folder)?.iter().find(is_go) {
+        let what = format!("{} is a migration in Go, which is not SQL", path.display());
+        return Err(
+            Error::new(ErrorKind::Refused, what).with_hint("write what it does as a `.sql` file first")
+        );
+    }
     for path in reading::sql(folder)? {
         let stem = reading::stem(&path);
         let Some((version, name)) = reading::version_and_name(&stem) else { continue };

@@ -14,6 +14,7 @@ pub(super) const TABLE: Table = Table {
     versions: "SELECT concat(author, ':', id) FROM {} ORDER BY orderexecuted",
     failed: None,
     up_to: false,
+    baseline: None,
 };
 
 /// What a changeset says of itself.
@@ -24,6 +25,8 @@ struct Changeset {
     no_split: bool,
     delimiter: Option<String>,
     again: bool,
+    /// Why it is not run here.
+    left_out: Option<String>,
 }
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
@@ -38,9 +41,14 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
         let mut changesets = Vec::new();
         let mut block = false;
         for line in text.lines().skip_while(|line| line.trim().is_empty()).skip(1) {
-            take(line, &path, &mut changesets, &mut block, &mut project.notes)?;
+            take(engine, line, &path, &mut changesets, &mut block, &mut project.notes)?;
         }
         for changeset in changesets {
+            if let Some(why) = &changeset.left_out {
+                let version = &changeset.found.version;
+                project.notes.push(format!("{}: {version} is not taken over: {why}", path.display()));
+                continue;
+            }
             let again = changeset.again;
             let found = finished(engine, changeset);
             if again { project.repeatables.push(found) } else { project.migrations.push(found) }
@@ -51,6 +59,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
 
 /// Takes one line into the changeset that it is of.
 fn take(
+    engine: Engine,
     line: &str,
     path: &Path,
     changesets: &mut Vec<Changeset>,
@@ -58,8 +67,12 @@ fn take(
     notes: &mut Vec<String>,
 ) -> Result<()> {
     if let Some(head) = reading::mark(line, "changeset") {
-        changesets.push(begun(head, path)?);
+        changesets.push(begun(engine, head, path)?);
         return Ok(());
+    }
+    if let Some(property) = reading::mark(line, "property") {
+        let what = format!("{}: `property {property}` puts a value into the SQL", path.display());
+        return Err(Error::new(ErrorKind::Refused, what).with_hint("write the value in its places first"));
     }
     let Some(changeset) = changesets.last_mut() else { return Ok(()) };
     let trimmed = line.trim();
@@ -94,26 +107,70 @@ fn take(
 }
 
 /// `author:id attribute:value …`
-fn begun(head: &str, path: &Path) -> Result<Changeset> {
-    let mut words = head.trim_start_matches(':').split_whitespace();
-    let name = words.next().unwrap_or_default();
-    let Some((author, id)) = name.split_once(':') else {
+fn begun(engine: Engine, head: &str, path: &Path) -> Result<Changeset> {
+    let words = words(head.trim_start_matches(':'));
+    let mut words = words.iter();
+    let Some((author, id)) = words.next().and_then(|name| name.split_once(':')) else {
         let what = format!("{}: `changeset {head}` is not author:id", path.display());
         return Err(Error::new(ErrorKind::Refused, what).with_hint("mend the line"));
     };
     let found = Found { version: format!("{author}:{id}"), name: id.to_owned(), ..Found::default() };
     let mut changeset = Changeset { found, ..Changeset::default() };
     for (key, value) in words.filter_map(|word| word.split_once(':')) {
-        let value = value.trim_matches('"');
         match key.to_ascii_lowercase().as_str() {
             "splitstatements" => changeset.no_split = value.eq_ignore_ascii_case("false"),
             "enddelimiter" => changeset.delimiter = Some(value.to_owned()),
             "runintransaction" => changeset.found.no_transaction = value.eq_ignore_ascii_case("false"),
+            "dbms" if !is_of(engine, value) => {
+                changeset.left_out = Some(format!("it is for another engine (dbms:{value})"));
+            }
+            "ignore" if value.eq_ignore_ascii_case("true") => {
+                changeset.left_out = Some("it is ignored".to_owned());
+            }
+            "context" | "contexts" | "contextfilter" | "labels" => {
+                let what =
+                    format!("{}: {author}:{id} is run in some places only (`{key}:{value}`)", path.display());
+                return Err(Error::new(ErrorKind::Refused, what).with_hint(
+                    "take the changeset out, or the word where it is run everywhere; rows for tests belong into migrations/seeds/",
+                ));
+            }
             "runonchange" | "runalways" => changeset.again |= value.eq_ignore_ascii_case("true"),
             _ => {}
         }
     }
     Ok(changeset)
+}
+
+/// The words of a line, with what stands in quotes as a part of one.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for c in line.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            c if c.is_whitespace() && !quoted => words.push(std::mem::take(&mut word)),
+            c => word.push(c),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Whether a list of engines (`postgresql,mysql`, `!oracle`, `all`) has this one in it.
+fn is_of(engine: Engine, list: &str) -> bool {
+    let ours: &[&str] = match engine {
+        Engine::Postgres => &["postgresql"],
+        Engine::Mysql => &["mysql", "mariadb"],
+        Engine::Sqlite => &["sqlite"],
+        _ => &[],
+    };
+    let list: Vec<String> = list.split(',').map(|word| word.trim().to_ascii_lowercase()).collect();
+    let excluded = |word: &String| word.strip_prefix('!').is_some_and(|word| ours.contains(&word));
+    if list.iter().any(excluded) {
+        return false;
+    }
+    list.iter().all(|word| word.starts_with('!') || word.is_empty())
+        || list.iter().any(|word| word == "all" || ours.contains(&word.as_str()))
 }
 
 fn finished(engine: Engine, changeset: Changeset) -> Found {

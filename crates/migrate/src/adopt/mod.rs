@@ -22,6 +22,8 @@ mod tests;
 mod write;
 mod yoyo;
 
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use backup::{Error, ErrorKind, Result};
@@ -96,6 +98,11 @@ impl Tool {
         }
     }
 
+    /// Whether it reads the folders in its folder too.
+    pub fn reads_below(self) -> bool {
+        matches!(self, Self::Flyway | Self::Liquibase | Self::Refinery)
+    }
+
     fn read(self, engine: Engine, folder: &Path) -> Result<Project> {
         match self {
             Self::Alembic => alembic::read(engine, folder),
@@ -155,18 +162,20 @@ struct Project {
     repeatables: Vec<Found>,
     /// `${name}` means to it what it means to dbm.
     placeholders: bool,
+    /// What each migration comes after, where the tool says so; otherwise the one before it.
+    parents: BTreeMap<String, Vec<String>>,
     /// What is not taken over.
     notes: Vec<String>,
 }
 
 /// What the history of another tool says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Applied {
     /// Nothing: it has no table.
     None,
-    /// These.
-    Each(Vec<String>),
-    /// Everything up to the last of these.
+    /// These, and what is not after one of `below`.
+    Each { versions: Vec<String>, below: Vec<String>, order: fn(&str, &str) -> Ordering },
+    /// These and what comes before them.
     UpTo(Vec<String>),
 }
 
@@ -200,7 +209,7 @@ pub struct Adoption {
 
 /// Reads a project of another tool and its history in the database, and says what it becomes. Changes nothing.
 ///
-/// `table`: the name of the tool's table, where it is not the usual one.
+/// `table`: the name of the tool's table, where it is not the usual one. `nothing_applied`: it need not be there.
 ///
 /// # Errors
 /// The folder has no project of that tool, a file cannot be told what it is, the history does not fit it, or says that a
@@ -209,6 +218,7 @@ pub async fn plan(
     tool: Tool,
     from: &Path,
     table: Option<&str>,
+    nothing_applied: bool,
     to: &Folder,
     session: &mut dyn Session,
 ) -> Result<Adoption> {
@@ -217,16 +227,42 @@ pub async fn plan(
         let what = format!("{} has no migration of {}", from.display(), tool.word());
         return Err(Error::new(ErrorKind::Usage, what).with_hint("name the folder that its files are in"));
     }
-    let applied = tool.table().read(session, table).await?;
-    let versions: Vec<&str> = project.migrations.iter().map(|found| found.version.as_str()).collect();
-    let applied = applied.of(&versions, tool)?;
+    let mut known = BTreeSet::new();
+    for found in
+        project.migrations.iter().chain(&project.repeatables).filter(|found| !found.version.is_empty())
+    {
+        if !known.insert(&found.version) {
+            let what = format!("two migrations of {} have the version `{}`", tool.word(), found.version);
+            return Err(Error::new(ErrorKind::Refused, what)
+                .with_hint("take one out, or give it a version of its own"));
+        }
+    }
+    let applied = tool.table().read(session, table, nothing_applied).await?;
+    let applied = applied.of(&project, tool)?;
     Ok(write::adoption(tool, project, &applied, to))
 }
 
-/// Writes the files. Those that are there already with the same text stay; nothing is written over.
+/// Whether the history has room for what is applied: the same check as that of [`changes`], before a file is written.
 ///
 /// # Errors
-/// One is there with another text, or cannot be written; then those before it are there, and adopting again goes on.
+/// The history has rows already that are not adopted.
+pub fn fits(adoption: &Adoption, records: &Records) -> Result<()> {
+    let is_adopted =
+        |number: u64| adoption.files.iter().any(|made| made.applied && made.number == Some(number));
+    let Some(row) = records.applied.iter().find(|row| !is_adopted(row.number)) else { return Ok(()) };
+    let what = format!(
+        "the history has {} already, which is not adopted",
+        crate::files::label(row.number, &row.name)
+    );
+    Err(Error::new(ErrorKind::Refused, what)
+        .with_hint("`dbm status` shows what is applied; a database is adopted before anything else"))
+}
+
+/// Writes the files. Those that are there already with the same text stay; nothing is written over, and nothing is written
+/// where one of them cannot be.
+///
+/// # Errors
+/// One is there with another text, another file has its number, or it cannot be written; what was written is removed.
 pub fn write(adoption: &Adoption) -> Result<()> {
     write::write(adoption)
 }
@@ -236,24 +272,10 @@ pub fn write(adoption: &Adoption) -> Result<()> {
 /// # Errors
 /// The history has rows already.
 pub fn changes(adoption: &Adoption, migrations: &[Migration], records: &Records) -> Result<Vec<Change>> {
-    let adopted: Vec<&Migration> = migrations
-        .iter()
-        .filter(|file| adoption.files.iter().any(|made| made.applied && made.number == Some(file.number)))
-        .collect();
-    let there = |number: u64| records.applied.iter().any(|row| row.number == number);
-    if let Some(row) =
-        records.applied.iter().find(|row| !adopted.iter().any(|file| file.number == row.number))
-    {
-        let what = format!(
-            "the history has {} already, which is not adopted",
-            crate::files::label(row.number, &row.name)
-        );
-        return Err(Error::new(ErrorKind::Refused, what)
-            .with_hint("`dbm status` shows what is applied; a database is adopted before anything else"));
-    }
-    Ok(adopted
-        .into_iter()
-        .filter(|file| !there(file.number))
-        .map(|file| Change::Record(file.into()))
-        .collect())
+    fits(adoption, records)?;
+    let is_adopted = |file: &&Migration| {
+        adoption.files.iter().any(|made| made.applied && made.number == Some(file.number))
+            && !records.applied.iter().any(|row| row.number == file.number)
+    };
+    Ok(migrations.iter().filter(is_adopted).map(|file| Change::Record(file.into())).collect())
 }

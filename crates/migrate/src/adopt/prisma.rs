@@ -15,6 +15,7 @@ pub(super) const TABLE: Table = Table {
     versions: "SELECT migration_name FROM {} WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY started_at",
     failed: Some("SELECT migration_name FROM {} WHERE finished_at IS NULL AND rolled_back_at IS NULL"),
     up_to: false,
+    baseline: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {

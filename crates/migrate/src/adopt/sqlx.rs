@@ -15,6 +15,7 @@ pub(super) const TABLE: Table = Table {
     versions: "SELECT version FROM {} WHERE success ORDER BY version",
     failed: Some("SELECT version FROM {} WHERE NOT success"),
     up_to: false,
+    baseline: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {

@@ -41,7 +41,7 @@ async fn adopts(tool: Tool, engine: Engine, files: &[(&str, &str)], history: &[&
     let before = everything(&sandbox);
     let to = folder(sandbox.path());
     let mut session = sandbox.database.session().await.unwrap();
-    let planned = plan(tool, &from, None, &to, &mut *session).await.unwrap();
+    let planned = plan(tool, &from, None, false, &to, &mut *session).await.unwrap();
     drop(session);
     write(&planned).unwrap();
     write(&planned).unwrap();
@@ -266,8 +266,8 @@ async fn atlas_and_yoyo() {
     ];
     let history = [
         "CREATE SCHEMA atlas_schema_revisions",
-        "CREATE TABLE atlas_schema_revisions.atlas_schema_revisions (version varchar PRIMARY KEY, applied bigint, total bigint)",
-        "INSERT INTO atlas_schema_revisions.atlas_schema_revisions VALUES ('20240101', 1, 1)",
+        "CREATE TABLE atlas_schema_revisions.atlas_schema_revisions (version varchar PRIMARY KEY, type bigint, applied bigint, total bigint)",
+        "INSERT INTO atlas_schema_revisions.atlas_schema_revisions VALUES ('20240101', 2, 1, 1)",
     ];
     adopts(Tool::Atlas, Engine::Postgres, &files, &history).await;
 
@@ -284,6 +284,139 @@ async fn atlas_and_yoyo() {
     adopts(Tool::Yoyo, Engine::Sqlite, &files, &history).await;
 }
 
+/// Which of a project's migrations count as applied, by the tool's table, in a database that has what `history` makes.
+async fn applied(tool: Tool, files: &[(&str, &str)], history: &[&str]) -> Result<Vec<bool>> {
+    let sandbox = Sandbox::new(Engine::Sqlite).await;
+    for sql in history {
+        sandbox.execute(sql).await;
+    }
+    let from = theirs(&sandbox, files);
+    let mut session = sandbox.database.session().await.unwrap();
+    let planned = plan(tool, &from, None, false, &folder(sandbox.path()), &mut *session).await?;
+    Ok(planned.files.iter().filter(|file| file.number.is_some()).map(|file| file.applied).collect())
+}
+
+#[tokio::test]
+async fn a_baseline_stands_for_what_is_below_it() {
+    let files = [
+        ("V1__one.sql", "CREATE TABLE one (id int);"),
+        ("V2__two.sql", "CREATE TABLE two (id int);"),
+        ("V10__ten.sql", "CREATE TABLE ten (id int);"),
+    ];
+    let table = "CREATE TABLE flyway_schema_history (installed_rank int, version varchar(50), description varchar(200), \
+                 type varchar(20), success boolean)";
+    for kind in ["BASELINE", "SQL_BASELINE"] {
+        let row =
+            format!("INSERT INTO flyway_schema_history VALUES (1, '2', '<< Baseline >>', '{kind}', true)");
+        assert_eq!(applied(Tool::Flyway, &files, &[table, &row]).await.unwrap(), [true, true, false]);
+        // One that no file has.
+        let row = row.replace("'2'", "'3'");
+        assert_eq!(applied(Tool::Flyway, &files, &[table, &row]).await.unwrap(), [true, true, false]);
+    }
+    let files = [("1_one.sql", "SELECT 1;"), ("2_two.sql", "SELECT 1;"), ("3_three.sql", "SELECT 1;")];
+    let history = [
+        "CREATE TABLE atlas_schema_revisions (version varchar, type bigint, applied bigint, total bigint)",
+        "INSERT INTO atlas_schema_revisions VALUES ('2', 1, 0, 0)",
+    ];
+    assert_eq!(applied(Tool::Atlas, &files, &history).await.unwrap(), [true, true, false]);
+}
+
+#[tokio::test]
+async fn branches_of_alembic_that_are_not_applied_are_pending() {
+    let up = "-- Running upgrade  -> a\n\nSELECT 1;\n\n-- Running upgrade a -> b\n\nSELECT 1;\n\n\
+              -- Running upgrade a -> c\n\nSELECT 1;\n\n-- Running upgrade b, c -> d\n\nSELECT 1;\n";
+    let table = "CREATE TABLE alembic_version (version_num VARCHAR(32))";
+    for (heads, expected) in [
+        ("('c')", [true, false, true, false]),
+        ("('b'), ('c')", [true, true, true, false]),
+        ("('d')", [true, true, true, true]),
+    ] {
+        let rows = format!("INSERT INTO alembic_version VALUES {heads}");
+        let found = applied(Tool::Alembic, &[("up.sql", up)], &[table, &rows]).await.unwrap();
+        assert_eq!(found, expected, "{heads}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_the_table_is_not_taken_for_an_empty_one() {
+    let files = [("1_one.up.sql", "CREATE TABLE one (id int);")];
+    assert_eq!(applied(Tool::GolangMigrate, &files, &[]).await.unwrap(), [false]);
+    let error =
+        applied(Tool::GolangMigrate, &files, &["CREATE TABLE one (id int)"]).await.unwrap_err().to_string();
+    assert!(
+        error.contains("no table schema_migrations, and the database is not empty (it has one)"),
+        "{error}"
+    );
+
+    let sandbox = Sandbox::new(Engine::Postgres).await;
+    sandbox.execute("CREATE SCHEMA app").await;
+    sandbox.execute("CREATE TABLE app.schema_migrations (version bigint, dirty boolean)").await;
+    let (from, to) = (theirs(&sandbox, &files), folder(sandbox.path()));
+    let mut session = sandbox.database.session().await.unwrap();
+    let error = plan(Tool::GolangMigrate, &from, None, false, &to, &mut *session).await.unwrap_err();
+    assert_eq!(error.hint(), Some("if it is the one: --table app.schema_migrations"));
+    plan(Tool::GolangMigrate, &from, Some("app.schema_migrations"), false, &to, &mut *session).await.unwrap();
+    plan(Tool::GolangMigrate, &from, None, true, &to, &mut *session).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_run_everywhere_is_refused_or_left_out() {
+    let history = [
+        "CREATE TABLE databasechangelog (id varchar(255), author varchar(255), orderexecuted int)",
+        "CREATE TABLE goose_db_version (id int, version_id bigint, is_applied boolean)",
+    ];
+    let changeset =
+        |words: &str| format!("--liquibase formatted sql\n--changeset ann:1 {words}\nDELETE FROM one;\n");
+    for words in ["context:test", "contextFilter:\"test or dev\"", "labels:v2 runOnChange:true"] {
+        let error = applied(Tool::Liquibase, &[("a.sql", &changeset(words))], &history)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("ann:1 is run in some places only"), "{error}");
+    }
+    for (words, count) in [
+        ("dbms:oracle", 0),
+        ("dbms:!sqlite", 0),
+        ("dbms:\"h2, sqlite\"", 1),
+        ("dbms:!h2", 1),
+        ("ignore:true", 0),
+    ] {
+        let files = [
+            ("a.sql", &*changeset(words)),
+            ("b.sql", "--liquibase formatted sql\n--changeset ann:2\nSELECT 1;\n"),
+        ];
+        let found = applied(Tool::Liquibase, &files, &history).await.unwrap();
+        assert_eq!(found.len(), count + 1, "{words}");
+    }
+    let up = "-- +goose Up\nSELECT 1;\n";
+    for (files, message) in [
+        ([("1_a.sql", up), ("2_b.go", "package x")], "2_b.go is a migration in Go"),
+        ([("1_a.sql", up), ("001_b.sql", up)], "two migrations of goose have the version `1`"),
+    ] {
+        let error = applied(Tool::Goose, &files, &history).await.unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn no_file_is_written_where_one_is_in_the_way() {
+    let sandbox = Sandbox::new(Engine::Sqlite).await;
+    let from = theirs(&sandbox, &[("1_a.up.sql", "SELECT 1;"), ("2_b.up.sql", "SELECT 1;")]);
+    let to = folder(&sandbox.path().join("new"));
+    let mut session = sandbox.database.session().await.unwrap();
+    let planned = plan(Tool::GolangMigrate, &from, None, false, &to, &mut *session).await.unwrap();
+    fs::create_dir_all(&to.migrations).unwrap();
+    for (name, message) in [("002_other.sql", "has the number of"), ("002_b.sql", "with another text")] {
+        fs::write(to.migrations.join(name), "SELECT 2;").unwrap();
+        let error = write(&planned).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+        assert_eq!(reading::entries(&to.migrations).unwrap().len(), 1, "nothing is written");
+        fs::remove_file(to.migrations.join(name)).unwrap();
+    }
+    write(&planned).unwrap();
+    assert_eq!(reading::entries(&to.migrations).unwrap().len(), 2);
+}
+
 #[tokio::test]
 async fn what_does_not_fit_is_refused() {
     let sandbox = Sandbox::new(Engine::Sqlite).await;
@@ -297,7 +430,7 @@ async fn what_does_not_fit_is_refused() {
             .execute(&format!("DELETE FROM schema_migrations; INSERT INTO schema_migrations VALUES {rows}"))
             .await;
         let mut session = sandbox.database.session().await.unwrap();
-        let error = plan(Tool::GolangMigrate, &from, None, &to, &mut *session).await.unwrap_err();
+        let error = plan(Tool::GolangMigrate, &from, None, false, &to, &mut *session).await.unwrap_err();
         assert!(error.to_string().contains(message), "{error}");
     }
     let mut session = sandbox.database.session().await.unwrap();
@@ -305,11 +438,11 @@ async fn what_does_not_fit_is_refused() {
         (Tool::Goose, None, "has no migration of goose"),
         (Tool::GolangMigrate, Some("elsewhere"), "there is no table elsewhere"),
     ] {
-        let error = plan(tool, &from, table, &to, &mut *session).await.unwrap_err();
+        let error = plan(tool, &from, table, false, &to, &mut *session).await.unwrap_err();
         assert!(error.to_string().contains(message), "{error}");
     }
     sandbox.execute("DELETE FROM schema_migrations").await;
-    let planned = plan(Tool::GolangMigrate, &from, None, &to, &mut *session).await.unwrap();
+    let planned = plan(Tool::GolangMigrate, &from, None, false, &to, &mut *session).await.unwrap();
     fs::write(&planned.files[0].path, "SELECT 1;").unwrap();
     assert!(write(&planned).unwrap_err().to_string().contains("is there already, with another text"));
 }

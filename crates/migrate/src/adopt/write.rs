@@ -1,17 +1,18 @@
 //! What is found, as files of dbm's.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use backup::{Error, ErrorKind, Result};
 
-use super::{Adopted, Adoption, Found, Project, Tool};
+use super::{Adopted, Adoption, Found, Project, Tool, reading};
 use crate::files::Folder;
 use crate::placeholders;
 
 pub(super) fn adoption(tool: Tool, project: Project, applied: &[bool], to: &Folder) -> Adoption {
-    let Project { migrations, repeatables, placeholders, mut notes } = project;
+    let Project { migrations, repeatables, placeholders, mut notes, .. } = project;
     let text = |sql: &str| if placeholders { sql.to_owned() } else { placeholders::escape(sql) };
     // Three digits or more, and all of the same length.
     let mut files = Vec::new();
@@ -85,24 +86,64 @@ fn slug(name: &str) -> String {
 }
 
 pub(super) fn write(adoption: &Adoption) -> Result<()> {
-    for file in &adoption.files {
-        let there = match fs::read(&file.path) {
-            Ok(bytes) => Some(bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed("read", &file.path, error)),
-        };
-        match there {
-            Some(bytes) if bytes == file.text.as_bytes() => {}
-            Some(_) => {
-                let what = format!("{} is there already, with another text", file.path.display());
-                return Err(Error::new(ErrorKind::Refused, what).with_hint(
-                    "adopt into empty folders: --migrations FOLDER --rollback-folder FOLDER, or dbm.toml",
-                ));
+    let missing = missing(adoption)?;
+    let mut written: Vec<&Path> = Vec::new();
+    for file in missing {
+        if let Err(error) = put(&file.path, &file.text) {
+            for path in written {
+                let _stays = fs::remove_file(path);
             }
-            None => put(&file.path, &file.text)?,
+            return Err(error);
         }
+        written.push(&file.path);
     }
     Ok(())
+}
+
+/// The files that are not there yet. Asks of all of them whether something is in the way.
+fn missing(adoption: &Adoption) -> Result<Vec<&Adopted>> {
+    let hint = "adopt into empty folders: --migrations FOLDER --rollback-folder FOLDER, or dbm.toml";
+    let mut missing: Vec<&Adopted> = Vec::new();
+    for file in &adoption.files {
+        if missing.iter().any(|other| other.path == file.path) {
+            let what = format!("two files would be {}", file.path.display());
+            return Err(Error::new(ErrorKind::Refused, what).with_hint("give one of them another name"));
+        }
+        match fs::read(&file.path) {
+            Ok(bytes) if bytes == file.text.as_bytes() => continue,
+            Ok(_) => {
+                let what = format!("{} is there already, with another text", file.path.display());
+                return Err(Error::new(ErrorKind::Refused, what).with_hint(hint));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing.push(file),
+            Err(error) => return Err(failed("read", &file.path, error)),
+        }
+    }
+    for file in &missing {
+        let Some(digits) = reading::version_and_name(&reading::name(&file.path)).map(|(digits, _)| digits)
+        else {
+            continue;
+        };
+        let folder = file.path.parent().unwrap_or(Path::new("."));
+        let others = if folder.exists() { reading::sql(folder)? } else { Vec::new() };
+        let number = |path: &PathBuf| {
+            let (number, _) = reading::version_and_name(&reading::name(path))?;
+            (reading::numeric(&number) == reading::numeric(&digits)).then(|| path.display().to_string())
+        };
+        if let Some(other) = others.iter().find_map(number) {
+            let what = format!("{other} has the number of {}", file.path.display());
+            return Err(Error::new(ErrorKind::Refused, what).with_hint(hint));
+        }
+    }
+    let folders: BTreeSet<&Path> = missing.iter().filter_map(|file| file.path.parent()).collect();
+    for folder in folders {
+        fs::create_dir_all(folder).map_err(|error| failed("make", folder, error))?;
+        tempfile::Builder::new()
+            .prefix(".dbm-adopt-")
+            .tempfile_in(folder)
+            .map_err(|error| failed("write into", folder, error))?;
+    }
+    Ok(missing)
 }
 
 fn put(path: &PathBuf, text: &str) -> Result<()> {

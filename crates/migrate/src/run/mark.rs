@@ -4,6 +4,7 @@ use database::Session;
 use serde::Serialize;
 
 use super::{Runner, open};
+use crate::engine;
 use crate::files::ALGORITHM;
 use crate::history::{self, Applied, Change, Records, State};
 use crate::journal::Told;
@@ -25,6 +26,25 @@ impl Runner {
     pub async fn plan_mark(&self, decide: impl Fn(&Records) -> Result<Vec<Change>>) -> Result<Vec<Change>> {
         let mut session = self.database.session().await?;
         decide(&Records::read(&mut *session).await?)
+    }
+
+    /// Whether [`Runner::mark`] can be: what `check` says of the history, that no run is open, and that the database can be
+    /// written to. Changes nothing.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub async fn may_mark(&self, check: impl Fn(&Records) -> Result<()>) -> Result<()> {
+        self.mark(|records| check(records).map(|()| Vec::new())).await?;
+        let mut session = self.database.session().await?;
+        // Where a transaction takes a new table back, it is tried whether one can be made.
+        if engine::no_transactions(session.engine()).is_some() || history::is_there(&mut *session).await? {
+            return Ok(());
+        }
+        session.begin(Some(self.settings.lock_timeout)).await?;
+        let made = history::create(&mut *session).await;
+        let back = session.rollback().await;
+        made?;
+        Ok(back?)
     }
 
     /// Changes the history alone, under the lock and in one transaction; no statement of a migration is run.
