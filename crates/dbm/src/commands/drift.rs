@@ -22,7 +22,8 @@ object: what differs was changed by hand. Owners and privileges are not compared
 Ends with 5 if something differs.
 
 With --fix what was changed by hand becomes the next migration, with its rollback, tried out in scratch databases as by
-`dbm generate`; here it is recorded as satisfied and never run, elsewhere it is run like any other.
+`dbm generate`; here it is recorded as satisfied and never run, elsewhere it is run like any other. What may have got another name by
+hand, and what loses data where it is still to be run, has to be said: --rename, --drop, --allow-data-loss.
 
 Examples:
   dbm drift

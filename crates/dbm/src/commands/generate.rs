@@ -23,7 +23,8 @@ use crate::output;
     after_help = "What is wanted is compared with what is there, and the next migration is written with its rollback, to be read
 and changed before it is run. Both sides are made in scratch databases, where what is written is tried out too: if it does
 not give what is wanted, or its rollback not what was there, nothing is written. The database itself is only read. Owners
-are not compared, and privileges with --privileges; what has to be made anew keeps those that it has.
+are not compared, and privileges with --privileges; what has to be made anew keeps those that it has (MariaDB: a definer is
+lost, and that is marked). While a migration is pending nothing is written, unless it is compared with --from migrations.
 
 Where other sessions would wait long, a second file does that outside a transaction (CREATE INDEX CONCURRENTLY, VALIDATE
 CONSTRAINT); --one-file does without.
