@@ -113,6 +113,7 @@ pub fn out_in_turn(
     let prepare = move |statement: String| async move { client.prepare(&statement).await };
     // The server answers in the order in which it is asked, and nobody takes the rows of a statement before its turn: one
     // that overtook another would wait for ever. So each is asked by a first poll here, and not when its answer is wanted.
+    #[expect(clippy::async_yields_async, reason = "what is asked is waited for in its turn")]
     let ask = move |prepared: Result<Statement, _>| async move {
         let mut asked = async move { client.copy_out(&prepared?).await }.boxed();
         match poll!(&mut asked) {
