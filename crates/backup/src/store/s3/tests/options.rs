@@ -99,13 +99,14 @@ async fn class_and_tags_are_kept() {
 #[tokio::test]
 async fn what_is_locked_nobody_deletes_for_good() {
     let client = store(&prefix(), "").shared.client().await.clone();
+    // One for both: the server gives each bucket volumes of its own, of which it has few.
+    let bucket = format!("dbm-locked-{}", Utc::now().timestamp_micros());
+    let create = client.create_bucket().bucket(&bucket).object_lock_enabled_for_bucket(true);
+    create.send().await.unwrap();
     for (word, mode) in [
         ("governance", ObjectLockRetentionMode::Governance),
         ("compliance", ObjectLockRetentionMode::Compliance),
     ] {
-        let bucket = format!("dbm-{word}-{}", Utc::now().timestamp_micros());
-        let create = client.create_bucket().bucket(&bucket).object_lock_enabled_for_bucket(true);
-        create.send().await.unwrap();
         let store = written(&bucket, &format!("&object_lock={word}:1d")).await;
         let key = store.shared.key(&name(0).to_string());
         let retention = client.get_object_retention().bucket(&bucket).key(&key).send().await.unwrap();
