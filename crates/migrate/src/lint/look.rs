@@ -2,6 +2,8 @@
 
 use database::script::{Lexeme, begins};
 
+use crate::clauses;
+
 /// The name at a place, without what qualifies it, and the place after it.
 pub(super) fn name_at(lexemes: &[Lexeme<'_>], mut place: usize) -> Option<(String, usize)> {
     let mut name = lexemes.get(place)?.identifier()?;
@@ -57,20 +59,7 @@ pub(super) fn alter<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> Option<Alter<'l, 'a>> 
     }
     let place = after(lexemes, table + 1, &["IF", "EXISTS"]);
     let (table, start) = name_at(lexemes, after(lexemes, place, &["ONLY"]))?;
-    let mut actions = Vec::new();
-    let (mut depth, mut from) = (0_usize, start);
-    for (place, lexeme) in lexemes.iter().enumerate().skip(start) {
-        if lexeme.is_sign(b'(') {
-            depth += 1;
-        } else if lexeme.is_sign(b')') {
-            depth = depth.saturating_sub(1);
-        } else if depth == 0 && lexeme.is_sign(b',') {
-            actions.push(&lexemes[from..place]);
-            from = place + 1;
-        }
-    }
-    actions.push(&lexemes[from..]);
-    Some(Alter { table, actions })
+    Some(Alter { table, actions: clauses::split(lexemes.get(start..)?) })
 }
 
 /// Whether the words stand one after the other outside of parentheses.
