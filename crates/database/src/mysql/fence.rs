@@ -45,10 +45,16 @@ const WHAT: &str = "cannot keep others away from the database";
 /// Those that every server has for itself and nobody logs in with.
 const OF_THE_SERVER: &str = "'mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql.infoschema'";
 
+/// How the names of the accounts begin that dbm makes for its scratch databases.
+///
+/// They reach nothing but their own scratch database, so no fence has to shut them: another database's rehearsal on the
+/// same server goes on.
+pub const SCRATCH_ACCOUNTS: &str = "dbm_scratch_";
+
 /// The fence locks every other account that can log in, ends the sessions of others in the database, and stops the
 /// server's events. Whose privileges reach the database through roles, patterns and definers is not to be told for
-/// sure, so nobody is left out. Accounts are the server's: what the fence of another database holds as well stays shut when
-/// the first of them is lifted.
+/// sure, so nobody is left out but [`SCRATCH_ACCOUNTS`]. Accounts are the server's: what the fence of another database
+/// holds as well stays shut when the first of them is lifted.
 ///
 /// Our own account cannot be locked: where others use it too, there is no fence.
 #[async_trait]
@@ -154,7 +160,8 @@ impl Session {
         };
         let sql = format!(
             "SELECT user, host FROM {from} WHERE {which} AND {no_role} AND user NOT IN ({OF_THE_SERVER})
-                AND CONCAT(user, '@', host) <> CURRENT_USER() ORDER BY user, host"
+                AND LEFT(user, {}) <> '{SCRATCH_ACCOUNTS}' AND CONCAT(user, '@', host) <> CURRENT_USER() ORDER BY user, host",
+            SCRATCH_ACCOUNTS.len()
         );
         let rows = self.connection.query(&sql, WHAT).await.map_err(|error| match error.kind() {
             ErrorKind::Permission => error.with_hint(

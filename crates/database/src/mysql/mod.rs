@@ -32,6 +32,7 @@ mod tests;
 pub use connect::connect;
 pub use connection::{Bytes, Connection, Flavour};
 pub use error::error;
+pub use fence::SCRATCH_ACCOUNTS;
 pub use grants::Grants;
 pub use home::{HISTORY_TABLE, HOME, OWN_TABLES};
 pub use server::Server;

@@ -408,7 +408,7 @@ async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
     let mut root = own.server.connect(None).await.unwrap();
     root.batch(
         "CREATE DATABASE shop; CREATE USER app; GRANT ALL ON shop.* TO app; CREATE USER shut ACCOUNT LOCK;
-         CREATE USER dbm; GRANT ALL ON *.* TO dbm; CREATE ROLE clerk",
+         CREATE USER dbm; GRANT ALL ON *.* TO dbm; CREATE ROLE clerk; CREATE USER dbm_scratch_0123abcd",
         "",
     )
     .await
@@ -434,6 +434,7 @@ async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
         "{error:?}"
     );
     assert_eq!(root.value("SELECT @@event_scheduler", "").await.unwrap().as_deref(), Some("OFF"));
+    of("dbm_scratch_0123abcd").connect_nowhere().await.expect("another database's rehearsal goes on");
     session.raise_fence(&state).await.unwrap();
 
     // Whoever comes after us lifts it by what the journal says.

@@ -2,7 +2,7 @@ use backup::archive::Archive;
 use backup::progress::Progress;
 use backup::restore::RestoreOptions;
 use backup::{Error, ErrorKind, Result};
-use database::mysql::Server;
+use database::mysql::{SCRATCH_ACCOUNTS, Server};
 use database::{Database, Engine, quote};
 
 use super::Made;
@@ -19,7 +19,7 @@ impl Account {
     /// The one of a scratch database: from its name alone, so that whoever removes what was left finds it.
     pub(crate) fn of(database: &str) -> Self {
         let hash = crate::files::checksum(database);
-        Self { name: format!("dbm_scratch_{}", &hash[..8]) }
+        Self { name: format!("{SCRATCH_ACCOUNTS}{}", &hash[..8]) }
     }
 
     /// The same, with a password that nobody knows.
