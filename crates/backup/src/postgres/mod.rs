@@ -2,6 +2,7 @@
 
 mod derived;
 pub(crate) mod dump;
+mod index_sizes;
 pub(crate) mod restore;
 pub(crate) mod roles;
 

@@ -14,6 +14,7 @@ use crate::archive::{Outlined, RawPart};
 use crate::dump::BackupOptions;
 use crate::postgres::derived::Derived;
 use crate::postgres::failed;
+use crate::postgres::index_sizes::{self, IndexSize};
 use crate::postgres::roles::{self, Roles};
 use crate::{Error, ErrorKind, Result};
 
@@ -38,6 +39,9 @@ pub(crate) struct Extras {
     /// What a restore makes anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) derived: Vec<Derived>,
+    /// How large the indexes of large tables are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) index_sizes: Vec<IndexSize>,
     /// What is there and no part of any archive, for people to read.
     pub(crate) noted: Vec<String>,
 }
@@ -143,6 +147,7 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
             false => None,
         },
         derived: Vec::new(),
+        index_sizes: index_sizes::of_large(client, &schema, definitions::LARGE_TABLE).await?,
         noted: noted(client).await?,
     };
     Ok(Prepared {

@@ -4,24 +4,29 @@
 //! all the same: such an index is right only when that one's rows are in. So only those that name nothing but columns
 //! of their own table go early; whatever is not understood does not.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use database::{Engine, Kind, Section, script};
+use database::{Engine, Kind, ObjectId, Section, script};
 
 use crate::Result;
 use crate::archive::{Archive, Aspect, Part, PartNumber};
 
-/// The parts that make nothing but such indexes and unique constraints, and follow only others of them.
-pub(crate) async fn early(archive: &Archive) -> Result<HashSet<PartNumber>> {
-    let mut early = HashSet::new();
+/// The parts that make nothing but such indexes and unique constraints, and follow only others of them; with how many bytes
+/// the dump's server said that they have, or 0.
+pub(crate) async fn early(archive: &Archive) -> Result<HashMap<PartNumber, u64>> {
+    let known = super::extras(archive)?.index_sizes;
+    let known: HashMap<(&str, &str), u64> =
+        known.iter().map(|one| ((one.namespace.as_str(), one.name.as_str()), one.bytes)).collect();
+    let size = |id: &ObjectId| known.get(&(id.namespace.as_str(), id.name.as_str())).copied().unwrap_or(0);
+    let mut early = HashMap::new();
     let parts = &archive.index().parts;
     for (number, part) in (0..).zip(parts) {
         let alone = part.follows.iter().all(|other| {
-            early.contains(other)
+            early.contains_key(other)
                 || parts.get(*other as usize).is_none_or(|part| part.section != Section::PostData)
         });
         if alone && of_indexes(part) && is_plain(&String::from_utf8_lossy(&archive.part(number).await?))? {
-            early.insert(number);
+            early.insert(number, part.objects.iter().map(size).sum());
         }
     }
     Ok(early)

@@ -41,6 +41,7 @@ pub(crate) use swap::settle;
 pub(crate) use table::table;
 
 use super::derived::Derived;
+use super::index_sizes::IndexSize;
 use super::roles::Roles;
 use crate::archive::{Archive, Aspect, Part};
 use crate::progress::Progress;
@@ -341,6 +342,8 @@ struct Extras {
     globals: Option<Globals>,
     #[serde(default)]
     derived: Vec<Derived>,
+    #[serde(default)]
+    index_sizes: Vec<IndexSize>,
 }
 
 /// Whether the archive holds the planner's statistics, so that none need be collected.

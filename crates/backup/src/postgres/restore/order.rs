@@ -130,12 +130,16 @@ fn left_out(aspect: Aspect, options: &RestoreOptions) -> bool {
 
 /// Puts the parts of an index in order, for one worker after the other or for a few.
 pub(crate) fn order(parts: &[Part], options: &RestoreOptions) -> Order {
-    with_early(parts, options, &HashSet::new())
+    with_early(parts, options, &HashMap::new())
 }
 
-/// The same; `early` are those of the post-data section that read nothing but the tables
-/// of their objects.
-pub(crate) fn with_early(parts: &[Part], options: &RestoreOptions, early: &HashSet<PartNumber>) -> Order {
+/// The same; `early` are those of the post-data section that read nothing but the tables of their objects, with the bytes
+/// that they build.
+pub(crate) fn with_early(
+    parts: &[Part],
+    options: &RestoreOptions,
+    early: &HashMap<PartNumber, u64>,
+) -> Order {
     let mut order = Order::default();
     let mut data = Vec::new();
     let mut after = Vec::new();
@@ -150,13 +154,14 @@ pub(crate) fn with_early(parts: &[Part], options: &RestoreOptions, early: &HashS
             Section::PreData => order.before.push(number),
             Section::Data if part.aspect == Aspect::Rows => tables.add(number, part),
             Section::Data => data.push((alone(u64::from(part.stored_bytes)), part.follows.clone())),
-            Section::PostData if early.contains(&number) => {
+            Section::PostData if early.contains_key(&number) => {
                 let mut follows = part.follows.clone();
                 for id in part.objects.iter() {
                     follows.extend(tables.of(&id.namespace, &id.of));
                 }
                 // Before the rows that are left: it may take long, and its table is in the server's memory now.
-                data.push((alone(u64::MAX), follows));
+                let builds = early.get(&number).copied().unwrap_or(0);
+                data.push((alone((u64::MAX / 2).saturating_add(builds)), follows));
             }
             Section::PostData => after.push((alone(0), part.follows.clone())),
             Section::Final => order.last.push(number),
@@ -306,9 +311,11 @@ mod tests {
                 10,
             ),
             rows(&["extension_s"], 4 << 20),
+            index("big"),
+            index("big"),
         ];
         let options = RestoreOptions { jobs: 2, ..RestoreOptions::default() };
-        let mut order = with_early(&parts, &options, &HashSet::from([5, 6]));
+        let mut order = with_early(&parts, &options, &HashMap::from([(5, 10), (6, 0), (10, 30), (11, 20)]));
         let taken: Vec<Unit> = std::iter::from_fn(|| order.data.take()).collect();
         let numbers: Vec<_> =
             taken.iter().map(|unit| (unit.parts.as_slice(), unit.alone.is_some())).collect();
@@ -321,7 +328,8 @@ mod tests {
         order.data.done(&taken[0]);
         assert_eq!(first(&mut order.data), None, "the other half of the table is not in");
         order.data.done(&taken[1]);
-        assert_eq!(first(&mut order.data), Some(5));
+        let largest_first = [Some(10), Some(11), Some(5)];
+        assert_eq!(largest_first.map(|_| first(&mut order.data)), largest_first);
         assert_eq!(first(&mut order.after), Some(7));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::archive::Aspect;
+use crate::postgres::index_sizes;
 
 /// Each after those that it names; what pg_dump lists by the catalogs' numbers is made in both orders, too.
 const PIECES: [&str; 16] = [
@@ -75,4 +76,22 @@ async fn the_order_of_making_is_not_seen() {
         assert_eq!(one, other);
     }
     assert_eq!(one.len(), other.len());
+}
+
+/// A restore builds the largest first.
+#[tokio::test]
+async fn larger_indexes_are_known_as_larger() {
+    let fresh = Fresh::new();
+    fresh.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, code text); CREATE TABLE empty (id int PRIMARY KEY);
+         INSERT INTO t SELECT n, repeat(md5(n::text), 4) FROM generate_series(1, 2000) n;
+         CREATE INDEX by_code ON t (code)",
+    );
+    let client = fresh.connect().await;
+    let schema = database::postgres::catalog::read(&client).await.unwrap();
+    let sizes = index_sizes::of_large(&client, &schema, 1).await.unwrap();
+    let size = |name: &str| sizes.iter().find(|one| one.name == name).map(|one| one.bytes);
+    assert!(size("by_code") > size("t_pkey") && size("t_pkey") > Some(0), "{sizes:?}");
+    assert_eq!(size("empty_pkey"), None);
+    assert_eq!(index_sizes::of_large(&client, &schema, 1 << 30).await.unwrap(), []);
 }
