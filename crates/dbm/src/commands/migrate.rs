@@ -4,15 +4,14 @@ use backup::store::Store;
 use clap::Args;
 use database::sqlite::Mode;
 use database::{Database, DatabaseUrl, Error, ErrorKind};
-use migrate::compare::Difference;
 use migrate::files::{self, Repeat, RepeatedFile};
 use migrate::plan::MigrateOptions;
-use migrate::scratch::{self, Scratch};
 use serde_json::json;
 
 use super::rehearse_flags::RehearseFlags;
 use super::run_flags::{self, RunFlags};
 use super::{keep_going, named};
+use crate::configuration::Flags;
 use crate::context::Context;
 use crate::error::{CommandError, Result};
 use crate::{rehearsal, report, screen};
@@ -41,16 +40,16 @@ pub(crate) struct Migrate {
     /// Apply a number below one that is applied already
     #[arg(long)]
     out_of_order: bool,
-    /// Refuse where what the pending migrations touch was changed by hand: see `dbm drift`
+    /// Run what touches objects that were changed by hand: see `dbm drift`
     #[arg(long)]
-    refuse_drift: bool,
+    allow_drift: bool,
     /// Each module in a run of its own, so that one's failure is put back and told, and neither stops nor undoes the others
-    #[arg(long, conflicts_with_all = ["to", "count", "module", "dry_run", "refuse_drift"])]
+    #[arg(long, conflicts_with_all = ["to", "count", "module", "dry_run"])]
     keep_going: bool,
     #[command(flatten)]
     rehearse: RehearseFlags,
     #[command(flatten)]
-    pub(crate) run: RunFlags,
+    run: RunFlags,
 }
 
 /// `dbm upgrade`
@@ -63,16 +62,24 @@ pub(crate) struct Upgrade {
     /// head, +N, or the last number to apply
     #[arg(value_name = "REVISION")]
     revision: String,
-    /// Refuse where what the pending migrations touch was changed by hand: see `dbm drift`
+    /// Run what touches objects that were changed by hand: see `dbm drift`
     #[arg(long)]
-    refuse_drift: bool,
+    allow_drift: bool,
     #[command(flatten)]
     rehearse: RehearseFlags,
     #[command(flatten)]
-    pub(crate) run: RunFlags,
+    run: RunFlags,
 }
 
 impl Migrate {
+    /// What of it belongs to the configuration.
+    pub(crate) fn add_flags(&self, flags: &mut Flags) {
+        self.run.add_flags(flags);
+        if self.allow_drift {
+            flags.insert("allow_drift", "true".to_owned());
+        }
+    }
+
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let options = MigrateOptions {
             to: self.to,
@@ -89,11 +96,19 @@ impl Migrate {
             context.make_folder_of(&url)?;
             return Box::pin(keep_going::go(context, &self.run, rehearse, &options, url)).await;
         }
-        go(context, &self.run, &self.rehearse, &options, self.refuse_drift).await
+        go(context, &self.run, &self.rehearse, &options).await
     }
 }
 
 impl Upgrade {
+    /// What of it belongs to the configuration.
+    pub(crate) fn add_flags(&self, flags: &mut Flags) {
+        self.run.add_flags(flags);
+        if self.allow_drift {
+            flags.insert("allow_drift", "true".to_owned());
+        }
+    }
+
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
         let wrong = || {
             CommandError::usage(format!("`{}` is no revision", self.revision))
@@ -105,7 +120,7 @@ impl Upgrade {
             None if self.revision == "head" || self.revision == "heads" => {}
             None => options.to = Some(self.revision.parse().map_err(|_| wrong())?),
         }
-        go(context, &self.run, &self.rehearse, &options, self.refuse_drift).await
+        go(context, &self.run, &self.rehearse, &options).await
     }
 }
 
@@ -118,11 +133,7 @@ async fn go(
     flags: &RunFlags,
     rehearse: &RehearseFlags,
     options: &MigrateOptions,
-    refuse_drift: bool,
 ) -> Result<()> {
-    if refuse_drift {
-        Box::pin(not_drifted(context, flags, options)).await?;
-    }
     let rehearse = rehearse.read(context)?;
     let url = if flags.dry_run { context.url()? } else { context.url_to_make()? };
     if flags.dry_run {
@@ -154,35 +165,6 @@ async fn go(
     let done: Result<migrate::Report> = done.await;
     audit.finish_run(&done);
     report::show(&done?, context.command, &context.output)
-}
-
-/// Refuses where what is pending touches what was changed by hand. What is applied is run in a scratch database for that.
-async fn not_drifted(context: &Context, flags: &RunFlags, options: &MigrateOptions) -> Result<()> {
-    let target = Database::new(context.url_to_make()?)?;
-    let migrations = files::read(&context.folder())?;
-    let runner = run_flags::runner(context, flags, target.clone(), None)?;
-    let plan = runner.plan_migrate(&migrations, options).await?;
-    let texts = plan.texts();
-    if texts.is_empty() {
-        return Ok(());
-    }
-    let settings = run_flags::settings(context, &RunFlags::default())?;
-    let scratch = Scratch::new(&target).await?;
-    let variables = run_flags::variables(context);
-    let found = scratch::drift(&target, &scratch, &migrations, &settings, &variables);
-    let found = tokio::select! {
-        found = Box::pin(found) => found.map_err(CommandError::from),
-        () = context.cancel.cancelled() => Err(CommandError::failed("stopped on request; nothing was changed")),
-    };
-    scratch.discard().await?;
-    let touched = scratch::touched(target.engine(), found?, &texts);
-    if touched.is_empty() {
-        return Ok(());
-    }
-    let lines: Vec<String> = touched.iter().map(Difference::line).collect();
-    let what = format!("what the pending migrations touch was changed by hand: {}", lines.join("; "));
-    Err(CommandError::failed(what)
-        .hint("see `dbm drift --sql`; `dbm drift --fix MESSAGE` writes it as a migration, or leave --refuse-drift out"))
 }
 
 /// Refuses to make a SQLite file anew of which there are backups, unless that is wanted.

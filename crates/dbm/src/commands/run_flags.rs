@@ -104,6 +104,7 @@ pub(crate) fn settings(context: &Context, flags: &RunFlags) -> Result<Settings> 
             fence: writers == Writers::Fence,
             accept_lost_writes: writers == Writers::AcceptLost,
             server_wide: flags.allow_server_wide,
+            drift: configuration.truth("allow_drift")?,
             detach_replication: flags.detach_replication,
         },
         yes: context.yes,

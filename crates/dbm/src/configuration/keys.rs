@@ -83,6 +83,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("lock_retries", "DBM_LOCK_RETRIES", Shape::Number, Some("10")),
     key("fence", "DBM_FENCE", Shape::Truth, Some("false")),
     key("accept_lost_writes", "DBM_ACCEPT_LOST_WRITES", Shape::Truth, Some("false")),
+    key("allow_drift", "DBM_ALLOW_DRIFT", Shape::Truth, Some("false")),
 ];
 
 /// The URL's second variable, named as those of the other keys are.

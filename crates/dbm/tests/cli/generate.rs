@@ -107,7 +107,7 @@ fn what_was_changed_by_hand_becomes_a_migration() {
 
     place.file("migrations/002_size.sql", "ALTER TABLE item ADD COLUMN size INTEGER;\n");
     place.file("rollback/002_rollback.sql", "ALTER TABLE item DROP COLUMN size;\n");
-    let refused = place.run(&["migrate", "--safe", "--refuse-drift"]);
+    let refused = place.run(&["migrate", "--safe"]);
     assert_eq!(refused.code, Some(1), "{}{}", refused.stdout, refused.stderr);
     assert!(
         refused.stderr.contains("table item is another one; index item.by_hand is there"),
@@ -118,7 +118,7 @@ fn what_was_changed_by_hand_becomes_a_migration() {
     assert!(refused.stderr.contains("002_size is pending"), "{}{}", refused.stdout, refused.stderr);
     place.file("migrations/002_size.sql", "CREATE TABLE other (id INTEGER PRIMARY KEY);\n");
     place.file("rollback/002_rollback.sql", "DROP TABLE other;\n");
-    let done = place.run(&["migrate", "--safe", "--refuse-drift"]);
+    let done = place.run(&["migrate", "--safe"]);
     assert_eq!(done.code, Some(0), "what is pending touches nothing of it: {}", done.stderr);
 
     let done = place.run(&["drift", "--fix", "colours"]);
@@ -238,7 +238,7 @@ fn drift_is_refused_where_a_placeholder_names_what_drifted() {
     place.by_hand("ALTER TABLE item ADD COLUMN colour TEXT");
     place.file("migrations/002_size.sql", "ALTER TABLE ${env:WHAT} ADD COLUMN size INTEGER;\n");
     place.file("rollback/002_rollback.sql", "ALTER TABLE ${env:WHAT} DROP COLUMN size;\n");
-    let refused = place.run(&["migrate", "--safe", "--refuse-drift"]);
+    let refused = place.run(&["migrate", "--safe"]);
     assert_eq!(refused.code, Some(1), "{}{}", refused.stdout, refused.stderr);
     assert!(refused.stderr.contains("table item is another one"), "{}", refused.stderr);
 }

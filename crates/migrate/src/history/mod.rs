@@ -1,14 +1,16 @@
 //! The table in the database that says which migrations are applied.
 
-mod before;
 mod changes;
+mod fingerprint;
+mod kept;
 mod mark;
 mod repair;
 mod repeated;
 mod table;
 
-pub(crate) use before::{Before, before_of, forget_before, put_before};
 pub use changes::{Change, Recorded};
+pub(crate) use fingerprint::{Fingerprint, is_code};
+pub(crate) use kept::{Reader, before_of, forget_before, last, put_before, put_last};
 pub use mark::{Mark, baseline, stamp};
 pub use repair::{Break, Broken, Row, Ways, broken, repair};
 pub use repeated::{Repeated, Superseded, read_repeated};

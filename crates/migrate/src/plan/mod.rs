@@ -232,6 +232,8 @@ pub struct Allowed {
     pub server_wide: bool,
     /// Replication may stay with the replaced database.
     pub detach_replication: bool,
+    /// What is run may touch what was changed by hand since the last run.
+    pub drift: bool,
     /// The database is dropped after the run, whatever comes of it: it needs no way back.
     pub disposable: bool,
 }

@@ -6,9 +6,10 @@ use super::Runner;
 use super::open::Open;
 use super::report::{Failure, Outcome, Report};
 use super::wanted::Wanted;
+use crate::compare::{Difference, What};
 use crate::engine;
 use crate::files::Repeat;
-use crate::history::{self, Before, Records};
+use crate::history::{self, Records, is_code};
 use crate::journal::{Begun, GroupNote, RunKind, Step};
 use crate::plan::{Plan, WayBack};
 use crate::scratch::Place;
@@ -79,6 +80,12 @@ impl Runner {
         if !about.publishes_all.is_empty() && records.applied.is_empty() {
             self.watch.note(&about.publishes_all_note());
         }
+        let disposable = self.settings.allowed.disposable;
+        let before = if disposable { None } else { self.fingerprint().await };
+        let left = self.left(&mut *session, &records, &about.server_version).await?;
+        if let (Some(before), RunKind::Migrate) = (&before, kind) {
+            self.not_drifted(&records, &plan, left.as_ref(), before)?;
+        }
         // Before the backup, so that the archive is of the database and not of its path.
         let source = self.database.ensure_source_id().await?;
         let begun = Begun {
@@ -98,9 +105,9 @@ impl Runner {
             _ => None,
         };
         let mut open = Open::begin(self, session, begun).await?;
-        if kind == RunKind::Migrate && !numbered.is_empty() && !self.settings.allowed.disposable {
+        if kind == RunKind::Migrate && !numbered.is_empty() && !disposable {
             // It serves a later rollback, and fails nothing.
-            open.before = self.fingerprint().await;
+            open.before.clone_from(&before);
             open.applied.clone_from(&records.applied);
         } else if kind == RunKind::Rollback {
             open.applied =
@@ -113,31 +120,30 @@ impl Runner {
         }
         // Whatever happened is judged by what stands in journal and database, as after a kill.
         Box::pin(self.settle(open, &mut report, false)).await;
-        if let (Some(before), Outcome::Done) = (&wanted_back, report.outcome)
-            && let Some(now) = self.fingerprint().await
-        {
-            let repeated = records.repeated.iter().any(|row| row.kind == Repeat::Repeatable);
-            report.not_undone = before.differences(&now, !repeated);
+        if report.outcome == Outcome::Done && !disposable {
+            let now = self.fingerprint().await;
+            if let (Some(before), Some(now)) = (&wanted_back, &now) {
+                let mut differences = before.differences(now, What::Everything);
+                if records.repeated.iter().any(|row| row.kind == Repeat::Repeatable) {
+                    differences.retain(|one| !is_code(one.object.kind));
+                }
+                report.not_undone = differences.iter().map(Difference::line).collect();
+            }
             if !report.not_undone.is_empty() && report.hint.is_none() {
                 report.hint = Some(
                     "mend the rollbacks (`dbm check --rollbacks` tries them all on a scratch database), and what differs by hand"
                         .to_owned(),
                 );
             }
-        }
-        Ok(report.finished())
-    }
-
-    /// The schema as it is now, as far as it takes to tell whether another one is the same.
-    async fn fingerprint(&self) -> Option<Before> {
-        match self.database.schema().await {
-            Ok(schema) => Some(Before::of(self.database.engine(), &schema)),
-            Err(error) => {
-                self.watch
-                    .note(&format!("the schema could not be read, so that no rollback is compared: {error}"));
-                None
+            if let Some(now) = now {
+                let kept = match (left, before) {
+                    (Some(left), Some(before)) if !self.settings.allowed.drift => left.after(&before, now),
+                    _ => now,
+                };
+                self.keep_schema(&about.server_version, &kept).await;
             }
         }
+        Ok(report.finished())
     }
 
     async fn forward(

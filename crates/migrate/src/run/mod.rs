@@ -3,6 +3,7 @@
 mod apply;
 mod archives;
 mod checks;
+mod drift;
 mod go;
 mod lock;
 mod mark;

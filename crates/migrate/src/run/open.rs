@@ -23,7 +23,7 @@ pub(super) struct Open<'r> {
     /// Whether the fence, if there is one, has stood for as long as the run: one that went with its process has not.
     pub(super) fence_held: bool,
     /// The schema before the run, to be kept with its last commit.
-    pub(super) before: Option<history::Before>,
+    pub(super) before: Option<history::Fingerprint>,
     /// What the history has besides what the run applies or takes back.
     pub(super) applied: Vec<Applied>,
 }

@@ -113,7 +113,17 @@ impl Runner {
     /// # Errors
     /// What stands in the way of it, as for the run itself.
     pub async fn plan_migrate(&self, migrations: &[Migration], options: &MigrateOptions) -> Result<Plan> {
-        self.plan(Wanted::Migrate(migrations, options)).await
+        let mut session = self.database.session().await?;
+        let records = Records::read(&mut *session).await?;
+        let plan = self.prepare(Wanted::Migrate(migrations, options).select(&records)?)?;
+        if !plan.is_empty()
+            && let Some(now) = self.fingerprint().await
+        {
+            let server = self.database.about().await?.server_version;
+            let left = self.left(&mut *session, &records, &server).await?;
+            self.not_drifted(&records, &plan, left.as_ref(), &now)?;
+        }
+        Ok(plan)
     }
 
     /// What [`Runner::rollback`] would do now. Changes nothing and takes no lock.

@@ -1,10 +1,8 @@
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use backup::{Error, ErrorKind, Result};
-use database::script::{self, Lexeme, LexemeKind};
-use database::{Database, Engine};
+use database::Database;
 
 use super::Scratch;
 use crate::compare::{Difference, What, compare};
@@ -78,84 +76,8 @@ pub async fn repeatables_as_run(target: &Database) -> Result<Vec<RepeatedFile>> 
     repeatables.filter(Repeated::is_current).map(as_it_was).collect()
 }
 
-/// The words of a statement whose strings may be run: bodies of routines, and SQL that is put together.
-const RUNS_TEXT: &[&str] = &["DO", "FUNCTION", "PROCEDURE", "EXECUTE", "PREPARE"];
-
-/// Those of the differences whose objects, or the tables that these are of, are named in a text.
-pub fn touched(engine: Engine, differences: Vec<Difference>, texts: &[&str]) -> Vec<Difference> {
-    let (mut names, mut schemas) = (BTreeSet::new(), BTreeSet::new());
-    for text in texts {
-        // One that cannot be cut is told when it is to be run.
-        for statement in script::split(engine, text).unwrap_or_default() {
-            let lexemes = script::lexemes(engine, statement.text).unwrap_or_default();
-            let mut own: BTreeSet<String> =
-                lexemes.iter().filter_map(Lexeme::identifier).map(|name| name.to_lowercase()).collect();
-            let runs = |lexeme: &Lexeme<'_>| RUNS_TEXT.iter().any(|word| lexeme.is(word));
-            let all = lexemes.iter().any(runs);
-            let bodies = lexemes
-                .iter()
-                .filter(|lexeme| lexeme.kind == LexemeKind::Text && (all || lexeme.text.starts_with('$')));
-            for body in bodies {
-                let words = body.text.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
-                own.extend(words.map(str::to_lowercase));
-            }
-            // What drops a schema, or renames it, reaches all that is in it without naming it.
-            if own.contains("schema") && (own.contains("drop") || own.contains("alter")) {
-                schemas.extend(own.iter().cloned());
-            }
-            names.extend(own);
-        }
-    }
-    let is_named = |name: &str| {
-        // Of a routine, its arguments are no part of the name.
-        let bare = name.split('(').next().unwrap_or(name).to_lowercase();
-        !bare.is_empty() && names.contains(&bare)
-    };
-    let touches = |one: &Difference| {
-        is_named(&one.object.name)
-            || is_named(&one.object.of)
-            || schemas.contains(&one.object.namespace.to_lowercase())
-    };
-    differences.into_iter().filter(touches).collect()
-}
-
 fn as_it_was(row: Repeated) -> Result<RepeatedFile> {
     let path = PathBuf::from(format!("{} (kept in the history)", row.kind.label(&row.name)));
     let directives = Directives::parse(&row.text, &path)?;
     Ok(RepeatedFile { kind: row.kind, name: row.name, directives, source: Source { path, text: row.text } })
-}
-
-#[cfg(test)]
-mod tests {
-    use database::{Kind, ObjectId};
-
-    use super::*;
-    use crate::compare::Differs;
-
-    #[test]
-    fn what_a_migration_names_is_touched() {
-        let difference = |of: &str, name: &str| Difference {
-            object: ObjectId {
-                kind: Kind::Index,
-                namespace: "public".into(),
-                of: of.into(),
-                name: name.into(),
-            },
-            differs: Differs::Added,
-            before: None,
-            after: None,
-        };
-        let all =
-            || vec![difference("Item", "by_hand"), difference("", "f(integer)"), difference("other", "x")];
-        let texts = ["ALTER TABLE item ADD COLUMN a int; -- other", "SELECT f(1), 'other'"];
-        let names: Vec<String> =
-            touched(Engine::Postgres, all(), &texts).into_iter().map(|one| one.object.name).collect();
-        assert_eq!(names, ["by_hand", "f(integer)"]);
-        let count = |text: &str| touched(Engine::Postgres, all(), &[text]).len();
-        assert_eq!(count("DO $x$ BEGIN EXECUTE 'ALTER TABLE other ADD a int'; END $x$"), 1);
-        assert_eq!(count("CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT a FROM item'"), 1);
-        assert_eq!(count("DROP SCHEMA public CASCADE"), 3);
-        assert_eq!(count("DO $$ BEGIN DROP SCHEMA public CASCADE; END $$"), 3);
-        assert_eq!(count("CREATE TABLE public.more (a int)"), 0);
-    }
 }

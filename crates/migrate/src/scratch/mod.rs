@@ -11,7 +11,7 @@ pub(crate) mod postgres;
 mod rollbacks;
 pub(crate) mod sqlite;
 
-pub use drift::{drift, repeatables_as_run, touched};
+pub use drift::{drift, repeatables_as_run};
 pub use place::discard;
 pub(crate) use place::{Place, discard_folder};
 pub use rollbacks::{Proof, Tried, findings, prove_rollbacks};

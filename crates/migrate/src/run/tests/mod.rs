@@ -1,6 +1,7 @@
 //! Runs against real databases.
 
 mod copies;
+mod drift;
 mod mark;
 mod migrator;
 mod rehearse;

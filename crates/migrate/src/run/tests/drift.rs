@@ -1,0 +1,128 @@
+//! What was changed by hand, and what a run says to it.
+
+use database::Engine;
+
+use super::{ENGINES, Sandbox};
+use crate::plan::Allowed;
+use crate::{MigrateOptions, Outcome, RollbackOptions, Until};
+
+const LOST: Allowed = Allowed {
+    no_backup: false,
+    fence: false,
+    accept_lost_writes: true,
+    server_wide: false,
+    detach_replication: false,
+    drift: false,
+    disposable: false,
+};
+
+/// One with the tables `item` and `other`, made by two migrations.
+async fn two_tables(engine: Engine) -> Sandbox {
+    let mut sandbox = Sandbox::with_item(engine).await;
+    sandbox.allow(LOST);
+    sandbox.file("002_other", "CREATE TABLE other (id int);", "DROP TABLE other;");
+    assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+    sandbox
+}
+
+fn add_column(sandbox: &Sandbox, number: u8, table: &str) {
+    let (name, column) = (format!("00{number}_column"), format!("column{number}"));
+    sandbox.file(
+        &name,
+        &format!("ALTER TABLE {table} ADD COLUMN {column} int;"),
+        &format!("ALTER TABLE {table} DROP COLUMN {column};"),
+    );
+}
+
+async fn refusal(sandbox: &Sandbox) -> String {
+    let done = sandbox.runner().migrate(&sandbox.migrations(), &MigrateOptions::default()).await;
+    done.expect_err("it touches what was changed by hand").to_string()
+}
+
+#[tokio::test]
+async fn what_was_changed_by_hand_is_not_touched_unless_that_is_allowed() {
+    for engine in ENGINES {
+        let mut sandbox = two_tables(engine).await;
+        sandbox.execute("ALTER TABLE item ADD COLUMN colour int").await;
+        sandbox.execute("CREATE INDEX by_colour ON item (colour)").await;
+        add_column(&sandbox, 3, "item");
+        let before = sandbox.everything();
+        let said = refusal(&sandbox).await;
+        assert!(said.contains("item is another one"), "{engine}: {said}");
+        let planned = sandbox.runner().plan_migrate(&sandbox.migrations(), &MigrateOptions::default()).await;
+        assert_eq!(planned.unwrap_err().to_string(), said, "{engine}: a dry run says the same");
+        assert_eq!((sandbox.everything(), sandbox.history().await.len()), (before, 2), "{engine}");
+
+        // What touches nothing of it is run, forward and back, and takes no note of it.
+        add_column(&sandbox, 3, "other");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
+        let back = RollbackOptions { until: Until::Count(1), module: None };
+        let back = sandbox.runner().rollback(&sandbox.migrations(), &back).await.unwrap();
+        assert_eq!((back.outcome, back.not_undone), (Outcome::Done, Vec::new()), "{engine}");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
+        add_column(&sandbox, 4, "item");
+        assert_eq!(refusal(&sandbox).await, said, "{engine}");
+
+        // What is allowed once is known from then on.
+        sandbox.allow(Allowed { drift: true, ..LOST });
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
+        sandbox.allow(LOST);
+        add_column(&sandbox, 5, "item");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
+        assert_eq!(*sandbox.watch.notes.lock().unwrap(), Vec::<String>::new(), "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_there_before_its_migrations_is_no_drift() {
+    for engine in ENGINES {
+        let mut sandbox = Sandbox::with_item(engine).await;
+        sandbox.allow(LOST);
+        sandbox.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(20), theirs int)").await;
+        sandbox.file("001_item", "-- dbm: unless table item\nCREATE TABLE item (id int);", "SELECT 1;");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
+        add_column(&sandbox, 2, "item");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
+
+        // A database that has everything, by another tool.
+        let mut sandbox = Sandbox::with_item(engine).await;
+        sandbox.allow(LOST);
+        sandbox.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(20), theirs int)").await;
+        let migrations = sandbox.migrations();
+        let all = |records: &crate::history::Records| {
+            crate::history::baseline(&migrations, &records.applied, crate::history::Mark::Head)
+        };
+        sandbox.runner().mark(all).await.unwrap();
+        add_column(&sandbox, 2, "item");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
+        assert_eq!(*sandbox.watch.notes.lock().unwrap(), Vec::<String>::new(), "{engine}");
+
+        // Where nobody knows what was there, it is said.
+        sandbox.execute("DELETE FROM dbm_history WHERE number < 0").await;
+        sandbox.execute("CREATE INDEX by_hand ON item (theirs)").await;
+        add_column(&sandbox, 3, "item");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
+        let notes = sandbox.watch.notes.lock().unwrap().join("\n");
+        assert!(notes.contains("changed by hand is not looked for"), "{engine}: {notes}");
+    }
+}
+
+/// A rollback that leaves a grant behind is told.
+#[tokio::test]
+async fn a_rollback_is_compared_with_its_privileges() {
+    let sandbox = Sandbox::with_item(Engine::Postgres).await;
+    assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+    sandbox.file("002_read", "GRANT SELECT ON item TO PUBLIC;", "REVOKE SELECT ON item FROM PUBLIC;");
+    let back = RollbackOptions { until: Until::Count(1), module: None };
+    for (rollback, left) in [("REVOKE SELECT ON item FROM PUBLIC;", 0), ("SELECT 1;", 1)] {
+        sandbox.file("002_read", "GRANT SELECT ON item TO PUBLIC;", rollback);
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        let report = sandbox.runner().rollback(&sandbox.migrations(), &back).await.unwrap();
+        assert_eq!(
+            (report.outcome, report.not_undone.len()),
+            (Outcome::Done, left),
+            "{:?}",
+            report.not_undone
+        );
+    }
+}
