@@ -161,6 +161,8 @@ pub(crate) enum Command {
     Upgrade(commands::migrate::Upgrade),
     /// Run the files of migrations/seeds/ that are new or were changed: backed up, put back on failure
     Seed(commands::seed::Seed),
+    /// Make a development database anew from migrations and seeds: backed up first
+    Reset(commands::reset::Reset),
     /// Take migrations back: backed up, verified, put back on failure
     Rollback(commands::rollback::Rollback),
     /// As rollback, in Alembic's words: downgrade -1, downgrade base, downgrade 12
@@ -224,6 +226,7 @@ impl Command {
             Self::Copy(_) => "copy",
             Self::Restore(_) => "restore",
             Self::Migrate(_) | Self::Upgrade(_) => "migrate",
+            Self::Reset(_) => "reset",
             Self::Rollback(_) | Self::Downgrade(_) => "rollback",
             Self::Seed(_) => "seed",
             Self::Recover(_) => "recover",

@@ -14,6 +14,10 @@ pub(crate) struct Target {
     pub(crate) secrets: Vec<String>,
     /// A password stands on the command line.
     pub(crate) shown: bool,
+    /// Where it was given.
+    pub(crate) origin: Origin,
+    /// Something else says a part of which database it is: a variable of libpq's, or `~/.my.cnf`.
+    pub(crate) said_elsewhere: bool,
 }
 
 /// Finds and reads the URL.
@@ -25,13 +29,16 @@ pub(crate) fn find(configuration: &Configuration) -> Result<Target> {
         && origin == Origin::Flag
         && configuration.given("url").is_some_and(|given| given.origin == Origin::Flag);
     let environment = &configuration.environment;
+    let mut said_elsewhere = false;
     match &mut url {
         DatabaseUrl::Sqlite(file) => {
             // In dbm.toml a path is relative to that file, wherever dbm is called.
             file.path = configuration.folder_of(&origin).join(&file.path);
         }
         DatabaseUrl::Postgres(settings) => {
+            let place = (settings.hosts.clone(), settings.database.clone());
             complete(settings, &text, environment)?;
+            said_elsewhere = place != (settings.hosts.clone(), settings.database.clone());
             let file = environment.get("PGPASSFILE").map(PathBuf::from);
             let home = || environment.get("HOME").map(|home| PathBuf::from(home).join(".pgpass"));
             let user = environment.get("PGUSER").map_or_else(account, str::to_owned);
@@ -41,7 +48,9 @@ pub(crate) fn find(configuration: &Configuration) -> Result<Target> {
             }
         }
         DatabaseUrl::Mysql(settings) => {
+            let place = settings.place.clone();
             crate::my_cnf::complete(settings, &my_cnf(environment));
+            said_elsewhere = place != settings.place;
             url.set_default_user(&account());
         }
         _ => {}
@@ -52,7 +61,7 @@ pub(crate) fn find(configuration: &Configuration) -> Result<Target> {
         url.set_password(&password);
         secrets.push(password);
     }
-    Ok(Target { url, secrets, shown })
+    Ok(Target { url, secrets, shown, origin, said_elsewhere })
 }
 
 /// The URL's text and where it was given. `url` and `url_file` are two spellings of one setting.

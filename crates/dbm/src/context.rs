@@ -53,7 +53,7 @@ impl Context {
 
     /// The same for commands that may make the database.
     pub(crate) fn url_to_make(&self) -> Result<DatabaseUrl> {
-        let Target { url, secrets, shown } = connection::find(&self.configuration)?;
+        let Target { url, secrets, shown, .. } = connection::find(&self.configuration)?;
         self.output.hide(&secrets);
         if shown {
             self.output.warn(

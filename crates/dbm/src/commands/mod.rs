@@ -29,6 +29,7 @@ pub(crate) mod recover;
 mod rehearse_flags;
 pub(crate) mod repair;
 pub(crate) mod replaced;
+pub(crate) mod reset;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 mod run_flags;
@@ -64,6 +65,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Restore(verb) => Box::pin(verb.run(context)).await,
         Command::Migrate(verb) => verb.run(context).await,
         Command::Upgrade(verb) => verb.run(context).await,
+        Command::Reset(verb) => Box::pin(verb.run(context)).await,
         Command::Rollback(verb) => verb.run(context).await,
         Command::Downgrade(verb) => verb.run(context).await,
         Command::Seed(verb) => verb.run(context).await,

@@ -36,6 +36,7 @@ const fn key(name: &'static str, variable: &'static str, shape: Shape, default: 
 pub(crate) const KEYS: &[Key] = &[
     key("url", "DATABASE_URL", Shape::Text, None),
     key("url_file", "DBM_URL_FILE", Shape::Path, None),
+    key("development", "DBM_DEVELOPMENT", Shape::Truth, Some("false")),
     key("store", "DBM_STORE", Shape::Stores, Some("backups")),
     key("require", "DBM_REQUIRE", Shape::Text, Some("all")),
     key("spool", "DBM_SPOOL", Shape::Path, Some("/var/tmp")),

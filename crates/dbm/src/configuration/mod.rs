@@ -29,6 +29,18 @@ pub(crate) enum Origin {
     Default,
 }
 
+impl fmt::Display for Origin {
+    /// For people: where a value was given.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("the command line"),
+            Self::Environment => f.write_str("the environment"),
+            Self::DotEnv(path) | Self::File(path) => write!(f, "{}", path.display()),
+            Self::Default => f.write_str("no place"),
+        }
+    }
+}
+
 /// A value and where it was given.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Given {

@@ -10,6 +10,7 @@ mod life;
 mod log;
 mod postgres;
 mod repeated;
+mod reset;
 mod runs;
 mod schema;
 mod secrets;

@@ -194,6 +194,16 @@ pub(crate) async fn discard_scratch_account(on: &Database, name: &str) -> Result
     }
 }
 
+/// Whether a scratch database belongs to an account of its own, which goes with it.
+pub(crate) fn scratch_has_account(engine: Engine) -> bool {
+    engine == Engine::Mysql
+}
+
+/// Whether the database itself has properties besides what is in it, which statements in it do not make.
+pub(crate) fn has_properties(engine: Engine) -> bool {
+    engine != Engine::Sqlite
+}
+
 /// Whether the server shows which locks a session has.
 pub(crate) fn shows_locks(engine: Engine) -> bool {
     engine == Engine::Postgres

@@ -23,6 +23,8 @@ pub enum RunKind {
     Seed,
     /// `restore`.
     Restore,
+    /// `reset`.
+    Reset,
 }
 
 impl RunKind {
@@ -33,7 +35,13 @@ impl RunKind {
             Self::Rollback => "rollback",
             Self::Seed => "seed",
             Self::Restore => "restore",
+            Self::Reset => "reset",
         }
+    }
+
+    /// Whether all that it does to the database is to let an archive take its place, in the last of its steps.
+    pub fn only_exchanges(self) -> bool {
+        matches!(self, Self::Restore | Self::Reset)
     }
 }
 
@@ -120,6 +128,18 @@ pub enum Step {
         scratch: Option<String>,
         /// The folder for files of the copy, on the host from which the run was begun.
         folder: PathBuf,
+    },
+    /// A new database is about to be made, to take the place of this one.
+    Build {
+        /// Its name on the database's server; none where it is a file, or on another server.
+        scratch: Option<String>,
+        /// The folder for its files, on the host from which the run was begun.
+        folder: PathBuf,
+    },
+    /// The new database is made, and is an archive in that folder.
+    Built {
+        /// Which one.
+        archive: ArchiveNote,
     },
     /// A group is about to be applied.
     Apply {
@@ -252,6 +272,14 @@ impl Told {
         })
     }
 
+    /// The archive of the new database that the run has made, to take the place of the one that is there.
+    pub fn built(&self) -> Option<&ArchiveNote> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Built { archive } => Some(archive),
+            _ => None,
+        })
+    }
+
     /// The counters as they were before the group that was begun last.
     pub fn counters(&self) -> &[Counter] {
         let last = self.steps.iter().rev().find_map(|step| match step {
@@ -290,19 +318,21 @@ impl Told {
         named.collect()
     }
 
-    /// The scratch databases that a restore or a rehearsal may have left.
+    /// The scratch databases that the run may have left.
     pub fn scratches(&self) -> Vec<&str> {
         let named = self.steps.iter().filter_map(|step| match step {
-            Step::Restore { scratch, .. } | Step::Rehearse { scratch, .. } => scratch.as_deref(),
+            Step::Restore { scratch, .. } | Step::Rehearse { scratch, .. } | Step::Build { scratch, .. } => {
+                scratch.as_deref()
+            }
             _ => None,
         });
         named.collect()
     }
 
-    /// The folders that a rehearsal may have left, on the host from which the run was begun.
+    /// The folders that the run may have left, on the host from which the run was begun.
     pub fn scratch_folders(&self) -> Vec<&Path> {
         let named = self.steps.iter().filter_map(|step| match step {
-            Step::Rehearse { folder, .. } => Some(folder.as_path()),
+            Step::Rehearse { folder, .. } | Step::Build { folder, .. } => Some(folder.as_path()),
             _ => None,
         });
         named.collect()

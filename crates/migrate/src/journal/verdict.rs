@@ -1,4 +1,4 @@
-use super::{ArchiveNote, Ending, RunKind, Step, Told};
+use super::{ArchiveNote, Ending, Step, Told};
 
 /// What is to be done about a run that is not over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,15 +34,17 @@ pub fn verdict(told: &Told, committed: &[u32], one_step: bool) -> Verdict {
         && !one_step
         && let Some(archive) = told.restoring()
     {
-        return if told.backup() == Some(archive) {
-            Verdict::PutBack(archive.clone())
-        } else {
-            Verdict::RestoreAgain(archive.clone())
+        // What a run has made to take the database's place is gone with the run; its backup of what was there is not.
+        return match told.backup() {
+            Some(backup) if backup == archive || told.built() == Some(archive) => {
+                Verdict::PutBack(backup.clone())
+            }
+            _ => Verdict::RestoreAgain(archive.clone()),
         };
     }
     // What was only being made beside the database has changed nothing: an explicit restore that took the run's place
     // leaves it as it found it.
-    if told.begun.kind == RunKind::Restore {
+    if told.begun.kind.only_exchanges() {
         return Verdict::NothingChanged;
     }
     let groups = &told.begun.groups;
@@ -71,7 +73,7 @@ mod tests {
     use database::{SessionId, SourceId};
 
     use super::*;
-    use crate::journal::{Begun, GroupNote};
+    use crate::journal::{Begun, GroupNote, RunKind};
 
     fn archive() -> ArchiveNote {
         ArchiveNote { name: "a.sql.zst".to_owned(), identity: "00".to_owned(), store: "here".to_owned() }
@@ -103,6 +105,25 @@ mod tests {
         let mut all = vec![Step::Begin(Box::new(begun.clone()))];
         all.extend_from_slice(steps);
         Told { run: "r".to_owned(), begun, at: Utc::now(), last_at: Utc::now(), steps: all }
+    }
+
+    #[test]
+    fn a_reset_leaves_the_old_or_the_new() {
+        let new = ArchiveNote { name: "new.sql.zst".to_owned(), ..archive() };
+        let build = Step::Build { scratch: None, folder: "/tmp/dbm-scratch-x".into() };
+        let mut steps = vec![Step::BackUp, Step::BackedUp { archive: archive() }, build];
+        let judged = |steps: &[Step], one_step| verdict(&told(RunKind::Reset, &[], steps), &[], one_step);
+        assert_eq!(judged(&steps, false), Verdict::NothingChanged);
+        steps.push(Step::Built { archive: new.clone() });
+        steps.push(Step::Restore { archive: new, scratch: None });
+        assert_eq!(judged(&steps, false), Verdict::NothingChanged);
+        steps.push(Step::Exchange);
+        assert_eq!(judged(&steps, true), Verdict::NothingChanged);
+        assert_eq!(judged(&steps, false), Verdict::PutBack(archive()));
+        // A restore of something else that has taken up the run is what was asked for last.
+        let other = ArchiveNote { name: "other.sql.zst".to_owned(), ..archive() };
+        steps.extend([Step::GaveUp, Step::Restore { archive: other.clone(), scratch: None }, Step::Exchange]);
+        assert_eq!(judged(&steps, false), Verdict::RestoreAgain(other));
     }
 
     #[test]

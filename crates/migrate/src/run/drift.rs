@@ -5,7 +5,7 @@ use database::script::{self, Lexeme, LexemeKind};
 use database::{Engine, Session};
 
 use super::Runner;
-use crate::compare::{Difference, What};
+use crate::compare::{Difference, Differs, What};
 use crate::history::{self, Fingerprint, Reader, Records};
 use crate::plan::Plan;
 
@@ -97,7 +97,8 @@ impl Runner {
 /// The words of a statement whose strings may be run: bodies of routines, and SQL that is put together.
 const RUNS_TEXT: &[&str] = &["DO", "FUNCTION", "PROCEDURE", "EXECUTE", "PREPARE"];
 
-/// Those of the differences whose objects, or the tables that these are of, are named in a text.
+/// Those of the differences whose objects, or the tables that these are of, are named in a text. What is gone with all that
+/// belongs to it is touched by nothing: a statement makes it anew, or fails for want of it.
 fn touched(engine: Engine, differences: Vec<Difference>, texts: &[&str]) -> Vec<Difference> {
     let (mut names, mut schemas) = (BTreeSet::new(), BTreeSet::new());
     for text in texts {
@@ -127,7 +128,11 @@ fn touched(engine: Engine, differences: Vec<Difference>, texts: &[&str]) -> Vec<
         let bare = name.split('(').next().unwrap_or(name).to_lowercase();
         !bare.is_empty() && names.contains(&bare)
     };
+    let is_gone = |one: &Difference| one.differs == Differs::Removed && one.object.of.is_empty();
     let touches = |one: &Difference| {
+        if is_gone(one) {
+            return false;
+        }
         is_named(&one.object.name)
             || is_named(&one.object.of)
             || schemas.contains(&one.object.namespace.to_lowercase())
@@ -140,7 +145,6 @@ mod tests {
     use database::{Kind, ObjectId};
 
     use super::*;
-    use crate::compare::Differs;
 
     #[test]
     fn what_a_migration_names_is_touched() {

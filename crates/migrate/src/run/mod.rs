@@ -10,6 +10,7 @@ mod mark;
 mod observe;
 mod open;
 mod report;
+mod reset;
 mod restore;
 mod runner;
 mod settings;
@@ -25,6 +26,7 @@ pub(crate) use observe::{Observe, Seen};
 pub use report::{
     ArchiveReport, Became, Failure, Outcome, RanMigration, Report, Restored, Unarchived, exit_code,
 };
+pub use reset::Anew;
 pub use restore::Restoring;
 pub use runner::Runner;
 pub use settings::Settings;

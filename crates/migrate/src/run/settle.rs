@@ -258,7 +258,7 @@ impl Runner {
         if report.state.is_empty() {
             report.state = state(&open.told()?, ending, report);
             if matches!(ending, Ending::PutBack)
-                || open.told()?.begun.kind == RunKind::Restore && ending == Ending::Done
+                || open.told()?.begun.kind.only_exchanges() && ending == Ending::Done
             {
                 report.state.push_str(&self.kept_since(&told).await);
             }
@@ -393,6 +393,9 @@ impl Runner {
         let Told { run, begun, .. } = told;
         let ended = match ending {
             Ending::Done if begun.kind == RunKind::Restore => "the archive has taken the database's place",
+            Ending::Done if begun.kind == RunKind::Reset => {
+                "what migrations and seeds make has taken the database's place"
+            }
             Ending::Done => "it was committed",
             Ending::NothingChanged => "it changed nothing",
             Ending::PutBack => "the database was put back from its backup, and proven",
@@ -402,7 +405,7 @@ impl Runner {
         let over = format!(" The last one, {} {run} by {}, is over: {ended}.", begun.kind.word(), begun.by);
         match ending {
             // Such a run has replaced nothing.
-            Ending::Done if begun.kind != RunKind::Restore => over,
+            Ending::Done if !begun.kind.only_exchanges() => over,
             Ending::NothingChanged => over,
             _ => over + &self.kept_since(told).await,
         }
@@ -447,6 +450,10 @@ fn state(told: &Told, ending: Ending, report: &Report) -> String {
         Ending::Done if told.begun.kind == RunKind::Restore => {
             "The database is what the archive holds: counts and digests read back equal its index.".to_owned()
         }
+        Ending::Done if told.begun.kind == RunKind::Reset => format!(
+            "The database is what migrations and seeds make{}.",
+            told.backup().map_or_else(String::new, |backup| format!("; what it was is in the backup {}", backup.name))
+        ),
         Ending::Done => format!(
             "The run is committed: the marks of all of its {} are in the database{}.",
             if told.begun.groups.len() == 1 { "transactions (one)".to_owned() } else { format!("groups ({})", told.begun.groups.len()) },
@@ -456,7 +463,7 @@ fn state(told: &Told, ending: Ending, report: &Report) -> String {
                 checks => format!(", and {checks} checks passed"),
             }
         ),
-        Ending::NothingChanged if told.begun.kind == RunKind::Restore => {
+        Ending::NothingChanged if told.begun.kind.only_exchanges() => {
             "The database is what it was: nothing had taken its place.".to_owned()
         }
         Ending::NothingChanged if told.steps.iter().any(|step| matches!(step, Step::Untouched { .. })) => {

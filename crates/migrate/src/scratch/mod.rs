@@ -16,6 +16,7 @@ pub use place::discard;
 pub(crate) use place::{Place, discard_folder};
 pub use rollbacks::{Proof, Tried, findings, prove_rollbacks};
 
+use std::path::Path;
 use std::sync::Arc;
 
 use backup::archive::Archive;
@@ -51,7 +52,11 @@ impl Scratch {
     /// # Errors
     /// The account may not make one: another server may be given then.
     pub async fn new(on: &Database) -> Result<Self> {
-        let Place { name, folder } = Place::beside(on).await?;
+        Self::at(on, Place::beside(on).await?).await
+    }
+
+    /// The same, in a place that is known before.
+    pub(crate) async fn at(on: &Database, Place { name, folder }: Place) -> Result<Self> {
         let (database, made) = engine::make_scratch(on, name, folder.path()).await?;
         Ok(Self { database, made, folder })
     }
@@ -75,6 +80,19 @@ impl Scratch {
     /// The database itself.
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// The same as the account sees it that has made it.
+    pub(crate) fn as_made(&self) -> Result<Database> {
+        match &self.made {
+            Made::Beside { server, name } => Ok(Database::new(server.url().with_database(name))?),
+            Made::File => Ok(self.database.clone()),
+        }
+    }
+
+    /// The folder for files of its own, which goes with it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A runner for it, by the settings of the target's. What fails in it is not put back: it is dropped.

@@ -6,6 +6,7 @@ mod mark;
 mod migrator;
 mod rehearse;
 mod repeated;
+mod reset;
 mod restore;
 mod rollbacks;
 mod sandbox;

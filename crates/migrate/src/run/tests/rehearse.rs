@@ -269,7 +269,8 @@ async fn what_has_to_be_the_first_of_its_transaction_is() {
 
 #[tokio::test]
 async fn what_acts_in_anothers_name_reaches_nothing_else_from_the_copy() {
-    let sandbox = Sandbox::with_rows(Engine::Mysql).await;
+    let mut sandbox = Sandbox::with_rows(Engine::Mysql).await;
+    sandbox.settings.allowed.drift = true;
     let elsewhere = Sandbox::new(Engine::Mysql).await;
     elsewhere.execute("CREATE TABLE log (id int)").await;
     let log = format!("{}.log", elsewhere.database.name());

@@ -35,7 +35,7 @@ impl Sandbox {
         std::fs::write(folder.join(format!("{name}.sql")), text).unwrap();
     }
 
-    fn repeated(&self, kind: Repeat) -> Vec<RepeatedFile> {
+    pub(super) fn repeated(&self, kind: Repeat) -> Vec<RepeatedFile> {
         let folder =
             Folder { migrations: self.path().join("migrations"), rollback: self.path().join("rollback") };
         read_repeated(&folder, kind).unwrap()

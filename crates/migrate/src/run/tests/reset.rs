@@ -1,0 +1,136 @@
+//! A development database, made anew.
+
+use database::{Database, Engine};
+
+use super::{ENGINES, Sandbox};
+use crate::files::{Repeat, RepeatedFile};
+use crate::{Anew, Outcome, Report, Restoring};
+
+impl Sandbox {
+    fn seeds(&self) -> Vec<RepeatedFile> {
+        self.repeated(Repeat::Seed)
+    }
+
+    async fn reset(&self) -> backup::Result<Report> {
+        let (migrations, seeds) = (self.migrations(), self.seeds());
+        let anew = Anew { migrations: &migrations, repeatables: &[], seeds: &seeds, beside: None };
+        self.runner().reset(anew).await
+    }
+}
+
+/// One that has rows, and a table by hand; nothing is left beside it.
+async fn grown(engine: Engine) -> Sandbox {
+    let sandbox = Sandbox::with_item(engine).await;
+    assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+    sandbox.execute("INSERT INTO item VALUES (1, 'by hand')").await;
+    sandbox.execute("CREATE TABLE by_hand (id int)").await;
+    sandbox.again(Repeat::Seed, "items", "INSERT INTO item VALUES (2, 'seeded');");
+    sandbox
+}
+
+async fn is_alone(database: &Database) -> bool {
+    backup::restore::replaced(database).await.unwrap().is_empty()
+        && backup::restore::leftovers(database).await.unwrap().is_empty()
+}
+
+#[tokio::test]
+async fn a_development_database_is_made_anew() {
+    for engine in ENGINES {
+        let sandbox = grown(engine).await;
+        if engine == Engine::Postgres {
+            let name = sandbox.database.name();
+            sandbox.execute(&format!("ALTER DATABASE {name} SET work_mem = '7MB'")).await;
+            sandbox.execute(&format!("COMMENT ON DATABASE {name} IS 'mine'")).await;
+        }
+        let view =
+            if engine == Engine::Mysql { "CREATE VIEW v AS SELECT id FROM item;" } else { "SELECT 1;" };
+        sandbox.file("002_view", view, "SELECT 1;");
+        let source = sandbox.database.ensure_source_id().await.unwrap();
+        let reset = sandbox.reset().await.unwrap();
+        assert_eq!(reset.outcome, Outcome::Done, "{engine}: {reset:#?}");
+        assert_eq!(sandbox.ask("SELECT name FROM item").await, "seeded", "{engine}");
+        assert!(sandbox.database.session().await.unwrap().query("SELECT id FROM by_hand").await.is_err());
+        assert_eq!(sandbox.history().await.len(), 2, "{engine}");
+        assert!(is_alone(&sandbox.database).await, "{engine}: what was replaced is in the backup");
+        assert_eq!(sandbox.database.ensure_source_id().await.unwrap(), source, "{engine}");
+        match engine {
+            Engine::Postgres => {
+                assert_eq!(sandbox.ask("SHOW work_mem").await, "7MB");
+                let comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()";
+                assert_eq!(sandbox.ask(comment).await, "mine");
+            }
+            // Whoever made it there is gone.
+            Engine::Mysql => assert_eq!(sandbox.ask("SELECT count(*) FROM v").await, "1"),
+            _ => {}
+        }
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        assert_eq!(*sandbox.watch.notes.lock().unwrap(), Vec::<String>::new(), "{engine}");
+
+        let name = reset.backup.unwrap().name.parse().unwrap();
+        let back = sandbox.runner().restore(&name, &Restoring::default()).await.unwrap();
+        assert_eq!(back.outcome, Outcome::Done, "{engine}: {:?}", back.failure);
+        assert_eq!(sandbox.ask("SELECT name FROM item").await, "by hand", "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_that_fails_changes_nothing() {
+    for engine in ENGINES {
+        let sandbox = grown(engine).await;
+        let before = sandbox.everything();
+        sandbox.again(Repeat::Seed, "items", "INSERT INTO item VALUES (2, 'two'), (2, 'twice');");
+        let reset = sandbox.reset().await.unwrap();
+        assert_eq!(reset.outcome, Outcome::NothingChanged, "{engine}: {reset:#?}");
+        assert_eq!(reset.failure.unwrap().migration.as_deref(), Some("seeds/items"), "{engine}");
+        assert!(is_alone(&sandbox.database).await && sandbox.everything() == before, "{engine}");
+        // What cannot be planned is not begun.
+        sandbox.file("002_gone", "CREATE TABLE x (a ${nothing});", "SELECT 1;");
+        assert!(sandbox.reset().await.unwrap_err().to_string().contains("nothing"), "{engine}");
+        sandbox.file("002_gone", "SELECT 1;", "SELECT 1;");
+        sandbox.again(Repeat::Seed, "items", "SELECT 1;");
+        assert_eq!(sandbox.reset().await.unwrap().outcome, Outcome::Done, "{engine}");
+    }
+}
+
+/// Dropped like a process that is killed at each of its moments: the old database or the new one, and no third.
+#[tokio::test]
+async fn a_reset_that_is_killed_leaves_the_old_or_the_new() {
+    for engine in ENGINES {
+        let sandbox = grown(engine).await;
+        let old = sandbox.everything();
+        sandbox.events();
+        assert_eq!(sandbox.reset().await.unwrap().outcome, Outcome::Done);
+        let new = sandbox.everything();
+        let mut moments = sandbox.events();
+        moments.dedup();
+        // What comes before is what a migration does, too.
+        let from = moments.iter().position(|moment| moment.starts_with("build")).unwrap();
+        let moments = moments.split_off(from);
+        let (mut olds, mut news) = (0, 0);
+        for moment in moments {
+            let sandbox = grown(engine).await;
+            *sandbox.watch.crash_at.lock().unwrap() = Some(moment.clone());
+            let (runner, migrations, seeds) = (sandbox.runner(), sandbox.migrations(), sandbox.seeds());
+            let crashed = tokio::spawn(async move {
+                let anew = Anew { migrations: &migrations, repeatables: &[], seeds: &seeds, beside: None };
+                runner.reset(anew).await.map(drop)
+            });
+            assert!(crashed.await.is_err(), "{engine} {moment}");
+            sandbox.watch.crash_at.clear_poison();
+            *sandbox.watch.crash_at.lock().unwrap() = None;
+            let mut runner = sandbox.runner();
+            runner.settings.yes = true;
+            let recovered = runner.recover().await.unwrap();
+            assert_eq!(recovered.outcome, Outcome::Done, "{engine} {moment}: {recovered:#?}");
+            let now = sandbox.everything();
+            olds += usize::from(now == old);
+            news += usize::from(now == new);
+            assert!(now == old || now == new, "{engine} {moment}: {now}");
+            assert!(
+                backup::restore::leftovers(&sandbox.database).await.unwrap().is_empty(),
+                "{engine} {moment}"
+            );
+        }
+        assert!(olds > 2 && news > 0, "{engine}: {olds} {news}");
+    }
+}
