@@ -7,10 +7,14 @@ mod keys;
 mod load;
 mod order;
 mod pieces;
+mod place;
 mod preflight;
 mod privileges;
 mod prove;
 mod read_back;
+mod renamed;
+mod replaced_tables;
+mod rights;
 mod run;
 mod scratch;
 mod swap;
@@ -32,7 +36,8 @@ use crate::restore::{Replaced, RestoreOptions};
 use crate::{Error, ErrorKind, Result};
 
 pub(crate) use beside::{Beside, beside};
-pub(crate) use preflight::{Goes, preflight};
+pub(crate) use place::in_place;
+pub(crate) use preflight::{Goes, preflight, way};
 pub(crate) use swap::settle;
 pub(crate) use table::{among, one_or_all, table};
 

@@ -4,6 +4,7 @@
 //! has [`SCRIPT_SESSION`]; what needs another mode, character set or time zone sets it and puts it back.
 
 mod columns;
+pub mod constraints;
 mod definer;
 mod events;
 mod reader;

@@ -4,6 +4,7 @@ mod copies;
 mod drift;
 mod mark;
 mod migrator;
+mod place;
 mod rehearse;
 mod repeated;
 mod reset;
