@@ -181,6 +181,8 @@ pub(crate) enum Command {
     Heads(commands::heads::Heads),
     /// Make one line of migrations that were written at the same time
     Merge(commands::merge::Merge),
+    /// Fold old migrations into one that makes the same of a new database
+    Squash(commands::squash::Squash),
     /// Show which migrations are applied and which are pending
     Status(commands::status::Status),
     /// Show when, by whom and in which run migrations were applied
@@ -236,6 +238,7 @@ impl Command {
             Self::Repair(_) => "repair",
             Self::Heads(_) => "heads",
             Self::Merge(_) => "merge",
+            Self::Squash(_) => "squash",
             Self::Status(_) => "status",
             Self::History(_) => "history",
             Self::Current(_) => "current",

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod rehearse;
 mod run;
 pub mod scratch;
+pub mod squash;
 pub mod status;
 
 pub use files::Embedded;

@@ -7,8 +7,8 @@ use backup::{Error, ErrorKind, Result};
 use database::{Database, DatabaseUrl};
 use tokio_util::sync::CancellationToken;
 
-use crate::files::{self, Embedded, Folder, Migration, Repeat, RepeatedFile};
-use crate::history::Records;
+use crate::files::{self, Embedded, Folder, Migration, Repeat, RepeatedFile, is_folded, squashed};
+use crate::history::{Applied, Records};
 use crate::journal::RunKind;
 use crate::placeholders::{NoVariables, Variables};
 use crate::plan::MigrateOptions;
@@ -175,16 +175,19 @@ impl Migrator {
             return Ok(None);
         }
         let records = Records::read(&mut *session).await?;
+        let squashed = squashed(&self.migrations);
         let applied = |file: &Migration| {
             let row = records.applied.iter().find(|row| row.number == file.number);
-            row.is_some_and(|row| row.checksum == file.checksum())
+            row.is_some_and(|row| row.checksum == file.checksum() || is_folded(squashed, row))
         };
         let newest = self.migrations.iter().map(|file| file.number).max().unwrap_or(0);
         let ahead = records.applied.iter().any(|row| row.number > newest);
-        let lost = records
-            .applied
-            .iter()
-            .any(|row| row.number <= newest && !self.migrations.iter().any(|file| file.number == row.number));
+        let is_lost = |row: &Applied| {
+            row.number <= newest
+                && !self.migrations.iter().any(|file| file.number == row.number)
+                && !is_folded(squashed, row)
+        };
+        let lost = records.applied.iter().any(is_lost);
         let changed: Vec<_> = crate::plan::changed(&self.repeatables, &records.repeated).collect();
         let superseded = changed.iter().filter(|file| records.is_superseded(file)).count();
         let repeated = ahead || superseded == changed.len();

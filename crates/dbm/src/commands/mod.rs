@@ -38,6 +38,7 @@ mod scratch_flags;
 pub(crate) mod seed;
 mod selection_flags;
 pub(crate) mod show;
+pub(crate) mod squash;
 pub(crate) mod stamp;
 pub(crate) mod status;
 pub(crate) mod verify;
@@ -76,6 +77,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Repair(verb) => verb.run(context).await,
         Command::Heads(verb) => verb.run(context),
         Command::Merge(verb) => verb.run(context).await,
+        Command::Squash(verb) => Box::pin(verb.run(context)).await,
         Command::Status(verb) => verb.run(context).await,
         Command::History(verb) => verb.run(context).await,
         Command::Current(verb) => verb.run(context).await,

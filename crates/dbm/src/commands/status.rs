@@ -66,10 +66,12 @@ impl Status {
         findings.extend(status.findings);
         context.warn_of(open.as_ref());
         let mut lines: BTreeMap<(u64, &str), Line> = BTreeMap::new();
+        let squashed = files::squashed(&migrations);
         for row in &applied {
+            let file = files::is_folded(squashed, row);
             lines.insert(
                 (row.number, &row.name),
-                Line { module: row.module.as_deref(), applied: Some(row), file: false },
+                Line { module: row.module.as_deref(), applied: Some(row), file },
             );
         }
         for migration in &migrations {

@@ -14,4 +14,5 @@ mod reset;
 mod runs;
 mod schema;
 mod secrets;
+mod squash;
 mod usage;

@@ -204,6 +204,14 @@ pub(crate) fn has_properties(engine: Engine) -> bool {
     engine != Engine::Sqlite
 }
 
+/// What of a database is set by statements in it and is no object, as statements that set it.
+pub(crate) async fn settings(session: &mut dyn Session) -> Result<Vec<String>> {
+    match session.engine() {
+        Engine::Sqlite => sqlite::settings(session).await,
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// Whether the server shows which locks a session has.
 pub(crate) fn shows_locks(engine: Engine) -> bool {
     engine == Engine::Postgres

@@ -111,6 +111,18 @@ fn token(rest: &str, first: char) -> (Option<String>, usize) {
     (Some(word), length)
 }
 
+/// The numbers in the file's head that migrations may set.
+pub(super) async fn settings(session: &mut dyn Session) -> Result<Vec<String>> {
+    let mut settings = Vec::new();
+    for pragma in ["user_version", "application_id"] {
+        let value = session.own(&format!("PRAGMA {pragma}")).await?.into_iter().flatten().flatten().next();
+        if let Some(value) = value.filter(|value| value != "0") {
+            settings.push(format!("PRAGMA {pragma} = {value};\n"));
+        }
+    }
+    Ok(settings)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,8 @@ pub struct Directives {
     pub module: Option<String>,
     /// The migrations that must be applied before it.
     pub requires: Vec<u64>,
+    /// It stands for all migrations from this number up to its own, in databases that begin with it.
+    pub squashes: Option<u64>,
     /// Why no rollback exists.
     pub irreversible: Option<String>,
     /// How long each wait for a lock may last.
@@ -136,10 +138,20 @@ impl fmt::Display for Unless {
 }
 
 const KNOWN: &str = "the directives are: no-transaction, module NAME, requires NUMBER…, irreversible REASON, \
-                     lock-timeout 5s, unless table|column|index|constraint NAME, allow RULE REASON, verify";
+                     lock-timeout 5s, unless table|column|index|constraint NAME, squashes NUMBER, allow RULE REASON, \
+                     verify";
 
-const WORDS: &[&str] =
-    &["no-transaction", "module", "requires", "irreversible", "lock-timeout", "unless", "allow", "verify"];
+const WORDS: &[&str] = &[
+    "no-transaction",
+    "module",
+    "requires",
+    "irreversible",
+    "lock-timeout",
+    "unless",
+    "squashes",
+    "allow",
+    "verify",
+];
 
 /// Whether a line was meant to be a directive: `-- DBM: verify`, `-- dbm verify`, `SELECT 1; -- dbm: verify`.
 fn looks_like_one(line: &str) -> bool {
@@ -271,6 +283,12 @@ impl Directives {
                 self.lock_timeout = Some(timeout);
             }
             "unless" => self.unless.push(unless(rest)?),
+            "squashes" => {
+                let number = rest.parse().map_err(|_| {
+                    format!("`squashes` wants the number of the first migration that the file stands for, not `{rest}`")
+                })?;
+                self.squashes = Some(number);
+            }
             _ => return Err(format!("there is no directive `{word}`")),
         }
         Ok(())

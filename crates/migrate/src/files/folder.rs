@@ -6,7 +6,7 @@ use backup::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
-use super::{Directives, Migration, Source};
+use super::{Directives, Migration, Source, folded};
 
 /// Where migrations and their rollbacks lie.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub enum Rule {
     Rollback,
     /// `-- dbm: allow` names no rule.
     Waiver,
+    /// Another file stands for it, and nothing reads it.
+    Folded,
     /// A statement is dangerous, by the name of the rule that says so.
     #[serde(untagged)]
     Statement(&'static str),
@@ -100,7 +102,7 @@ pub fn read_for_rollback(folder: &Folder) -> Result<Vec<Migration>> {
 }
 
 pub(super) fn whole((migrations, mut findings): (Vec<Migration>, Vec<Finding>)) -> Result<Vec<Migration>> {
-    findings.retain(|finding| finding.rule != Rule::Empty);
+    findings.retain(|finding| !matches!(finding.rule, Rule::Empty | Rule::Folded));
     let others = findings.len().saturating_sub(1);
     let Some(first) = findings.into_iter().next() else { return Ok(migrations) };
     let hint = match others {
@@ -166,8 +168,14 @@ pub(super) fn survey_in(origin: Origin, folder: &Folder) -> Result<(Vec<Migratio
             migrations.push(migration);
         }
     }
-    for (_, orphans) in rollbacks {
+    folded::take_out(&mut migrations, &mut findings);
+    let squashed = folded::squashed(&migrations);
+    for (number, orphans) in rollbacks {
         for file in orphans {
+            if let Some(squashed) = squashed.filter(|squashed| number <= squashed.number) {
+                findings.push(folded::finding(file.path, &squashed.source.path));
+                continue;
+            }
             findings.push(Finding {
                 rule: Rule::OrphanRollback,
                 line: None,
@@ -231,6 +239,11 @@ fn number_and_name(path: &Path) -> Option<(u64, String)> {
     let name = stem[digits..].strip_prefix('_')?;
     (digits >= 3 && !name.is_empty()).then_some(())?;
     Some((stem[..digits].parse().ok()?, name.to_owned()))
+}
+
+/// The number of a file, if its name begins with one.
+pub(crate) fn number_of(path: &Path) -> Option<u64> {
+    number_and_name(path).map(|(number, _)| number)
 }
 
 fn sequence(expected: &mut Option<u64>, number: u64, named: &[Named], findings: &mut Vec<Finding>) {

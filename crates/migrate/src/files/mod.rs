@@ -1,6 +1,7 @@
 //! Migration files: the folders, the directives at their head, their checksums.
 
 mod directives;
+mod folded;
 mod folder;
 mod heads;
 mod merge;
@@ -10,6 +11,8 @@ mod scaffold;
 mod text;
 
 pub use directives::{Allow, Directives, Name, Unless};
+pub(crate) use folded::{NAME as SQUASHED, partly};
+pub use folded::{is_folded, squashed};
 pub use folder::{Finding, Folder, Rule, read, read_for_rollback, survey};
 pub(crate) use folder::{has_statement, unfilled};
 pub(crate) use heads::branched;
@@ -17,6 +20,7 @@ pub use heads::{Branch, Head, branches};
 pub use merge::{Step as MergeStep, merge, plan_merge};
 pub use origin::{Embedded, read_embedded};
 pub use repeat::{Repeat, RepeatedFile, read_repeated, survey_repeated};
+pub(crate) use scaffold::write_beside;
 pub use scaffold::{Scaffolded, new_migration, write_migration};
 pub use text::{ALGORITHM, checksum, normalise};
 

@@ -84,6 +84,22 @@ pub(super) fn write_new(path: &Path, text: &str) -> Result<()> {
     write().map_err(|error| unwritable(path, error))
 }
 
+/// Writes a file that is there whole, or not at all, whenever that is broken off.
+///
+/// # Errors
+/// It is there already, or its folder cannot be written.
+pub(crate) fn write_beside(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|error| error.error)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    write().map_err(|error| unwritable(path, error))
+}
+
 pub(super) fn unwritable(path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("cannot write {}", path.display())).with_source(error)
 }

@@ -5,7 +5,7 @@ use backup::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::{Applied, Change, Recorded, Records, gone};
-use crate::files::{ALGORITHM, Migration, Repeat, RepeatedFile, label};
+use crate::files::{ALGORITHM, Migration, Repeat, RepeatedFile, is_folded, label, squashed};
 
 /// What is wrong with one row of the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -118,7 +118,8 @@ pub fn broken(migrations: &[Migration], history: &[Applied]) -> Vec<Broken> {
             }
         }
     };
-    let broken = history.iter().filter_map(|row| {
+    let squashed = squashed(migrations);
+    let broken = history.iter().filter(|row| !is_folded(squashed, row)).filter_map(|row| {
         let what = judge(row)?;
         let (name, applied_at) = (row.name.clone(), row.applied_at.clone());
         Some(Broken { number: row.number, name, applied_at, what, row: row.clone() })

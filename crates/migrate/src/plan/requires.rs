@@ -1,13 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::files::{Finding, Migration, Rule};
+use crate::files::{Finding, Migration, Rule, squashed};
 
 /// What is wrong with the `requires` of a folder: numbers that are not there, circles.
 pub(crate) fn requirements(migrations: &[Migration]) -> Vec<Finding> {
     let known: BTreeSet<u64> = migrations.iter().map(|migration| migration.number).collect();
     let mut findings = Vec::new();
+    let folded = squashed(migrations).map(|file| file.number);
+    let is_known = |number: &&u64| known.contains(number) || Some(**number) <= folded;
     for migration in migrations {
-        for number in migration.directives.requires.iter().filter(|number| !known.contains(number)) {
+        for number in migration.directives.requires.iter().filter(|number| !is_known(number)) {
             findings.push(Finding {
                 rule: Rule::Requires,
                 line: None,

@@ -5,7 +5,10 @@ use backup::{Error, ErrorKind, Result};
 
 use super::requires::in_order;
 use super::{Direction, MigrateOptions, RollbackOptions, Until};
-use crate::files::{ALGORITHM, Directives, Finding, Migration, Repeat, Rule, Source, label, unfilled};
+use crate::files::{
+    ALGORITHM, Directives, Finding, Migration, Repeat, Rule, Source, is_folded, label, partly, squashed,
+    unfilled,
+};
 use crate::history::{Applied, State};
 
 /// What is to be run, before it is looked into.
@@ -42,7 +45,11 @@ pub(super) struct Chosen {
 pub fn drifted(migrations: &[Migration], history: &[Applied]) -> Vec<Finding> {
     let by_number: BTreeMap<u64, &Migration> = migrations.iter().map(|file| (file.number, file)).collect();
     let mut findings = Vec::new();
-    for row in history {
+    let squashed = squashed(migrations);
+    if let Some(partly) = squashed.and_then(|file| partly(file, history)) {
+        return vec![partly];
+    }
+    for row in history.iter().filter(|row| !is_folded(squashed, row)) {
         let label = label(row.number, &row.name);
         match by_number.get(&row.number) {
             Some(file) => findings.extend(changed(file, row)),
@@ -128,12 +135,12 @@ pub fn to_migrate(
     })?;
     ordered.truncate(options.count.unwrap_or(usize::MAX));
     let chosen: BTreeSet<u64> = ordered.iter().map(|file| file.number).collect();
+    let folded = squashed(migrations).map(|file| file.number);
     for file in &ordered {
-        let missing = file
-            .directives
-            .requires
-            .iter()
-            .find(|number| !applied.contains(number) && !chosen.contains(number));
+        let missing =
+            file.directives.requires.iter().find(|number| {
+                !applied.contains(number) && !chosen.contains(number) && Some(**number) > folded
+            });
         if let Some(number) = missing {
             return Err(Error::new(
                 ErrorKind::Refused,
@@ -273,8 +280,10 @@ pub fn to_rollback(
             .with_hint("roll that one back too: `dbm rollback --to` a lower number"));
         }
     }
-    let chosen =
-        rows.into_iter().map(|row| choose(row, files.get(&row.number).copied())).collect::<Result<_>>()?;
+    let squashed = squashed(migrations);
+    // What is folded is taken back by what its row has kept.
+    let file_of = |row: &Applied| files.get(&row.number).copied().filter(|_| !is_folded(squashed, row));
+    let chosen = rows.into_iter().map(|row| choose(row, file_of(row))).collect::<Result<_>>()?;
     Ok(Selection { direction: Direction::Rollback, chosen })
 }
 

@@ -14,5 +14,6 @@ mod sandbox;
 mod schema;
 mod several;
 mod single;
+mod squash;
 
 pub(crate) use sandbox::{ENGINES, Sandbox, quoted, undone};

@@ -1,0 +1,166 @@
+//! Migrations folded into one.
+
+use std::sync::Arc;
+
+use database::Engine;
+
+use super::{ENGINES, Sandbox};
+use crate::compare::{What, compare};
+use crate::files::{Folder, Migration, Rule, read, survey};
+use crate::placeholders::{Configured, NoVariables, Variables};
+use crate::plan::Allowed;
+use crate::squash::{Squashed, squash, write};
+use crate::{MigrateOptions, Outcome, RollbackOptions, Until};
+
+impl Sandbox {
+    fn folder(&self) -> Folder {
+        Folder { migrations: self.path().join("migrations"), rollback: self.path().join("rollback") }
+    }
+
+    async fn squash(&self, to: u64) -> backup::Result<Squashed> {
+        let variables: Arc<dyn Variables> = Arc::new(NoVariables);
+        let (folder, files) = (self.folder(), read(&self.folder())?);
+        squash(&self.database, &folder, &files, to, &self.settings, &variables).await
+    }
+
+    async fn refused(&self, to: u64) -> String {
+        self.squash(to).await.unwrap_err().to_string()
+    }
+
+    async fn apply(&self, migrations: &[Migration], count: Option<usize>) -> usize {
+        let options = MigrateOptions { count, ..MigrateOptions::default() };
+        let mut runner = self.runner();
+        runner.settings.allowed = Allowed { accept_lost_writes: true, ..Allowed::default() };
+        let report = runner.migrate(migrations, &options).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
+        report.migrations.len()
+    }
+}
+
+async fn four(engine: Engine) -> Sandbox {
+    let sandbox = Sandbox::with_item(engine).await;
+    let more = match engine {
+        Engine::Postgres => {
+            "CREATE TABLE note (id serial PRIMARY KEY, at int); GRANT SELECT ON note TO PUBLIC;
+             CREATE SEQUENCE drawn; SELECT nextval('drawn'), nextval('drawn');
+             CREATE FUNCTION two() RETURNS int LANGUAGE sql AS 'SELECT 2 -- ${{x}}'; REVOKE ALL ON FUNCTION two() FROM PUBLIC;"
+        }
+        Engine::Sqlite => {
+            "CREATE TABLE note (id INTEGER PRIMARY KEY AUTOINCREMENT, at int); PRAGMA user_version = 7;
+             CREATE TRIGGER t AFTER INSERT ON note BEGIN SELECT 1; END;"
+        }
+        _ => {
+            "CREATE TABLE note (id int AUTO_INCREMENT PRIMARY KEY, at int);
+             CREATE VIEW v AS SELECT id, '${{x}}' AS x FROM note;"
+        }
+    };
+    sandbox.file("002_note", more, "DROP TABLE note;");
+    sandbox.file("003_index", "CREATE INDEX note_at ON note (at);", "SELECT 1;");
+    sandbox.file("004_later", "-- dbm: requires 002\nCREATE TABLE later (id int);", "DROP TABLE later;");
+    sandbox
+}
+
+#[tokio::test]
+async fn old_migrations_become_one_for_new_databases() {
+    for engine in ENGINES {
+        let old = four(engine).await;
+        let files = old.migrations();
+        let (half, hole) = (Sandbox::new(engine).await, Sandbox::new(engine).await);
+        assert_eq!(old.apply(&files, Some(3)).await, 3);
+        half.apply(&files, Some(1)).await;
+        hole.apply(&files, Some(3)).await;
+        hole.execute("DELETE FROM dbm_history WHERE number = 2").await;
+        if engine == Engine::Postgres {
+            assert!(old.refused(3).await.contains("the counter"), "a sequence that has given numbers");
+            let text = std::fs::read_to_string(old.path().join("migrations/002_note.sql")).unwrap();
+            let without = text.replace("SELECT nextval('drawn'), nextval('drawn');", "");
+            old.file("002_note", &without, "DROP TABLE note;");
+            old.execute(&format!(
+                "UPDATE dbm_history SET checksum = '{}' WHERE number = 2",
+                crate::files::checksum(&without)
+            ))
+            .await;
+        }
+        let squashed = old.squash(3).await.unwrap();
+        assert_eq!(read(&old.folder()).unwrap().len(), 4, "nothing is written yet");
+
+        // Wherever it is broken off, the one file is there whole or not at all, and what it stands for is read by nobody.
+        let only = Squashed { moved: Vec::new(), ..squashed.clone() };
+        write(&only).unwrap();
+        let (migrations, findings) = survey(&old.folder()).unwrap();
+        assert_eq!(migrations.iter().map(|file| file.number).collect::<Vec<_>>(), [3, 4], "{engine}");
+        assert!(findings.iter().all(|one| one.rule == Rule::Folded), "{findings:?}");
+        assert_eq!(findings.len(), 6, "{findings:?}");
+        let rest = old.squash(3).await.unwrap();
+        assert_eq!((rest.text.clone(), rest.moved.len()), (None, 6));
+        write(&rest).unwrap();
+        let (migrations, findings) = survey(&old.folder()).unwrap();
+        assert_eq!((migrations.len(), findings), (2, Vec::new()), "{engine}");
+        assert!(old.path().join("rollback/squashed/001_item.sql").exists());
+
+        // Where all of them are applied, it goes on; a new database begins with the one; a part of them is refused.
+        let new = Sandbox::new(engine).await;
+        assert_eq!((old.apply(&migrations, None).await, new.apply(&migrations, None).await), (1, 2));
+        let (one, other) = (old.database.schema().await.unwrap(), new.database.schema().await.unwrap());
+        assert_eq!(compare(engine, &one, &other, What::Everything), [], "{engine}");
+        if engine == Engine::Sqlite {
+            assert_eq!(new.ask("PRAGMA user_version").await, "7");
+        }
+        for partly in [&half, &hole] {
+            let error = partly.runner().migrate(&migrations, &MigrateOptions::default()).await.unwrap_err();
+            assert!(error.to_string().contains("only a part of those"), "{engine}: {error}");
+        }
+        let mut session = old.database.session().await.unwrap();
+        let status = crate::status::status(&mut *session, &migrations).await.unwrap();
+        assert!(status.pending.is_empty() && status.findings.is_empty(), "{:?}", status.findings);
+        assert!(crate::history::broken(&migrations, &old.history().await).is_empty());
+
+        // What the history has kept of them still takes them back.
+        let back = RollbackOptions { until: Until::To(1), module: None };
+        let mut runner = old.runner();
+        runner.settings.allowed.accept_lost_writes = true;
+        let report = runner.rollback(&migrations, &back).await.unwrap();
+        assert_eq!((report.outcome, report.migrations.len()), (Outcome::Done, 3), "{:?}", report.failure);
+        let error = new.runner().rollback(&migrations, &back).await.unwrap_err();
+        assert!(error.to_string().contains("not applied"), "{error}");
+
+        // Folded once more, with what came since.
+        let folder = new;
+        for name in ["migrations", "rollback"] {
+            std::fs::remove_dir_all(folder.path().join(name)).unwrap();
+            std::fs::rename(old.path().join(name), folder.path().join(name)).unwrap();
+        }
+        write(&folder.squash(4).await.unwrap()).unwrap();
+        let migrations = read(&folder.folder()).unwrap();
+        assert_eq!(migrations[0].directives.squashes, Some(1));
+        assert_eq!(folder.apply(&migrations, None).await, 0, "{engine}: it began with the first of them");
+        assert_eq!(Sandbox::new(engine).await.apply(&migrations, None).await, 1, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_file_cannot_have_is_refused() {
+    for engine in ENGINES {
+        let mut sandbox = four(engine).await;
+        sandbox.file("003_rows", "INSERT INTO item VALUES (1, 'one');", "DELETE FROM item;");
+        std::fs::remove_file(sandbox.path().join("migrations/003_index.sql")).unwrap();
+        std::fs::remove_file(sandbox.path().join("rollback/003_index.sql")).unwrap();
+        let said = sandbox.refused(3).await;
+        assert!(said.contains("put 1 rows into table") && said.contains("item"), "{engine}: {said}");
+        sandbox.file("003_rows", "CREATE TABLE x (a varchar(9) DEFAULT '${env:TOKEN}');", "DROP TABLE x;");
+        assert!(sandbox.refused(3).await.contains("perhaps a secret"), "{engine}");
+        sandbox.file("003_rows", "CREATE TABLE x (a ${number});", "DROP TABLE x;");
+        let values = [(Engine::Sqlite, "INTEGER"), (Engine::Postgres, "bigint"), (Engine::Mysql, "BIGINT")];
+        sandbox.settings.placeholders = Configured {
+            engines: values
+                .map(|(engine, value)| (engine, [("number".to_owned(), value.to_owned())].into()))
+                .into(),
+            ..Configured::default()
+        };
+        assert!(sandbox.refused(3).await.contains("another text on other engines"), "{engine}");
+        sandbox.file("003_rows", "-- dbm: module hr\nSELECT 1;", "SELECT 1;");
+        assert!(sandbox.refused(3).await.contains("different modules"), "{engine}");
+        assert!(sandbox.refused(1).await.contains("one migration already"), "{engine}");
+        assert!(sandbox.refused(9).await.contains("no migration of the number 009"), "{engine}");
+    }
+}
