@@ -11,7 +11,7 @@ const SHOP: &str = "
 CREATE FUNCTION tax(n integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT n * 2';
 CREATE TABLE sold (tab text, n integer, \"the tax\" integer GENERATED ALWAYS AS (tax(n)) STORED, net integer GENERATED ALWAYS AS (n - 1) STORED);
 INSERT INTO sold VALUES (E'a\\tb\\\\', 1), (NULL, NULL), ('c', 3);
-CREATE TABLE all_generated (b integer GENERATED ALWAYS AS (7) STORED); INSERT INTO all_generated VALUES (DEFAULT), (DEFAULT);
+CREATE TABLE all_generated (b integer GENERATED ALWAYS AS (7) STORED); INSERT INTO all_generated VALUES (DEFAULT); INSERT INTO all_generated VALUES (DEFAULT);
 CREATE MATERIALIZED VIEW fresh AS SELECT n FROM sold; CREATE MATERIALIZED VIEW stale AS SELECT n FROM sold WHERE n > 1;
 CREATE MATERIALIZED VIEW empty AS SELECT 1 WITH NO DATA; CREATE MATERIALIZED VIEW \"other rows\" AS SELECT tab FROM sold WHERE n = 3;";
 
