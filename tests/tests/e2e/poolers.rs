@@ -1,6 +1,6 @@
 //! A real PgBouncer between dbm and the server.
 
-use tests::{Folder, Pooler, Postgres};
+use tests::{Ended, Folder, Pooler, Postgres};
 
 fn project(purpose: &str) -> (Postgres, Folder) {
     let database = Postgres::new(purpose);
@@ -48,6 +48,27 @@ fn in_transaction_mode_it_is_refused_with_the_reason() {
     );
     assert_eq!(locks, "0", "none is left in the pool");
     folder.dbm(&database.url(), &["migrate", "--safe", "--accept-lost-writes"]).run().expect(0);
+}
+
+/// Twenty replicas that start at the same time share the pool's few sessions.
+#[test]
+fn twenty_at_once_in_transaction_mode_are_refused_and_nobody_hangs() {
+    let (database, folder) = project("pooled_twenty");
+    let pooler = Pooler::start(&database.url(), "transaction");
+    let url = pooler.url(database.name());
+    let before = database.schema();
+    let run = || {
+        let arguments = ["migrate", "--safe", "--accept-lost-writes", "--lock-timeout", "10s"];
+        folder.dbm(&url, &arguments).spawn()
+    };
+    let runs: Vec<_> = (0..20).map(|_| run()).collect();
+    for run in runs {
+        let ended = Ended::of(run).expect(1);
+        assert!(ended.stderr.contains("a connection pooler is in between"), "{}", ended.stderr);
+    }
+    assert_eq!(database.schema(), before);
+    folder.dbm(&database.url(), &["migrate", "--safe", "--accept-lost-writes"]).run().expect(0);
+    assert_eq!(database.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), "0");
 }
 
 #[test]
