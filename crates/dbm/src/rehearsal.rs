@@ -59,6 +59,11 @@ pub(crate) fn lines(rehearsal: &Rehearsal) -> Vec<String> {
     lines
 }
 
+/// What it was tried on.
+pub(crate) fn copy(rehearsal: &Rehearsal) -> String {
+    rehearsal.archive.as_ref().map_or_else(|| "a copy".to_owned(), |name| format!("a copy of {name}"))
+}
+
 /// The answer of a rehearsal alone.
 pub(crate) fn show(
     context: &Context,
@@ -70,7 +75,8 @@ pub(crate) fn show(
     document["rehearsal"] = json!(rehearsal);
     document["refused"] = json!(refused);
     text.push_str(&format!(
-        "rehearsed on a copy in {}; the database was not touched:\n",
+        "rehearsed on {} in {}; the database was not touched:\n",
+        copy(rehearsal),
         output::duration(Duration::from_millis(rehearsal.duration_ms))
     ));
     text.push_str(&(lines(rehearsal).join("\n") + "\n"));

@@ -66,7 +66,7 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
     }
     if let Some(rehearsal) = &report.rehearsal {
         let took = output::duration(Duration::from_millis(rehearsal.duration_ms));
-        row("rehearsed", format!("on a copy, in {took}"));
+        row("rehearsed", format!("on {}, in {took}", rehearsal::copy(rehearsal)));
         rehearsal::lines(rehearsal).into_iter().for_each(|line| row("", line));
     }
     if !report.migrations.is_empty() {

@@ -24,6 +24,7 @@ use crate::{rehearsal, report, screen};
   dbm migrate --safe --fence       where the way back is a restore: keep writers out meanwhile
   dbm migrate --safe --rehearse --max-lock 2s      try it on a copy first, and begin only if nobody waits longer
   dbm migrate --rehearse --dry-run                 on the copy alone
+  dbm migrate --rehearse=latest --dry-run          on a copy of the newest good backup
   dbm migrate --to 12
   dbm migrate --module hr
   dbm migrate --safe --keep-going                  each module by itself")]
@@ -90,7 +91,7 @@ impl Migrate {
             ..MigrateOptions::default()
         };
         if self.keep_going {
-            let rehearse = self.rehearse.read(context)?;
+            let rehearse = self.rehearse.read(context).await?;
             let url = context.url_to_make()?;
             not_lost(context, &url).await?;
             context.make_folder_of(&url)?;
@@ -134,7 +135,7 @@ async fn go(
     rehearse: &RehearseFlags,
     options: &MigrateOptions,
 ) -> Result<()> {
-    let rehearse = rehearse.read(context)?;
+    let rehearse = rehearse.read(context).await?;
     let url = if flags.dry_run { context.url()? } else { context.url_to_make()? };
     if flags.dry_run {
         let runner = run_flags::runner(context, flags, Database::new(url)?, None)?;

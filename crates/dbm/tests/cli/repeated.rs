@@ -55,6 +55,11 @@ fn a_file_that_is_gone_is_forgotten_when_asked() {
 fn a_rehearsal_is_a_table_and_a_gate() {
     let place = Place::with_database();
     says!(place, ["migrate", "--rehearse", "--dry-run"]);
+    let none = place.run(&["migrate", "--rehearse=nothing", "--dry-run"]);
+    assert!(none.code == Some(1) && none.stderr.contains("nothing"), "{}", none.stderr);
+    assert_eq!(place.run(&["backup"]).code, Some(0));
+    let latest = place.run(&["migrate", "--rehearse=latest", "--dry-run"]);
+    assert!(latest.stdout.contains("rehearsed on a copy of shop_"), "{}{}", latest.stdout, latest.stderr);
     says!(place, ["migrate", "--max-lock", "2s"]);
     says!(place, ["migrate", "--rehearse", "--max-lock", "soon"]);
     assert_eq!(place.run(&["migrate", "--rehearse", "--max-lock", "1h"]).code, Some(0));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use backup::{Error, ErrorKind};
 use database::Database;
+use helpers::naming::BackupName;
 use serde::Serialize;
 
 use crate::compare::Difference;
@@ -20,6 +21,8 @@ pub struct Rehearse {
     pub max_lock: Option<Duration>,
     /// The database beside which the copy is made, instead of the target.
     pub beside: Option<Database>,
+    /// The archive of the store that the copy is made of, instead of a fresh backup.
+    pub archive: Option<BackupName>,
 }
 
 /// A lock that a statement took.
@@ -67,6 +70,9 @@ impl Rehearsed {
 /// What came of a rehearsal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rehearsal {
+    /// The archive that the copy was made of, where that is no fresh backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<String>,
     /// The statements in their order.
     pub statements: Vec<Rehearsed>,
     /// Whether the server says which locks there are; otherwise a lock is as long as its statement or its transaction

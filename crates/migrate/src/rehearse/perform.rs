@@ -23,7 +23,8 @@ use crate::scratch::{Place, Scratch};
 type Rehearsing<'r> = Pin<Box<dyn Future<Output = Result<Rehearsal>> + Send + 'r>>;
 
 impl Runner {
-    /// Rehearses what is pending on a copy of the database, made of a backup that goes to no store; touches nothing else.
+    /// Rehearses what is pending on a copy of the database, made of an archive or of a backup that goes
+    /// to no store; touches nothing else.
     ///
     /// # Errors
     /// The copy cannot be made. What went wrong on it is in the rehearsal.
@@ -45,6 +46,10 @@ impl Runner {
         options: &MigrateOptions,
     ) -> Result<Rehearsal> {
         let since = Instant::now();
+        if let Some(name) = &how.archive {
+            let archive = Archive::open(self.store().source(name).await?).await?;
+            return self.perform(archive, place, how, migrations, options, since).await;
+        }
         let folder = tempfile::Builder::new().prefix("dbm-rehearse-").tempdir().map_err(|error| {
             Error::new(ErrorKind::Io, "cannot make a folder for the copy's backup").with_source(error)
         })?;
@@ -71,7 +76,7 @@ impl Runner {
         options: &'r MigrateOptions,
     ) -> Rehearsing<'r> {
         Box::pin(async move {
-            let Some(note) = told.backup() else {
+            let Some(note) = told.backup().filter(|_| how.archive.is_none()) else {
                 return self.rehearse_in(place, how, migrations, options).await;
             };
             let archive = self.open_archive(note, &told.begun.host).await?;
@@ -112,6 +117,7 @@ impl Runner {
             let discarded = scratch.discard().await;
             let mut rehearsal = rehearsed?;
             discarded?;
+            rehearsal.archive = how.archive.as_ref().map(ToString::to_string);
             rehearsal.duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
             Ok(rehearsal)
         })
@@ -132,6 +138,7 @@ impl Runner {
                 .with_cancel(self.cancelled().clone())
         };
         let mut rehearsal = Rehearsal {
+            archive: None,
             statements: Vec::new(),
             locks_seen: engine::shows_locks(engine),
             checks: 0,

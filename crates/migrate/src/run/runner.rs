@@ -87,6 +87,10 @@ impl Runner {
         self
     }
 
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }

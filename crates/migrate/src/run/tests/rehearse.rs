@@ -20,7 +20,7 @@ impl Sandbox {
     }
 
     async fn rehearsed(&self, max_lock: Option<Duration>, repeatables: Vec<RepeatedFile>) -> Report {
-        let runner = self.runner().with_rehearsal(Rehearse { max_lock, beside: None });
+        let runner = self.runner().with_rehearsal(Rehearse { max_lock, ..Rehearse::default() });
         let options = MigrateOptions { repeatables, ..MigrateOptions::default() };
         let report = runner.migrate(&self.migrations(), &options).await.unwrap();
         assert!(
@@ -221,7 +221,7 @@ async fn whoever_is_kept_waiting_is_seen() {
     ] {
         let file = format!("-- dbm: irreversible why not\n{file}");
         sandbox.file("002_slow", &file, "SELECT 1;");
-        let how = Rehearse { max_lock: most, beside: None };
+        let how = Rehearse { max_lock: most, ..Rehearse::default() };
         let rehearsing = sandbox.runner();
         let rehearsal = rehearsing.rehearse(&how, &sandbox.migrations(), &MigrateOptions::default()).await;
         let refused = rehearsal.unwrap().refused(most).map(|failure| failure.message);
@@ -355,5 +355,38 @@ async fn two_at_once_are_in_nobody_s_way() {
         for rehearsal in [both.0.unwrap(), both.1.unwrap()] {
             assert_eq!(rehearsal.failure, None, "{engine}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_archive_is_as_good_as_a_fresh_backup() {
+    for engine in ENGINES {
+        let mut sandbox = Sandbox::with_rows(engine).await;
+        sandbox.settings.allowed.accept_lost_writes = true;
+        sandbox.file(
+            "002_price",
+            "ALTER TABLE item ADD COLUMN price int;",
+            "ALTER TABLE item DROP COLUMN price;",
+        );
+        let backup = sandbox.migrate().await.backup.unwrap().name;
+        sandbox.execute("INSERT INTO item (id, name) VALUES (4, 'two')").await;
+        sandbox.file("003_unique", "CREATE UNIQUE INDEX by_id ON item (id, name);", "SELECT 1;");
+        let how = Rehearse { archive: Some(backup.parse().unwrap()), ..Rehearse::default() };
+        let before = sandbox.everything();
+        let done =
+            sandbox.runner().rehearse(&how, &sandbox.migrations(), &MigrateOptions::default()).await.unwrap();
+        // It is from before 002, which is tried too.
+        let tried: Vec<String> = lines(&done);
+        assert_eq!(tried, ["002_price:1", "003_unique:1"], "{engine}");
+        assert_eq!(done.archive, Some(backup), "{engine}");
+        assert!(done.refused(None).unwrap().message.contains("do not undo"), "{engine}: {done:?}");
+        assert_eq!(sandbox.everything(), before, "{engine}");
+        // In a run, what it says is heard just so.
+        let report = sandbox
+            .runner()
+            .with_rehearsal(how)
+            .migrate(&sandbox.migrations(), &MigrateOptions::default())
+            .await;
+        assert_eq!(report.unwrap().outcome, Outcome::NothingChanged, "{engine}");
     }
 }
