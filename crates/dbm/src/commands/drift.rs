@@ -2,7 +2,7 @@ use clap::Args;
 use database::Database;
 use migrate::compare::Difference;
 use migrate::files;
-use migrate::generate::{GenerateOptions, Generator, Rename, There, Wanted};
+use migrate::generate::{GenerateOptions, Rename, There, Wanted};
 use migrate::scratch::{self, Scratch};
 use migrate::{history, plan};
 use serde_json::json;
@@ -90,15 +90,6 @@ impl Drift {
         if let Some(finding) = plan::drifted(&migrations, &history).into_iter().next() {
             return Err(CommandError::from(backup::Error::from(finding)));
         }
-        let settings = run_flags::settings(context, &RunFlags::default())?;
-        let on = Database::new(self.scratch.url(context)?)?;
-        let generator = Generator {
-            on: &on,
-            settings: &settings,
-            variables: run_flags::variables(context),
-            cancel: context.cancel.clone(),
-            ask: &|unclear| if context.output.json { None } else { generate::question(unclear) },
-        };
         let there = There::Migrations(migrations, scratch::repeatables_as_run(target).await?);
         let options = GenerateOptions {
             renames: self.rename.clone(),
@@ -108,7 +99,7 @@ impl Drift {
             privileges: false,
         };
         let wanted = Wanted::Like(Database::new(context.url()?)?);
-        let generated = Box::pin(generator.generate(&wanted, &there, &options)).await?;
+        let generated = generate::between(context, &self.scratch, &wanted, &there, &options).await?;
         let mut text = generate::lines(&generated.differences);
         let mut written = None;
         if let Some(draft) = generated.drafts.first() {

@@ -98,15 +98,6 @@ impl Generate {
             }
         };
         let wanted = self.wanted(context)?;
-        let settings = run_flags::settings(context, &RunFlags::default())?;
-        let on = Database::new(self.scratch.url(context)?)?;
-        let generator = Generator {
-            on: &on,
-            settings: &settings,
-            variables: run_flags::variables(context),
-            cancel: context.cancel.clone(),
-            ask: &|unclear| if context.output.json { None } else { question(unclear) },
-        };
         let options = GenerateOptions {
             renames: self.rename.clone(),
             dropped: self.drop.clone(),
@@ -114,7 +105,7 @@ impl Generate {
             one_file: self.one_file,
             privileges: self.privileges,
         };
-        let generated = Box::pin(generator.generate(&wanted, &there, &options)).await?;
+        let generated = between(context, &self.scratch, &wanted, &there, &options).await?;
         self.write(context, &generated)
     }
 
@@ -181,8 +172,28 @@ pub(super) fn pending(migrations: &[Migration], history: &[Applied]) -> Option<C
     Some(CommandError::failed(what))
 }
 
+/// What leads from one side to the other, tried out beside the target or where the flags say.
+pub(super) async fn between(
+    context: &Context,
+    scratch: &ScratchFlags,
+    wanted: &Wanted,
+    there: &There,
+    options: &GenerateOptions,
+) -> Result<Generated> {
+    let settings = run_flags::settings(context, &RunFlags::default())?;
+    let on = Database::new(scratch.url(context)?)?;
+    let generator = Generator {
+        on: &on,
+        settings: &settings,
+        variables: run_flags::variables(context),
+        cancel: context.cancel.clone(),
+        ask: &|unclear| if context.output.json { None } else { question(unclear) },
+    };
+    Ok(Box::pin(generator.generate(wanted, there, options)).await?)
+}
+
 /// Asks on the terminal what became of something.
-pub(super) fn question(unclear: &Unclear) -> Option<Answer> {
+fn question(unclear: &Unclear) -> Option<Answer> {
     for new in &unclear.new {
         if ask::confirm(&format!("{} is gone. Is {new} its new name?", unclear.gone))? {
             return Some(Answer::Renamed(new.clone()));

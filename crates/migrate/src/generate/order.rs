@@ -58,6 +58,10 @@ impl Edges {
                 }
             }
             if step.verb == Verb::Create {
+                let before = between.new.get(&step.object).map(|new| dialect.comes_after(new, between.new));
+                for need in before.into_iter().flatten() {
+                    edges.add_maybe(at(Verb::Create, &need), place);
+                }
                 let id = &step.object;
                 for &drop in names.get(&(&id.namespace, &id.of, &id.name)).into_iter().flatten() {
                     edges.add_maybe(Some(drop), place);

@@ -131,6 +131,11 @@ pub(crate) trait Dialect: Sync {
     /// What an object goes with, without a statement of its own, when any of it is dropped.
     fn goes_with(&self, object: &Object, schema: &Schema) -> Vec<ObjectId>;
 
+    /// What of what is new comes before an object that does not depend on it.
+    fn comes_after(&self, _object: &Object, _schema: &Schema) -> Vec<ObjectId> {
+        Vec::new()
+    }
+
     /// Whether an object that depends on one that is changed is in its way.
     fn is_in_the_way(&self, dependent: &Object) -> bool;
 

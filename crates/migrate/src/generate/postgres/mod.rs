@@ -117,7 +117,11 @@ impl Dialect for Postgres {
             Kind::Constraint | Kind::Index => {
                 table(&id.of).into_iter().chain(needs(&[Kind::Constraint, Kind::Index])).collect()
             }
-            Kind::Attach if is_of_index(object) => needs(&[Kind::Constraint, Kind::Index]),
+            Kind::Attach if is_of_index(object) => {
+                let own = object.depends_on.iter().filter(|need| need.name == id.name);
+                let tables = own.filter_map(|own| table(&own.of));
+                tables.chain(needs(&[Kind::Constraint, Kind::Index])).collect()
+            }
             Kind::Trigger | Kind::Rule | Kind::Policy | Kind::Default => table(&id.of).into_iter().collect(),
             Kind::RowSecurity | Kind::Refresh | Kind::Attach => table(&id.name).into_iter().collect(),
             Kind::OwnedBy => needs(&[Kind::Table]),
@@ -128,6 +132,26 @@ impl Dialect for Postgres {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn comes_after(&self, object: &Object, schema: &Schema) -> Vec<ObjectId> {
+        let id = &object.id;
+        if id.kind != Kind::Attach {
+            return Vec::new();
+        }
+        if is_of_index(object) {
+            // To attach what the attached partition brought along is nothing.
+            let own = object.depends_on.iter().filter(|need| need.name == id.name);
+            return own
+                .map(|own| ObjectId { name: own.of.clone(), of: String::new(), ..id.clone() })
+                .collect();
+        }
+        // A partition that lacks an index of its parent's is given one, under a name of the server's choice.
+        let is_own = |one: &&Object| {
+            matches!(one.id.kind, Kind::Constraint | Kind::Index)
+                && (&one.id.namespace, &one.id.of) == (&id.namespace, &id.name)
+        };
+        schema.objects.iter().filter(is_own).map(|one| one.id.clone()).collect()
     }
 
     fn is_in_the_way(&self, dependent: &Object) -> bool {

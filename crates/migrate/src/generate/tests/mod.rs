@@ -287,3 +287,24 @@ async fn letters_that_have_no_place_are_marked() {
     let wider = generate(&on, &[&text("latin1")], &text("utf8mb4")).await.unwrap();
     assert!(wider.losses.is_empty(), "{}", wider.drafts[0].up);
 }
+
+#[tokio::test]
+async fn a_partition_is_added_with_the_indexes_of_its_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let on = server(Engine::Postgres, folder.path());
+    let of = |year: u16, next: u16| {
+        format!("CREATE TABLE p{year} PARTITION OF p FOR VALUES FROM ('{year}-01-01') TO ('{next}-01-01');\n")
+    };
+    let parent = "CREATE TABLE p (id int, at date, a text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+        CREATE INDEX p_id ON p (id); CREATE UNIQUE INDEX p_a ON p (a, at);\n";
+    let one = parent.to_owned() + &of(2024, 2025);
+    let two = one.clone() + &of(2025, 2026);
+    let table = "CREATE TABLE other (id int);\n";
+    for (from, to) in [(&one, &two), (&two, &one), (&table.to_owned(), &(table.to_owned() + &two))] {
+        let done = generate(&on, &[from], to).await.unwrap();
+        assert!(!done.drafts.is_empty());
+        let up: Vec<&str> = done.drafts.iter().map(|draft| draft.up.as_str()).collect();
+        let again = generate(&on, &[&[from.as_str()], &up[..]].concat(), to).await.unwrap();
+        assert!(again.drafts.is_empty(), "{:?}", again.differences);
+    }
+}
