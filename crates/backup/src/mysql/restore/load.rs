@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 
 use super::definers::Definers;
 use super::keys::Keys;
+use super::local::Local;
 use super::order::Order;
 use super::renamed::{Renamed, Texts};
 use super::run::{self, Commit};
@@ -127,6 +128,7 @@ impl Load<'_> {
     /// All parts of rows, each by the next worker that is free.
     pub(super) async fn rows(&self, workers: &mut [Connection], numbers: &[PartNumber]) -> Result<()> {
         let alone = run::without_transactions(first(workers)?).await?;
+        let local = Local::of(first(workers)?, &alone).await?;
         let queue = Mutex::new(numbers.iter().copied().collect::<VecDeque<_>>());
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let work = async |worker: &mut Connection| {
@@ -135,7 +137,11 @@ impl Load<'_> {
                 let entry = self.archive.entry(number)?;
                 let name = entry.objects.first().map_or("", |id| id.name.as_str());
                 let made = self.renamed.table(name);
-                let way = if alone.iter().any(|one| one == made) { Commit::Each } else { Commit::Part };
+                let way = if alone.iter().any(|one| one == made) {
+                    Commit::Each
+                } else {
+                    Commit::Loaded(&local, made, entry.rows)
+                };
                 let renamed = (made != name).then_some((name, made));
                 run::rows(worker, &self.archive.part(number).await?, renamed, way).await?;
                 self.progress.advance(u64::from(entry.bytes), entry.rows);

@@ -5,6 +5,7 @@ mod definers;
 mod globals;
 mod keys;
 mod load;
+mod local;
 mod order;
 mod pieces;
 mod place;

@@ -9,6 +9,7 @@ use database::{Engine, quote, script};
 
 use super::definers::Definers;
 use super::keys::Keys;
+use super::local::Local;
 use crate::{Error, ErrorKind, Result};
 
 /// The first words of what a part of definitions may hold.
@@ -88,7 +89,7 @@ fn no_part(message: String) -> Error {
 /// How often a part of rows is begun anew.
 const ATTEMPTS: u32 = 20;
 
-/// Runs the `INSERT`s of a part of rows in one transaction; `renamed` is their table's name, and the other one that they
+/// Puts the rows of a part into their table in one transaction; `renamed` is the table's name, and the other one that they
 /// go into.
 ///
 /// Where two workers fill one table, the server may take both for a deadlock (MariaDB locks a whole table for the first
@@ -100,18 +101,28 @@ pub(super) async fn rows(
     connection: &mut Connection,
     part: &[u8],
     renamed: Option<(&str, &str)>,
-    commit: Commit,
+    commit: Commit<'_>,
 ) -> Result<()> {
     let text = std::str::from_utf8(part)
         .map_err(|cause| no_part("a part of rows is not UTF-8".to_owned()).with_source(cause))?;
     let inserts = inserts(text)?;
-    if commit == Commit::Each {
-        return insert(connection, &inserts, renamed).await;
-    }
+    let mut local = match commit {
+        Commit::Each => return insert(connection, &inserts, renamed).await,
+        Commit::Part => None,
+        Commit::Loaded(local, table, rows) => Some((local, table, rows)),
+    };
     for attempt in 1.. {
         connection.batch("START TRANSACTION", "cannot begin to load rows").await?;
-        match insert(connection, &inserts, renamed).await {
-            Ok(()) => break,
+        let done = match local {
+            Some((local, table, rows)) => local.load(connection, table, (&inserts, rows)).await,
+            None => insert(connection, &inserts, renamed).await.map(|()| true),
+        };
+        match done {
+            Ok(true) => break,
+            Ok(false) => {
+                local = None;
+                connection.batch("ROLLBACK", "cannot begin anew to load rows").await?;
+            }
             Err(error) if error.kind() == ErrorKind::LockTimeout && attempt < ATTEMPTS => {
                 tracing::info!(%error, attempt, "a part of rows is begun anew");
                 connection.batch("ROLLBACK", "cannot begin anew to load rows").await?;
@@ -134,10 +145,12 @@ async fn insert(connection: &mut Connection, inserts: &[&str], renamed: Option<(
 }
 
 /// When rows are committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Commit {
+#[derive(Clone, Copy)]
+pub(super) enum Commit<'l> {
     /// All of a part in one transaction.
     Part,
+    /// The same by `LOAD DATA LOCAL`, where that will do: into the table of that name, so many rows.
+    Loaded(&'l Local, &'l str, u64),
     /// Each statement by itself: with GTIDs, MySQL refuses two statements of a transaction on an engine without any.
     Each,
 }

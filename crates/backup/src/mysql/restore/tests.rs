@@ -1,3 +1,4 @@
+mod local;
 mod place;
 
 use database::mysql::Server;
