@@ -21,8 +21,12 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A new database on the server that `scripts/test` started.
 pub(crate) async fn fresh() -> Server {
-    let url =
-        std::env::var("DBM_TEST_MARIADB_URL").expect("DBM_TEST_MARIADB_URL is missing: run scripts/test");
+    fresh_on("DBM_TEST_MARIADB_URL").await
+}
+
+/// A new database on the server whose URL a variable holds.
+pub(crate) async fn fresh_on(variable: &str) -> Server {
+    let url = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is missing: run scripts/test"));
     let url = DatabaseUrl::parse(&url).unwrap();
     let name = format!("dbm_backup_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let server = |url| match url {
@@ -30,7 +34,9 @@ pub(crate) async fn fresh() -> Server {
         other => panic!("{other}"),
     };
     let mut connection = server(url.clone()).connect_nowhere().await.unwrap();
-    let _ = FLAVOUR.set(connection.flavour());
+    if variable == "DBM_TEST_MARIADB_URL" {
+        let _ = FLAVOUR.set(connection.flavour());
+    }
     let sql = format!("CREATE DATABASE {}", quote::identifier(Engine::Mysql, &name));
     connection.batch(&sql, "").await.unwrap();
     server(url.with_database(&name))

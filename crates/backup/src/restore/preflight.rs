@@ -8,7 +8,8 @@ use serde::Serialize;
 pub enum Way {
     /// Into a new database (or file) beside the target, proven, then exchanged for it.
     Beside,
-    /// In the target itself, in one transaction, after a verified backup of what is there.
+    /// In the target itself, in one transaction (on MySQL by one exchange of tables), after a verified backup of what is
+    /// there.
     InPlace,
 }
 

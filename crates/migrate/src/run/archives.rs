@@ -313,7 +313,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Where databases may not be created: in one transaction, after a verified backup of what is there now.
+    /// Where databases may not be created: in the database itself, after a verified backup of what is there now.
     async fn in_place(
         &self,
         open: &mut Open<'_>,

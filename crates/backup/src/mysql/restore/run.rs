@@ -57,8 +57,21 @@ pub(super) async fn statements(
     Ok(())
 }
 
-/// A statement without modes that MySQL has no more, and that meant nothing where a routine runs.
+/// A statement without modes that MySQL has no more, and that meant nothing where a routine runs; and with the collation
+/// that the other kind of server has in the place of the one that clients of this kind usually have.
 pub(super) fn fitting(sql: Cow<'_, str>, flavour: Flavour) -> Cow<'_, str> {
+    if sql.starts_with("SET character_set_client = '") {
+        return COLLATIONS.iter().fold(sql, |sql, (mysql, mariadb)| {
+            let (from, to) = match flavour {
+                Flavour::MariaDb => (mysql, mariadb),
+                Flavour::MySql => (mariadb, mysql),
+            };
+            match sql.contains(from) {
+                true => sql.replace(from, to).into(),
+                false => sql,
+            }
+        });
+    }
     if flavour == Flavour::MariaDb || !sql.starts_with("SET sql_mode = '") {
         return sql;
     }
@@ -69,6 +82,15 @@ pub(super) fn fitting(sql: Cow<'_, str>, flavour: Flavour) -> Cow<'_, str> {
         })
         .into()
 }
+
+/// The collations of Unicode's newer tables by MySQL's name and by MariaDB's, which compare alike. The default of a client is
+/// one of the first two, and what it makes keeps it.
+const COLLATIONS: [(&str, &str); 4] = [
+    ("'utf8mb4_0900_ai_ci'", "'utf8mb4_uca1400_nopad_ai_ci'"),
+    ("'utf8mb4_0900_ai_ci'", "'utf8mb4_uca1400_ai_ci'"),
+    ("'utf8mb4_0900_as_ci'", "'utf8mb4_uca1400_nopad_as_ci'"),
+    ("'utf8mb4_0900_as_cs'", "'utf8mb4_uca1400_nopad_as_cs'"),
+];
 
 fn check(text: &str) -> Result<()> {
     let words: Vec<String> = text.split_ascii_whitespace().take(2).map(str::to_ascii_uppercase).collect();
@@ -273,6 +295,18 @@ mod tests {
         assert_eq!(fitting(sql.into(), Flavour::MariaDb), sql);
         let without = "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'";
         assert_eq!(fitting(sql.into(), Flavour::MySql), without);
+        let set = |collation: &str| {
+            format!("SET character_set_client = 'utf8mb4', collation_connection = '{collation}'")
+        };
+        for (mysql, mariadb) in [
+            ("utf8mb4_0900_ai_ci", "utf8mb4_uca1400_nopad_ai_ci"),
+            ("latin1_swedish_ci", "latin1_swedish_ci"),
+        ] {
+            assert_eq!(fitting(set(mysql).into(), Flavour::MariaDb), set(mariadb));
+            assert_eq!(fitting(set(mariadb).into(), Flavour::MySql), set(mysql));
+            assert_eq!(fitting(set(mysql).into(), Flavour::MySql), set(mysql));
+        }
+        assert_eq!(fitting(set("utf8mb4_uca1400_ai_ci").into(), Flavour::MySql), set("utf8mb4_0900_ai_ci"));
     }
 
     #[test]
