@@ -170,6 +170,11 @@ impl Sandbox {
         url.rsplit_once('/').unwrap().0.to_owned()
     }
 
+    /// What was told besides the steps, one a line.
+    pub(crate) fn notes(&self) -> String {
+        self.watch.notes.lock().unwrap().join("\n")
+    }
+
     pub(crate) fn events(&self) -> Vec<String> {
         std::mem::take(&mut *self.watch.events.lock().unwrap())
     }
