@@ -38,7 +38,9 @@ pub(crate) fn find(configuration: &Configuration) -> Result<Target> {
         DatabaseUrl::Postgres(settings) => {
             let place = (settings.hosts.clone(), settings.database.clone());
             complete(settings, &text, environment)?;
-            said_elsewhere = place != (settings.hosts.clone(), settings.database.clone());
+            // Without a name it is the user's, whom PGUSER may name.
+            said_elsewhere =
+                place.1.is_none() || place != (settings.hosts.clone(), settings.database.clone());
             let file = environment.get("PGPASSFILE").map(PathBuf::from);
             let home = || environment.get("HOME").map(|home| PathBuf::from(home).join(".pgpass"));
             let user = environment.get("PGUSER").map_or_else(account, str::to_owned);

@@ -1,5 +1,6 @@
 //! Old migrations, folded into one that makes the same of an empty database.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,8 +77,9 @@ pub async fn squash(
     let begins = first.directives.squashes.unwrap_or(first.number);
     let module = module.as_ref().map_or_else(String::new, |module| format!("-- dbm: module {module}\n"));
     let sql = placeholders::escape(&made.script(on.engine())?);
+    let filled = filled(&folded, on.engine(), &settings.placeholders);
     let text = format!(
-        "-- What the migrations up to {to:03} make, for new databases.\n-- dbm: squashes {begins:03}\n{module}\
+        "-- What the migrations up to {to:03} make, for new databases.\n{filled}-- dbm: squashes {begins:03}\n{module}\
          -- dbm: irreversible it is where a database begins\n\n{sql}"
     );
     let path = folder.migrations.join(format!("{to:03}_{SQUASHED}.sql"));
@@ -111,6 +113,21 @@ fn finish(folder: &Folder, only: &Migration) -> Result<Squashed> {
             .with_hint("fold up to a later one"));
     }
     Ok(Squashed { number: only.number, path: only.source.path.clone(), moved, text: None })
+}
+
+/// Says of which placeholders the one file has the values: whoever reads it before it is used may not want them there.
+fn filled(folded: &[Migration], engine: Engine, configured: &Configured) -> String {
+    let own = configured.engines.get(&engine).into_iter().flat_map(|values| values.keys());
+    let names: BTreeSet<&String> = configured.common.keys().chain(own).collect();
+    let is_used = |name: &&String| {
+        let placeholder = format!("${{{name}}}");
+        folded.iter().any(|file| file.source.text.contains(&placeholder))
+    };
+    let used: Vec<&str> = names.into_iter().filter(is_used).map(String::as_str).collect();
+    match used.is_empty() {
+        true => String::new(),
+        false => format!("-- The values that these placeholders had stand in it: {}.\n", used.join(", ")),
+    }
 }
 
 /// Refuses what stands in a file for something else than itself: a secret, or another word on another engine.

@@ -2,7 +2,7 @@
 //! whatever differs was changed by hand.
 
 use backup::Result;
-use database::{Session, quote};
+use database::{Engine, Session, quote};
 
 use super::table::is_there;
 use super::{Applied, Fingerprint, Records};
@@ -34,7 +34,8 @@ pub(crate) async fn put_before(
         return Ok(());
     }
     forget_before(session, history).await?;
-    insert(session, run, before, ["", "", ""]).await
+    let home = home(session).await?;
+    insert(session, run, before, ["", &home, ""]).await
 }
 
 /// Keeps of the schemas those before the last runs which the history has, and no others.
@@ -66,8 +67,9 @@ pub(crate) async fn before_of(
     if history.iter().any(stays) || !is_there(session).await? {
         return Ok(None);
     }
-    let name = quote::literal(session.engine(), &first.run);
-    let sql = format!("SELECT rollback FROM {} AND name = {name}", rows(session));
+    let home = home(session).await?;
+    let [name, home] = [&first.run, &home].map(|text| quote::literal(session.engine(), text));
+    let sql = format!("SELECT rollback FROM {} AND name = {name} AND algorithm = {home}", rows(session));
     let kept = session.own(&sql).await?.into_iter().flatten().flatten().next();
     Ok(kept.and_then(|json| serde_json::from_str(&json).ok()))
 }
@@ -91,7 +93,8 @@ pub(crate) async fn put_last(
     if now.len() > OBJECTS_OF_LAST {
         return Ok(());
     }
-    insert(session, LAST, now, [&of_history(records), reader.server, reader.dbm]).await
+    let server = format!("{}{}", reader.server, home(session).await?);
+    insert(session, LAST, now, [&of_history(records), &server, reader.dbm]).await
 }
 
 /// The schema after the last run of a history; none where it was not kept, or not for this reader.
@@ -101,17 +104,31 @@ pub(crate) async fn last(
     reader: Reader<'_>,
 ) -> Result<Option<Fingerprint>> {
     let engine = session.engine();
+    let server = format!("{}{}", reader.server, home(session).await?);
     let text = |value: &str| quote::literal(engine, value);
     let sql = format!(
         "SELECT rollback FROM {} AND name = {} AND checksum = {} AND algorithm = {} AND dbm = {}",
         rows(session),
         text(LAST),
         text(&of_history(records)),
-        text(reader.server),
+        text(&server),
         text(reader.dbm)
     );
     let kept = session.own(&sql).await?.into_iter().flatten().flatten().next();
     Ok(kept.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+/// In which database a schema was kept, where that makes a difference.
+///
+/// PostgreSQL shows what came out of a dump in other words than what was made first (`IN (…)` becomes an array with casts), so
+/// a schema from before a restore says nothing of the one after it. A restore makes the table of the history anew.
+async fn home(session: &mut dyn Session) -> Result<String> {
+    if session.engine() != Engine::Postgres {
+        return Ok(String::new());
+    }
+    let table = quote::literal(session.engine(), session.history_table());
+    let sql = format!("SELECT ' in ' || pg_catalog.to_regclass({table})::pg_catalog.oid::text");
+    Ok(session.own(&sql).await?.into_iter().flatten().flatten().next().unwrap_or_default())
 }
 
 /// What tells a history from what it was before, or will be after, another run.

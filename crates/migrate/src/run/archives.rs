@@ -14,7 +14,7 @@ use super::open::Open;
 use super::report::{ArchiveReport, Report, Restored, Unarchived};
 use crate::engine;
 use crate::history;
-use crate::journal::{ArchiveNote, Ending, Step, Told};
+use crate::journal::{ArchiveNote, Ending, RunKind, Step, Told};
 use crate::scratch;
 
 impl Runner {
@@ -234,7 +234,7 @@ impl Runner {
         let mut publish = open.entries.clone();
         publish.push(end);
         // Behind a fence nobody else has drawn a number: what the failed files did to sequences goes with them.
-        let others_drew = is_way_back(told, note) && !was_sealed;
+        let others_drew = is_way_back(told, note) && !was_sealed && told.begun.kind != RunKind::Reset;
         if others_drew {
             // Before the exchange, so that a kill right after it gives no number again; and after it, for those given since.
             self.carry_counters(&self.database.name(), beside.scratch_name()).await;
@@ -381,15 +381,21 @@ impl Runner {
     /// The tables of the replaced database whose rows are not those of the archive, told by their digests: an update
     /// leaves the count as it is. Saying so is a service: it fails nothing.
     async fn unarchived(&self, archive: &Archive, replaced: &Replaced) -> Vec<Unarchived> {
-        self.progress.phase("reading what was replaced", None);
-        let read = async {
-            let database = Database::new(self.database.url().with_database(&replaced.name))?;
-            Ok::<_, Error>(differing(archive, &database.digests().await?))
-        };
-        read.await.unwrap_or_else(|error| {
+        self.differing_from(archive, replaced).await.unwrap_or_else(|error| {
             self.watch.note(&format!("the rows of {} could not be compared: {error}", replaced.name));
             Vec::new()
         })
+    }
+
+    /// The same, where it has to be known.
+    pub(super) async fn differing_from(
+        &self,
+        archive: &Archive,
+        replaced: &Replaced,
+    ) -> Result<Vec<Unarchived>> {
+        self.progress.phase("reading what was replaced", None);
+        let database = Database::new(self.database.url().with_database(&replaced.name))?;
+        Ok(differing(archive, &database.digests().await?))
     }
 
     /// The same where what is replaced is kept as a backup.

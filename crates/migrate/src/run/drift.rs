@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use backup::{Error, ErrorKind, Result};
 use database::script::{self, Lexeme, LexemeKind};
-use database::{Engine, Session};
+use database::{Engine, Kind, Session};
 
 use super::Runner;
 use crate::compare::{Difference, Differs, What};
@@ -56,11 +56,13 @@ impl Runner {
         let Some(left) = left else {
             self.watch.note(
                 "what was changed by hand is not looked for: the schema after the last run was not kept, or by another dbm or \
-                 server; `dbm drift` compares with what the migrations make",
+                 server, or before a restore; `dbm drift` compares with what the migrations make",
             );
             return Ok(());
         };
-        let differences = left.differences(now, What::Definitions);
+        let mut differences = left.differences(now, What::Definitions);
+        // Whether a materialized view is filled says when it was refreshed, and not what it is.
+        differences.retain(|one| one.object.kind != Kind::Refresh);
         let touched = touched(self.database.engine(), differences, &plan.texts());
         if touched.is_empty() {
             return Ok(());
@@ -101,6 +103,7 @@ const RUNS_TEXT: &[&str] = &["DO", "FUNCTION", "PROCEDURE", "EXECUTE", "PREPARE"
 /// belongs to it is touched by nothing: a statement makes it anew, or fails for want of it.
 fn touched(engine: Engine, differences: Vec<Difference>, texts: &[&str]) -> Vec<Difference> {
     let (mut names, mut schemas) = (BTreeSet::new(), BTreeSet::new());
+    let mut cascades = false;
     for text in texts {
         // One that cannot be cut is told when it is to be run.
         for statement in script::split(engine, text).unwrap_or_default() {
@@ -120,6 +123,8 @@ fn touched(engine: Engine, differences: Vec<Difference>, texts: &[&str]) -> Vec<
             if own.contains("schema") && (own.contains("drop") || own.contains("alter")) {
                 schemas.extend(own.iter().cloned());
             }
+            // What hangs on what is dropped is not named.
+            cascades |= own.contains("cascade") && (own.contains("drop") || own.contains("truncate"));
             names.extend(own);
         }
     }
@@ -133,7 +138,8 @@ fn touched(engine: Engine, differences: Vec<Difference>, texts: &[&str]) -> Vec<
         if is_gone(one) {
             return false;
         }
-        is_named(&one.object.name)
+        cascades
+            || is_named(&one.object.name)
             || is_named(&one.object.of)
             || schemas.contains(&one.object.namespace.to_lowercase())
     };
@@ -142,7 +148,7 @@ fn touched(engine: Engine, differences: Vec<Difference>, texts: &[&str]) -> Vec<
 
 #[cfg(test)]
 mod tests {
-    use database::{Kind, ObjectId};
+    use database::ObjectId;
 
     use super::*;
 
@@ -171,5 +177,6 @@ mod tests {
         assert_eq!(count("DROP SCHEMA public CASCADE"), 3);
         assert_eq!(count("DO $$ BEGIN DROP SCHEMA public CASCADE; END $$"), 3);
         assert_eq!(count("CREATE TABLE public.more (a int)"), 0);
+        assert_eq!(count("DROP TABLE unknown CASCADE"), 3);
     }
 }

@@ -65,6 +65,12 @@ impl Runner {
             return Err(Error::new(ErrorKind::Refused, what)
                 .with_hint("`dbm recover` finishes it or puts the database back"));
         }
+        if anew.migrations.is_empty() {
+            let what =
+                "there is no migration to make the database from, and nothing but it would be left of none";
+            return Err(Error::new(ErrorKind::Refused, what)
+                .with_hint("say where they are: --migrations FOLDER; or write the first: `dbm new NAME`"));
+        }
         // What cannot be planned is not begun.
         let options = anew.options();
         let selection = to_migrate(anew.migrations, &[], &options)?.with_repeatables(&options, &[]);
@@ -130,7 +136,9 @@ impl Runner {
             built.as_ref().err().map(|failure| Error::new(ErrorKind::Statement, failure.message.clone()));
         open.after(taking, error.as_ref());
         let exchanged = match built {
-            Ok((note, archive)) => self.exchange_for(open, &note, &archive, report).await.map_err(plain),
+            Ok((note, archive)) => {
+                self.exchange_for(open, &note, &archive, &old, report).await.map_err(plain)
+            }
             Err(failure) => Err(failure),
         };
         // The archive lies in its folder, and is of no use any more.
@@ -211,6 +219,7 @@ impl Runner {
         open: &mut Open<'_>,
         note: &ArchiveNote,
         archive: &Archive,
+        old: &Archive,
         report: &mut Report,
     ) -> Result<()> {
         let options = RestoreOptions {
@@ -226,16 +235,27 @@ impl Runner {
         open.note(&Step::Built { archive: note.clone() }).await?;
         let told = open.told()?;
         let mut restored = self.exchange(open, &told, note, archive, Ending::Done, options).await?;
-        // Of course the rows are not those that were there.
-        restored.unarchived.clear();
+        // Not what the new one has, but what the backup has: others may have written since it was made. In place there is a
+        // backup of the last moment.
+        restored.unarchived = match &restored.replaced {
+            Some(replaced) => self.differing_from(old, replaced).await?,
+            None => Vec::new(),
+        };
         report.restored = Some(restored);
         Ok(())
     }
 
-    /// What was replaced is in the backup, which was read back.
+    /// What was replaced is in the backup, which was read back; unless others have written since.
     async fn let_go(&self, report: &mut Report) {
-        let replaced = report.restored.take().and_then(|restored| restored.replaced);
         let backup = report.backup.as_ref().map_or("", |backup| &backup.name);
+        if report.restored.as_ref().is_some_and(|restored| !restored.unarchived.is_empty()) {
+            report.state = format!(
+                "The database is what migrations and seeds make. Others wrote after the backup {backup} was made: what they wrote is in \
+                 what was replaced, which is kept."
+            );
+            return;
+        }
+        let replaced = report.restored.take().and_then(|restored| restored.replaced);
         report.state =
             format!("The database is what migrations and seeds make; what it was is in the backup {backup}.");
         if let Some(replaced) = replaced
