@@ -23,6 +23,7 @@ pub use replaced::Replaced;
 pub use safeguard::{Held, Safeguard};
 
 use crate::archive::Archive;
+use crate::mysql::not_yet;
 use crate::mysql::restore as mysql;
 use crate::postgres::restore as postgres;
 use crate::progress::Progress;
@@ -76,9 +77,8 @@ pub async fn way(database: &Database) -> Result<Way> {
             client.close().await;
             Ok(way)
         }
-        Database::Mysql(_) => Ok(mysql::way(&about)),
         // Where nothing can be made beside it, the preflight says so: there is no other way.
-        Database::Sqlite(_) => Ok(Way::Beside),
+        Database::Mysql(_) | Database::Sqlite(_) => Ok(Way::Beside),
     }
 }
 
@@ -156,9 +156,6 @@ pub async fn hold_writers(database: &Database, options: &RestoreOptions) -> Resu
 /// Restores in the target itself, in one transaction, where the account may not create databases.
 /// `publish` becomes its journal in the same transaction. Returns what was made anew and is not what it was.
 ///
-/// On MySQL it is many steps, of which [`settle`] finishes or undoes the rest after a kill. A table that somebody has
-/// written to since its backup is kept there, by a name that is told.
-///
 /// # Errors
 /// What the preflight found or what failed; then the target is as it was.
 pub async fn in_place(
@@ -176,10 +173,7 @@ pub async fn in_place(
             let Held(held) = safeguard.take_held();
             postgres::in_place(&archive, server, (held, publish), options, progress).await
         }
-        Database::Mysql(server) => {
-            let kept = safeguard.tables();
-            Box::pin(mysql::in_place(archive, server, (kept, publish), options, progress)).await.map(nothing)
-        }
+        Database::Mysql(_) => Err(not_yet("a restore in place")),
         Database::Sqlite(_) => Err(Error::new(
             ErrorKind::Refused,
             "a SQLite file is not restored in place: a new file goes beside it first",

@@ -1,8 +1,7 @@
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use database::Database;
 use database::postgres::{Connection, Own};
-use database::{Database, ObjectId, TableDigest};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Archive, Hash};
@@ -15,7 +14,6 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub struct Safeguard {
     identity: Hash,
-    tables: BTreeMap<ObjectId, TableDigest>,
     held: Mutex<Held>,
 }
 
@@ -55,8 +53,7 @@ impl Safeguard {
             ));
         }
         archive.verify_all(progress, cancel).await?;
-        let tables = archive.index().tables.iter().map(|table| (table.id.clone(), table.digest)).collect();
-        Ok(Self { identity: archive.identity(), tables, held: Mutex::default() })
+        Ok(Self { identity: archive.identity(), held: Mutex::default() })
     }
 
     /// The same, made while writers were kept away; the restore goes on from there.
@@ -67,11 +64,6 @@ impl Safeguard {
 
     pub(super) fn take_held(&self) -> Held {
         std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// What it holds of each table.
-    pub(crate) fn tables(&self) -> &BTreeMap<ObjectId, TableDigest> {
-        &self.tables
     }
 
     /// The identity of that backup.

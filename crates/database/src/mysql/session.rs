@@ -59,11 +59,6 @@ impl Session {
         self.connection.batch(sql, what).await
     }
 
-    /// The server and the database that it was opened in.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// Which kind of server it is of.
     pub fn flavour(&self) -> super::Flavour {
         self.connection.flavour()

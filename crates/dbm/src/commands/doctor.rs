@@ -150,8 +150,8 @@ async fn database(context: &Context, findings: &mut Findings) -> Result<u64> {
             Health::Mind,
             "restoring",
             format!(
-                "in place, after a verified backup: {account} may not create databases beside this one (or, on PostgreSQL, \
-                 does not own it, or may not end a session that is in it: GRANT pg_signal_backend)"
+                "in place, after a verified backup: {account} may not create databases, does not own this one, or may \
+                 not end a session that is in it (GRANT pg_signal_backend)"
             ),
         ),
     }

@@ -99,10 +99,10 @@ impl Runner {
                 && session.reset().await.is_ok()
                 && session.try_lock().await.is_ok_and(|locked| locked)
             {
-                return match open.told()?.restoring() {
+                return match open.told()?.exchanging() {
                     // Its own connection may have broken in the middle of it, and this one not.
-                    Some(_) => self.exchanged(open).await,
-                    None => journal_again(open).await,
+                    true => self.exchanged(open).await,
+                    false => journal_again(open).await,
                 };
             }
             open.broken = Some(session.id().clone());

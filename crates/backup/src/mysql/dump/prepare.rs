@@ -170,7 +170,7 @@ async fn look_once(connection: &mut Connection, server: &Server, options: &Backu
         ErrorKind::LockTimeout => Ok(Look::Again(error)),
         _ => Err(error),
     };
-    let (before, journal_before) = match state(connection, server, options).await {
+    let (before, journal_before) = match state(connection, server).await {
         Ok(state) => state,
         Err(error) => return flushed(error),
     };
@@ -187,7 +187,7 @@ async fn look_once(connection: &mut Connection, server: &Server, options: &Backu
         Err(error) if error.kind() == ErrorKind::Statement => return Ok(Look::Again(error)),
         outcome => outcome?,
     };
-    match state(connection, server, options).await {
+    match state(connection, server).await {
         Ok((schema, journal)) if schema == before && journal == journal_before => {
             // All definitions are read, and the tables are the snapshot's own: no other database need wait any longer.
             snapshot.free_instance().await;
@@ -205,17 +205,8 @@ async fn look_once(connection: &mut Connection, server: &Server, options: &Backu
 }
 
 /// What the catalog and the journal say.
-async fn state(
-    connection: &mut Connection,
-    server: &Server,
-    options: &BackupOptions,
-) -> Result<(Schema, Vec<Entry>)> {
-    let mut schema = catalog::read(connection, server.database()).await?;
-    if options.unfinished {
-        // What a migration that failed has left behind may have broken views, and is to be kept all the same.
-        let broken = schema.refused.extract_if(.., |one| one.what.starts_with("view "));
-        schema.left_out.extend(broken);
-    }
+async fn state(connection: &mut Connection, server: &Server) -> Result<(Schema, Vec<Entry>)> {
+    let schema = catalog::read(connection, server.database()).await?;
     Ok((schema, server.session().await?.entries().await?))
 }
 

@@ -3,7 +3,6 @@ use database::{Engine, Entry, script};
 
 use super::definers::Definers;
 use super::load::Load;
-use super::renamed::Renamed;
 use super::{globals, made_here, order, scratch, scratch_name, swap};
 use crate::archive::Archive;
 use crate::mysql::dump::Properties;
@@ -45,7 +44,7 @@ pub(super) async fn ending(
     progress: &dyn Progress,
 ) -> Result<(Vec<String>, Properties)> {
     let definers = Definers::of(options);
-    let load = Load { archive, progress, definers: Some(definers), renamed: Renamed::default() };
+    let load = Load { archive, progress, definers: Some(definers) };
     let text = load.text(&order::order(&archive.index().parts).last).await?;
     let statements = script::split(Engine::Mysql, &text)?;
     let last = statements.iter().map(|statement| definers.apply(statement.text).into_owned()).collect();

@@ -8,7 +8,6 @@ use database::mysql::catalog::text::Create;
 use database::{Engine, ObjectId, quote};
 use futures_util::future::try_join_all;
 
-use super::renamed::Renamed;
 use crate::archive::{Aspect, Index};
 use crate::{Error, Result};
 
@@ -25,8 +24,8 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Of an archive, whose index says how large its tables are, which are made by the names in `renamed`.
-    pub(super) fn of(index: &Index, renamed: &Renamed) -> Self {
+    /// Of an archive, whose index says how large its tables are.
+    pub(super) fn of(index: &Index) -> Self {
         let mut large: HashMap<&ObjectId, u64> = HashMap::new();
         for part in index.parts.iter().filter(|part| part.aspect == Aspect::Rows) {
             if let Some(table) = part.objects.first() {
@@ -34,10 +33,7 @@ impl Keys {
             }
         }
         let large = large.into_iter().filter(|(_, bytes)| *bytes >= LARGE);
-        Self {
-            large: large.map(|(id, bytes)| (renamed.table(&id.name).to_owned(), bytes)).collect(),
-            waiting: Vec::new(),
-        }
+        Self { large: large.map(|(id, bytes)| (id.name.clone(), bytes)).collect(), waiting: Vec::new() }
     }
 
     /// The statement without what can wait, which is kept for [`Keys::make`].

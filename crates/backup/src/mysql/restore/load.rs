@@ -11,7 +11,6 @@ use super::definers::Definers;
 use super::keys::Keys;
 use super::local::Local;
 use super::order::Order;
-use super::renamed::{Renamed, Texts};
 use super::run::{self, Commit};
 use crate::archive::{Archive, PartNumber};
 use crate::mysql::dump::HISTORY;
@@ -24,8 +23,6 @@ pub(super) struct Load<'a> {
     pub(super) progress: &'a dyn Progress,
     /// What becomes of definers; none where nothing is run that has one.
     pub(super) definers: Option<Definers<'a>>,
-    /// By which names its tables are made, where those are not the archive's.
-    pub(super) renamed: Renamed,
 }
 
 /// Two workers may want one table; and a table in memory is as large as its rows, whatever the server's usual limit.
@@ -51,46 +48,20 @@ pub(super) async fn set_mode(connection: &mut Connection, mode: &str) -> Result<
 impl Load<'_> {
     /// Loads everything but what wakes the database up.
     pub(super) async fn all(&self, workers: &mut [Connection], order: &Order) -> Result<()> {
-        self.unused(order).await?;
-        self.progress.phase("definitions", None);
-        let mut keys = Keys::of(self.archive.index(), &self.renamed);
-        self.serially(workers, &order.before, &mut keys).await?;
-        self.rows_and_keys(workers, order, keys).await?;
-        self.serially(workers, &order.after, &mut Keys::default()).await
-    }
-
-    /// Loads the tables alone, by their other names.
-    pub(super) async fn tables(
-        &self,
-        workers: &mut [Connection],
-        order: &Order,
-        texts: &Texts,
-    ) -> Result<()> {
-        self.unused(order).await?;
-        self.progress.phase("definitions", None);
-        let mut keys = Keys::of(self.archive.index(), &self.renamed);
-        run::statements(first(workers)?, &texts.before.join(";\n"), None, &mut keys).await?;
-        self.rows_and_keys(workers, order, keys).await?;
-        run::statements(first(workers)?, &texts.after.join(";\n"), None, &mut Keys::default()).await
-    }
-
-    /// Reads the parts that are not run now: no damage to the archive goes unseen.
-    async fn unused(&self, order: &Order) -> Result<()> {
         for &number in order.unused.iter().chain(&order.last) {
             self.archive.part(number).await?;
         }
-        Ok(())
-    }
-
-    /// The rows, and the indexes that wait for them.
-    async fn rows_and_keys(&self, workers: &mut [Connection], order: &Order, keys: Keys) -> Result<()> {
+        self.progress.phase("definitions", None);
+        let mut keys = Keys::of(self.archive.index());
+        self.serially(workers, &order.before, &mut keys).await?;
         self.progress.phase("rows", Some(self.bytes(&order.rows)));
         self.rows(workers, &order.rows).await?;
         for worker in workers.iter_mut() {
             set_mode(worker, SCRIPT_MODE).await?;
         }
         self.progress.phase("indexes and constraints", None);
-        keys.make(workers).await
+        keys.make(workers).await?;
+        self.serially(workers, &order.after, &mut Keys::default()).await
     }
 
     /// The text of parts of definitions.
@@ -116,7 +87,9 @@ impl Load<'_> {
         numbers: &[PartNumber],
         keys: &mut Keys,
     ) -> Result<()> {
-        let first = first(workers)?;
+        let Some(first) = workers.first_mut() else {
+            return Err(Error::new(ErrorKind::Internal, "a restore without a connection"));
+        };
         for number in numbers {
             let text = self.text(&[*number]).await?;
             run::statements(first, &text, self.definers, keys).await?;
@@ -127,23 +100,24 @@ impl Load<'_> {
 
     /// All parts of rows, each by the next worker that is free.
     pub(super) async fn rows(&self, workers: &mut [Connection], numbers: &[PartNumber]) -> Result<()> {
-        let alone = run::without_transactions(first(workers)?).await?;
-        let local = Local::of(first(workers)?, &alone).await?;
+        let Some(first) = workers.first_mut() else {
+            return Err(Error::new(ErrorKind::Internal, "a restore without a connection"));
+        };
+        let alone = run::without_transactions(first).await?;
+        let local = Local::of(first, &alone).await?;
         let queue = Mutex::new(numbers.iter().copied().collect::<VecDeque<_>>());
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let work = async |worker: &mut Connection| {
             set_mode(worker, ROWS_MODE).await?;
             while let Some(number) = next() {
                 let entry = self.archive.entry(number)?;
-                let name = entry.objects.first().map_or("", |id| id.name.as_str());
-                let made = self.renamed.table(name);
-                let way = if alone.iter().any(|one| one == made) {
+                let table = entry.objects.first().map_or("", |id| id.name.as_str());
+                let way = if alone.iter().any(|one| one == table) {
                     Commit::Each
                 } else {
-                    Commit::Loaded(&local, made, entry.rows)
+                    Commit::Loaded(&local, table, entry.rows)
                 };
-                let renamed = (made != name).then_some((name, made));
-                run::rows(worker, &self.archive.part(number).await?, renamed, way).await?;
+                run::rows(worker, &self.archive.part(number).await?, None, way).await?;
                 self.progress.advance(u64::from(entry.bytes), entry.rows);
             }
             Ok::<(), Error>(())
@@ -151,8 +125,4 @@ impl Load<'_> {
         try_join_all(workers.iter_mut().map(work)).await?;
         Ok(())
     }
-}
-
-fn first(workers: &mut [Connection]) -> Result<&mut Connection> {
-    workers.first_mut().ok_or_else(|| Error::new(ErrorKind::Internal, "a restore without a connection"))
 }

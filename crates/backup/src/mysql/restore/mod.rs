@@ -8,14 +8,10 @@ mod load;
 mod local;
 mod order;
 mod pieces;
-mod place;
 mod preflight;
 mod privileges;
 mod prove;
 mod read_back;
-mod renamed;
-mod replaced_tables;
-mod rights;
 mod run;
 mod scratch;
 mod swap;
@@ -37,8 +33,7 @@ use crate::restore::{Replaced, RestoreOptions};
 use crate::{Error, ErrorKind, Result};
 
 pub(crate) use beside::{Beside, beside};
-pub(crate) use place::in_place;
-pub(crate) use preflight::{Goes, preflight, way};
+pub(crate) use preflight::{Goes, preflight};
 pub(crate) use swap::settle;
 pub(crate) use table::{among, one_or_all, table};
 

@@ -8,7 +8,6 @@ use database::mysql::catalog::{SCRIPT_MODE, SCRIPT_SESSION};
 use database::{Engine, Kind, ObjectId, Schema, quote, script};
 use serde::{Deserialize, Serialize};
 
-use crate::archive::{Aspect, Index};
 use crate::{ErrorKind, Result};
 
 /// One object and the statements that make it in the database that the session is in.
@@ -18,28 +17,11 @@ pub(super) struct Piece {
     definition: String,
 }
 
-impl Piece {
-    /// Its name, if it is a view.
-    pub(super) fn view(&self) -> Option<&str> {
-        (self.id.kind == Kind::View).then_some(self.id.name.as_str())
-    }
-}
-
 /// The pieces of a schema, in the order in which they are made.
 pub(super) fn of(schema: &Schema) -> Vec<Piece> {
+    let made_again = |kind| !matches!(kind, Kind::Table | Kind::Sequence | Kind::ForeignKey);
     let objects = schema.objects.iter().filter(|object| made_again(object.id.kind));
     objects.map(|object| Piece { id: object.id.clone(), definition: object.definition.clone() }).collect()
-}
-
-/// What the definitions of an archive make beside tables, by name alone.
-pub(super) fn named(index: &Index) -> Vec<Piece> {
-    let defined = index.parts.iter().filter(|part| part.aspect == Aspect::Definition);
-    let objects = defined.flat_map(|part| part.objects.iter()).filter(|id| made_again(id.kind));
-    objects.map(|id| Piece { id: id.clone(), definition: String::new() }).collect()
-}
-
-fn made_again(kind: Kind) -> bool {
-    !matches!(kind, Kind::Table | Kind::Sequence | Kind::ForeignKey)
 }
 
 /// The first of the pieces whose text names a database, as what people write may do: no server takes such a name out.

@@ -4,7 +4,6 @@ use database::mysql::{Connection, Flavour, OWN_TABLES, Server};
 use database::{About, Engine, quote};
 
 use super::definers::Definers;
-use super::rights;
 use crate::archive::Archive;
 use crate::restore::{Finding, Preflight, RestoreOptions, TargetState, Way};
 use crate::{Error, ErrorKind, Result};
@@ -60,12 +59,11 @@ pub(crate) async fn preflight(
     if goes == Goes::IntoTarget {
         preflight.target = state(&mut connection, server.database()).await?;
         preflight.others = server.others().await?;
-        preflight.way = way(&about);
-        if preflight.way == Way::InPlace {
+        if !about.may_create_databases {
             let name = server.database();
-            preflight.warnings.push(finding(
+            preflight.problems.push(finding(
                 format!(
-                    "`{}` may not create databases beside `{name}`, so it is restored in place, after a backup of what is there",
+                    "`{}` may not create databases beside `{name}`, where a restore is proven first",
                     about.account
                 ),
                 format!(
@@ -73,7 +71,6 @@ pub(crate) async fn preflight(
                     name.replace('_', "\\_")
                 ),
             ));
-            rights::look(&mut connection, archive, &about, options, &mut preflight).await?;
         }
         let same = preflight.same_source() || archive.index().source == server.source_by_place();
         judge_target(&about, same, options, &mut preflight);
@@ -90,12 +87,7 @@ pub(crate) async fn preflight(
     Ok(preflight)
 }
 
-/// How a restore would take its place.
-pub(crate) fn way(about: &About) -> Way {
-    if about.may_create_databases { Way::Beside } else { Way::InPlace }
-}
-
-pub(super) fn finding(message: impl Into<String>, hint: impl Into<String>) -> Finding {
+fn finding(message: impl Into<String>, hint: impl Into<String>) -> Finding {
     Finding { message: message.into(), hint: Some(hint.into()) }
 }
 

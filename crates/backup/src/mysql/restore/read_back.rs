@@ -8,19 +8,12 @@ use database::{Schema, TableDigest};
 use futures_util::future::try_join_all;
 
 use super::prove;
-use super::renamed::Originals;
 use crate::archive::Index;
 use crate::mysql::dump::{Target, pieces};
 use crate::{Error, ErrorKind, Result};
 
-/// Reads every table's rows back over all of the connections, and compares number and digest with those of the table that
-/// it is by its original name.
-pub(super) async fn all(
-    workers: &mut [Connection],
-    schema: &Schema,
-    index: &Index,
-    originals: &Originals<'_>,
-) -> Result<()> {
+/// Reads every table's rows back over all of the connections, and compares number and digest.
+pub(super) async fn all(workers: &mut [Connection], schema: &Schema, index: &Index) -> Result<()> {
     for worker in workers.iter_mut() {
         worker.batch(rows::ROW_SESSION, "cannot set a session up").await?;
     }
@@ -32,11 +25,10 @@ pub(super) async fn all(
     let mut expected = Vec::new();
     for (id, table) in schema.tables_with_rows() {
         // What the server says of a table's size right after it was filled is old.
-        let original = originals.of(id);
-        let parts = index.parts.iter().filter(|part| part.objects.first() == Some(&original));
+        let parts = index.parts.iter().filter(|part| part.objects.first() == Some(id));
         let bytes = parts.map(|part| u64::from(part.bytes)).sum();
         targets.push(Target::new(id, &database::Table { bytes, ..table.clone() }));
-        expected.push(prove::expected(index, &original)?);
+        expected.push(prove::expected(index, id)?);
     }
     let queue = Mutex::new(VecDeque::from(pieces(first, schema, &targets, jobs, &|_| false).await?));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();

@@ -2,11 +2,10 @@
 
 use chrono::Utc;
 use database::mysql::{Connection, Server, catalog};
-use database::{Engine, Schema, quote};
+use database::{Engine, quote};
 
 use super::definers::Definers;
 use super::load::{Load, worker};
-use super::renamed::{Originals, Renamed};
 use super::{order, pieces, prove, read_back};
 use crate::archive::Archive;
 use crate::mysql::dump::Properties;
@@ -73,7 +72,7 @@ async fn fill(
         workers.push(worker(server, name, extras.history).await?);
     }
     let definers = Definers::of(options);
-    let load = Load { archive, progress, definers: Some(definers), renamed: Renamed::default() };
+    let load = Load { archive, progress, definers: Some(definers) };
     let order = order::order(&index.parts);
     Box::pin(load.all(&mut workers, &order)).await?;
     progress.phase("proof", None);
@@ -85,41 +84,31 @@ async fn fill(
     let same_server = super::same_version(archive, &reader);
     reader.close().await;
     prove::objects(&schema, index)?;
-    names_itself_only(&schema, &archive.head().database, named)?;
+    let old = &archive.head().database;
+    if let Some(id) = pieces::naming(&pieces::of(&schema), old).filter(|_| old != named) {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("the text of {id} names the database `{old}`, so in `{named}` it would act on that one"),
+        )
+        .with_hint("restore under the same name, or write that object without the name"));
+    }
     if same_server && !index.partial && definers.keeps() {
         prove::definitions(&schema, &load, &order).await?;
     }
-    Box::pin(read_back::all(&mut workers, &schema, index, &Originals::default())).await?;
+    Box::pin(read_back::all(&mut workers, &schema, index)).await?;
     if options.analyze {
         progress.phase("statistics", None);
-        analyze(&mut workers, &schema).await?;
+        let names: Vec<String> =
+            schema.tables_with_rows().map(|(id, _)| quote::identifier(Engine::Mysql, &id.name)).collect();
+        if let (Some(first), false) = (workers.first_mut(), names.is_empty()) {
+            let sql = format!("ANALYZE NO_WRITE_TO_BINLOG TABLE {}", names.join(", "));
+            first.batch(&sql, "cannot collect statistics").await?;
+        }
     }
     for worker in workers {
         worker.close().await;
     }
     progress.done();
-    Ok(())
-}
-
-/// Refuses texts that name the database that the archive is of, where it is to have another name.
-pub(super) fn names_itself_only(schema: &Schema, old: &str, named: &str) -> Result<()> {
-    let pieces = pieces::of(schema);
-    let Some(id) = pieces::naming(&pieces, old).filter(|_| old != named) else { return Ok(()) };
-    Err(Error::new(
-        ErrorKind::Refused,
-        format!("the text of {id} names the database `{old}`, so in `{named}` it would act on that one"),
-    )
-    .with_hint("restore under the same name, or write that object without the name"))
-}
-
-/// Lets the server collect statistics of all tables of a schema.
-pub(super) async fn analyze(workers: &mut [Connection], schema: &Schema) -> Result<()> {
-    let names: Vec<String> =
-        schema.tables_with_rows().map(|(id, _)| quote::identifier(Engine::Mysql, &id.name)).collect();
-    if let (Some(first), false) = (workers.first_mut(), names.is_empty()) {
-        let sql = format!("ANALYZE NO_WRITE_TO_BINLOG TABLE {}", names.join(", "));
-        first.batch(&sql, "cannot collect statistics").await?;
-    }
     Ok(())
 }
 

@@ -12,9 +12,9 @@ use database::{Engine, Entry, Fence as _, FenceState, Lock as _, Statements as _
 use serde::{Deserialize, Serialize};
 
 use super::pieces::{self, Piece};
+use super::privileges;
 use super::run;
 use super::scratch::{self, exists, properties_sql};
-use super::{place, privileges};
 use crate::mysql::dump::{Properties, properties};
 use crate::restore::Replaced;
 use crate::{Error, ErrorKind, Result};
@@ -54,12 +54,12 @@ impl Stage {
 
 /// What one side holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Side {
-    pub(super) tables: Vec<String>,
+struct Side {
+    tables: Vec<String>,
     /// All views, also those that are broken and cannot be made again.
-    pub(super) views: Vec<String>,
-    pub(super) pieces: Vec<Piece>,
-    pub(super) defaults: Vec<String>,
+    views: Vec<String>,
+    pieces: Vec<Piece>,
+    defaults: Vec<String>,
 }
 
 /// All that an exchange needs.
@@ -215,33 +215,20 @@ pub(crate) async fn settle(server: &Server) -> Result<()> {
     unfinished(&mut session, server.database()).await
 }
 
-/// A plan as it is noted.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Noted {
-    Beside(Box<Plan>),
-    InPlace(Box<place::Plan>),
-}
-
-/// The same by a session that is there already.
-pub(super) async fn unfinished(session: &mut Session, target: &str) -> Result<()> {
+async fn unfinished(session: &mut Session, target: &str) -> Result<()> {
     let Some(note) = session.swap_note(target).await? else { return Ok(()) };
     let unreadable = |cause| {
         Error::new(ErrorKind::Refused, "the note of an interrupted exchange cannot be read")
             .with_hint("another version of dbm may have written it: finish with that one")
             .with_source(cause)
     };
+    let plan: Plan = serde_json::from_value(note.plan).map_err(unreadable)?;
+    let stage: Stage = serde_json::from_value(note.stage.into()).map_err(unreadable)?;
     // The server goes on with a statement whose client is gone.
     if note.session != *session.id() {
         session.end_session(&note.session).await?;
     }
-    let stage = note.stage;
     tracing::info!(target, ?stage, "an exchange was interrupted; it is finished or undone");
-    let plan = match serde_json::from_value(note.plan).map_err(unreadable)? {
-        Noted::InPlace(plan) => return plan.settle(session, &stage).await,
-        Noted::Beside(plan) => plan,
-    };
-    let stage: Stage = serde_json::from_value(stage.into()).map_err(unreadable)?;
     match stage {
         Stage::Clearing | Stage::Back => plan.back(session).await,
         Stage::Exchanging if !plan.moved(session).await? => plan.back(session).await,
@@ -257,7 +244,7 @@ pub(super) fn at(server: &Server, database: &str) -> Server {
 }
 
 /// What keeps others out, where the account may do that.
-pub(super) async fn fence(session: &mut Session) -> Option<FenceState> {
+async fn fence(session: &mut Session) -> Option<FenceState> {
     match session.fence_state().await {
         Ok(state) => Some(state),
         Err(error) => {
@@ -268,7 +255,7 @@ pub(super) async fn fence(session: &mut Session) -> Option<FenceState> {
 }
 
 /// What a database holds.
-pub(super) async fn side(connection: &mut Connection, database: &str) -> Result<Side> {
+async fn side(connection: &mut Connection, database: &str) -> Result<Side> {
     let schema = catalog::read(connection, database).await?;
     for one in &schema.refused {
         let name = one.what.strip_prefix("view ").unwrap_or_default();
@@ -291,7 +278,7 @@ pub(super) async fn side(connection: &mut Connection, database: &str) -> Result<
 }
 
 /// The names of everything that a rename moves, but dbm's own.
-pub(super) async fn tables(connection: &mut Connection, database: &str) -> Result<Vec<String>> {
+async fn tables(connection: &mut Connection, database: &str) -> Result<Vec<String>> {
     let rows = connection.query(&tables_sql(database), "cannot list the tables").await?;
     Ok(rows.into_iter().flatten().flatten().collect())
 }
@@ -307,28 +294,8 @@ fn tables_sql(database: &str) -> String {
     )
 }
 
-pub(super) async fn there(session: &mut Session, database: &str) -> Result<Vec<String>> {
+async fn there(session: &mut Session, database: &str) -> Result<Vec<String>> {
     Ok(session.query(&tables_sql(database)).await?.into_iter().flatten().flatten().collect())
-}
-
-/// Runs a `RENAME TABLE`, which waits for the statements of others on the tables.
-pub(super) async fn rename(session: &mut Session, sql: &str, others: Option<(&Server, bool)>) -> Result<()> {
-    // With checks off the server does not follow the foreign keys.
-    session.execute("SET foreign_key_checks = 1").await?;
-    session.set_lock_timeout(Some(ATTEMPT)).await?;
-    let deadline = Instant::now() + PATIENCE;
-    let outcome = loop {
-        match session.batch(sql, "cannot exchange the tables").await {
-            Err(error) if error.kind() == database::ErrorKind::LockTimeout && Instant::now() < deadline => {
-                if let Some((server, true)) = others {
-                    server.end_those_there().await?;
-                }
-            }
-            outcome => break outcome,
-        }
-    };
-    session.set_lock_timeout(None).await?;
-    Ok(outcome?)
 }
 
 impl Plan {
@@ -371,7 +338,25 @@ impl Plan {
         pieces::clear(session, &self.new.pieces).await?;
         self.stage(session, Stage::Exchanging).await?;
         let Some(sql) = self.rename(&self.old.tables, &self.new.tables) else { return Ok(()) };
-        rename(session, &sql, others).await
+        // With checks off the server does not follow the foreign keys.
+        session.execute("SET foreign_key_checks = 1").await?;
+        session.set_lock_timeout(Some(ATTEMPT)).await?;
+        let deadline = Instant::now() + PATIENCE;
+        let outcome = loop {
+            match session.batch(&sql, "cannot exchange the tables").await {
+                Err(error)
+                    if error.kind() == database::ErrorKind::LockTimeout && Instant::now() < deadline =>
+                {
+                    if let Some((server, true)) = others {
+                        server.end_those_there().await?;
+                    }
+                }
+                outcome => break outcome,
+            }
+        };
+        session.set_lock_timeout(None).await?;
+        outcome?;
+        Ok(())
     }
 
     /// The one statement that moves tables of both sides; none where there are none.

@@ -7,7 +7,6 @@ use database::mysql::{Connection, Server, catalog, digest, rows};
 use database::{Engine, Kind, ObjectId, quote, script};
 
 use super::load::{self, Load};
-use super::renamed::Renamed;
 use super::run::{self, Commit};
 use super::{order, prove, scratch};
 use crate::archive::{Archive, Aspect, PartNumber, TableEntry};
@@ -127,7 +126,7 @@ async fn fill(
     progress: &dyn Progress,
 ) -> Result<()> {
     let index = archive.index();
-    let load = Load { archive, progress, definers: None, renamed: Renamed::default() };
+    let load = Load { archive, progress, definers: None };
     let sql = definition(&load, &entry.id, new).await?;
     worker.batch(&sql, &format!("cannot make a table like {}", entry.id)).await?;
     load::set_mode(worker, ROWS_MODE).await?;

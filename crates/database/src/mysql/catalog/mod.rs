@@ -4,7 +4,6 @@
 //! has [`SCRIPT_SESSION`]; what needs another mode, character set or time zone sets it and puts it back.
 
 mod columns;
-pub mod constraints;
 mod definer;
 mod events;
 mod reader;

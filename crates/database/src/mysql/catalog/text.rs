@@ -198,7 +198,7 @@ pub(super) fn disabled(text: &str, mode: &str) -> Result<Option<String>> {
     Ok(None)
 }
 
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>> {
+fn tokens(text: &str) -> Result<Vec<Token>> {
     tokens_in(text, "")
 }
 
@@ -212,8 +212,7 @@ fn tokens_in(text: &str, mode: &str) -> Result<Vec<Token>> {
     })
 }
 
-/// A name without its quotes, of either kind.
-pub fn unquoted(name: &str) -> String {
+pub(super) fn unquoted(name: &str) -> String {
     for (quote, doubled) in [("`", "``"), ("\"", "\"\"")] {
         if let Some(inner) = name.strip_prefix(quote).and_then(|inner| inner.strip_suffix(quote)) {
             return inner.replace(doubled, quote);

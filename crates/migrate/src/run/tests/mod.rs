@@ -4,7 +4,6 @@ mod copies;
 mod drift;
 mod mark;
 mod migrator;
-mod place;
 mod rehearse;
 mod repeated;
 mod reset;

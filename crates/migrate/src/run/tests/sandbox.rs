@@ -86,19 +86,6 @@ impl Sandbox {
         Self { dir, database, settings, watch: Arc::default() }
     }
 
-    /// A database of MySQL as an account that has all rights on it and none beside it.
-    pub(crate) async fn alone() -> Self {
-        let mut sandbox = Self::new(Engine::Mysql).await;
-        let name = sandbox.database.name();
-        // Fences of other tests leave accounts of such a name alone.
-        let user = format!("dbm_scratch_{name}");
-        sandbox.execute(&format!("CREATE USER {user}; GRANT ALL ON {name}.* TO {user}")).await;
-        let DatabaseUrl::Mysql(mut settings) = sandbox.database.url() else { panic!("a server") };
-        settings.user = Some(user);
-        sandbox.database = Database::new(DatabaseUrl::Mysql(settings)).unwrap();
-        sandbox
-    }
-
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -217,8 +204,7 @@ async fn fresh(variable: &str, options: &str) -> DatabaseUrl {
 fn mariadb_dump(settings: &database::mysql::Settings) -> String {
     let database::mysql::Place::Tcp { host, port } = &settings.place else { panic!("a port") };
     let (port, user) = (port.to_string(), settings.user.clone().unwrap());
-    let own = database::mysql::OWN_TABLES.into_iter().chain([database::mysql::HISTORY_TABLE]);
-    let own: Vec<String> = own.map(|table| format!("--ignore-table={}.{table}", settings.database)).collect();
+    let history = format!("--ignore-table={}.dbm_history", settings.database);
     let mut arguments = vec!["--no-defaults", "-h", host, "-P", &port, "-u", &user, "--skip-dump-date"];
     arguments.extend([
         "--routines",
@@ -227,7 +213,7 @@ fn mariadb_dump(settings: &database::mysql::Settings) -> String {
         "--order-by-primary",
         "--skip-extended-insert",
     ]);
-    arguments.extend(own.iter().map(String::as_str).chain([settings.database.as_str()]));
+    arguments.extend([history.as_str(), settings.database.as_str()]);
     let dump = tool("mariadb-dump", &arguments);
     let mut kept = String::new();
     for line in dump.lines() {
