@@ -63,10 +63,15 @@ fn twenty_at_once_in_transaction_mode_are_refused_and_nobody_hangs() {
     };
     let runs: Vec<_> = (0..20).map(|_| run()).collect();
     for run in runs {
-        let ended = Ended::of(run).expect(1);
-        assert!(ended.stderr.contains("a connection pooler is in between"), "{}", ended.stderr);
+        let ended = Ended::of(run);
+        // One that the pool gave the same session twice learns of it only after its run is noted, which leaves that to a person.
+        assert!(matches!(ended.code, 1 | 4), "{}: {}", ended.code, ended.stderr);
+        let told =
+            ["a connection pooler is in between", "is open"].iter().any(|why| ended.stderr.contains(why));
+        assert!(told, "{}", ended.stderr);
     }
     assert_eq!(database.schema(), before);
+    folder.dbm(&database.url(), &["recover", "--yes"]).run().expect(0);
     folder.dbm(&database.url(), &["migrate", "--safe", "--accept-lost-writes"]).run().expect(0);
     assert_eq!(database.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), "0");
 }
