@@ -24,13 +24,18 @@ pub(crate) struct IndexSize {
     pub(crate) bytes: u64,
 }
 
-/// Those of all tables of at least so many bytes.
-pub(crate) async fn of_large(client: &Connection, schema: &Schema, bytes: u64) -> Result<Vec<IndexSize>> {
-    let large: Vec<i64> = schema
+/// The server's numbers of all tables of at least so many bytes.
+pub(crate) fn large_tables(schema: &Schema, bytes: u64) -> Vec<i64> {
+    schema
         .tables_with_rows()
         .filter(|(_, table)| table.bytes >= bytes)
         .filter_map(|(_, table)| i64::try_from(table.handle).ok())
-        .collect();
+        .collect()
+}
+
+/// The sizes of the indexes of all tables of at least so many bytes.
+pub(crate) async fn of_large(client: &Connection, schema: &Schema, bytes: u64) -> Result<Vec<IndexSize>> {
+    let large = large_tables(schema, bytes);
     if large.is_empty() {
         return Ok(Vec::new());
     }

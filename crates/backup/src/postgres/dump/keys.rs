@@ -8,6 +8,7 @@ use database::{Engine, Kind, Object, ObjectId, Schema, quote, script};
 
 use crate::Result;
 use crate::postgres::failed;
+use crate::postgres::index_sizes::large_tables;
 
 /// Keys of plain tables and partitions by a btree; one of a partitioned table has no rows of its own, and one over
 /// ranges is made as a constraint only. Where the index lies elsewhere, `pg_get_indexdef` does not say so.
@@ -36,11 +37,7 @@ pub(super) async fn of_large(
     schema: &Schema,
     bytes: u64,
 ) -> Result<HashMap<ObjectId, Key>> {
-    let large: Vec<i64> = schema
-        .tables_with_rows()
-        .filter(|(_, table)| table.bytes >= bytes)
-        .filter_map(|(_, table)| i64::try_from(table.handle).ok())
-        .collect();
+    let large = large_tables(schema, bytes);
     if large.is_empty() {
         return Ok(HashMap::new());
     }
