@@ -10,7 +10,7 @@ use crate::compare::{Difference, What};
 use crate::engine;
 use crate::files::Repeat;
 use crate::history::{self, Records, is_code};
-use crate::journal::{Begun, GroupNote, RunKind, Step};
+use crate::journal::{GroupNote, RunKind, Step};
 use crate::plan::{Plan, WayBack};
 use crate::scratch::Place;
 
@@ -88,23 +88,13 @@ impl Runner {
         }
         // Before the backup, so that the archive is of the database and not of its path.
         let source = self.database.ensure_source_id().await?;
-        let begun = Begun {
-            kind,
-            by: self.settings.by.clone(),
-            host: session.id().client_host.clone(),
-            session: session.id().clone(),
-            source,
-            instance: self.database.about().await?.instance,
-            groups: notes(&plan),
-            dbm: self.settings.dbm.clone(),
-        };
         let numbered =
             plan.items().filter(|item| item.repeat.is_none()).map(|item| item.number).collect::<Vec<_>>();
         let wanted_back = match kind {
             RunKind::Rollback => history::before_of(&mut *session, &records.applied, &numbered).await?,
             _ => None,
         };
-        let mut open = Open::begin(self, session, begun).await?;
+        let mut open = Open::begin(self, session, kind, source, notes(&plan)).await?;
         if kind == RunKind::Migrate && !numbered.is_empty() && !disposable {
             // It serves a later rollback, and fails nothing.
             open.before.clone_from(&before);

@@ -2,12 +2,12 @@ use std::time::Instant;
 
 use backup::{Error, ErrorKind, Result};
 use chrono::Utc;
-use database::{Entry, Session, SessionId};
+use database::{Entry, Session, SessionId, SourceId};
 use helpers::redact::Redactor;
 
 use super::{Event, Moment, Runner};
 use crate::history::{self, Applied};
-use crate::journal::{Begun, Step, Told};
+use crate::journal::{Begun, GroupNote, RunKind, Step, Told};
 
 /// A run whose journal is open, and the session that holds the lock.
 pub(super) struct Open<'r> {
@@ -40,8 +40,20 @@ impl<'r> Open<'r> {
     pub(super) async fn begin(
         runner: &'r Runner,
         mut session: Box<dyn Session>,
-        begun: Begun,
+        kind: RunKind,
+        source: SourceId,
+        groups: Vec<GroupNote>,
     ) -> Result<Self> {
+        let begun = Begun {
+            kind,
+            by: runner.settings.by.clone(),
+            host: session.id().client_host.clone(),
+            session: session.id().clone(),
+            source,
+            instance: runner.database.about().await?.instance,
+            groups,
+            dbm: runner.settings.dbm.clone(),
+        };
         let redactor = Redactor::default();
         let mut open = Self {
             runner,

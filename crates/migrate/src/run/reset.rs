@@ -14,7 +14,7 @@ use super::report::{Failure, Outcome, Report};
 use super::{Runner, Watch};
 use crate::engine;
 use crate::files::{Migration, RepeatedFile};
-use crate::journal::{ArchiveNote, Begun, Ending, RunKind, Step, Told};
+use crate::journal::{ArchiveNote, Ending, RunKind, Step, Told};
 use crate::plan::{Allowed, MigrateOptions, to_migrate};
 use crate::scratch::{Place, Scratch};
 
@@ -78,18 +78,8 @@ impl Runner {
         plan.check(&Allowed { disposable: true, ..self.settings.allowed })?;
         let about = self.database.about().await?;
         let source = self.database.ensure_source_id().await?;
-        let begun = Begun {
-            kind: RunKind::Reset,
-            by: self.settings.by.clone(),
-            host: session.id().client_host.clone(),
-            session: session.id().clone(),
-            source,
-            instance: self.database.about().await?.instance,
-            groups: Vec::new(),
-            dbm: self.settings.dbm.clone(),
-        };
         let mut report = Report::new(RunKind::Reset, self.database.name());
-        let mut open = Open::begin(self, session, begun).await?;
+        let mut open = Open::begin(self, session, RunKind::Reset, source, Vec::new()).await?;
         report.run = Some(open.run.clone());
         if let Err(failure) = Box::pin(self.anew(&mut open, anew, &mut report)).await {
             report.failure = Some(*failure);

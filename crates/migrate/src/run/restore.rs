@@ -10,7 +10,7 @@ use super::Runner;
 use super::archives::described;
 use super::open::Open;
 use super::report::{Failure, Outcome, Report, Restored};
-use crate::journal::{ArchiveNote, Begun, Ending, RunKind, Step, Told};
+use crate::journal::{ArchiveNote, Ending, RunKind, Step, Told};
 
 /// How an archive is put in the database's place.
 #[derive(Clone, Debug, Default)]
@@ -129,17 +129,7 @@ impl Runner {
             None => {
                 // An id that a backup gave it meanwhile would make another database of it.
                 let source = self.database.known_as(&self.database.about().await?).await;
-                let begun = Begun {
-                    kind: RunKind::Restore,
-                    by: self.settings.by.clone(),
-                    host: session.id().client_host.clone(),
-                    session: session.id().clone(),
-                    source,
-                    instance: self.database.about().await?.instance,
-                    groups: Vec::new(),
-                    dbm: self.settings.dbm.clone(),
-                };
-                Open::begin(self, session, begun).await?
+                Open::begin(self, session, RunKind::Restore, source, Vec::new()).await?
             }
         };
         report.run = Some(open.run.clone());
