@@ -233,3 +233,20 @@ pub struct Tail {
     /// The tables with rows.
     pub tables: Vec<TableEntry>,
 }
+
+/// For tests that write an archive again with something in it changed.
+#[cfg(test)]
+impl Index {
+    pub(crate) fn into_tail(self) -> Tail {
+        Tail {
+            source: self.source,
+            snapshot: self.snapshot,
+            grade: self.grade,
+            kinds: self.kinds,
+            left_out: self.left_out,
+            properties: self.properties,
+            extras: self.extras,
+            tables: self.tables,
+        }
+    }
+}

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::archive::{Archive, ArchiveWriter, Head, RawPart, Tail, compress};
+use crate::archive::{Archive, ArchiveWriter, Head, RawPart, compress};
 use crate::dump::{self, BackupOptions};
 use crate::progress::Silent;
 use crate::restore::{self, RestoreOptions, TargetState};
@@ -439,16 +439,7 @@ async fn an_archive_of_another_engine_is_named() {
     let head = Head { engine: Engine::Postgres, ..case.archive.head().clone() };
     let writer = ArchiveWriter::begin(store.create(&name).await.unwrap(), &head).await.unwrap();
     let index = case.archive.index().clone();
-    let tail = Tail {
-        source: index.source,
-        snapshot: index.snapshot,
-        grade: index.grade,
-        kinds: index.kinds,
-        left_out: index.left_out,
-        properties: index.properties,
-        extras: index.extras,
-        tables: index.tables,
-    };
+    let tail = index.into_tail();
     writer.finish(tail).await.unwrap();
     let archive = Archive::open(store.source(&name).await.unwrap()).await.unwrap();
     let options = RestoreOptions::default();
@@ -484,16 +475,7 @@ async fn a_file_whose_rows_are_not_the_indexs_is_not_put_in_place() {
         writer.append(compress(raw, 1).unwrap()).await.unwrap();
     }
     index.tables[0].digest.add_row(b"one more");
-    let tail = Tail {
-        source: index.source,
-        snapshot: index.snapshot,
-        grade: index.grade,
-        kinds: index.kinds,
-        left_out: index.left_out,
-        properties: index.properties,
-        extras: index.extras,
-        tables: index.tables,
-    };
+    let tail = index.into_tail();
     writer.finish(tail).await.unwrap();
     let archive = Archive::open(store.source(&name).await.unwrap()).await.unwrap();
     let before = fs::read(case.file.path()).unwrap();

@@ -53,16 +53,7 @@ impl Place {
                 follows: part.follows.clone(),
             });
         }
-        let mut tail = Tail {
-            source: index.source,
-            snapshot: index.snapshot,
-            grade: index.grade,
-            kinds: index.kinds,
-            left_out: index.left_out,
-            properties: index.properties,
-            extras: index.extras,
-            tables: index.tables,
-        };
+        let mut tail = index.into_tail();
         change(&mut head, &mut parts, &mut tail);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let label = format!("forged{number}");

@@ -242,50 +242,6 @@ async fn forged_archives_change_nothing_and_leave_nothing() {
 }
 
 #[tokio::test]
-async fn a_stopped_restore_leaves_nothing() {
-    let shop = fresh("stopped").await;
-    let door = database(&shop);
-    let (archive, _folder) = Draft::of(&door).await.write().await;
-    for delay in [0, 20, 60, 100, 150] {
-        let options = RestoreOptions::default();
-        let cancel = options.cancel.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
-            cancel.cancel();
-        });
-        match restore::beside(&archive, &door, &options, &Silent).await {
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}"),
-            Ok(beside) => beside.discard().await.unwrap(),
-        }
-        assert_eq!(beginning(&shop).await, [shop.as_str()]);
-    }
-}
-
-#[tokio::test]
-async fn another_source_fills_only_an_empty_target() {
-    let (shop, filled, empty) = (fresh("source").await, fresh("filled").await, fresh("empty").await);
-    run(&filled, "CREATE TABLE was (a int)").await;
-    let (archive, _folder) = Draft::of(&database(&shop)).await.write().await;
-    let options = RestoreOptions::default();
-    let error = restore::beside(&archive, &database(&filled), &options, &Silent).await.unwrap_err();
-    assert!(error.hint().unwrap().contains("--from-source"), "{error}");
-    let told = RestoreOptions { from_source: Some(archive.index().source.clone()), ..options.clone() };
-    restore::beside(&archive, &database(&filled), &told, &Silent)
-        .await
-        .unwrap()
-        .swap(&[], true)
-        .await
-        .unwrap();
-    restore::beside(&archive, &database(&empty), &options, &Silent)
-        .await
-        .unwrap()
-        .swap(&[], true)
-        .await
-        .unwrap();
-    assert_eq!(ask(&filled, TABLES).await, ask(&empty, TABLES).await);
-}
-
-#[tokio::test]
 async fn what_is_missing_on_the_server_is_all_named_before_anything_happens() {
     let shop = fresh("preflight").await;
     let door = database(&shop);

@@ -5,7 +5,7 @@ use helpers::naming::BackupName;
 
 use super::by_hand::Draft;
 use super::{ask, beginning, database, fresh, run};
-use crate::archive::{Archive, Aspect, RawPart, Tail};
+use crate::archive::{Archive, Aspect, RawPart};
 use crate::dump::{self, BackupOptions};
 use crate::progress::Silent;
 use crate::restore::{self, RestoreOptions};
@@ -35,16 +35,7 @@ async fn draft(archive: &Archive) -> Draft {
         });
     }
     let index = archive.index().clone();
-    let tail = Tail {
-        source: index.source,
-        snapshot: index.snapshot,
-        grade: index.grade,
-        kinds: index.kinds,
-        left_out: index.left_out,
-        properties: index.properties,
-        extras: index.extras,
-        tables: index.tables,
-    };
+    let tail = index.into_tail();
     Draft { head: archive.head().clone(), parts, tail }
 }
 
