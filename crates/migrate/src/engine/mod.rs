@@ -204,12 +204,34 @@ pub(crate) fn has_properties(engine: Engine) -> bool {
     engine != Engine::Sqlite
 }
 
+/// Whether what is made belongs to the account that makes it.
+pub(crate) fn has_owners(engine: Engine) -> bool {
+    engine == Engine::Postgres
+}
+
+/// Gives a new database what of another one belongs to itself and to nothing in it, as far as no archive's properties do.
+pub(crate) async fn be_like(other: &Database, new: &Database) -> Result<()> {
+    match other.engine() {
+        Engine::Sqlite => sqlite::be_like(&mut *other.session().await?, &mut *new.session().await?).await,
+        _ => Ok(()),
+    }
+}
+
 /// What of a database is set by statements in it and is no object, as statements that set it.
 pub(crate) async fn settings(session: &mut dyn Session) -> Result<Vec<String>> {
     match session.engine() {
         Engine::Sqlite => sqlite::settings(session).await,
         _ => Ok(Vec::new()),
     }
+}
+
+/// Where a name without a namespace is looked for first, where there are namespaces.
+pub(crate) async fn home_namespace(session: &mut dyn Session) -> Result<Option<String>> {
+    if session.engine() != Engine::Postgres {
+        return Ok(None);
+    }
+    let rows = session.own("SELECT pg_catalog.current_schema()").await?;
+    Ok(rows.into_iter().flatten().flatten().next())
 }
 
 /// Whether the server shows which locks a session has.

@@ -111,16 +111,50 @@ fn token(rest: &str, first: char) -> (Option<String>, usize) {
     (Some(word), length)
 }
 
-/// The numbers in the file's head that migrations may set.
+/// What statements in a database may set: the journal's mode, numbers in the file's head, what the planner knows of tables.
 pub(super) async fn settings(session: &mut dyn Session) -> Result<Vec<String>> {
     let mut settings = Vec::new();
-    for pragma in ["user_version", "application_id"] {
-        let value = session.own(&format!("PRAGMA {pragma}")).await?.into_iter().flatten().flatten().next();
-        if let Some(value) = value.filter(|value| value != "0") {
-            settings.push(format!("PRAGMA {pragma} = {value};\n"));
+    let vacuum = pragma(session, "auto_vacuum").await?;
+    if vacuum != "0" {
+        settings.push(format!("PRAGMA auto_vacuum = {vacuum};\nVACUUM;\n"));
+    }
+    if pragma(session, "journal_mode").await? == "wal" {
+        settings.push("PRAGMA journal_mode = wal;\n".to_owned());
+    }
+    for name in ["user_version", "application_id"] {
+        let value = pragma(session, name).await?;
+        if value != "0" {
+            settings.push(format!("PRAGMA {name} = {value};\n"));
         }
     }
+    if !session.own("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'").await?.is_empty() {
+        settings.push("ANALYZE;\nDELETE FROM sqlite_stat1;\n".to_owned());
+        // What was counted of the history is another number in every database.
+        let rows =
+            "SELECT format('INSERT INTO sqlite_stat1 VALUES (%Q, %Q, %Q);', tbl, idx, stat) FROM sqlite_stat1
+                     WHERE lower(tbl) NOT LIKE 'dbm\\_%' ESCAPE '\\' ORDER BY 1";
+        let rows = session.own(rows).await?.into_iter().flatten().flatten();
+        settings.extend(rows.map(|row| row + "\n"));
+    }
     Ok(settings)
+}
+
+/// Gives a new file the modes of another one.
+pub(super) async fn be_like(other: &mut dyn Session, new: &mut dyn Session) -> Result<()> {
+    let vacuum = pragma(other, "auto_vacuum").await?;
+    if pragma(new, "auto_vacuum").await? != vacuum {
+        new.own(&format!("PRAGMA auto_vacuum = {vacuum}")).await?;
+        new.own("VACUUM").await?;
+    }
+    if pragma(other, "journal_mode").await? == "wal" {
+        new.own("PRAGMA journal_mode = wal").await?;
+    }
+    Ok(())
+}
+
+async fn pragma(session: &mut dyn Session, name: &str) -> Result<String> {
+    let rows = session.own(&format!("PRAGMA {name}")).await?;
+    Ok(rows.into_iter().flatten().flatten().next().unwrap_or_default())
 }
 
 #[cfg(test)]

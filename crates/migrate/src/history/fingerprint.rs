@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use database::script::{self, Lexeme};
 use database::{Engine, Kind, ObjectId, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ struct Seen {
     /// The same with its owner and its privileges.
     #[serde(rename = "e")]
     everything: String,
+    /// The tables that its foreign keys are of, each with what its clause says.
+    #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
+    refers: Vec<(String, String)>,
 }
 
 impl Seen {
@@ -39,7 +43,8 @@ impl Fingerprint {
             canonical(engine, schema, What::Everything).collect();
         let seen = canonical(engine, schema, What::Definitions).map(|(id, text)| Seen {
             id: id.clone(),
-            definition: hash(&text),
+            definition: hash(&without_upkeep(engine, &text)),
+            refers: refers(engine, &text),
             everything: hash(&everything.remove(id).unwrap_or_default()),
         });
         Self(seen.collect())
@@ -69,22 +74,91 @@ impl Fingerprint {
     }
 
     /// What is to be kept of the schema after a run, if this one was kept after the run before it: what was changed by hand in
-    /// between, and not by the run, is as it was.
-    pub(crate) fn after(&self, before: &Self, now: Self) -> Self {
+    /// between, and neither by the run nor allowed, is as it was.
+    pub(crate) fn after(&self, before: &Self, now: Self, allowed: &BTreeSet<ObjectId>) -> Self {
         let by_hand = self.differences(before, What::Definitions);
         let of_run: BTreeSet<ObjectId> =
             before.differences(&now, What::Definitions).into_iter().map(|one| one.object).collect();
-        let by_hand: BTreeSet<&ObjectId> =
-            by_hand.iter().map(|one| &one.object).filter(|id| !of_run.contains(id)).collect();
+        let stays = |id: &&ObjectId| !of_run.contains(*id) && !allowed.contains(*id);
+        let by_hand: BTreeSet<&ObjectId> = by_hand.iter().map(|one| &one.object).filter(stays).collect();
         let mut kept = now.0;
         kept.retain(|seen| !by_hand.contains(&seen.id));
         kept.extend(self.0.iter().filter(|seen| by_hand.contains(&seen.id)).cloned());
         Self(kept)
     }
 
+    /// The same in the words of `now`, where another server may say the same in others: what is in both is taken for the
+    /// same, and what is new or gone stays so, as far as it is an object of its own.
+    pub(crate) fn in_words_of(&self, now: &Self) -> Self {
+        let (then, is) = (self.by_id(), now.by_id());
+        let part = |seen: &&Seen| !seen.id.of.is_empty();
+        let kept = now.0.iter().filter(|seen| part(seen) || then.contains_key(&seen.id));
+        let gone = self.0.iter().filter(|seen| !part(seen) && !is.contains_key(&seen.id));
+        Self(kept.chain(gone).cloned().collect())
+    }
+
+    /// The tables that foreign keys of an object are of, as far as another schema has not the same of it.
+    pub(crate) fn refers_beyond(&self, other: &Self, id: &ObjectId) -> Vec<&str> {
+        let of = |schema: &Self| -> Vec<(String, String)> {
+            schema.0.iter().find(|seen| seen.id == *id).map(|seen| seen.refers.clone()).unwrap_or_default()
+        };
+        let theirs = of(other);
+        let own = self.0.iter().filter(|seen| seen.id == *id).flat_map(|seen| &seen.refers);
+        own.filter(|one| !theirs.contains(one)).map(|(table, _)| table.as_str()).collect()
+    }
+
+    /// Which objects there are.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &ObjectId> {
+        self.0.iter().map(|seen| &seen.id)
+    }
+
     fn by_id(&self) -> BTreeMap<&ObjectId, &Seen> {
         self.0.iter().map(|seen| (&seen.id, seen)).collect()
     }
+}
+
+/// A definition without what upkeep changes by itself: by which index rows were last sorted, and which partitions a job has
+/// made.
+fn without_upkeep(engine: Engine, definition: &str) -> String {
+    match engine {
+        Engine::Postgres => {
+            let sorted = |line: &&str| line.starts_with("ALTER TABLE ") && line.contains(" CLUSTER ON ");
+            definition.split_inclusive('\n').filter(|line| !sorted(line)).collect()
+        }
+        Engine::Mysql => {
+            let by = definition.find("PARTITION BY ");
+            let list = by.and_then(|by| Some(by + definition[by..].find("(PARTITION ")?));
+            definition[..list.unwrap_or(definition.len())].to_owned()
+        }
+        _ => definition.to_owned(),
+    }
+}
+
+/// The tables that a definition's foreign keys are of, each with its clause.
+fn refers(engine: Engine, definition: &str) -> Vec<(String, String)> {
+    const WORD: &str = "REFERENCES";
+    if !definition.to_ascii_uppercase().contains(WORD) {
+        return Vec::new();
+    }
+    let lexemes = script::lexemes(engine, definition).unwrap_or_default();
+    let places = lexemes.iter().enumerate().filter(|(_, lexeme)| lexeme.is(WORD)).map(|(place, _)| place + 1);
+    let clause = |place: usize| {
+        let mut depth = 0_usize;
+        let ends = |lexeme: &&Lexeme<'_>| {
+            match (lexeme.is_sign(b'('), lexeme.is_sign(b')')) {
+                (true, _) => depth += 1,
+                (_, true) if depth == 0 => return false,
+                (_, true) => depth -= 1,
+                _ => {}
+            }
+            depth > 0 || !(lexeme.is_sign(b',') || lexeme.is_sign(b';'))
+        };
+        let of: Vec<&Lexeme<'_>> = lexemes[place..].iter().take_while(ends).collect();
+        let qualified = of.get(1).is_some_and(|lexeme| lexeme.is_sign(b'.'));
+        let table = of.get(if qualified { 2 } else { 0 })?.identifier()?.to_lowercase();
+        Some((table, of.iter().map(|lexeme| lexeme.text).collect::<Vec<_>>().join(" ")))
+    };
+    places.filter_map(clause).collect()
 }
 
 /// Whether it is a view, a function, a trigger or the like, which files without a number may make again.

@@ -97,25 +97,27 @@ pub(crate) async fn put_last(
     insert(session, LAST, now, [&of_history(records), &server, reader.dbm]).await
 }
 
-/// The schema after the last run of a history; none where it was not kept, or not for this reader.
+/// The schema after the last run of a history, and whether it is in the words that this reader's server has now; none where
+/// it was not kept, or by another dbm.
 pub(crate) async fn last(
     session: &mut dyn Session,
     records: &Records,
     reader: Reader<'_>,
-) -> Result<Option<Fingerprint>> {
+) -> Result<Option<(Fingerprint, bool)>> {
     let engine = session.engine();
     let server = format!("{}{}", reader.server, home(session).await?);
     let text = |value: &str| quote::literal(engine, value);
     let sql = format!(
-        "SELECT rollback FROM {} AND name = {} AND checksum = {} AND algorithm = {} AND dbm = {}",
+        "SELECT rollback, algorithm FROM {} AND name = {} AND checksum = {} AND dbm = {}",
         rows(session),
         text(LAST),
         text(&of_history(records)),
-        text(&server),
         text(reader.dbm)
     );
-    let kept = session.own(&sql).await?.into_iter().flatten().flatten().next();
-    Ok(kept.and_then(|json| serde_json::from_str(&json).ok()))
+    let Some(row) = session.own(&sql).await?.into_iter().next() else { return Ok(None) };
+    let mut values = row.into_iter().flatten();
+    let (json, then) = (values.next().unwrap_or_default(), values.next());
+    Ok(serde_json::from_str(&json).ok().map(|kept| (kept, then.as_deref() == Some(&server))))
 }
 
 /// In which database a schema was kept, where that makes a difference.

@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
+
 use backup::{Error, ErrorKind, Result};
-use database::FenceState;
+use database::{FenceState, Session};
 use helpers::redact::Redactor;
 
 use super::Runner;
@@ -19,23 +21,8 @@ impl Runner {
     pub(super) async fn go(&self, wanted: Wanted<'_>) -> Result<Report> {
         let kind = wanted.kind();
         let mut report = Report::new(kind, self.database.name());
-        let session = self.locked_session().await?;
-        let (session, recovered) = Box::pin(self.recover_first(session)).await?;
-        if let Some(recovered) = recovered {
-            let stuck = recovered.outcome == Outcome::NeedsPerson;
-            if stuck {
-                report.outcome = Outcome::NeedsPerson;
-                report.state = "A run that was interrupted is still open; nothing was begun.".to_owned();
-                report.hint.clone_from(&recovered.hint);
-            }
-            report.recovered = Some(Box::new(recovered));
-            if stuck {
-                return Ok(report.finished());
-            }
-        }
-        let mut session = match session {
-            Some(session) => session,
-            None => self.locked_session().await?,
+        let Some(mut session) = Box::pin(self.recovered_session(&mut report)).await? else {
+            return Ok(report.finished());
         };
         let records = Records::read(&mut *session).await?;
         let plan = self.prepare(wanted.select(&records)?)?;
@@ -82,10 +69,16 @@ impl Runner {
         }
         let disposable = self.settings.allowed.disposable;
         let before = if disposable { None } else { self.fingerprint().await };
-        let left = self.left(&mut *session, &records, &about.server_version).await?;
-        if let (Some(before), RunKind::Migrate) = (&before, kind) {
-            self.not_drifted(&records, &plan, left.as_ref(), before)?;
-        }
+        let left = match &before {
+            Some(before) => self.left(&mut *session, &records, &about.server_version, before).await?,
+            None => None,
+        };
+        let allowed = match (&before, kind) {
+            (Some(before), RunKind::Migrate) => {
+                self.not_drifted(&mut *session, &records, &plan, left.as_ref(), before).await?
+            }
+            _ => BTreeSet::new(),
+        };
         // Before the backup, so that the archive is of the database and not of its path.
         let source = self.database.ensure_source_id().await?;
         let numbered =
@@ -109,7 +102,7 @@ impl Runner {
             report.failure = Some(scrubbed(failure, &open.redactor));
         }
         // Whatever happened is judged by what stands in journal and database, as after a kill.
-        Box::pin(self.settle(open, &mut report, false)).await;
+        let session = Box::pin(self.settle(open, &mut report, false)).await;
         if report.outcome == Outcome::Done && !disposable {
             let now = self.fingerprint().await;
             if let (Some(before), Some(now)) = (&wanted_back, &now) {
@@ -125,15 +118,41 @@ impl Runner {
                         .to_owned(),
                 );
             }
-            if let Some(now) = now {
+            if let (Some(now), Some(mut session)) = (now, session) {
                 let kept = match (left, before) {
-                    (Some(left), Some(before)) if !self.settings.allowed.drift => left.after(&before, now),
+                    (Some(left), Some(before)) => left.after(&before, now, &allowed),
                     _ => now,
                 };
-                self.keep_schema(&about.server_version, &kept).await;
+                self.keep_schema(&mut *session, &about.server_version, &kept).await;
+                unlock(session).await;
             }
+        } else if let Some(session) = session {
+            unlock(session).await;
         }
         Ok(report.finished())
+    }
+
+    /// A session that holds the lock, once the run that somebody left open is over; none where that takes a person, which
+    /// the report says.
+    pub(super) async fn recovered_session(&self, report: &mut Report) -> Result<Option<Box<dyn Session>>> {
+        let session = self.locked_session().await?;
+        let (session, recovered) = Box::pin(self.recover_first(session)).await?;
+        if let Some(recovered) = recovered {
+            let stuck = recovered.outcome == Outcome::NeedsPerson;
+            if stuck {
+                report.outcome = Outcome::NeedsPerson;
+                report.state = "A run that was interrupted is still open; nothing was begun.".to_owned();
+                report.hint.clone_from(&recovered.hint);
+            }
+            report.recovered = Some(Box::new(recovered));
+            if stuck {
+                return Ok(None);
+            }
+        }
+        match session {
+            Some(session) => Ok(Some(session)),
+            None => Ok(Some(self.locked_session().await?)),
+        }
     }
 
     async fn forward(
@@ -216,6 +235,11 @@ impl Runner {
         open.after(taking, raised.as_ref().err());
         raised.map(|()| state)
     }
+}
+
+/// Lets the lock go at the end of a run that is over; where that cannot be said any more, the server does with the session.
+pub(super) async fn unlock(mut session: Box<dyn Session>) {
+    let _gone = session.unlock().await;
 }
 
 fn notes(plan: &Plan) -> Vec<GroupNote> {

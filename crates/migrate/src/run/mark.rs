@@ -56,13 +56,13 @@ impl Runner {
         let marked = self.mark_with(&mut *session, decide).await;
         // The connection may be what failed; then the server has rolled back, and has let the lock go.
         let _gone = session.rollback().await;
-        let _gone = session.unlock().await;
         if marked.as_ref().is_ok_and(|marked| marked.run.is_some())
             && let (Some(now), Ok(about)) = (self.fingerprint().await, self.database.about().await)
         {
             // Who says what is applied says it of the schema that is there.
-            self.keep_schema(&about.server_version, &now).await;
+            self.keep_schema(&mut *session, &about.server_version, &now).await;
         }
+        let _gone = session.unlock().await;
         marked
     }
 

@@ -15,6 +15,7 @@ mod restore;
 mod runner;
 mod settings;
 mod settle;
+mod touched;
 mod wanted;
 mod watch;
 

@@ -141,14 +141,14 @@ impl Runner {
                 report.state =
                     format!("The database holds what the archive holds{}: {PROOF}.", restored.exceptions());
                 report.restored = Some(restored);
-                Box::pin(self.settle(open, &mut report, false)).await;
+                Box::pin(self.settled(open, &mut report, false)).await;
             }
             Err(error) => {
                 report.failure = Some(Failure::of(&error));
                 if left.is_some() {
                     Box::pin(self.not_superseded(open, &mut report)).await?;
                 } else {
-                    Box::pin(self.settle(open, &mut report, false)).await;
+                    Box::pin(self.settled(open, &mut report, false)).await;
                 }
             }
         }
@@ -164,7 +164,7 @@ impl Runner {
         if open.told()?.ending().is_some() {
             // It had taken its place, and only the connection broke that was to say so.
             (report.hint, report.state) = (None, String::new());
-            Box::pin(self.settle(open, report, false)).await;
+            Box::pin(self.settled(open, report, false)).await;
             return Ok(());
         }
         report.state = format!("The restore failed and changed nothing; run {} is still open.", open.run);

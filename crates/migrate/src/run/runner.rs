@@ -131,8 +131,8 @@ impl Runner {
             && let Some(now) = self.fingerprint().await
         {
             let server = self.database.about().await?.server_version;
-            let left = self.left(&mut *session, &records, &server).await?;
-            self.not_drifted(&records, &plan, left.as_ref(), &now)?;
+            let left = self.left(&mut *session, &records, &server, &now).await?;
+            self.not_drifted(&mut *session, &records, &plan, left.as_ref(), &now).await?;
         }
         Ok(plan)
     }

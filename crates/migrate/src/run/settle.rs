@@ -1,6 +1,7 @@
 use backup::{Error, ErrorKind, Result};
 use database::Session;
 
+use super::go::unlock;
 use super::lock::Away;
 use super::open::Open;
 use super::report::{Failure, Outcome, Report, Restored};
@@ -13,10 +14,20 @@ impl Runner {
     /// Finishes the run or puts the database back, by what journal and database say.
     ///
     /// `recovery`: the run is somebody else's, who was killed.
-    pub(super) async fn settle(&self, mut open: Open<'_>, report: &mut Report, recovery: bool) {
+    ///
+    /// Gives back the session of a run that is over, with the lock still held; none where what took the database's place has
+    /// ended it.
+    pub(super) async fn settle(
+        &self,
+        mut open: Open<'_>,
+        report: &mut Report,
+        recovery: bool,
+    ) -> Option<Box<dyn Session>> {
         let mut away = Away::default();
         let error = loop {
-            let Err(error) = Box::pin(self.try_settle(&mut open, report, recovery)).await else { return };
+            let Err(error) = Box::pin(self.try_settle(&mut open, report, recovery)).await else {
+                return open.session.take();
+            };
             // Only the connection is gone: journal and database say on a new one how far it got.
             if error.kind() != ErrorKind::Connection {
                 break error;
@@ -45,6 +56,14 @@ impl Runner {
         match &mut report.failure {
             None => report.failure = Some(failure),
             Some(first) => first.causes.push(failure.message),
+        }
+        None
+    }
+
+    /// The same, with the lock let go.
+    pub(super) async fn settled(&self, open: Open<'_>, report: &mut Report, recovery: bool) {
+        if let Some(session) = Box::pin(self.settle(open, report, recovery)).await {
+            unlock(session).await;
         }
     }
 
@@ -204,16 +223,21 @@ impl Runner {
         ending: Ending,
         recovery: bool,
     ) -> Result<()> {
+        let host = open.session.as_ref().map(|session| session.id().client_host.clone());
+        self.sweep(told, host.filter(|_| recovery).as_deref()).await?;
+        self.end(open, told, ending).await?;
+        self.closed(open, report, ending, recovery).await
+    }
+
+    /// Removes the scratch databases of a run, and its folders where they are on this host.
+    async fn sweep(&self, told: &Told, host: Option<&str>) -> Result<()> {
         for scratch in told.scratches() {
             scratch::discard(&self.database, scratch).await?;
         }
-        if recovery
-            && open.session.as_ref().is_some_and(|session| session.id().client_host == told.begun.host)
-        {
+        if host == Some(&told.begun.host) {
             told.scratch_folders().into_iter().try_for_each(scratch::discard_folder)?;
         }
-        self.end(open, told, ending).await?;
-        self.closed(open, report, ending, recovery).await
+        Ok(())
     }
 
     /// What an exchange has published already is not written again.
@@ -242,9 +266,6 @@ impl Runner {
         ending: Ending,
         recovery: bool,
     ) -> Result<()> {
-        if let Some(session) = open.session.as_mut() {
-            session.unlock().await?;
-        }
         let told = open.told()?;
         if let Some(archive) = told.backup() {
             self.unpin(&told.run, archive).await;
@@ -301,6 +322,13 @@ impl Runner {
             if let Some(archive) = told.backup() {
                 self.unpin(&told.run, archive).await;
             }
+            // The new database had taken its place already, and what it was made in is still there.
+            if told.begun.kind == RunKind::Reset
+                && let Err(error) = self.sweep(&told, Some(&session.id().client_host)).await
+            {
+                self.watch
+                    .note(&format!("what the reset {} has left could not be removed: {error}", told.run));
+            }
             return Ok((Some(session), None));
         }
         Ok((None, Some(self.recover_told(session, &told, entries).await?)))
@@ -330,7 +358,7 @@ impl Runner {
         let mut report = Report::new(told.begun.kind, self.database.name());
         report.run = Some(told.run.clone());
         let open = Open::resume(self, session, told.run.clone(), entries);
-        Box::pin(self.settle(open, &mut report, true)).await;
+        Box::pin(self.settled(open, &mut report, true)).await;
         Ok(report.finished())
     }
 
