@@ -7,8 +7,9 @@ use backup::dump::BackupOptions;
 use backup::restore::{self, RestoreOptions};
 use backup::store::{LocalStore, Store};
 use backup::{Error, ErrorKind, Result};
-use database::Database;
+use database::{Database, Session};
 
+use super::go::unlock;
 use super::open::Open;
 use super::report::{Failure, Outcome, Report};
 use super::{Runner, Watch};
@@ -59,12 +60,11 @@ impl Runner {
     /// # Errors
     /// Why nothing was begun; the database is untouched. What was begun is in the report.
     pub async fn reset(&self, anew: Anew<'_>) -> Result<Report> {
-        let session = Box::pin(self.locked_session()).await?;
-        if let Some(told) = self.open_run().await? {
-            let what = format!("run {} is open in the database", told.run);
-            return Err(Error::new(ErrorKind::Refused, what)
-                .with_hint("`dbm recover` finishes it or puts the database back"));
-        }
+        self.is_made_by_its_owner(anew.beside).await?;
+        let mut report = Report::new(RunKind::Reset, self.database.name());
+        let Some(session) = Box::pin(self.recovered_session(&mut report)).await? else {
+            return Ok(report.finished());
+        };
         if anew.migrations.is_empty() {
             let what =
                 "there is no migration to make the database from, and nothing but it would be left of none";
@@ -78,24 +78,52 @@ impl Runner {
         plan.check(&Allowed { disposable: true, ..self.settings.allowed })?;
         let about = self.database.about().await?;
         let source = self.database.ensure_source_id().await?;
-        let mut report = Report::new(RunKind::Reset, self.database.name());
         let mut open = Open::begin(self, session, RunKind::Reset, source, Vec::new()).await?;
         report.run = Some(open.run.clone());
         if let Err(failure) = Box::pin(self.anew(&mut open, anew, &mut report)).await {
             report.failure = Some(*failure);
         }
-        Box::pin(self.settle(open, &mut report, false)).await;
+        let run = open.run.clone();
+        let session = Box::pin(self.settle(open, &mut report, false)).await;
         if report.outcome == Outcome::Done {
             self.let_go(&mut report).await;
-            if let Some(now) = self.fingerprint().await {
-                self.keep_schema(&about.server_version, &now).await;
-            }
+            self.keep_schema_of(&run, session, &about.server_version).await;
         } else {
             // What ran elsewhere is no part of the database.
             report.migrations.clear();
             report.checks = 0;
         }
         Ok(report.finished())
+    }
+
+    /// Refuses where the new database would belong to somebody else.
+    async fn is_made_by_its_owner(&self, beside: Option<&Database>) -> Result<()> {
+        let Some(beside) = beside.filter(|beside| engine::has_owners(beside.engine())) else { return Ok(()) };
+        let (own, other) = (self.database.about().await?.account, beside.about().await?.account);
+        if own == other {
+            return Ok(());
+        }
+        let what = format!("what {other} makes beside would belong to {other}, and the database is {own}'s");
+        Err(Error::new(ErrorKind::Refused, what).with_hint(format!(
+            "give an account of the same name there, --scratch-url postgres://{own}@…, or leave --scratch-url out"
+        )))
+    }
+
+    /// Keeps the schema, unless somebody else's run has come between: the exchange may have ended the session with the lock.
+    async fn keep_schema_of(&self, run: &str, session: Option<Box<dyn Session>>, server: &str) {
+        let Some(mut session) = (match session {
+            Some(session) => Some(session),
+            None => Box::pin(self.locked_session()).await.ok(),
+        }) else {
+            return;
+        };
+        let entries = session.entries().await.unwrap_or_default();
+        if entries.first().is_some_and(|first| first.run == run)
+            && let Some(now) = self.fingerprint().await
+        {
+            self.keep_schema(&mut *session, server, &now).await;
+        }
+        unlock(session).await;
     }
 
     async fn anew(
@@ -179,6 +207,7 @@ impl Runner {
             report.migrations.extend(run.migrations);
             report.checks += run.checks;
         }
+        engine::be_like(&self.database, scratch.database()).await.map_err(plain)?;
         let store = LocalStore::new(scratch.folder().join("new"));
         // What belongs to the database and to nothing in it stays what it is.
         let properties = old.index().properties.clone();

@@ -1,18 +1,28 @@
-use std::path::Path;
+use std::fs::{self, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
-use backup::Result;
 use backup::archive::Archive;
 use backup::progress::Progress;
 use backup::restore::RestoreOptions;
+use backup::{Error, ErrorKind, Result};
 use database::Database;
 use database::sqlite::{File, Mode};
 
 use super::Made;
 
-/// A file of the same name in a folder of its own.
+/// A file of the same name in a folder of its own, for its owner alone.
 pub(crate) fn make(file: &File, folder: &Path) -> Result<(Database, Made)> {
-    let name = file.path().file_name().unwrap_or("scratch.db".as_ref());
-    Ok((Database::Sqlite(File::new(folder.join(name), Mode::Create)), Made::File))
+    let path = path(file, folder);
+    // SQLite takes an empty file for a new database, and gives what it makes beside the same permissions.
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(|error| {
+        Error::new(ErrorKind::Io, format!("cannot make {}", path.display())).with_source(error)
+    })?;
+    Ok((Database::Sqlite(File::new(path, Mode::Create)), Made::File))
+}
+
+fn path(file: &File, folder: &Path) -> PathBuf {
+    folder.join(file.path().file_name().unwrap_or("scratch.db".as_ref()))
 }
 
 /// A copy of the archive's file in a folder of its own.
@@ -23,7 +33,11 @@ pub(crate) async fn restore(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<(Database, Made)> {
-    let (database, made) = make(file, folder)?;
+    let path = path(file, folder);
+    let database = Database::Sqlite(File::new(&path, Mode::Create));
     backup::restore::into_scratch(archive, &database, "", None, options, progress).await?;
-    Ok((database, made))
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(|error| {
+        Error::new(ErrorKind::Io, format!("cannot keep {} from others", path.display())).with_source(error)
+    })?;
+    Ok((database, Made::File))
 }

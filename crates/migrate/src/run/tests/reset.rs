@@ -1,9 +1,12 @@
 //! A development database, made anew.
 
-use database::{Database, Engine};
+use std::path::{Path, PathBuf};
+
+use database::{Database, DatabaseUrl, Engine};
 
 use super::{ENGINES, Sandbox};
 use crate::files::{Repeat, RepeatedFile};
+use crate::journal::Told;
 use crate::{Anew, Outcome, Report, Restoring};
 
 impl Sandbox {
@@ -107,7 +110,7 @@ async fn a_reset_that_is_killed_leaves_the_old_or_the_new() {
         let from = moments.iter().position(|moment| moment.starts_with("build")).unwrap();
         let moments = moments.split_off(from);
         let (mut olds, mut news) = (0, 0);
-        for moment in moments {
+        for (place, moment) in moments.into_iter().enumerate() {
             let sandbox = grown(engine).await;
             *sandbox.watch.crash_at.lock().unwrap() = Some(moment.clone());
             let (runner, migrations, seeds) = (sandbox.runner(), sandbox.migrations(), sandbox.seeds());
@@ -118,10 +121,25 @@ async fn a_reset_that_is_killed_leaves_the_old_or_the_new() {
             assert!(crashed.await.is_err(), "{engine} {moment}");
             sandbox.watch.crash_at.clear_poison();
             *sandbox.watch.crash_at.lock().unwrap() = None;
+            // A process that is killed removes nothing.
+            let entries = sandbox.database.session().await.unwrap().entries().await.unwrap();
+            let told = Told::read(&entries).unwrap().unwrap();
+            let folders: Vec<PathBuf> = told.scratch_folders().into_iter().map(Path::to_owned).collect();
+            folders.iter().for_each(|folder| std::fs::create_dir_all(folder.join("new")).unwrap());
             let mut runner = sandbox.runner();
             runner.settings.yes = true;
-            let recovered = runner.recover().await.unwrap();
-            assert_eq!(recovered.outcome, Outcome::Done, "{engine} {moment}: {recovered:#?}");
+            if place % 2 == 0 {
+                let recovered = runner.recover().await.unwrap();
+                assert_eq!(recovered.outcome, Outcome::Done, "{engine} {moment}: {recovered:#?}");
+            } else {
+                // The same command again does so first, and then what it was asked for.
+                let (migrations, seeds) = (sandbox.migrations(), sandbox.seeds());
+                let anew = Anew { migrations: &migrations, repeatables: &[], seeds: &seeds, beside: None };
+                let again = runner.reset(anew).await.unwrap();
+                assert_eq!(again.outcome, Outcome::Done, "{engine} {moment}: {again:#?}");
+                assert_eq!(sandbox.everything(), new, "{engine} {moment}");
+            }
+            assert!(folders.iter().all(|folder| !folder.exists()), "{engine} {moment}: {folders:?}");
             let now = sandbox.everything();
             olds += usize::from(now == old);
             news += usize::from(now == new);
@@ -133,4 +151,36 @@ async fn a_reset_that_is_killed_leaves_the_old_or_the_new() {
         }
         assert!(olds > 2 && news > 0, "{engine}: {olds} {news}");
     }
+}
+
+#[tokio::test]
+async fn a_file_keeps_its_modes() {
+    let sandbox = grown(Engine::Sqlite).await;
+    let mut session = sandbox.database.session().await.unwrap();
+    session.execute("PRAGMA auto_vacuum = 2").await.unwrap();
+    session.execute("VACUUM").await.unwrap();
+    drop(session);
+    assert_eq!(sandbox.ask("PRAGMA journal_mode = wal").await, "wal");
+    assert_eq!(sandbox.reset().await.unwrap().outcome, Outcome::Done);
+    assert_eq!(sandbox.ask("PRAGMA journal_mode").await, "wal");
+    assert_eq!(sandbox.ask("PRAGMA auto_vacuum").await, "2");
+}
+
+/// What another account makes beside would be that account's.
+#[tokio::test]
+async fn a_reset_beside_is_made_by_the_owner() {
+    let sandbox = grown(Engine::Postgres).await;
+    let role = format!("{}_other", sandbox.database.name());
+    sandbox.execute(&format!("CREATE ROLE {role} LOGIN SUPERUSER")).await;
+    let url = sandbox.database.url().to_string();
+    let (_, rest) = url.split_once('@').unwrap();
+    let beside = Database::new(DatabaseUrl::parse(&format!("postgres://{role}@{rest}")).unwrap()).unwrap();
+    let migrations = sandbox.migrations();
+    let anew = Anew { migrations: &migrations, repeatables: &[], seeds: &[], beside: Some(&beside) };
+    let before = sandbox.everything();
+    let error = sandbox.runner().reset(anew).await.unwrap_err();
+    assert!(error.to_string().contains("would belong to"), "{error}");
+    assert!(error.hint().unwrap().contains("--scratch-url"), "{error:?}");
+    assert_eq!(sandbox.everything(), before);
+    sandbox.execute(&format!("DROP ROLE {role}")).await;
 }
