@@ -116,11 +116,16 @@ async fn end_left_behind(connection: &Connection) -> Result<()> {
     for name in names.into_iter().flatten().flatten() {
         if SessionId::named(0, String::new(), &name, "").client_is_gone() {
             let name = quote::literal(Engine::Postgres, &name);
-            end_all(connection, &format!("application_name = {name}")).await?;
+            end_all(connection, &format!("application_name = {name} AND {MAY_CONCERN_US}")).await?;
         }
     }
     Ok(())
 }
+
+/// Which of the left sessions may be of a run of this database: all that are in it, and elsewhere those of accounts
+/// whose sessions we may end. A run on another database, of an account that is none of ours, is that one's to settle.
+const MAY_CONCERN_US: &str =
+    "(datname = pg_catalog.current_database() OR pg_catalog.pg_has_role(usesysid, 'USAGE'))";
 
 /// Ends the sessions of which a condition holds; `false` if there was none.
 async fn end_all(connection: &Connection, it: &str) -> Result<bool> {

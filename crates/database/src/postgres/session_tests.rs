@@ -439,6 +439,29 @@ async fn all_that_a_killed_client_left_behind_is_ended() {
     alive.batch_execute("SELECT 1").await.unwrap();
 }
 
+/// A killed process of a superuser, at work on another database, is nobody's hindrance.
+#[tokio::test]
+async fn what_others_left_behind_elsewhere_is_left_alone() {
+    let (server, elsewhere) = (fresh().await, fresh().await);
+    let (_, plain) = role(&server, "").await;
+    let mut ours = plain.session().await.unwrap();
+    let mut gone = std::process::Command::new("true").spawn().unwrap();
+    let dead = SessionId { id: 0, client_process: gone.id(), ..ours.id().clone() };
+    gone.wait().unwrap();
+    let named = |server: &Server| {
+        Server::new(Settings { application_name: Some(dead.name(63)), ..server.settings().clone() })
+    };
+    let left = named(&elsewhere).connect(None).await.unwrap();
+    let own = named(&plain).connect(None).await.unwrap();
+    ours.end_session(&dead).await.unwrap();
+    assert!(own.batch_execute("SELECT 1").await.is_err());
+    left.batch_execute("SELECT 1").await.unwrap();
+    let here = named(&server).connect(None).await.unwrap();
+    let error = ours.end_session(&dead).await.unwrap_err();
+    assert!(error.hint().is_some_and(|hint| hint.contains("pg_signal_backend")), "{error:?}");
+    here.batch_execute("SELECT 1").await.unwrap();
+}
+
 const ACL: &str = "SELECT coalesce(d.datacl, acldefault('d', d.datdba))::text FROM pg_database d WHERE datname = current_database()";
 
 #[tokio::test]
