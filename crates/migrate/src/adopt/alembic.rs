@@ -105,7 +105,8 @@ fn sections(text: &str) -> Vec<Section> {
 /// Without what Alembic writes for itself: its table, and the transactions.
 fn own_statements(engine: Engine, text: &str) -> Result<String> {
     let mut kept = String::new();
-    for statement in split(engine, text)? {
+    // What has a body gets its delimiter first: the client would cut it at its semicolons.
+    for statement in split(engine, &script::statements(engine, text))? {
         let sql = statement.text.trim_end_matches(';').trim();
         let upper = sql.to_ascii_uppercase();
         let words: Vec<&str> = upper.split_whitespace().take(3).collect();

@@ -25,8 +25,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
         let Some(stem) = stem.strip_suffix(".up") else { continue };
         let Some((version, name)) = reading::version_and_name(stem) else { continue };
         let text = reading::text(&path)?;
-        let down = reading::optional(&folder.join(format!("{stem}.down.sql")))?
-            .filter(|text| script::has_statement(text));
+        let down = reading::down(folder, &version)?.filter(|text| script::has_statement(text));
         project.migrations.push(Found {
             version: bare(&version),
             name,

@@ -67,6 +67,16 @@ pub(super) fn optional(path: &Path) -> Result<Option<String>> {
     if path.exists() { text(path).map(Some) } else { Ok(None) }
 }
 
+/// The file of a folder that takes a version back: its tool looks for the number alone, whatever name follows it.
+pub(super) fn down(folder: &Path, version: &str) -> Result<Option<String>> {
+    let takes_back = |path: &PathBuf| {
+        let stem = stem(path);
+        let own = stem.strip_suffix(".down").and_then(version_and_name);
+        own.is_some_and(|(own, _)| numeric(&own) == numeric(version))
+    };
+    sql(folder)?.iter().find(|path| takes_back(path)).map(|path| text(path)).transpose()
+}
+
 /// `20240101_add_orders` as its version and its name; none where it does not begin with a digit.
 pub(super) fn version_and_name(stem: &str) -> Option<(String, String)> {
     let digits = stem.find(|c: char| !c.is_ascii_digit()).unwrap_or(stem.len());

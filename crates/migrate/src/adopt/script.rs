@@ -84,23 +84,43 @@ fn words(statement: &str) -> Vec<String> {
     bare.filter_map(|lexeme| lexeme.identifier()).map(|word| word.to_ascii_uppercase()).collect()
 }
 
+/// Whether a piece makes something that has a body: the first kind of object in it says so, not a name that follows.
 fn is_body(words: &[String]) -> bool {
-    let what = ["TRIGGER", "PROCEDURE", "FUNCTION", "EVENT"];
+    let kind = words.iter().map(String::as_str).find(|word| {
+        matches!(
+            *word,
+            "TRIGGER"
+                | "PROCEDURE"
+                | "FUNCTION"
+                | "EVENT"
+                | "TABLE"
+                | "VIEW"
+                | "INDEX"
+                | "SEQUENCE"
+                | "DATABASE"
+                | "USER"
+                | "ROLE"
+        )
+    });
     words.first().is_some_and(|word| word == "CREATE")
-        && words.iter().take(8).any(|word| what.contains(&word.as_str()))
-        && words.iter().any(|word| word == "BEGIN")
+        && matches!(kind, Some("TRIGGER" | "PROCEDURE" | "FUNCTION" | "EVENT"))
 }
 
-/// How many blocks a piece opens, less those that it closes: a `CASE` within a statement has an `END` of its own.
+/// How many blocks a piece opens, less those that it closes. A body may be one `IF` or loop without a `BEGIN`, and a `CASE`
+/// within a statement has an `END` of its own; `IF(…)` and `REPEAT(…)` within one are functions.
 fn depth_of(words: &[String]) -> i32 {
     let mut depth = 0;
     for (place, word) in words.iter().enumerate() {
         let before = place.checked_sub(1).and_then(|before| words.get(before)).map(String::as_str);
         let after = words.get(place + 1).map(String::as_str);
+        let begins =
+            matches!(before, None | Some("BEGIN" | "THEN" | "ELSE" | "DO" | "LOOP" | "REPEAT" | "ROW"));
         match word.as_str() {
-            "BEGIN" => depth += 1,
-            "CASE" if before != Some("END") => depth += 1,
-            "END" if !matches!(after, Some("IF" | "LOOP" | "REPEAT" | "WHILE")) => depth -= 1,
+            "END" => depth -= 1,
+            _ if before == Some("END") => {}
+            "BEGIN" | "CASE" | "LOOP" | "WHILE" => depth += 1,
+            "IF" if begins && !matches!(after, Some("NOT" | "EXISTS")) => depth += 1,
+            "REPEAT" if begins => depth += 1,
             _ => {}
         }
     }
@@ -120,6 +140,12 @@ mod tests {
         assert_eq!(pieces.len(), 3, "{adopted}");
         assert!(pieces[1].text.starts_with("CREATE TRIGGER") && pieces[1].text.ends_with("END"), "{adopted}");
         assert!(pieces[2].text.starts_with("INSERT"), "{adopted}");
+        // A body without a block, and one that is no body.
+        let text = "CREATE TABLE event (begin int, c int);\nCREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW IF NEW.b > 1 THEN SET NEW.b = \
+                    IF(NEW.b > 2, 3, 4); WHILE NEW.b > 1 DO SET NEW.b = NEW.b - 1; END WHILE; END IF;\nSELECT 1;\n";
+        let bodies = statements(Engine::Mysql, text);
+        let pieces = split(Engine::Mysql, &bodies).unwrap();
+        assert_eq!(pieces.len(), 3, "{bodies}");
         // Elsewhere the client knows them.
         assert_eq!(statements(Engine::Sqlite, text), text);
         let own = "DELIMITER $$\nCREATE PROCEDURE p() BEGIN SELECT 1; END$$\nDELIMITER ;\n";

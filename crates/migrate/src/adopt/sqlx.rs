@@ -28,7 +28,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
         let bare = stem.strip_suffix(".up").unwrap_or(&stem);
         let Some((version, name)) = reading::version_and_name(bare) else { continue };
         let text = reading::text(&path)?;
-        let down = reading::optional(&folder.join(format!("{bare}.down.sql")))?;
+        let down = reading::down(folder, &version)?;
         project.migrations.push(Found {
             version: version.trim_start_matches('0').to_owned(),
             name,

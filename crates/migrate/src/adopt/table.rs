@@ -168,13 +168,16 @@ impl Applied {
             Self::Each { versions: applied, below, order } => {
                 let is_below = |one: &str| below.iter().any(|base| order(one, base).is_le());
                 let again = |one: &str| project.repeatables.iter().any(|found| found.version == one);
-                let known = |one: &String| versions.contains(&one.as_str()) || again(one) || is_below(one);
+                let same = |one: &str, other: &str| order(one, other).is_eq();
+                let known = |one: &String| {
+                    versions.iter().any(|version| same(version, one)) || again(one) || is_below(one)
+                };
                 if let Some(lost) = applied.iter().find(|one| !known(one)) {
                     return Err(missing(lost));
                 }
                 Ok(versions
                     .iter()
-                    .map(|one| is_below(one) || applied.iter().any(|other| other == one))
+                    .map(|one| is_below(one) || applied.iter().any(|other| same(other, one)))
                     .collect())
             }
             Self::UpTo(heads) if !project.parents.is_empty() => {

@@ -1,3 +1,5 @@
+mod projects;
+
 use std::fs;
 use std::path::Path;
 
@@ -73,7 +75,7 @@ async fn golang_migrate_has_one_row() {
             ("1_one.up.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
             ("1_one.down.sql", "DROP TABLE one;"),
             ("000010_add_two.up.sql", "CREATE TABLE two (id int, name varchar(20) DEFAULT '${not_ours}');"),
-            ("000010_add_two.down.sql", "DROP TABLE two;"),
+            ("10_remove_two.down.sql", "DROP TABLE two;"),
         ];
         let history = [
             "CREATE TABLE schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL)",
@@ -193,7 +195,7 @@ async fn diesel_and_prisma_have_folders() {
 #[tokio::test]
 async fn flyway_undoes_and_repeats() {
     let files = [
-        ("V1__one.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
+        ("V01.0__one.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
         ("V1.10__two.sql", "CREATE TABLE two (id int);"),
         ("U1.10__two.sql", "DROP TABLE two;"),
         ("R__views.sql", "CREATE OR REPLACE VIEW v AS SELECT 1 AS one;"),
@@ -276,6 +278,7 @@ async fn atlas_and_yoyo() {
         ("0001.one.rollback.sql", "DROP TABLE one;"),
         ("0000.two.sql", "-- two\n-- depends: 0001.one\n\nCREATE TABLE two (id int);"),
         ("0000.two.rollback.sql", "DROP TABLE two;"),
+        ("post-apply.sql", "SELECT 1;"),
     ];
     let history = [
         "CREATE TABLE _yoyo_migration (migration_hash varchar(64) PRIMARY KEY, migration_id varchar(255))",

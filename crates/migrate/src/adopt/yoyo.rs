@@ -32,6 +32,10 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
         if version.ends_with(".rollback") {
             continue;
         }
+        if version.starts_with("post-apply") {
+            project.notes.push(format!("{} runs after each time, and is not taken over", path.display()));
+            continue;
+        }
         let text = reading::text(&path)?;
         let head =
             || text.lines().take_while(|line| line.trim().is_empty() || line.trim_start().starts_with("--"));

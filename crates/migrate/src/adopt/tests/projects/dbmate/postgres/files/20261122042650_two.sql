@@ -1,0 +1,7 @@
+-- migrate:up
+CREATE TABLE two (id int, note varchar(20) DEFAULT 'a;b');
+CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM 1; RETURN 2; END $$;
+
+-- migrate:down
+DROP FUNCTION f();
+DROP TABLE two;

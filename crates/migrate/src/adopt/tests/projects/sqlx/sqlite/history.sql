@@ -1,0 +1,9 @@
+CREATE TABLE _sqlx_migrations (
+    version BIGINT PRIMARY KEY,
+    description TEXT NOT NULL,
+    installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    success BOOLEAN NOT NULL,
+    checksum BLOB NOT NULL,
+    execution_time BIGINT NOT NULL
+);
+INSERT INTO _sqlx_migrations VALUES(20261122044234,'one','2026-11-22 04:42:34',1,X'bd30714255870b9560bcab5b7161b5a88a5b0c20675b4733e3fbf33ddf3817b7f319701ddd4bbf1799bbad85cd932715',83782421);

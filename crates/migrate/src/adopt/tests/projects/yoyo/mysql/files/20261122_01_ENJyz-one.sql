@@ -1,0 +1,4 @@
+-- one
+-- depends: 
+
+CREATE TABLE one (id int PRIMARY KEY);
