@@ -11,7 +11,9 @@ use backup::{Error, Result};
 use std::borrow::Cow;
 use std::path::Path;
 
-use database::{Database, Engine, Kind, Session};
+use database::{Database, Engine, Kind, Schema, Session};
+
+pub(crate) use mysql::without_starts;
 
 use crate::files::Unless;
 use crate::generate;
@@ -148,6 +150,14 @@ pub(crate) fn canonical(engine: Engine, definition: &str) -> String {
         Engine::Mysql => mysql::without_definer(definition),
         Engine::Sqlite => sqlite::canonical(definition),
         _ => definition.to_owned(),
+    }
+}
+
+/// Takes out of definitions what only says when a statement ran, where the server writes that into them.
+pub(crate) async fn forget_moments(database: &Database, schema: &mut Schema) -> Result<()> {
+    match database {
+        Database::Mysql(_) => mysql::forget_moments(database, schema).await,
+        _ => Ok(()),
     }
 }
 

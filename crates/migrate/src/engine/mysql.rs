@@ -1,5 +1,5 @@
 use backup::{Error, ErrorKind, Result};
-use database::{Engine, Session, quote};
+use database::{Database, Engine, Kind, Object, Schema, Session, quote, script};
 
 use super::HistoryTable;
 use crate::files::{Name, Unless};
@@ -97,6 +97,42 @@ pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Resu
         Some(sql) => Ok(!session.query(&sql).await?.is_empty()),
         None => Ok(false),
     }
+}
+
+/// An event that is made without `STARTS` is written down with the moment of its making.
+pub(crate) async fn forget_moments(database: &Database, schema: &mut Schema) -> Result<()> {
+    if !schema.objects.iter().any(|object| object.id.kind == Kind::Event) {
+        return Ok(());
+    }
+    // Both are the statement's own time, each in a zone of its own.
+    let sql = "SELECT event_name FROM information_schema.events WHERE event_schema = DATABASE() AND starts IS NOT NULL \
+               AND ABS(TIMESTAMPDIFF(SECOND, CONVERT_TZ(starts, time_zone, @@session.time_zone), created)) <= 1";
+    let rows = database.session().await?.query(sql).await?;
+    let names: Vec<String> = rows.into_iter().flatten().flatten().collect();
+    let begun = |object: &&mut Object| object.id.kind == Kind::Event && names.contains(&object.id.name);
+    for object in schema.objects.iter_mut().filter(begun) {
+        if let Some(without) = without_starts(&object.definition) {
+            object.definition = without;
+        }
+    }
+    Ok(())
+}
+
+/// An event's definition without when it begins; none if it does not say so.
+pub(crate) fn without_starts(definition: &str) -> Option<String> {
+    // `ON SCHEDULE EVERY 1 DAY STARTS '…'`: only in front of its body, and outside of names and literals.
+    let lexemes = script::lexemes(Engine::Mysql, definition).ok()?;
+    let every = lexemes
+        .windows(3)
+        .position(|words| words[0].is("ON") && words[1].is("SCHEDULE") && words[2].is("EVERY"))?;
+    let starts = lexemes[every..]
+        .iter()
+        .take_while(|lexeme| !lexeme.is("DO"))
+        .position(|lexeme| lexeme.is("STARTS"))?;
+    let (word, moment) = (lexemes.get(every + starts)?, lexemes.get(every + starts + 1)?);
+    let place = |text: &str| text.as_ptr() as usize - definition.as_ptr() as usize;
+    let (from, to) = (place(word.text), place(moment.text) + moment.text.len());
+    Some(format!("{}{}", definition[..from].trim_end(), &definition[to..]))
 }
 
 /// Whose a view or a routine is depends on who has made it.

@@ -5,11 +5,11 @@ use database::{Database, Schema};
 
 use super::step::{Dialect, Owners};
 use super::{Generator, There, Wanted, without_own};
-use crate::docs;
 use crate::files::{Directives, Migration, Source};
 use crate::placeholders;
 use crate::plan::{MigrateOptions, RollbackOptions, Until};
 use crate::scratch::Scratch;
+use crate::{docs, engine};
 
 /// A scratch database in which one side is made, and what is written is tried out.
 pub(super) struct Bench<'b> {
@@ -33,7 +33,9 @@ impl<'b> Bench<'b> {
     }
 
     pub(super) async fn schema(&self) -> Result<Schema> {
-        let mut schema = without_own(self.scratch.database().schema().await?);
+        let database = self.scratch.database();
+        let mut schema = without_own(database.schema().await?);
+        engine::forget_moments(database, &mut schema).await?;
         self.dialect.complete(&mut schema);
         Ok(schema)
     }
@@ -52,7 +54,12 @@ impl<'b> Bench<'b> {
                 }
                 Box::pin(self.migrate(&MigrateOptions::default(), "what is wanted cannot be made")).await?;
             }
-            Wanted::Like(database) => drop(Box::pin(self.copy(database, privileges)).await?),
+            Wanted::Like(database) => {
+                let like = Box::pin(self.copy(database, privileges)).await?;
+                let made = self.schema().await?;
+                self.owners = self.dialect.owners(&like, &made, database.url().user().unwrap_or_default());
+                return Ok(made);
+            }
         }
         self.schema().await
     }
@@ -73,9 +80,15 @@ impl<'b> Bench<'b> {
                 let options =
                     MigrateOptions { repeatables: repeatables.clone(), ..MigrateOptions::default() };
                 Box::pin(self.migrate(&options, "the migrations do not run in a new database")).await?;
+                let made = self.schema().await?;
+                if let Some(sql) = self.dialect.asks_account() {
+                    let rows = self.scratch.database().session().await?.query(sql).await?;
+                    let account = rows.into_iter().flatten().flatten().next().unwrap_or_default();
+                    self.owners = self.dialect.given(&made, &account);
+                }
+                return Ok(made);
             }
         }
-        self.schema().await
     }
 
     /// Makes all objects of another database, and says what that has.
@@ -84,7 +97,8 @@ impl<'b> Bench<'b> {
             let what = format!("{} is no {} database", database.name(), self.scratch.database().engine());
             return Err(Error::new(ErrorKind::Usage, what).with_hint("name a database of the same kind"));
         }
-        let schema = without_own(docs::schema(database).await?);
+        let mut schema = without_own(docs::schema(database).await?);
+        engine::forget_moments(database, &mut schema).await?;
         let mut text = backup::dump::definitions(database.engine(), &schema, false)?;
         if privileges {
             text.extend(schema.objects.iter().flat_map(|object| &object.privileges).map(String::as_str));

@@ -18,6 +18,7 @@ mod sqlite;
 mod step;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use draft::Draft;
 pub use models::models;
@@ -35,7 +36,7 @@ use database::{Database, Kind, Schema};
 use tokio_util::sync::CancellationToken;
 
 use self::bench::Bench;
-use self::step::{Step, Style};
+use self::step::{Owners, Step, Style, Verb};
 use crate::compare::{Difference, Differs};
 use crate::engine;
 use crate::files::{Migration, RepeatedFile, Source};
@@ -118,8 +119,9 @@ impl Generator<'_> {
         let mut bench = Bench::new(self, dialect).await?;
         let making = Box::pin(bench.wanted(wanted, options.privileges));
         let wanted = self.unless_stopped(making).await;
+        let whose = std::mem::take(&mut bench.owners);
         bench.discard().await?;
-        let wanted = wanted?;
+        let wanted = (wanted?, whose);
         let mut bench = Bench::new(self, dialect).await?;
         let between = Box::pin(self.between(&mut bench, dialect, &wanted, there, options));
         let generated = self.unless_stopped(between).await;
@@ -141,7 +143,7 @@ impl Generator<'_> {
         &self,
         bench: &mut Bench<'_>,
         dialect: &dyn Dialect,
-        wanted: &Schema,
+        (wanted, whose): &(Schema, Owners),
         there: &There,
         options: &GenerateOptions,
     ) -> Result<Generated> {
@@ -152,7 +154,8 @@ impl Generator<'_> {
         }
         let renamed = Box::pin(rename::settle(bench, dialect, &before, wanted, options, self.ask)).await?;
         let style = Style { apart: !options.one_file, privileges: options.privileges };
-        let steps = plan::steps(dialect, (&renamed.schema, wanted), style, &bench.owners)?;
+        let mut steps = plan::steps(dialect, (&renamed.schema, wanted), style, &bench.owners)?;
+        note_owners(&mut steps, whose, &bench.owners);
         let found = differences(dialect, &before, wanted, options.privileges);
         let losses = losses(&steps);
         if !losses.is_empty() && !options.data_loss {
@@ -168,6 +171,22 @@ impl Generator<'_> {
             Box::pin(draft::prove(bench, dialect, &before, &renamed, &steps, wanted, options.privileges))
                 .await?;
         Ok(Generated { differences: found, drafts, losses })
+    }
+}
+
+/// Says of what is made whose it is in the database that is wanted: roles and accounts are each server's own, and the
+/// file does not name them.
+fn note_owners(steps: &mut [Step], whose: &Owners, kept: &Owners) {
+    for step in steps.iter_mut().filter(|step| step.verb == Verb::Create) {
+        let (Some(who), Some(first)) = (whose.get(&step.object), step.statements.first_mut()) else {
+            continue;
+        };
+        if kept.get(&step.object) != Some(who) {
+            first.note = Some(format!(
+                "where it is wanted from, {} is of {who}; here of whoever runs this",
+                step.object
+            ));
+        }
     }
 }
 
@@ -187,16 +206,16 @@ fn losses(steps: &[Step]) -> Vec<String> {
 /// What differs, as far as statements can make it the same.
 fn differences(dialect: &dyn Dialect, before: &Schema, after: &Schema, privileges: bool) -> Vec<Difference> {
     let text = |object: &database::Object| object.definition.clone() + &object.comments.concat();
-    let normal = |object: &database::Object| {
+    let beside = |object: &database::Object| {
         let mut comments = object.comments.clone();
         comments.sort();
         let granted = if privileges { object.privileges.concat() } else { String::new() };
-        dialect.normal(object) + &comments.concat() + &granted
+        comments.concat() + &granted
     };
     let mut found = Vec::new();
     for old in &before.objects {
         let new = after.get(&old.id);
-        if new.is_some_and(|new| normal(new) == normal(old)) {
+        if new.is_some_and(|new| dialect.same(new, old) && beside(new) == beside(old)) {
             continue;
         }
         found.push(Difference {

@@ -63,7 +63,7 @@ impl<'s> Fates<'s> {
         for (&id, &before) in &fates.old {
             let Some(&after) = fates.new.get(id) else { continue };
             let mut change = InPlace::default();
-            if dialect.normal(before) != dialect.normal(after) {
+            if !dialect.same(before, after) {
                 match dialect.change(before, after, between).map_err(|why| refused(id, &why))? {
                     Change::InPlace(found) => change = found,
                     Change::Again => {

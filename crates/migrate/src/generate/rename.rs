@@ -7,8 +7,10 @@ use super::GenerateOptions;
 use super::bench::Bench;
 use super::parts::columns;
 use super::step::{Between, Dialect, Style};
+use super::words;
 
-/// Something that is there under another name: `item=product`, `shop.item.title=name`.
+/// Something that is there under another name: `item=product`, `shop.item.title=name`. A name that has a dot or an equals
+/// sign in it stands in quotes: `"a.b"=c`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
     /// The name that it has, with as much before it as tells it apart.
@@ -21,8 +23,9 @@ impl FromStr for Rename {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let parts =
-            text.split_once('=').filter(|(from, to)| !from.trim().is_empty() && !to.trim().is_empty());
+        let sign = words::outside_quotes(text, '=').next();
+        let parts = sign.map(|at| (&text[..at], &text[at + 1..]));
+        let parts = parts.filter(|(from, to)| !from.trim().is_empty() && !to.trim().is_empty());
         let (from, to) = parts.ok_or_else(|| {
             Error::new(ErrorKind::Usage, format!("`{text}` is no rename"))
                 .with_hint("write OLD=NEW, for example item=product, or item.title=name for a column")
@@ -115,8 +118,7 @@ async fn apply(
     rename: &Rename,
 ) -> Result<()> {
     let (object, column) = named(&renamed.schema, &rename.from)?;
-    let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
-    let to = last(&rename.to);
+    let to = new_name(&object.id, column.as_deref(), &rename.to)?;
     let unknown = || {
         Error::new(ErrorKind::Refused, format!("dbm writes no rename of {}", object.id))
             .with_hint("write it by hand: `dbm new NAME` makes the files")
@@ -147,7 +149,7 @@ async fn apply(
         bench.owners.insert(now.clone(), owner);
     }
     let back = renamed.schema.get(&now).and_then(|object| {
-        let old = column.clone().unwrap_or_else(|| last(&rename.from));
+        let old = column.clone().unwrap_or_else(|| id_before.name.clone());
         dialect.rename(object, column.as_ref().map(|_| to.as_str()), &old)
     });
     let back = back.map(|back| back + &creates);
@@ -184,15 +186,17 @@ const NAMED: &[Kind] = &[
 /// The object or column that is called so.
 fn named<'s>(schema: &'s Schema, name: &str) -> Result<(&'s Object, Option<String>)> {
     let objects = || schema.objects.iter().filter(|object| NAMED.contains(&object.id.kind));
-    let is = |object: &Object, name: &str| object.id.name == name || label(&object.id) == name;
-    let mut found: Vec<(&Object, Option<String>)> =
-        objects().filter(|object| is(object, name)).map(|object| (object, None)).collect();
+    let parts = words::parts(name);
+    let mut found: Vec<(&Object, Option<String>)> = objects()
+        .filter(|object| is(&object.id, &parts) || object.id.name == name)
+        .map(|object| (object, None))
+        .collect();
     if found.is_empty()
-        && let Some((table, column)) = name.rsplit_once('.')
+        && let Some((column, table)) = parts.split_last()
     {
         let has =
-            |object: &&Object| is(object, table) && columns(object).iter().any(|own| own.name == column);
-        found.extend(objects().filter(has).map(|object| (object, Some(column.to_owned()))));
+            |object: &&Object| is(&object.id, table) && columns(object).iter().any(|own| own.name == *column);
+        found.extend(objects().filter(has).map(|object| (object, Some(column.clone()))));
     }
     match found.len() {
         1 => Ok(found.remove(0)),
@@ -205,9 +209,41 @@ fn named<'s>(schema: &'s Schema, name: &str) -> Result<(&'s Object, Option<Strin
     }
 }
 
+/// Whether an object is called so, with or without its namespace.
+fn is(id: &ObjectId, parts: &[String]) -> bool {
+    match parts {
+        [name] => id.name == *name,
+        [namespace, name] => id.namespace == *namespace && id.name == *name,
+        _ => false,
+    }
+}
+
+/// The name that is wanted, of which only the last part may be another one than before.
+fn new_name(id: &ObjectId, column: Option<&str>, to: &str) -> Result<String> {
+    let mut before = vec![id.namespace.as_str(), id.name.as_str()];
+    before.truncate(if column.is_some() { 2 } else { 1 });
+    before.retain(|part| !part.is_empty());
+    let parts = words::parts(to);
+    match parts.split_last() {
+        Some((name, rest))
+            if !name.is_empty() && before.ends_with(&rest.iter().map(String::as_str).collect::<Vec<_>>()) =>
+        {
+            Ok(name.clone())
+        }
+        _ => Err(Error::new(
+            ErrorKind::Usage,
+            format!("{to} is no new name of {id}: only its last part can be another"),
+        )
+        .with_hint("a name that has a dot in it stands in quotes: --rename 'OLD=\"new.name\"'")),
+    }
+}
+
 /// A name for people, as `--rename` takes it.
 fn label(id: &ObjectId) -> String {
-    if id.namespace.is_empty() { id.name.clone() } else { format!("{}.{}", id.namespace, id.name) }
+    match id.namespace.as_str() {
+        "" => words::quoted(&id.name),
+        namespace => format!("{}.{}", words::quoted(namespace), words::quoted(&id.name)),
+    }
 }
 
 /// The first thing that may have been renamed, and is not said to be dropped.
@@ -218,9 +254,14 @@ fn unclear(before: &Schema, wanted: &Schema, dropped: &[String]) -> Option<Uncle
     let (old, new) = (tables(before), tables(wanted));
     let said = |id: &ObjectId, column: Option<&str>| {
         let tail = column.map_or_else(String::new, |column| format!(".{column}"));
-        dropped
-            .iter()
-            .any(|name| *name == format!("{}{tail}", label(id)) || *name == format!("{}{tail}", id.name))
+        let called = |name: &String| {
+            let parts = words::parts(name);
+            match (column, parts.split_last()) {
+                (Some(column), Some((last, table))) => last == column && is(id, table),
+                _ => column.is_none() && is(id, &parts),
+            }
+        };
+        dropped.iter().any(|name| called(name) || *name == format!("{}{tail}", id.name))
     };
     for table in old.iter().filter(|table| wanted.get(&table.id).is_none() && !said(&table.id, None)) {
         let alike = |other: &&Object| {
@@ -244,7 +285,7 @@ fn unclear(before: &Schema, wanted: &Schema, dropped: &[String]) -> Option<Uncle
         if let (Some(first), false) =
             (gone.iter().find(|name| !said(&table.id, Some(name))), added.is_empty())
         {
-            let full = |name: &String| format!("{}.{name}", label(&table.id));
+            let full = |name: &String| format!("{}.{}", label(&table.id), words::quoted(name));
             return Some(Unclear { gone: full(first), new: added.iter().map(full).collect() });
         }
     }

@@ -110,6 +110,11 @@ pub(crate) trait Dialect: Sync {
     /// An object's definition in the form in which two are compared.
     fn normal(&self, object: &Object) -> String;
 
+    /// Whether one needs no change to be the other, as far as their definitions go.
+    fn same(&self, one: &Object, other: &Object) -> bool {
+        self.normal(one) == self.normal(other)
+    }
+
     /// Adds to what an object depends on what the engine's catalogs do not say.
     fn complete(&self, _schema: &mut Schema) {}
 
@@ -160,6 +165,16 @@ pub(crate) trait Dialect: Sync {
 
     /// Who owns what is there, or in whose name it acts, where that is somebody else than for what the account itself made.
     fn owners(&self, _there: &Schema, _made: &Schema, _account: &str) -> Owners {
+        Owners::new()
+    }
+
+    /// What asks a server as whom objects are made, where migrations may give them to others.
+    fn asks_account(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whose that is which the migrations themselves gave to somebody else than the account.
+    fn given(&self, _made: &Schema, _account: &str) -> Owners {
         Owners::new()
     }
 

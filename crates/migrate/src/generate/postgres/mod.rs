@@ -201,6 +201,18 @@ impl Dialect for Postgres {
         others.collect()
     }
 
+    fn asks_account(&self) -> Option<&'static str> {
+        Some("SELECT current_user")
+    }
+
+    fn given(&self, made: &Schema, account: &str) -> Owners {
+        let account = ident(account);
+        let roles = made.objects.iter().filter_map(|object| Some((object, drop::owner(object)?)));
+        // The namespace that a new database has is the server's.
+        let given = roles.filter(|(object, role)| *role != account && object.id.kind != Kind::Namespace);
+        given.map(|(object, role)| (object.id.clone(), role.to_owned())).collect()
+    }
+
     fn give_back(&self, object: &Object, owner: &str, statements: &mut Vec<Statement>) {
         let apart = statements.iter().all(|statement| statement.apart);
         if let (Some(_), Some(target)) = (&object.owner, drop::target(object)) {

@@ -1,4 +1,7 @@
+mod events;
 mod random;
+mod renames;
+mod whose;
 
 use std::sync::Arc;
 
