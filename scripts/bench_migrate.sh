@@ -1,12 +1,15 @@
 # `scripts/bench migrate`; bash, to be sourced.
 #
-# 1,000 small migrations from zero, and a run with nothing pending, against dbmate and Alembic. Alembic gets the same
-# statements as op.execute in 1,000 revisions. What is printed is the median of each round's ratio, dbm's time by the other's.
+# 1,000 small migrations from zero, and a run with nothing pending, against dbmate, sqlx-cli and Alembic, which gets the
+# same statements as op.execute in 1,000 revisions. What is printed is the median of each round's ratio, dbm's time by the other's.
 
-# The others, fetched once: dbmate's binary from npm, Alembic into an environment of its own.
+# The others, fetched once: dbmate's binary from npm, sqlx-cli built (some minutes), Alembic into an environment of its own.
 migrate_tools() {
   dbmate=$(fetched dbmate-2.36.0 node_modules/.bin/dbmate npm install --silent --no-audit --no-fund dbmate@2.36.0) || return 1
   dbmate=$dbmate/node_modules/.bin/dbmate
+  sqlx=$(fetched sqlx-cli-0.9.0 bin/sqlx cargo install --quiet --locked --root . --no-default-features \
+    --features postgres,sqlite sqlx-cli@0.9.0) || return 1
+  sqlx=$sqlx/bin/sqlx
   alembic=$(fetched alembic-1 venv/bin/alembic unpack_alembic) || return 1
   alembic=$alembic/venv/bin/python
 }
@@ -18,10 +21,11 @@ unpack_alembic() {
 
 migrate_project() {
   local folder=$1 number before=None
-  mkdir -p "$folder/migrations" "$folder/rollback" "$folder/dbmate" "$folder/alembic/versions"
+  mkdir -p "$folder/migrations" "$folder/rollback" "$folder/dbmate" "$folder/sqlx" "$folder/alembic/versions"
   for number in $(seq -w 1 1000); do
     printf 'CREATE TABLE t%s (id int PRIMARY KEY, name varchar(20));\n' "$number" >"$folder/migrations/${number}_t.sql"
     printf 'DROP TABLE t%s;\n' "$number" >"$folder/rollback/${number}_t.sql"
+    cp "$folder/migrations/${number}_t.sql" "$folder/sqlx/2024010100${number}_t.sql"
     printf -- '-- migrate:up\nCREATE TABLE t%s (id int PRIMARY KEY, name varchar(20));\n-- migrate:down\nDROP TABLE t%s;\n' \
       "$number" "$number" >"$folder/dbmate/2024010100${number}_t.sql"
     printf 'from alembic import op\nrevision = "r%s"\ndown_revision = %s\ndef upgrade():\n    op.execute("CREATE TABLE t%s (id int PRIMARY KEY, name varchar(20))")\ndef downgrade():\n    op.execute("DROP TABLE t%s")\n' \
@@ -49,7 +53,7 @@ bench_migrate() {
   server=$(start_postgres "$bin" "$work/postgres" -c fsync=on)
   for engine in postgres sqlite; do
     for round in $(seq "$rounds"); do
-      for name in backup dbm dbmate alembic; do
+      for name in backup dbm dbmate sqlx alembic; do
         if [ "$engine" = postgres ]; then
           "$bin/psql" -X -q -c 'DROP DATABASE IF EXISTS bench' -c 'CREATE DATABASE bench' "$server" 2>/dev/null
           url=${server%/*}/bench
@@ -68,6 +72,8 @@ bench_migrate() {
                [ "$engine" = postgres ] || DATABASE_URL=$url?mode=rwc ;;
           dbmate) command=("$dbmate" --no-dump-schema -d "$folder/dbmate" up)
                [ "$engine" = postgres ] || DATABASE_URL=sqlite:$folder/bench.db ;;
+          sqlx) command=("$sqlx" migrate run --no-dotenv --source "$folder/sqlx" --database-url)
+               [ "$engine" = postgres ] && command+=("$DATABASE_URL") || command+=("$url?mode=rwc") ;;
           alembic) command=("$alembic" -m alembic -c "$folder/alembic.ini" upgrade head) ;;
         esac
         if [ "$name" = backup ]; then
@@ -86,7 +92,7 @@ bench_migrate() {
       "$(nproc)" "$(cut -d ' ' -f 1 /proc/loadavg)" "$rounds"
     printf '| dbm against | at most | ratio | dbm | the other | peak of dbm |\n| --- | --- | --- | --- | --- | --- |\n'
     [ "$engine" = postgres ] && aim=0.9 || aim=0.6
-    for name in dbmate alembic; do
+    for name in dbmate sqlx alembic; do
       ratio "$engine-zero-dbm" "$engine-zero-$name" "$aim" "from zero, without a backup, $name"
       ratio "$engine-backup-dbm" "$engine-zero-$name" - "from zero, with its backup, $name"
       ratio "$engine-nothing-dbm" "$engine-nothing-$name" - "nothing pending, $name"
