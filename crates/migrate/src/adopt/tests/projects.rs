@@ -21,8 +21,8 @@ async fn all(engine: Engine) {
         let history = fs::read_to_string(project.join("history.sql")).unwrap();
         let history = database::script::split(engine, &history).unwrap();
         let history: Vec<_> = history.iter().map(|statement| statement.text).collect();
-        let planned = adopts(tool, engine, &files, &history).await;
-        from_nothing(&planned, engine).await;
+        let planned = Box::pin(adopts(tool, engine, &files, &history)).await;
+        Box::pin(from_nothing(&planned, engine)).await;
     }
 }
 
