@@ -155,7 +155,7 @@ impl<'f> Where<'f> {
                     || names.plain.contains(&name) && !elsewhere)
         };
         // A foreign key reaches both of its tables.
-        let refers =
+        let mut refers =
             self.left.refers_beyond(self.now, id).into_iter().chain(self.now.refers_beyond(self.left, id));
         let any = |name: &str| {
             names.plain.contains(name)
@@ -166,7 +166,7 @@ impl<'f> Where<'f> {
             || is_named(&id.name)
             || is_named(&id.of)
             || names.namespaces.contains(&namespace)
-            || refers.into_iter().any(any)
+            || refers.any(any)
     }
 
     fn read(&self, text: &str, names: &mut Names) {
