@@ -73,7 +73,7 @@ impl<'b> Bench<'b> {
                 let made = self.schema().await?;
                 let url = database.url();
                 self.owners = self.dialect.owners(&there, &made, url.user().unwrap_or_default());
-                return Ok(made);
+                Ok(made)
             }
             There::Migrations(migrations, repeatables) => {
                 self.migrations.clone_from(migrations);
@@ -86,7 +86,7 @@ impl<'b> Bench<'b> {
                     let account = rows.into_iter().flatten().flatten().next().unwrap_or_default();
                     self.owners = self.dialect.given(&made, &account);
                 }
-                return Ok(made);
+                Ok(made)
             }
         }
     }
