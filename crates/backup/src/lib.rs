@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod catalogue;
 pub mod copy;
+mod derived;
 pub mod dump;
 pub mod encryption;
 mod error;

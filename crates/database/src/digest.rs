@@ -111,6 +111,23 @@ impl TableDigest {
     }
 }
 
+/// What the rows are that were read of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowsRead {
+    /// As an archive carries them.
+    pub carried: TableDigest,
+    /// With their stored generated columns; none for a table that has no such column.
+    pub whole: TableDigest,
+}
+
+impl RowsRead {
+    /// Takes in what another worker has of the same table.
+    pub fn merge(&mut self, other: Self) {
+        self.carried.merge(other.carried);
+        self.whole.merge(other.whole);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,7 +24,7 @@ pub mod url;
 
 pub use about::{About, OtherSession, SourceId};
 pub use cancel::Canceller;
-pub use digest::{Digest, TableDigest};
+pub use digest::{Digest, RowsRead, TableDigest};
 pub use door::Database;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};

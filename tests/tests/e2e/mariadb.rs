@@ -243,8 +243,16 @@ fn a_server_that_takes_nothing() {
     // A row that no INSERT could bring back is no backup, and without one nothing is run.
     database.run("UPDATE item SET body = REPEAT('x', 700000) WHERE id = 1");
     let before = database.everything();
-    told(&folder.dbm(&database.url(), RUN).run().expect(1), &["item", "max_allowed_packet"]);
+    told(&folder.dbm(&database.url(), RUN).run().expect(1), &["item with id = 1", "max_allowed_packet"]);
     assert_eq!(database.everything(), before);
+    // Nor is an archive begun to be restored whose rows the server would not take.
+    database.administer("SET GLOBAL max_allowed_packet = 16777216");
+    folder.dbm(&database.url(), &["backup"]).run().expect(0);
+    database.administer("SET GLOBAL max_allowed_packet = 1048576");
+    let kin = database.kin();
+    let restore = &["restore", "latest", "--disconnect", "--yes"];
+    told(&folder.dbm(&database.url(), restore).run().expect(1), &["item", "max_allowed_packet"]);
+    assert_eq!((database.everything(), database.kin()), (before, kin));
     database.run("UPDATE item SET body = NULL");
     // A statement that is larger than the server takes is a failure like any other.
     let before = database.everything();

@@ -1,6 +1,5 @@
 //! PostgreSQL.
 
-mod derived;
 pub(crate) mod dump;
 mod index_sizes;
 pub(crate) mod restore;

@@ -46,9 +46,9 @@ impl Beside {
     pub fn remade(&self) -> &[Remade] {
         match &self.0 {
             Inner::Postgres(beside) => beside.remade(),
-            // MySQL has nothing of the kind but stored generated columns, of built-in functions alone; a file's pages
-            // hold all that was computed.
-            Inner::Mysql(_) | Inner::Sqlite(_) => &[],
+            Inner::Mysql(beside) => beside.remade(),
+            // A file's pages hold all that was computed.
+            Inner::Sqlite(_) => &[],
         }
     }
 

@@ -201,9 +201,7 @@ pub async fn into(
             postgres::into(&archive, server, name, options, progress).await
         }
         Database::Mysql(_) if !options.selection.is_everything() => Err(mysql::one_or_all()),
-        Database::Mysql(server) => {
-            Box::pin(mysql::into(archive, server, name, options, progress)).await.map(nothing)
-        }
+        Database::Mysql(server) => Box::pin(mysql::into(archive, server, name, options, progress)).await,
         Database::Sqlite(_) if !options.selection.is_everything() => Err(sqlite_is_whole()),
         Database::Sqlite(file) => sqlite::into(archive, file, name, options, progress).await.map(nothing),
     }
@@ -277,7 +275,7 @@ pub async fn into_missing(
             postgres::into(&archive, server, &database.name(), options, progress).await
         }
         Database::Mysql(server) => {
-            Box::pin(mysql::into(archive, server, server.database(), options, progress)).await.map(nothing)
+            Box::pin(mysql::into(archive, server, server.database(), options, progress)).await
         }
         // The database's name is that of the file without its ending.
         Database::Sqlite(file) => sqlite::into_missing(archive, file, options, progress).await.map(nothing),
@@ -307,8 +305,9 @@ pub async fn prove(
             Ok(remade)
         }
         Database::Mysql(server) => {
-            mysql::into_scratch(archive, server, &scratch, options, progress).await?;
-            mysql::discard_scratch(server, &scratch).await.map(nothing)
+            let remade = mysql::into_scratch(archive, server, &scratch, options, progress).await?;
+            mysql::discard_scratch(server, &scratch).await?;
+            Ok(remade)
         }
         Database::Sqlite(file) => {
             sqlite::prove(archive, file, &scratch, options, progress).await.map(nothing)
@@ -341,7 +340,7 @@ pub async fn into_scratch(
             if let Some(account) = acts_as {
                 options.roles.extend(mysql::acts_as(archive, account)?);
             }
-            Box::pin(mysql::into_scratch(archive, server, name, &options, progress)).await
+            Box::pin(mysql::into_scratch(archive, server, name, &options, progress)).await.map(drop)
         }
         Database::Sqlite(file) => sqlite::into_missing(archive, file, options, progress).await,
     }

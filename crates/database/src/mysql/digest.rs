@@ -6,7 +6,7 @@ use mysql_async::Value;
 use mysql_async::prelude::Queryable as _;
 
 use super::{Connection, Server, catalog, error, rows};
-use crate::{ObjectId, Result, Table, TableDigest};
+use crate::{ObjectId, Result, RowsRead, Table, TableDigest};
 
 /// Reads a table once and adds up its rows' hashes, in the session's own snapshot.
 ///
@@ -14,7 +14,7 @@ use crate::{ObjectId, Result, Table, TableDigest};
 ///
 /// # Errors
 /// What the server refuses.
-pub async fn table(connection: &mut Connection, id: &ObjectId, table: &Table) -> Result<TableDigest> {
+pub async fn table(connection: &mut Connection, id: &ObjectId, table: &Table) -> Result<RowsRead> {
     of(connection, id, table, "").await
 }
 
@@ -22,25 +22,21 @@ pub async fn table(connection: &mut Connection, id: &ObjectId, table: &Table) ->
 ///
 /// # Errors
 /// What the server refuses.
-pub async fn of(
-    connection: &mut Connection,
-    id: &ObjectId,
-    table: &Table,
-    which: &str,
-) -> Result<TableDigest> {
+pub async fn of(connection: &mut Connection, id: &ObjectId, table: &Table, which: &str) -> Result<RowsRead> {
     let wrong = |cause| error(cause, format!("cannot read the rows of {id}"));
     let mut result = connection.query_iter(rows::select(id, table, which)).await.map_err(wrong)?;
-    let mut digest = TableDigest::default();
+    let mut read = RowsRead::default();
+    let generated = rows::generated(table).len();
     let mut bytes = Vec::new();
     while let Some(row) = result.next().await.map_err(wrong)? {
         let values = (0..row.len()).map(|place| match row.as_ref(place) {
             Some(Value::Bytes(value)) => Some(value.as_slice()),
             _ => None,
         });
-        rows::digest(values, &mut bytes, &mut digest);
+        rows::take(values, generated, &mut bytes, &mut read);
     }
     result.drop_result().await.map_err(wrong)?;
-    Ok(digest)
+    Ok(read)
 }
 
 impl Server {
@@ -63,7 +59,7 @@ impl Server {
         connection.batch(rows::ROW_SESSION, what).await?;
         let mut digests = BTreeMap::new();
         for (id, columns) in schema.tables_with_rows() {
-            digests.insert(id.clone(), table(connection, id, columns).await?);
+            digests.insert(id.clone(), table(connection, id, columns).await?.carried);
         }
         connection.batch("ROLLBACK", what).await?;
         Ok(digests)

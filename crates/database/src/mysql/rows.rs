@@ -2,7 +2,7 @@
 //!
 //! The session must have [`ROW_SESSION`], by which the server sends texts in their own character sets, unchanged.
 
-use crate::{Engine, Kind, ObjectId, Table, TableDigest, quote};
+use crate::{Column, Engine, Generated, Kind, ObjectId, RowsRead, Table, TableDigest, quote};
 
 /// What a session needs to read rows: texts as they are, times in UTC, and no mode that changes what is shown.
 pub const ROW_SESSION: &str = "SET character_set_results = NULL, time_zone = '+00:00', sql_mode = ''";
@@ -49,8 +49,18 @@ impl RowColumn {
 
 /// The columns that rows are made of, in order: all but generated ones.
 pub fn columns(table: &Table) -> Vec<RowColumn> {
-    let carried = table.columns.iter().filter(|column| column.generated.is_none());
-    carried
+    read(table.columns.iter().filter(|column| column.generated.is_none()))
+}
+
+/// The stored generated columns, in order. No archive carries them, since no server takes a value for one: it computes them
+/// anew, and from other things than the row too. `DATE(at)` of a TIMESTAMP goes by the time zone of the session that wrote
+/// it, on MariaDB and on MySQL, and `DATE_FORMAT` on MySQL by its language.
+pub fn generated(table: &Table) -> Vec<RowColumn> {
+    read(table.columns.iter().filter(|column| column.generated == Some(Generated::Stored)))
+}
+
+fn read<'c>(columns: impl Iterator<Item = &'c Column>) -> Vec<RowColumn> {
+    columns
         .map(|column| {
             let (kind, charset) =
                 column.data_type.split_once(" CHARACTER SET ").unwrap_or((column.data_type.as_str(), ""));
@@ -74,15 +84,34 @@ pub fn columns(table: &Table) -> Vec<RowColumn> {
         .collect()
 }
 
-/// The query that reads a table's rows; `rest` follows it (`WHERE …`), or is empty.
+/// The query that reads a table's rows, with their stored generated columns last; `rest` follows it (`WHERE …`), or is empty.
 pub fn select(id: &ObjectId, table: &Table, rest: &str) -> String {
     debug_assert_eq!(id.kind, Kind::Table);
-    let expressions: Vec<String> = columns(table).iter().map(RowColumn::expression).collect();
-    // A table of nothing but generated columns still has a number of rows.
-    let expressions = if expressions.is_empty() { "NULL".to_owned() } else { expressions.join(", ") };
+    let mut expressions: Vec<String> = columns(table).iter().map(RowColumn::expression).collect();
+    if expressions.is_empty() {
+        // A table of nothing but generated columns still has a number of rows.
+        expressions.push("NULL".to_owned());
+    }
+    expressions.extend(generated(table).iter().map(RowColumn::expression));
+    let expressions = expressions.join(", ");
     let name = quote::identifier(Engine::Mysql, &id.name);
     let filter = table.filter.as_deref().unwrap_or_default();
     format!("SELECT {expressions} FROM {name} {filter} {rest}").trim_end().to_owned()
+}
+
+/// Takes a row into what is known of its table; the last `generated` of its values are of stored generated columns.
+pub fn take<'a>(
+    row: impl ExactSizeIterator<Item = Option<&'a [u8]>> + Clone,
+    generated: usize,
+    room: &mut Vec<u8>,
+    read: &mut RowsRead,
+) {
+    if generated == 0 {
+        return digest(row, room, &mut read.carried);
+    }
+    let carried = row.len().saturating_sub(generated);
+    digest(row.clone().take(carried), room, &mut read.carried);
+    digest(row, room, &mut read.whole);
 }
 
 /// A row whose values are longer than this is hashed as it lies: a copy of it would be worth more than one call.
@@ -90,7 +119,7 @@ const LARGE: usize = 64 << 10;
 
 /// Takes a row into a digest: each value with its length before it, so that no two rows have one text. `room` is used again
 /// for each row.
-pub fn digest<'a>(
+fn digest<'a>(
     row: impl Iterator<Item = Option<&'a [u8]>> + Clone,
     room: &mut Vec<u8>,
     digest: &mut TableDigest,
@@ -120,6 +149,20 @@ fn pieces<'a>(row: impl Iterator<Item = Option<&'a [u8]>>, to: &mut (impl FnMut(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn generated_columns_end_a_row_and_are_not_carried() {
+        let row = [Some(&b"a"[..]), None, Some(b"made")];
+        let of = |row: &[Option<&[u8]>], generated| {
+            let mut read = RowsRead::default();
+            take(row.iter().copied(), generated, &mut Vec::new(), &mut read);
+            read
+        };
+        let (plain, with) = (of(&row[..2], 0), of(&row, 1));
+        assert_eq!((with.carried, plain.whole), (plain.carried, TableDigest::default()));
+        assert_eq!(with.whole, of(&row, 0).carried);
+        assert_ne!(with.whole, of(&[Some(b"a"), None, Some(b"other")], 1).whole);
+    }
 
     #[test]
     fn a_large_row_has_the_digest_that_its_bytes_have() {

@@ -37,7 +37,7 @@ impl CopiedTable {
     ///
     /// Rows go in the database's own encoding, byte for byte; a statement says so where it is not UTF8, which our
     /// sessions speak. Generated columns are computed by whoever takes the rows in: those that are stored are read, so
-    /// that a [digest](super::digest::RowsRead) tells whether they came out the same, and none is carried.
+    /// that a [digest](crate::RowsRead) tells whether they came out the same, and none is carried.
     pub fn new(id: &ObjectId, table: &Table, encoding: &str) -> Self {
         let columns = |generated: Option<Generated>| -> Vec<String> {
             let columns = table.columns.iter().filter(|column| column.generated == generated);

@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use super::copy::{self, CopiedTable, Pages};
 use super::error;
-use crate::{Error, ErrorKind, ObjectId, Result, Table, TableDigest};
+use crate::{Error, ErrorKind, ObjectId, Result, RowsRead, Table};
 
 /// What makes a value's text the same in every session: each wants its own fixed value.
 ///
@@ -15,15 +15,6 @@ use crate::{Error, ErrorKind, ObjectId, Result, Table, TableDigest};
 pub const ROW_SETTINGS: &str = "SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3; \
      SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET timezone = 'UTC'; SET xmloption = content; \
      SELECT pg_catalog.set_config('search_path', '', false); SET row_security = off; SET synchronize_seqscans = off;";
-
-/// What the rows are that were read of a table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RowsRead {
-    /// As an archive carries them.
-    pub carried: TableDigest,
-    /// With their stored generated columns; none for a table that has no such column.
-    pub whole: TableDigest,
-}
 
 impl RowsRead {
     /// Takes one more row in, without its line end, of which the last columns are `generated`; returns what of it an
@@ -38,12 +29,6 @@ impl RowsRead {
         self.carried.add_row(carried);
         self.whole.add_row(row);
         carried
-    }
-
-    /// Takes in what another worker has of the same table.
-    pub fn merge(&mut self, other: Self) {
-        self.carried.merge(other.carried);
-        self.whole.merge(other.whole);
     }
 }
 
@@ -111,6 +96,7 @@ pub async fn tables(client: &Client, list: &[Rows<'_>]) -> Result<Vec<RowsRead>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TableDigest;
 
     #[test]
     fn generated_columns_end_a_row_and_are_not_carried() {

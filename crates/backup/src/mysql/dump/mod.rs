@@ -1,6 +1,7 @@
 //! The dump of a database on MySQL or MariaDB: one snapshot, any number of workers, one script.
 
 mod borders;
+mod long;
 mod plan;
 mod prepare;
 mod rows;
@@ -11,6 +12,7 @@ mod tests;
 mod work;
 mod write;
 
+pub(crate) use long::remedy;
 pub(crate) use plan::pieces;
 pub(crate) use prepare::{Extras, Properties, prepare, properties};
 pub(crate) use rows::Target;

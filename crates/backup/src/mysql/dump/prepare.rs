@@ -6,8 +6,11 @@ use database::mysql::{Connection, Flavour, Server, catalog};
 use database::{Entry, Journal as _, Schema, script};
 use serde::{Deserialize, Serialize};
 
+use super::plan::Piece;
 use super::rows::Target;
 use super::snapshot::{self, Snapshot, Tables};
+use super::{long, plan};
+use crate::derived::Derived;
 use crate::dump::BackupOptions;
 use crate::mysql::history;
 use crate::{Error, ErrorKind, Result};
@@ -31,6 +34,9 @@ pub(crate) struct Extras {
     /// The accounts in whose name its objects act, as `user@host`.
     #[serde(default)]
     pub(crate) definers: Vec<String>,
+    /// What its tables' stored generated columns were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) derived: Vec<Derived>,
     /// The table with the longest statement of one row, and that one's bytes.
     #[serde(default)]
     pub(crate) longest: Option<(String, u64)>,
@@ -53,7 +59,9 @@ pub(crate) struct Prepared {
     pub(super) snapshot: Snapshot,
     pub(super) schema: Schema,
     pub(super) targets: Vec<Target>,
-    pub(super) without_snapshot: Vec<bool>,
+    pub(super) pieces: Vec<Piece>,
+    /// Which tables one session has locked, and reads alone.
+    pub(super) held: Vec<bool>,
     pub(super) properties: Properties,
     pub(super) extras: Extras,
     pub(super) flavour: Flavour,
@@ -104,7 +112,7 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     connection.batch(&format!("SET SESSION lock_wait_timeout = {}", snapshot::WAIT), what).await?;
     let flavour = connection.flavour();
     let mut looks = 0;
-    let Seen { snapshot, mut schema, journal } = loop {
+    let Seen { mut snapshot, mut schema, journal } = loop {
         looks += 1;
         match look_once(&mut connection, server, options).await? {
             Look::Seen(seen) => break *seen,
@@ -122,7 +130,11 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     }
     let targets: Vec<Target> = schema.tables_with_rows().map(|(id, table)| Target::new(id, table)).collect();
     let engines = transactional(&mut connection, server.database()).await?;
-    let without_snapshot = targets.iter().map(|target| !engines.contains(&target.id.name)).collect();
+    // What the holder has locked, it reads alone and at once: others wait for it.
+    let held: Vec<bool> = targets
+        .iter()
+        .map(|target| snapshot.holder.is_some() && !engines.contains(&target.id.name))
+        .collect();
     let properties = properties(&mut connection, server.database()).await?;
     let history = targets.iter().any(|target| target.table.filter.is_some());
     if history && (flavour != Flavour::MariaDb || connection.release() < (10, 11)) {
@@ -142,11 +154,20 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         false => None,
     };
     let longest = connection.value("SELECT @@global.max_allowed_packet", what).await?;
+    let longest = longest.and_then(|bytes| bytes.parse().ok()).unwrap_or(16 << 20);
     connection.close().await;
+    let (jobs, is_held) = (snapshot.workers.len(), |table: usize| held[table]);
+    let pieces = plan::pieces(&mut snapshot.workers[0], &schema, &targets, jobs, &is_held).await?;
+    let of = |wanted: bool| pieces.iter().filter(move |piece| is_held(piece.table) == wanted);
+    Box::pin(long::check(&mut snapshot.workers, &schema, (&targets, of(false)), longest)).await?;
+    if let Some(holder) = &mut snapshot.holder {
+        Box::pin(long::check(std::slice::from_mut(holder), &schema, (&targets, of(true)), longest)).await?;
+    }
     Ok(Prepared {
         snapshot,
         targets,
-        without_snapshot,
+        pieces,
+        held,
         properties,
         extras: Extras {
             server: flavour.to_string(),
@@ -155,11 +176,12 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
             globals,
             engines,
             definers: definers(&schema)?,
+            derived: Vec::new(),
             longest: None,
         },
         schema,
         flavour,
-        longest: longest.and_then(|bytes| bytes.parse().ok()).unwrap_or(16 << 20),
+        longest,
         journal,
     })
 }

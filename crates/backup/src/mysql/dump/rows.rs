@@ -2,9 +2,11 @@
 
 use database::mysql::catalog::{ROWS_MODE, SCRIPT_MODE};
 use database::mysql::rows::{self, Read, RowColumn};
-use database::{Engine, Error, ErrorKind, ObjectId, Result, Table, TableDigest, quote};
+use database::{Engine, ObjectId, Result, RowsRead, Table, quote};
 
-use crate::archive::{Names, PART_BYTES, PART_LIMIT};
+use super::long;
+use crate::archive::{Names, PART_BYTES, PART_LIMIT, TableEntry};
+use crate::derived::Derived;
 
 /// A statement ends at the first row past this: every server takes one of that length, and a client that reads it
 /// keeps no more.
@@ -22,8 +24,10 @@ pub(super) struct Block {
 pub(crate) struct Target {
     pub(crate) id: ObjectId,
     pub(crate) table: Table,
-    columns: Vec<RowColumn>,
-    head: Vec<u8>,
+    pub(super) columns: Vec<RowColumn>,
+    /// The names of its stored generated columns, whose values end each row that is read.
+    generated: Vec<String>,
+    pub(super) head: Vec<u8>,
 }
 
 impl Target {
@@ -33,12 +37,20 @@ impl Target {
             columns.iter().map(|column| quote::identifier(Engine::Mysql, &column.name)).collect();
         let name = quote::identifier(Engine::Mysql, &id.name);
         let head = format!("INSERT INTO {name} ({}) VALUES\n", names.join(", ")).into_bytes();
-        Self { id: id.clone(), table: table.clone(), columns, head }
+        let generated = rows::generated(table).into_iter().map(|column| column.name).collect();
+        Self { id: id.clone(), table: table.clone(), columns, generated, head }
     }
 
-    /// The names of the columns that its rows are made of.
-    pub(super) fn names(&self) -> Names {
-        self.columns.iter().map(|column| &column.name).collect()
+    /// What the index says of it, once its rows are read.
+    pub(super) fn entry(&self, read: &RowsRead) -> TableEntry {
+        let columns: Names = self.columns.iter().map(|column| &column.name).collect();
+        TableEntry { id: self.id.clone(), digest: read.carried, columns }
+    }
+
+    /// What the index says of its stored generated columns, if it has any.
+    pub(super) fn computed(&self, read: &RowsRead) -> Option<Derived> {
+        let columns = self.generated.clone();
+        (!columns.is_empty()).then(|| Derived { id: self.id.clone(), columns, digest: Some(read.whole) })
     }
 }
 
@@ -56,7 +68,7 @@ pub(super) struct Blocks<'t> {
     encoded: Vec<u8>,
     /// Room for the next block.
     spare: Vec<u8>,
-    digest: TableDigest,
+    read: RowsRead,
     /// The bytes of the longest statement that one row needs.
     largest: usize,
 }
@@ -74,7 +86,7 @@ impl<'t> Blocks<'t> {
             row,
             encoded,
             spare,
-            digest: TableDigest::default(),
+            read: RowsRead::default(),
             largest: 0,
         }
     }
@@ -91,9 +103,10 @@ impl<'t> Blocks<'t> {
     /// Takes one row in; returns the block that had to end before it.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] for a row that no statement can carry.
+    /// [`ErrorKind::Refused`](database::ErrorKind::Refused) for a row that no statement can carry.
     pub(super) fn add(&mut self, values: &[Option<&[u8]>]) -> Result<Option<Block>> {
-        rows::digest(values.iter().copied(), &mut self.encoded, &mut self.digest);
+        let generated = self.target.generated.len();
+        rows::take(values.iter().copied(), generated, &mut self.encoded, &mut self.read);
         let columns = &self.target.columns;
         let chosen = columns.iter().zip(values).filter(|(column, _)| column.read == Read::Choice);
         let loose = { chosen }.any(|(_, value)| *value == Some(b"0"));
@@ -157,12 +170,7 @@ impl<'t> Blocks<'t> {
         if length <= self.longest {
             return Ok(());
         }
-        let (table, longest) = (&self.target.id, self.longest);
-        let message = format!(
-            "a row of {table} takes a statement of {length} bytes, and max_allowed_packet is {longest}"
-        );
-        Err(Error::new(ErrorKind::Refused, message)
-            .with_hint("raise max_allowed_packet on the server (SET GLOBAL max_allowed_packet = 1073741824)"))
+        Err(long::refused(&format!("a row of {}", self.target.id), length as u64, self.longest as u64))
     }
 
     /// Begins a block, with room for all of it: growing it step by step would copy it and leave holes in the heap.
@@ -187,8 +195,8 @@ impl<'t> Blocks<'t> {
     }
 
     /// The last block, if there is one, what all rows together are, and the bytes of the longest statement that one needs.
-    pub(super) fn finish(mut self) -> (Option<Block>, TableDigest, usize) {
-        (self.end(), self.digest, self.largest)
+    pub(super) fn finish(mut self) -> (Option<Block>, RowsRead, usize) {
+        (self.end(), self.read, self.largest)
     }
 
     fn close(&mut self) {
@@ -246,6 +254,34 @@ fn least(columns: &[RowColumn], values: &[Option<&[u8]>]) -> usize {
     columns.iter().zip(values).map(length).sum()
 }
 
+/// How many bytes [`tuple()`] writes, without the room for them.
+pub(super) fn length(columns: &[RowColumn], values: &[Option<&[u8]>]) -> usize {
+    let lengths = columns.iter().zip(values).map(|(column, value)| match (column.read, value) {
+        (_, None) => "NULL".len(),
+        (Read::Text, Some(value)) if as_it_is(column, value) => {
+            2 + value.len() + value.iter().filter(|&&byte| escaped(byte).is_some()).count()
+        }
+        (Read::Text, Some(value)) => "_ 0x".len() + column.charset.len() + 2 * value.len(),
+        (Read::Bytes, Some(value)) => 2 + 2 * value.len(),
+        (_, Some(value)) => {
+            let mut out = Vec::new();
+            literal(column, value, &mut out);
+            out.len()
+        }
+    });
+    // A comma between two, a bracket on either side.
+    lengths.sum::<usize>() + columns.len().min(values.len()).saturating_sub(1) + 2
+}
+
+/// Whether a text is written as it is, and not as bytes.
+fn as_it_is(column: &RowColumn, value: &[u8]) -> bool {
+    value.is_empty()
+        || match column.charset.starts_with("utf8") {
+            true => std::str::from_utf8(value).is_ok(),
+            false => value.is_ascii() && !WIDE.contains(&column.charset.as_str()),
+        }
+}
+
 fn literal(column: &RowColumn, value: &[u8], out: &mut Vec<u8>) {
     match column.read {
         Read::Number | Read::Choice => out.extend_from_slice(value),
@@ -258,13 +294,7 @@ fn literal(column: &RowColumn, value: &[u8], out: &mut Vec<u8>) {
         }
         Read::Plain => quoted(value, out),
         Read::Text => {
-            let unicode = column.charset.starts_with("utf8");
-            let as_it_is = if unicode {
-                std::str::from_utf8(value).is_ok()
-            } else {
-                value.is_ascii() && !WIDE.contains(&column.charset.as_str())
-            };
-            if as_it_is || value.is_empty() {
+            if as_it_is(column, value) {
                 quoted(value, out);
             } else {
                 out.extend_from_slice(format!("_{} ", column.charset).as_bytes());
@@ -289,22 +319,28 @@ fn hex(value: &[u8], out: &mut Vec<u8>) {
 fn quoted(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'\'');
     let mut rest = value;
-    while let Some(place) =
-        rest.iter().position(|byte| matches!(byte, b'\'' | b'\\' | 0 | b'\n' | b'\r' | 0x1a))
+    while let Some((place, written)) =
+        rest.iter().enumerate().find_map(|(place, byte)| Some((place, escaped(*byte)?)))
     {
         out.extend_from_slice(&rest[..place]);
-        out.extend_from_slice(match rest[place] {
-            b'\'' => b"''",
-            b'\\' => b"\\\\",
-            0 => b"\\0",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            _ => b"\\Z",
-        });
+        out.extend_from_slice(written);
         rest = &rest[place + 1..];
     }
     out.extend_from_slice(rest);
     out.push(b'\'');
+}
+
+/// The two bytes that a byte is written as within a string, where it is not written as itself.
+fn escaped(byte: u8) -> Option<&'static [u8; 2]> {
+    Some(match byte {
+        b'\'' => b"''",
+        b'\\' => b"\\\\",
+        0 => b"\\0",
+        b'\n' => b"\\n",
+        b'\r' => b"\\r",
+        0x1a => b"\\Z",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -352,6 +388,23 @@ mod tests {
     }
 
     #[test]
+    fn the_length_of_a_row_is_known_before_it_is_written() {
+        let types =
+            ["text CHARACTER SET utf8mb4", "text CHARACTER SET ucs2", "varchar(9) CHARACTER SET latin1"];
+        let mut target = target(&[&types[..], &["blob", "double", "int", "date", "text"]].concat());
+        for value in [&b""[..], b"1", b"a'\\\0\n\r\x1a", b"\xff\xfe", "ä😀".as_bytes()] {
+            for values in [[Some(value); 8], [None; 8]] {
+                let mut out = Vec::new();
+                tuple(&target.columns, &values, &mut out);
+                assert_eq!(length(&target.columns, &values), out.len(), "{value:?}");
+                assert!(least(&target.columns, &values) <= out.len());
+            }
+        }
+        target.columns.clear();
+        assert_eq!(length(&target.columns, &[None]), 2);
+    }
+
+    #[test]
     fn statements_and_blocks_end_in_time() {
         let target = target(&["blob"]);
         let value = vec![7; 100_000];
@@ -361,11 +414,11 @@ mod tests {
             done.extend(blocks.add(&[Some(&value)]).unwrap());
             done.extend(blocks.full());
         }
-        let (last, digest, largest) = blocks.finish();
+        let (last, read, largest) = blocks.finish();
         assert!((200_000..200_100).contains(&largest));
         done.extend(last);
         assert_eq!(done.iter().map(|block| block.rows).sum::<u64>(), 100);
-        assert_eq!(digest.rows, 100);
+        assert_eq!(read.carried.rows, 100);
         for block in &done {
             assert!(block.bytes.len() < PART_BYTES + (1 << 20));
             let text = String::from_utf8(block.bytes.clone()).unwrap();

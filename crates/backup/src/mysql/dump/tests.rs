@@ -279,6 +279,29 @@ async fn what_cannot_be_carried_leaves_no_archive() {
     assert_eq!(left.filter(|name| name.contains(".sql")).collect::<Vec<_>>(), [""; 0]);
 }
 
+/// Each byte is two digits. What stands in its way is found by `prepare`, which has no archive to write to.
+#[tokio::test]
+async fn a_row_that_no_statement_carries_is_named_before_the_first_byte() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE plain (id int, no varchar(5), a longblob, PRIMARY KEY (id, no));
+        CREATE TABLE locked (a longblob) ENGINE = MyISAM;
+        SET @half = @@global.max_allowed_packet DIV 2;
+        INSERT INTO plain VALUES (7, 'x', REPEAT('a', @half - 1000)), (8, 'y', NULL); INSERT INTO locked SELECT a FROM plain").await;
+    let prepare = async || super::prepare(&source, &BackupOptions::default()).await.map(drop);
+    prepare().await.unwrap();
+    run(&source, "UPDATE plain SET a = CONCAT(a, REPEAT('a', 1000)) WHERE id = 7").await;
+    let error = prepare().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("the row of table plain with id = 7 and no = x takes"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("max_allowed_packet = ")), "{error:?}");
+    run(&source, "INSERT INTO locked SELECT a FROM plain; UPDATE plain SET a = NULL").await;
+    let error = prepare().await.unwrap_err();
+    assert!(error.to_string().contains("a row of table locked, which has no key"), "{error}");
+    run(&source, "DELETE FROM locked WHERE LENGTH(a) > @@global.max_allowed_packet DIV 2 - 10 OR a IS NULL")
+        .await;
+    prepare().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_big_table_is_cut_by_a_key_of_text() {
     let source = fresh().await;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use database::mysql::{Connection, error, rows};
-use database::{ErrorKind as DatabaseErrorKind, Section, TableDigest};
+use database::{ErrorKind as DatabaseErrorKind, RowsRead, Section};
 use mysql_async::Value;
 use mysql_async::prelude::Queryable as _;
 use tokio::sync::mpsc;
@@ -20,7 +20,7 @@ const WAITS: u32 = 120;
 /// What a worker hands on.
 pub(super) enum Done {
     Part(StoredPart),
-    Rows { table: usize, digest: TableDigest, largest: usize },
+    Rows { table: usize, read: RowsRead, largest: usize },
 }
 
 /// What all workers share.
@@ -67,8 +67,8 @@ impl Work {
         let work = async {
             let mut out = Out { to: to.clone(), press: Press::new(self.level)?, pending: None };
             while let Some(piece) = queue.take() {
-                let (digest, largest) = self.piece(&mut connection, &piece, &mut out).await?;
-                out.send(Done::Rows { table: piece.table, digest, largest }).await?;
+                let (read, largest) = self.piece(&mut connection, &piece, &mut out).await?;
+                out.send(Done::Rows { table: piece.table, read, largest }).await?;
             }
             out.flush().await
         };
@@ -87,7 +87,7 @@ impl Work {
         connection: &mut Connection,
         piece: &Piece,
         out: &mut Out,
-    ) -> Result<(TableDigest, usize)> {
+    ) -> Result<(RowsRead, usize)> {
         let target = &self.targets[piece.table];
         let failed = |cause| error(cause, format!("cannot read the rows of {}", target.id));
         let sql = rows::select(&target.id, &target.table, &piece.which);
@@ -119,11 +119,11 @@ impl Work {
             }
         }
         result.drop_result().await.map_err(failed)?;
-        let (last, digest, largest) = blocks.finish();
+        let (last, read, largest) = blocks.finish();
         if let Some(block) = last {
             drop(out.put(part(target, block)).await?);
         }
-        Ok((digest, largest))
+        Ok((read, largest))
     }
 }
 

@@ -2,18 +2,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use database::mysql::catalog::{ROWS_MODE, SCRIPT_MODE, counter_sql};
-use database::{Object, Section, SourceId, TableDigest};
+use database::{Object, RowsRead, Section, SourceId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::prepare::Prepared;
 use super::rows::mode;
+use super::script;
 use super::work::{Done, Queue, Work};
-use super::{plan, script};
-use crate::archive::{
-    ArchiveWriter, Aspect, Grade, PART_BYTES, PartNumber, RawPart, TableEntry, Tail, compress,
-};
+use crate::archive::{ArchiveWriter, Aspect, Grade, PART_BYTES, PartNumber, RawPart, Tail, compress};
 use crate::dump::BackupOptions;
 use crate::progress::Progress;
 use crate::{Error, ErrorKind, Result};
@@ -34,15 +32,7 @@ impl Prepared {
         progress: &dyn Progress,
     ) -> Result<Tail> {
         let Self {
-            mut snapshot,
-            schema,
-            targets,
-            without_snapshot,
-            properties,
-            mut extras,
-            flavour,
-            longest,
-            ..
+            snapshot, schema, targets, pieces, held, properties, mut extras, flavour, longest, ..
         } = self;
         if options.is_partial() {
             writer.mark_partial();
@@ -57,11 +47,7 @@ impl Prepared {
         script.guard(Section::Data, mode(ROWS_MODE).into_bytes()).await?;
         let total: u64 = targets.iter().map(|target| target.table.bytes).sum();
         progress.phase("rows", Some(total));
-        let jobs = snapshot.workers.len();
-        // What the holder has locked, it reads alone and at once: others wait for it.
-        let is_held = |table: usize| snapshot.holder.is_some() && without_snapshot[table];
-        let pieces = plan::pieces(&mut snapshot.workers[0], &schema, &targets, jobs, &is_held).await;
-        let (held, free): (Vec<_>, Vec<_>) = pieces?.into_iter().partition(|piece| is_held(piece.table));
+        let (held, free): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|piece| held[piece.table]);
         let work = Arc::new(Work { targets, level: options.level, longest });
         let (to, from) = mpsc::channel(1);
         let mut workers = JoinSet::new();
@@ -81,14 +67,17 @@ impl Prepared {
             workers.spawn(work.keep(keeper, queue, to, wait));
         }
         drop(to);
-        let digests = script.rows(&work, from, progress, &options.cancel, ended).await;
+        let read = script.rows(&work, from, progress, &options.cancel, ended).await;
         // What still runs is dropped with its connection.
-        if digests.is_err() {
+        if read.is_err() {
             workers.abort_all();
         }
         while workers.join_next().await.is_some() {}
-        let (digests, largest) = digests?;
+        let (read, largest) = read?;
         extras.longest = largest.map(|(bytes, table)| (work.targets[table].id.name.clone(), bytes as u64));
+
+        extras.derived =
+            work.targets.iter().zip(&read).filter_map(|(target, read)| target.computed(read)).collect();
 
         progress.phase("definitions", None);
         script.guard(Section::PostData, mode(SCRIPT_MODE).into_bytes()).await?;
@@ -108,11 +97,6 @@ impl Prepared {
         for object in &schema.objects {
             *kinds.entry(object.id.kind).or_default() += 1;
         }
-        let entry = |(target, digest): (&super::rows::Target, TableDigest)| TableEntry {
-            id: target.id.clone(),
-            digest,
-            columns: target.names(),
-        };
         let weakened = snapshot.weakened;
         Ok(Tail {
             source,
@@ -124,7 +108,7 @@ impl Prepared {
                 Some(properties) => properties.clone(),
                 None => to_json(&properties)?,
             },
-            tables: work.targets.iter().zip(digests).map(entry).collect(),
+            tables: work.targets.iter().zip(&read).map(|(target, read)| target.entry(read)).collect(),
             extras: to_json(&extras)?,
         })
     }
@@ -223,7 +207,8 @@ impl Script<'_> {
         Ok(())
     }
 
-    /// Takes what the workers hand on; returns what each table holds, and the longest statement of one row with its table. `ended` is told when nothing more will come.
+    /// Takes what the workers hand on; returns what each table holds, and the longest statement of one row with its table.
+    /// `ended` is told when nothing more will come.
     async fn rows(
         &mut self,
         work: &Work,
@@ -231,8 +216,8 @@ impl Script<'_> {
         progress: &dyn Progress,
         cancel: &CancellationToken,
         ended: tokio::sync::oneshot::Sender<()>,
-    ) -> Result<(Vec<TableDigest>, Option<(usize, usize)>)> {
-        let mut digests = vec![TableDigest::default(); work.targets.len()];
+    ) -> Result<(Vec<RowsRead>, Option<(usize, usize)>)> {
+        let mut tables = vec![RowsRead::default(); work.targets.len()];
         let mut longest = None;
         loop {
             let done = tokio::select! {
@@ -243,8 +228,8 @@ impl Script<'_> {
             match done {
                 None => break,
                 Some(Err(error)) => return Err(error),
-                Some(Ok(Done::Rows { table, digest, largest })) => {
-                    digests[table].merge(digest);
+                Some(Ok(Done::Rows { table, read, largest })) => {
+                    tables[table].merge(read);
                     longest = longest.max(Some((largest, table)));
                 }
                 Some(Ok(Done::Part(part))) => {
@@ -255,7 +240,7 @@ impl Script<'_> {
             }
         }
         drop(ended);
-        Ok((digests, longest))
+        Ok((tables, longest))
     }
 }
 

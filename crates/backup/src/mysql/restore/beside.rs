@@ -7,7 +7,7 @@ use super::{globals, made_here, order, scratch, scratch_name, swap};
 use crate::archive::Archive;
 use crate::mysql::dump::Properties;
 use crate::progress::Progress;
-use crate::restore::{Replaced, RestoreOptions};
+use crate::restore::{Remade, Replaced, RestoreOptions};
 use crate::{Error, Result};
 
 /// A restored and proven database beside its target.
@@ -18,6 +18,8 @@ pub(crate) struct Beside {
     /// What wakes it up where it has its name.
     last: Vec<String>,
     properties: Properties,
+    /// What was made anew and is not what it was.
+    remade: Vec<Remade>,
 }
 
 /// Restores beside the server's database and proves it.
@@ -32,9 +34,9 @@ pub(crate) async fn beside(
         None => scratch_name(server, server.database()).await?,
     };
     let build = scratch::build(archive, server, &scratch, server.database(), options, progress);
-    Box::pin(globals::around(archive, server, (options, progress), build)).await?;
+    let remade = Box::pin(globals::around(archive, server, (options, progress), build)).await?;
     let (last, properties) = ending(archive, options, progress).await?;
-    Ok(Beside { server: server.clone(), scratch, last, properties })
+    Ok(Beside { server: server.clone(), scratch, last, properties, remade })
 }
 
 /// What is still to be done where the restored database has its name: the statements that wake it up, its properties.
@@ -54,6 +56,10 @@ pub(super) async fn ending(
 impl Beside {
     pub(crate) fn scratch_name(&self) -> &str {
         &self.scratch
+    }
+
+    pub(crate) fn remade(&self) -> &[Remade] {
+        &self.remade
     }
 
     /// Takes the target's place. On an error the target is as it was and the scratch database is gone, unless the

@@ -29,7 +29,7 @@ use super::dump::{Extras, Properties};
 use crate::archive::Archive;
 use crate::progress::Progress;
 use crate::restore::names::{self, Made};
-use crate::restore::{Replaced, RestoreOptions};
+use crate::restore::{Remade, Replaced, RestoreOptions};
 use crate::{Error, ErrorKind, Result};
 
 pub(crate) use beside::{Beside, beside};
@@ -37,14 +37,15 @@ pub(crate) use preflight::{Goes, preflight};
 pub(crate) use swap::settle;
 pub(crate) use table::{among, one_or_all, table};
 
-/// Restores into a new database, which has its name only once the restored rows are proven.
+/// Restores into a new database, which has its name only once the restored rows are proven; returns what was made anew and is
+/// not what it was.
 pub(crate) async fn into(
     archive: &Archive,
     server: &Server,
     name: &str,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     if name.is_empty() || name.chars().count() > scratch::NAME_BYTES {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -69,8 +70,8 @@ async fn into_free(
     (made, name): (&str, &str),
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
-    new(archive, server, made, name, options, progress).await?;
+) -> Result<Vec<Remade>> {
+    let remade = new(archive, server, made, name, options, progress).await?;
     let (last, properties) = beside::ending(archive, options, progress).await?;
     let named = Box::pin(swap::take_name(server, made, name, last, properties)).await;
     if let Err(error) = &named
@@ -78,7 +79,7 @@ async fn into_free(
     {
         scratch::drop_database(server, made).await?;
     }
-    named
+    named.map(|()| remade)
 }
 
 /// Restores into a database of a name that nobody takes for a whole one.
@@ -88,7 +89,7 @@ pub(crate) async fn into_scratch(
     name: &str,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     new(archive, server, name, &archive.head().database, options, progress).await
 }
 
@@ -99,7 +100,7 @@ async fn new(
     named: &str,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     made_here(scratch)?;
     preflight(archive, server, Goes::IntoNew, options).await?.check()?;
     Box::pin(scratch::build(archive, server, scratch, named, options, progress)).await

@@ -5,6 +5,7 @@ use database::{About, Engine, quote};
 
 use super::definers::Definers;
 use crate::archive::Archive;
+use crate::mysql::dump::remedy;
 use crate::restore::{Finding, Preflight, RestoreOptions, TargetState, Way};
 use crate::{Error, ErrorKind, Result};
 
@@ -61,14 +62,19 @@ pub(crate) async fn preflight(
         preflight.others = server.others().await?;
         if !about.may_create_databases {
             let name = server.database();
+            let (user, host) = about.account.rsplit_once('@').unwrap_or((&about.account, "%"));
+            let literal = |text| quote::literal(Engine::Mysql, text);
             preflight.problems.push(finding(
                 format!(
-                    "`{}` may not create databases beside `{name}`, where a restore is proven first",
+                    "`{}` may not create databases beside `{name}`, where a restore is proven before it takes its place",
                     about.account
                 ),
                 format!(
-                    "GRANT ALL ON `{}\\_re%`.* TO it lets it: only names that begin so",
-                    name.replace('_', "\\_")
+                    "as an administrator: GRANT ALL ON `{}\\_re%`.* TO {}@{}; it lets the account make databases whose \
+                     names begin so, and no others",
+                    name.replace('`', "``").replace('_', "\\_").replace('%', "\\%"),
+                    literal(user),
+                    literal(host)
                 ),
             ));
         }
@@ -205,7 +211,7 @@ async fn fits(connection: &mut Connection, archive: &Archive, preflight: &mut Pr
             format!(
                 "a row of {table} takes a statement of {bytes} bytes, and max_allowed_packet is {packet}"
             ),
-            format!("SET GLOBAL max_allowed_packet = {}", (bytes + 1024).next_power_of_two()),
+            remedy(bytes),
         ));
     }
     Ok(())

@@ -4,16 +4,23 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use database::mysql::{Connection, digest, rows};
-use database::{Schema, TableDigest};
+use database::{RowsRead, Schema};
 use futures_util::future::try_join_all;
 
 use super::prove;
-use crate::archive::Index;
+use crate::archive::Archive;
 use crate::mysql::dump::{Target, pieces};
+use crate::restore::Remade;
 use crate::{Error, ErrorKind, Result};
 
-/// Reads every table's rows back over all of the connections, and compares number and digest.
-pub(super) async fn all(workers: &mut [Connection], schema: &Schema, index: &Index) -> Result<()> {
+/// Reads every table's rows back over all of the connections, and compares number and digest; returns what was made anew
+/// and is not what it was.
+pub(super) async fn all(
+    workers: &mut [Connection],
+    schema: &Schema,
+    archive: &Archive,
+) -> Result<Vec<Remade>> {
+    let index = archive.index();
     for worker in workers.iter_mut() {
         worker.batch(rows::ROW_SESSION, "cannot set a session up").await?;
     }
@@ -36,16 +43,19 @@ pub(super) async fn all(workers: &mut [Connection], schema: &Schema, index: &Ind
         let mut found = Vec::new();
         while let Some(piece) = next() {
             let target = &targets[piece.table];
-            let digest = digest::of(worker, &target.id, &target.table, &piece.which).await?;
-            found.push((piece.table, digest));
+            let read = digest::of(worker, &target.id, &target.table, &piece.which).await?;
+            found.push((piece.table, read));
         }
         Ok::<_, Error>(found)
     };
     let found = try_join_all(workers.iter_mut().map(work)).await?;
-    let mut digests = vec![TableDigest::default(); targets.len()];
-    found.into_iter().flatten().for_each(|(table, digest)| digests[table].merge(digest));
-    for ((target, expected), found) in targets.iter().zip(&expected).zip(&digests) {
-        prove::compare_rows(&target.id, expected, found)?;
+    let mut tables = vec![RowsRead::default(); targets.len()];
+    found.into_iter().flatten().for_each(|(table, read)| tables[table].merge(read));
+    let derived = super::extras(archive)?.derived;
+    let mut remade = Vec::new();
+    for ((target, expected), found) in targets.iter().zip(&expected).zip(&tables) {
+        prove::compare_rows(&target.id, expected, &found.carried)?;
+        remade.extend(derived.iter().find(|one| one.id == target.id).and_then(|one| one.judge(found)));
     }
-    Ok(())
+    Ok(remade)
 }

@@ -11,15 +11,15 @@ use crate::archive::Archive;
 use crate::mysql::dump::Properties;
 use crate::mysql::history;
 use crate::progress::Progress;
-use crate::restore::RestoreOptions;
 use crate::restore::names::{self, Made};
+use crate::restore::{Remade, RestoreOptions};
 use crate::{Error, ErrorKind, Result};
 
 /// How many bytes a name may have; it is characters that the server counts.
 pub(super) const NAME_BYTES: usize = 64;
 
-/// Makes a database of that name, loads the archive, proves it; it is to be `named` in the end. On any error, and on
-/// cancel, it is gone again.
+/// Makes a database of that name, loads the archive, proves it; it is to be `named` in the end. Returns what was made anew
+/// and is not what it was. On any error, and on cancel, it is gone again.
 ///
 /// # Errors
 /// What failed; it names the database if even removing it failed.
@@ -30,7 +30,7 @@ pub(super) async fn build(
     named: &str,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     let mut keeper = server.connect_nowhere().await?;
     if exists(&mut keeper, name).await? {
         return Err(taken(name));
@@ -39,9 +39,12 @@ pub(super) async fn build(
         result = fill(archive, server, &mut keeper, name, named, options, progress) => result,
         () = options.cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the restore was stopped on request")),
     };
-    let Err(error) = result else {
-        keeper.close().await;
-        return Ok(());
+    let error = match result {
+        Ok(remade) => {
+            keeper.close().await;
+            return Ok(remade);
+        }
+        Err(error) => error,
     };
     match drop_database(server, name).await {
         Ok(()) => Err(error),
@@ -62,7 +65,7 @@ async fn fill(
     named: &str,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<Remade>> {
     let (index, extras) = (archive.index(), super::extras(archive)?);
     let properties = super::properties(archive)?;
     let create = create_sql(name, &properties, keeper);
@@ -95,7 +98,7 @@ async fn fill(
     if same_server && !index.partial && definers.keeps() {
         prove::definitions(&schema, &load, &order).await?;
     }
-    Box::pin(read_back::all(&mut workers, &schema, index)).await?;
+    let remade = Box::pin(read_back::all(&mut workers, &schema, archive)).await?;
     if options.analyze {
         progress.phase("statistics", None);
         let names: Vec<String> =
@@ -109,7 +112,7 @@ async fn fill(
         worker.close().await;
     }
     progress.done();
-    Ok(())
+    Ok(remade)
 }
 
 /// The statement that makes a database with its own properties.

@@ -13,7 +13,7 @@ use crate::archive::{Archive, Aspect, PartNumber, TableEntry};
 use crate::mysql::history;
 use crate::progress::Progress;
 use crate::restore::names::{self, Made};
-use crate::restore::{Among, RestoreOptions};
+use crate::restore::{Among, Remade, RestoreOptions};
 use crate::selection::Selection;
 use crate::{Error, ErrorKind, Result};
 
@@ -40,16 +40,18 @@ pub(crate) async fn among(
     let there = exists(&mut connection, server.database(), &entry.id.name).await?;
     connection.close().await;
     if there {
-        let made = restore(archive, server, entry, None, options, progress).await?;
-        return Ok(Among { beside: vec![(entry.id.clone(), made)], ..Among::default() });
+        let (made, remade) = restore(archive, server, entry, None, options, progress).await?;
+        let remade = remade.into_iter().collect();
+        return Ok(Among { beside: vec![(entry.id.clone(), made)], remade, ..Among::default() });
     }
     let own = entry.id.name.as_str();
-    restore(archive, server, entry, Some(own), options, progress).await?;
+    let (_, remade) = restore(archive, server, entry, Some(own), options, progress).await?;
     let belongs = |id: &&ObjectId| id.of == own && matches!(id.kind, Kind::ForeignKey | Kind::Trigger);
     let cut = archive.index().parts.iter().flat_map(|part| part.objects.iter()).filter(belongs);
     Ok(Among {
         made: vec![entry.id.clone()],
         cut: cut.map(ToString::to_string).collect(),
+        remade: remade.into_iter().collect(),
         ..Among::default()
     })
 }
@@ -71,7 +73,7 @@ pub(crate) async fn table(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<String> {
-    restore(archive, server, find(archive, name)?, None, options, progress).await
+    Ok(restore(archive, server, find(archive, name)?, None, options, progress).await?.0)
 }
 
 fn find<'a>(archive: &'a Archive, name: &str) -> Result<&'a TableEntry> {
@@ -90,7 +92,7 @@ async fn restore(
     named: Option<&str>,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<String> {
+) -> Result<(String, Option<Remade>)> {
     let history = super::extras(archive)?.history;
     let mut worker = load::worker(server, server.database(), history).await?;
     let new = match named {
@@ -104,17 +106,20 @@ async fn restore(
             Err(Error::new(ErrorKind::Cancelled, "the restore of the table was stopped on request; nothing of it is left"))
         }
     };
-    if let Err(error) = filled {
-        // The one that failed may still be busy, or broken.
-        let mut connection = server.connect(None).await?;
-        connection
-            .batch(&format!("DROP TABLE IF EXISTS {quoted}"), &format!("cannot remove {quoted}"))
-            .await?;
-        return Err(error);
-    }
+    let remade = match filled {
+        Ok(remade) => remade,
+        Err(error) => {
+            // The one that failed may still be busy, or broken.
+            let mut connection = server.connect(None).await?;
+            connection
+                .batch(&format!("DROP TABLE IF EXISTS {quoted}"), &format!("cannot remove {quoted}"))
+                .await?;
+            return Err(error);
+        }
+    };
     worker.close().await;
     progress.done();
-    Ok(quoted)
+    Ok((quoted, remade))
 }
 
 async fn fill(
@@ -124,7 +129,7 @@ async fn fill(
     entry: &TableEntry,
     new: &str,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Option<Remade>> {
     let index = archive.index();
     let load = Load { archive, progress, definers: None };
     let sql = definition(&load, &entry.id, new).await?;
@@ -157,7 +162,9 @@ async fn fill(
     reader.batch(rows::ROW_SESSION, "cannot set a session up").await?;
     let found = digest::table(&mut reader, id, table).await?;
     reader.close().await;
-    prove::compare_rows(id, &entry.digest, &found)
+    prove::compare_rows(id, &entry.digest, &found.carried)?;
+    let derived = super::extras(archive)?.derived;
+    Ok(derived.iter().find(|one| one.id == entry.id).and_then(|one| one.judge(&found)))
 }
 
 /// The statement that makes the archive's table under another name: without foreign keys, which stand elsewhere.

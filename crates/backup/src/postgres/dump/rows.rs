@@ -1,7 +1,6 @@
 //! Putting the rows that the server sends into parts, and their digest.
 
-use database::postgres::digest::RowsRead;
-use database::{Error, ErrorKind, Result};
+use database::{Error, ErrorKind, Result, RowsRead};
 
 /// A part ends at the first row boundary past this.
 pub(super) const WANTED: usize = 4 << 20;

@@ -1,11 +1,10 @@
 //! A table to be read, with the names that the index keeps of it.
 
 use database::postgres::copy::CopiedTable;
-use database::postgres::digest::RowsRead;
-use database::{Generated, ObjectId, Table, TableDigest};
+use database::{Generated, ObjectId, RowsRead, Table, TableDigest};
 
 use crate::archive::{Names, TableEntry};
-use crate::postgres::derived::Derived;
+use crate::derived::Derived;
 
 /// A table to be read.
 #[derive(Debug)]

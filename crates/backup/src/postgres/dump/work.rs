@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use database::postgres::digest::RowsRead;
 use database::postgres::{Connection, copy};
-use database::{Section, TableDigest};
+use database::{RowsRead, Section, TableDigest};
 use futures_util::{FutureExt, TryStreamExt};
 use tokio::sync::{Notify, mpsc};
 

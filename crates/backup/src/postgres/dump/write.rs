@@ -1,9 +1,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use database::postgres::digest::RowsRead;
 use database::postgres::{Connection, Server, globals};
-use database::{ErrorKind as DatabaseErrorKind, Section, SourceId, TableDigest};
+use database::{ErrorKind as DatabaseErrorKind, RowsRead, Section, SourceId, TableDigest};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

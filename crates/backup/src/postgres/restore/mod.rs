@@ -40,10 +40,10 @@ pub(crate) use preflight::{Goes, preflight, way};
 pub(crate) use swap::settle;
 pub(crate) use table::table;
 
-use super::derived::Derived;
 use super::index_sizes::IndexSize;
 use super::roles::Roles;
 use crate::archive::{Archive, Aspect, Part};
+use crate::derived::Derived;
 use crate::progress::Progress;
 use crate::restore::names::{self, Made};
 use crate::restore::{Among, Remade, Replaced, RestoreOptions};

@@ -6,16 +6,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use database::postgres::copy::CopiedTable;
-use database::postgres::digest::{self, Rows, RowsRead};
+use database::postgres::digest::{self, Rows};
 use database::postgres::{Connection, Server, analyze};
-use database::{Engine, Kind, ObjectId, Schema, Table, TableDigest, quote};
+use database::{Engine, Kind, ObjectId, RowsRead, Schema, Table, TableDigest, quote};
 use futures_util::future::try_join_all;
 use tokio::task::JoinSet;
 
 use super::load::worker;
 use super::prove;
 use crate::archive::Archive;
-use crate::postgres::derived::Derived;
+use crate::derived::Derived;
 use crate::postgres::dump::plan::{self, Piece};
 use crate::postgres::dump::{ranges_since, views};
 use crate::postgres::failed;

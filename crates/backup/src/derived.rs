@@ -1,10 +1,10 @@
 //! What no archive carries, since a restore makes it anew: stored generated columns, the rows of materialized views.
 //!
-//! Where the function behind one has changed since, or a materialized view was not fresh, it does not come out as it
-//! was. An archive keeps the digest of what it was, so that a restore can say so.
+//! Where the function behind one has changed since, the session that wrote a row had another time zone (MySQL's `DATE(at)`
+//! of a TIMESTAMP), or a materialized view was not fresh, it does not come out as it was. An archive keeps the digest of
+//! what it was, so that a restore can say so.
 
-use database::postgres::digest::RowsRead;
-use database::{Kind, ObjectId, TableDigest};
+use database::{Kind, ObjectId, RowsRead, TableDigest};
 use serde::{Deserialize, Serialize};
 
 use crate::restore::Remade;
@@ -46,7 +46,7 @@ impl Derived {
             }
             format!(
                 "the server computes the generated {} `{}` anew, and what came out is not what was there: the \
-                 expression, or a function in it, gives other values now",
+                 expression gives other values now, by a function in it or by the time zone of whoever wrote the rows",
                 if self.columns.len() == 1 { "column" } else { "columns" },
                 self.columns.join("`, `")
             )

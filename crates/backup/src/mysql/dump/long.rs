@@ -1,0 +1,225 @@
+//! Rows that are too long for any statement, found before an archive has its first byte.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use database::mysql::catalog::text::{Create, primary_key};
+use database::mysql::rows::Read;
+use database::mysql::{Connection, error, rows};
+use database::{Engine, Schema, quote};
+use futures_util::future::try_join_all;
+use mysql_async::Value;
+use mysql_async::prelude::Queryable as _;
+
+use super::plan::Piece;
+use super::rows::{Target, length};
+use crate::{Error, Result};
+
+/// What no server takes, whatever `max_allowed_packet` it is told:
+/// <https://dev.mysql.com/doc/refman/8.4/en/packet-too-large.html>.
+const PROTOCOL: u64 = 1 << 30;
+
+/// What a value takes at most beside its bytes, and one of a short type with them: a DECIMAL, the character set's name.
+const AROUND: u64 = 96;
+
+/// Passes if every row fits into a statement of `longest` bytes. It asks for those alone that might not, and looks only
+/// into tables whose columns could hold such a row. A table's size is no reason to leave it out: what the server says of it
+/// is an estimate that may be of before that row (and of MySQL a day old), and a table that is small is read at once.
+///
+/// # Errors
+/// [`ErrorKind::Refused`](crate::ErrorKind::Refused) with the longest row, by its table and key; what the server refuses.
+pub(super) async fn check(
+    workers: &mut [Connection],
+    schema: &Schema,
+    (targets, pieces): (&[Target], impl Iterator<Item = &Piece>),
+    longest: usize,
+) -> Result<()> {
+    let longest = longest as u64;
+    let asked: Vec<Option<String>> = targets.iter().map(|target| question(target, longest)).collect();
+    let pieces: VecDeque<&Piece> = pieces.filter(|piece| asked[piece.table].is_some()).collect();
+    let queue = Mutex::new(pieces);
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work = async |worker: &mut Connection| {
+        let mut found = Vec::new();
+        while let Some(piece) = next() {
+            let Some(question) = &asked[piece.table] else { continue };
+            let which = match piece.which.as_str() {
+                "" => format!("WHERE {question}"),
+                which => format!("{which} AND {question}"),
+            };
+            found.extend(look(worker, schema, &targets[piece.table], &which, longest).await?);
+        }
+        Ok::<_, Error>(found)
+    };
+    let found: Vec<Long> = try_join_all(workers.iter_mut().map(work)).await?.into_iter().flatten().collect();
+    let Some(worst) = found.iter().max_by_key(|long| long.length) else { return Ok(()) };
+    let others = match found.iter().map(|long| long.rows).sum::<u64>() {
+        0 | 1 => String::new(),
+        rows => format!(", the longest of {rows} that are too long,"),
+    };
+    Err(refused(&format!("{}{others}", worst.row), worst.length, longest).into())
+}
+
+/// The longest of some rows that are too long.
+struct Long {
+    row: String,
+    length: u64,
+    rows: u64,
+}
+
+/// The condition that each row of a table meets that could be too long; `None` where the declared types allow none.
+fn question(target: &Target, longest: u64) -> Option<String> {
+    let mut fixed = target.head.len() as u64 + AROUND;
+    let mut most = fixed;
+    let mut asked = Vec::new();
+    let carried = target.table.columns.iter().filter(|column| column.generated.is_none());
+    for (column, declared) in target.columns.iter().zip(carried) {
+        let bytes = 2 * bytes(column.read, &declared.data_type);
+        most += bytes + AROUND;
+        fixed += AROUND;
+        // Of all that lies in the row itself there are 64 KiB at most.
+        if bytes >= 2 * 0xFFFF {
+            let name = quote::identifier(Engine::Mysql, &column.name);
+            asked.push(format!("COALESCE(2 * LENGTH({name}), 0)"));
+        } else {
+            fixed += bytes;
+        }
+    }
+    let sum = if asked.is_empty() { "0".to_owned() } else { asked.join(" + ") };
+    (most > longest).then(|| format!("{sum} > {}", i128::from(longest) - i128::from(fixed)))
+}
+
+/// How many bytes a value may have that is as long as the server says; none for what is short by its kind.
+fn bytes(read: Read, data_type: &str) -> u64 {
+    if !matches!(read, Read::Text | Read::Bytes) {
+        return 0;
+    }
+    let mut words = data_type.split(|c: char| !c.is_ascii_alphanumeric());
+    let word = words.next().unwrap_or_default().to_ascii_lowercase();
+    let number = words.next().and_then(|number| number.parse::<u64>().ok());
+    match (word.as_str(), number) {
+        ("char" | "varchar" | "vector", Some(number)) => 4 * number,
+        ("binary" | "varbinary" | "bit", Some(number)) => number,
+        ("tinytext" | "tinyblob", _) => 0xFF,
+        ("text" | "blob", _) => 0xFFFF,
+        ("mediumtext" | "mediumblob", _) => 0xFF_FFFF,
+        _ => 0xFFFF_FFFF,
+    }
+}
+
+/// The longest row of those that are too long, if there is one.
+async fn look(
+    worker: &mut Connection,
+    schema: &Schema,
+    target: &Target,
+    which: &str,
+    longest: u64,
+) -> Result<Option<Long>> {
+    let failed = |cause| error(cause, format!("cannot look how long the rows of {} are", target.id));
+    let sql = rows::select(&target.id, &target.table, which);
+    let mut result = worker.query_iter(sql).await.map_err(failed)?;
+    let mut worst: Option<Long> = None;
+    while let Some(row) = result.next().await.map_err(failed)? {
+        let values: Vec<Option<&[u8]>> = (0..row.len())
+            .map(|place| match row.as_ref(place) {
+                Some(Value::Bytes(value)) => Some(value.as_slice()),
+                _ => None,
+            })
+            .collect();
+        let length = (target.head.len() + length(&target.columns, &values) + 2) as u64;
+        if length <= longest {
+            continue;
+        }
+        let rows = worst.as_ref().map_or(0, |long| long.rows) + 1;
+        let row = match worst.take() {
+            Some(long) if long.length >= length => Long { rows, ..long },
+            _ => Long { row: named(schema, target, &values), length, rows },
+        };
+        worst = Some(row);
+    }
+    result.drop_result().await.map_err(failed)?;
+    Ok(worst)
+}
+
+/// A row by its table and key.
+fn named(schema: &Schema, target: &Target, values: &[Option<&[u8]>]) -> String {
+    let create = schema.get(&target.id).and_then(|object| Create::read(&object.definition).ok());
+    let key = create.map(|create| primary_key(&create.clauses)).unwrap_or_default();
+    let part = |name: &String| {
+        let place = target.columns.iter().position(|column| column.name == *name)?;
+        let value = values.get(place).copied().flatten()?;
+        let text = match target.columns[place].read {
+            Read::Bytes => {
+                format!("0x{}", value.iter().map(|byte| format!("{byte:02X}")).collect::<String>())
+            }
+            _ => String::from_utf8_lossy(value).into_owned(),
+        };
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(64).collect();
+        Some(format!("{name} = {text}"))
+    };
+    let parts: Option<Vec<String>> = key.iter().map(part).collect();
+    match parts.filter(|parts| !parts.is_empty()) {
+        Some(parts) => format!("the row of {} with {}", target.id, parts.join(" and ")),
+        None => format!("a row of {}, which has no key to name it by,", target.id),
+    }
+}
+
+/// That a row does not fit.
+pub(super) fn refused(row: &str, length: u64, longest: u64) -> database::Error {
+    let message = format!("{row} takes a statement of {length} bytes, and max_allowed_packet is {longest}");
+    database::Error::new(database::ErrorKind::Refused, message).with_hint(remedy(length))
+}
+
+/// What lets a server take a statement of that length.
+pub(crate) fn remedy(length: u64) -> String {
+    match (length + 1024).next_power_of_two() {
+        enough @ ..=PROTOCOL => {
+            format!("SET GLOBAL max_allowed_packet = {enough}, on the server that it is restored on too")
+        }
+        _ => "no server takes a statement of more than 1073741824 bytes: make that row shorter".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use database::{Column, Kind, ObjectId, Table};
+
+    fn target(types: &[&str]) -> Target {
+        let column = |data_type: &&str| Column {
+            name: "c".to_owned(),
+            data_type: (*data_type).to_owned(),
+            not_null: false,
+            default: None,
+            generated: None,
+        };
+        let columns = types.iter().map(column).collect();
+        let id =
+            ObjectId { kind: Kind::Table, namespace: String::new(), of: String::new(), name: "t".into() };
+        Target::new(&id, &Table { columns, holds_rows: true, ..Table::default() })
+    }
+
+    #[test]
+    fn only_tables_that_could_hold_such_a_row_are_looked_into() {
+        let asks = |types: &[&str]| question(&target(types), 16 << 20).is_some();
+        for short in [
+            &["int", "decimal(65,30)", "varchar(16383) CHARACTER SET utf8mb4", "enum('a')", "datetime(6)"][..],
+            &["text CHARACTER SET utf8mb4", "blob", "bit(64)", "vector(16383)", "uuid"],
+        ] {
+            assert!(!asks(short), "{short:?}");
+        }
+        for long in ["mediumtext CHARACTER SET latin1", "longblob", "json", "geometry", "unheard_of"] {
+            assert!(asks(&[long]), "{long}");
+        }
+        assert!(asks(&["text CHARACTER SET utf8mb4"; 130]));
+        let question = question(&target(&["int", "longblob"]), 1 << 30).unwrap();
+        assert!(question.starts_with("COALESCE(2 * LENGTH(`c`), 0) > 10737"), "{question}");
+    }
+
+    #[test]
+    fn what_helps() {
+        assert!(remedy(17 << 20).contains("= 33554432"));
+        assert!(remedy((1 << 30) - 1024).contains("= 1073741824"));
+        assert!(remedy(1 << 30).contains("shorter"));
+    }
+}
