@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use backup::{Error, ErrorKind, Result};
-use database::{Counter, Database, Engine, ObjectId, Schema, quote};
+use database::{Counter, Database, Engine, Kind, ObjectId, Schema, quote};
 use serde::Serialize;
 
 use crate::compare::{Difference, What, compare};
 use crate::files::{Directives, Folder, Migration, Rule, SQUASHED, Source, survey, write_beside};
 use crate::placeholders::{self, Configured, Variables};
-use crate::plan::MigrateOptions;
+use crate::plan::{MigrateOptions, drifted};
 use crate::run::{Outcome, Settings};
 use crate::scratch::Scratch;
 use crate::{docs, engine, history};
@@ -32,13 +32,14 @@ pub struct Squashed {
 }
 
 /// Makes the one file: runs the migrations up to `to` in a scratch database beside `on`, writes down what they make, and
-/// proves that the text makes the same of another one. Changes no file.
+/// proves that the text makes the same of another one. Changes no file. `applied_in` is a database that has them applied.
 ///
 /// # Errors
-/// There is nothing to fold, a migration does not run from nothing or has what one text cannot have, or the text does not
-/// make the same.
+/// A text was changed after it was applied there, there is nothing to fold, a migration does not run from nothing or has
+/// what one text cannot have, or the text does not make the same.
 pub async fn squash(
     on: &Database,
+    applied_in: Option<&Database>,
     folder: &Folder,
     migrations: &[Migration],
     to: u64,
@@ -52,6 +53,12 @@ pub async fn squash(
     };
     if folded.len() == 1 {
         return finish(folder, last);
+    }
+    if let Some(target) = applied_in {
+        let history = history::read(&mut *target.session().await?).await?;
+        if let Some(finding) = drifted(migrations, &history).into_iter().next() {
+            return Err(finding.into());
+        }
     }
     let module = &first.directives.module;
     for file in &folded {
@@ -78,8 +85,9 @@ pub async fn squash(
     let module = module.as_ref().map_or_else(String::new, |module| format!("-- dbm: module {module}\n"));
     let sql = placeholders::escape(&made.script(on.engine())?);
     let filled = filled(&folded, on.engine(), &settings.placeholders);
+    let (left_out, guards) = guards(&folded);
     let text = format!(
-        "-- What the migrations up to {to:03} make, for new databases.\n{filled}-- dbm: squashes {begins:03}\n{module}\
+        "-- What the migrations up to {to:03} make, for new databases.\n{filled}{left_out}-- dbm: squashes {begins:03}\n{module}{guards}\
          -- dbm: irreversible it is where a database begins\n\n{sql}"
     );
     let path = folder.migrations.join(format!("{to:03}_{SQUASHED}.sql"));
@@ -128,6 +136,26 @@ fn filled(folded: &[Migration], engine: Engine, configured: &Configured) -> Stri
         true => String::new(),
         false => format!("-- The values that these placeholders had stand in it: {}.\n", used.join(", ")),
     }
+}
+
+/// What is said of the guards of the folded files, and those of the one file: only if every file has some do all of them
+/// together say that all of it is there.
+fn guards(folded: &[Migration]) -> (String, String) {
+    let guarded: Vec<&Migration> = folded.iter().filter(|file| !file.directives.unless.is_empty()).collect();
+    if guarded.len() == folded.len() {
+        let lines = guarded.iter().flat_map(|file| &file.directives.unless);
+        let lines: BTreeSet<String> = lines.map(|unless| format!("-- dbm: unless {unless}\n")).collect();
+        return (String::new(), lines.into_iter().collect());
+    }
+    let labels: Vec<String> = guarded.iter().map(|file| file.label()).collect();
+    let said = match labels.is_empty() {
+        true => String::new(),
+        false => format!(
+            "-- Without the `unless` of {}: where what that names is there already, this fails and changes nothing.\n",
+            labels.join(", ")
+        ),
+    };
+    (said, String::new())
 }
 
 /// Refuses what stands in a file for something else than itself: a secret, or another word on another engine.
@@ -186,7 +214,11 @@ impl Made {
 
     fn differences(&self, other: &Self, engine: Engine) -> Vec<String> {
         let schema = compare(engine, &self.schema, &other.schema, What::Everything);
-        let mut lines: Vec<String> = schema.iter().take(5).map(Difference::line).collect();
+        let differs = |one: &&Difference| match (&one.before, &one.after) {
+            (Some(before), Some(after)) => !engine::is_same_reworded(engine, before, after),
+            _ => true,
+        };
+        let mut lines: Vec<String> = schema.iter().filter(differs).take(5).map(Difference::line).collect();
         let counts = |made: &Self, counter: &Counter| made.counters.contains(counter);
         lines.extend(
             self.counters
@@ -199,6 +231,14 @@ impl Made {
         }
         lines
     }
+}
+
+/// Grants of, to and from the account that folds, for whoever runs the one file.
+fn of_whoever_runs_it(text: &str, account: &str) -> String {
+    text.replace(&format!("ALTER DEFAULT PRIVILEGES FOR ROLE {account} "), "ALTER DEFAULT PRIVILEGES ")
+        .replace(&format!(" TO {account};\n"), " TO CURRENT_USER;\n")
+        .replace(&format!(" TO {account} WITH GRANT OPTION;\n"), " TO CURRENT_USER WITH GRANT OPTION;\n")
+        .replace(&format!(" FROM {account};\n"), " FROM CURRENT_USER;\n")
 }
 
 async fn made(
@@ -228,6 +268,12 @@ async fn made(
         for object in &mut schema.objects {
             let own = |owner: &String| owner.trim_end().ends_with(&format!(" OWNER TO {account};"));
             object.owner = object.owner.take().filter(|owner| !own(owner));
+            if engine::has_owners(database.engine()) {
+                let texts = object.privileges.iter_mut();
+                let defaults = object.id.kind == Kind::DefaultPrivileges;
+                let texts = texts.chain(defaults.then_some(&mut object.definition));
+                texts.for_each(|text| *text = of_whoever_runs_it(text, &account));
+            }
         }
         let digests = database.digests().await?;
         let rows = digests.into_iter().filter(|(id, digest)| digest.rows > 0 && !history::is_own(id));

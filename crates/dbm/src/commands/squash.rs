@@ -14,7 +14,8 @@ use crate::error::{CommandError, Result};
 #[command(
     after_help = "The migrations up to a number become one file that makes the same, proven on scratch databases: one is made by the
 migrations, one by the file, and schema, owners, privileges, counters and settings are compared. What one file cannot
-have is refused by name: rows, values of the environment, texts that differ by engine.
+have is refused by name: rows, values of the environment, texts that differ by engine; and so are texts that were changed
+after they were applied to the database that is configured.
 
 The file is for new databases. Where all of the old migrations are applied nothing is pending; a database that has only
 some of them is refused until the release before has brought it there. The old files are moved into
@@ -43,7 +44,10 @@ impl Squash {
         let on = Database::new(self.scratch.url(context)?)?;
         let settings = run_flags::settings(context, &RunFlags::default())?;
         let variables = run_flags::variables(context);
-        let folding = squash::squash(&on, &folder, &migrations, self.to, &settings, &variables);
+        // Where none is there yet, nothing is applied.
+        let target = context.url().ok().map(Database::new).transpose()?;
+        let folding =
+            squash::squash(&on, target.as_ref(), &folder, &migrations, self.to, &settings, &variables);
         let squashed = tokio::select! {
             squashed = Box::pin(folding) => squashed?,
             () = context.cancel.cancelled() => {

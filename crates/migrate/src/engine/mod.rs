@@ -161,6 +161,16 @@ pub(crate) async fn forget_moments(database: &Database, schema: &mut Schema) -> 
     }
 }
 
+/// Whether a definition that was made from what the server shows is shown by it in other words.
+pub(crate) fn rewords(engine: Engine) -> bool {
+    engine == Engine::Postgres
+}
+
+/// Whether two definitions differ only in words that such a server chooses.
+pub(crate) fn is_same_reworded(engine: Engine, one: &str, other: &str) -> bool {
+    rewords(engine) && postgres::without_casts(one) == postgres::without_casts(other)
+}
+
 /// A statement without whose it is, as people read it.
 pub(crate) fn without_definer(engine: Engine, statement: &str) -> Cow<'_, str> {
     match engine {

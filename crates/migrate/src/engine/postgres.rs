@@ -1,4 +1,5 @@
 use backup::Result;
+use database::script::{self, Lexeme, LexemeKind};
 use database::{Engine, Session, quote};
 
 use crate::files::{Name, Unless};
@@ -36,6 +37,40 @@ pub(super) fn history_exists(table: &str) -> String {
     )
 }
 
+/// An expression's words without casts and brackets. What `x IN ('a', 'b')` is on a `varchar` is shown as an array with one
+/// cast, and what is made from that as one with a cast for each element.
+pub(super) fn without_casts(definition: &str) -> Vec<&str> {
+    let lexemes = script::lexemes(Engine::Postgres, definition).unwrap_or_default();
+    let sign = |place: usize, sign: u8| lexemes.get(place).is_some_and(|lexeme| lexeme.is_sign(sign));
+    let more = ["VARYING", "PRECISION", "WITH", "WITHOUT", "TIME", "ZONE"];
+    let (mut words, mut place) = (Vec::new(), 0);
+    while let Some(lexeme) = lexemes.get(place) {
+        place += 1;
+        if lexeme.is_sign(b':') && sign(place, b':') {
+            place += 2;
+            while sign(place, b'.') {
+                place += 2;
+            }
+            let is_more = |lexeme: &Lexeme<'_>| more.iter().any(|word| lexeme.is(word));
+            let is_number =
+                |place: usize| lexemes.get(place).is_some_and(|lexeme| lexeme.kind == LexemeKind::Number);
+            loop {
+                if lexemes.get(place).is_some_and(is_more) || sign(place, b'[') || sign(place, b']') {
+                    place += 1;
+                } else if sign(place, b'(') && is_number(place + 1) {
+                    place +=
+                        lexemes[place..].iter().position(|one| one.is_sign(b')')).map_or(1, |end| end + 1);
+                } else {
+                    break;
+                }
+            }
+        } else if !lexeme.is_sign(b'(') && !lexeme.is_sign(b')') {
+            words.push(lexeme.text);
+        }
+    }
+    words
+}
+
 /// The server itself resolves what is written, as it would in the file's own statements.
 pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Result<bool> {
     let sql = match unless {
@@ -69,4 +104,19 @@ fn table_and(name: &Name) -> Option<(String, String)> {
     let (table, (part, quoted)) = name.split_last()?;
     let part = if quoted { part } else { part.to_lowercase() };
     Some((literal(&table.to_string()), literal(&part)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_says_in_other_words() {
+        let first =
+            "CHECK (((a)::text = ANY ((ARRAY['x'::character varying, 'y'::character varying])::text[])))";
+        let again = "CHECK (((a)::text = ANY (ARRAY[('x'::character varying)::text, ('y'::character varying)::text])))";
+        assert_eq!(without_casts(first), without_casts(again));
+        assert_ne!(without_casts(first), without_casts(&again.replace("'y'", "'z'")));
+        assert_eq!(without_casts("a::numeric(10,2) + b"), ["a", "+", "b"]);
+    }
 }

@@ -258,6 +258,19 @@ pub fn to_rollback(
             let number = *number;
             // Zero is what Alembic's users call the base.
             if number != 0 && !history.iter().any(|row| row.number == number) {
+                let one = squashed(migrations).filter(|file| {
+                    file.directives.squashes.is_some_and(|first| (first..file.number).contains(&number))
+                });
+                if let Some(one) = one {
+                    let what = format!(
+                        "`--to {number:03}`: that migration is not applied: it is folded into {}, with which this database began",
+                        one.label()
+                    );
+                    return Err(Error::new(ErrorKind::Usage, what).with_hint(format!(
+                        "nothing is before that one: go back to it, `--to {:03}`, or restore a backup: `dbm backups`",
+                        one.number
+                    )));
+                }
                 return Err(Error::new(
                     ErrorKind::Usage,
                     format!("`--to {number:03}`: that migration is not applied"),

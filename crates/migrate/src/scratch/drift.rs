@@ -2,15 +2,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use backup::{Error, ErrorKind, Result};
-use database::Database;
+use database::{Database, Schema};
 
 use super::Scratch;
-use crate::compare::{Difference, What, compare};
+use crate::compare::{Difference, Differs, What, compare};
 use crate::files::{Directives, Migration, Repeat, RepeatedFile, Source};
 use crate::history::{Records, Repeated};
-use crate::placeholders::Variables;
+use crate::placeholders::{self, Variables};
 use crate::plan::{MigrateOptions, drifted};
 use crate::run::{Outcome, Settings};
+use crate::{engine, history};
 
 /// Runs what is applied in the target in a scratch database, and says how the target's schema differs from what that
 /// gives: what was changed by hand. Owners and privileges are those of the accounts, and are not compared.
@@ -52,6 +53,16 @@ pub async fn drift(
     }
     let (expected, found) = (scratch.database().schema().await?, target.schema().await?);
     let mut differences = compare(target.engine(), &expected, &found, What::Definitions);
+    if engine::rewords(target.engine()) && differences.iter().any(is_changed) {
+        // What came out of a dump is shown in other words: both are made once more of what is shown.
+        let expected = made_again(scratch, &expected, settings, variables).await?;
+        let found = made_again(scratch, &found, settings, variables).await?;
+        if let (Some(expected), Some(found)) = (expected, found) {
+            let again = compare(target.engine(), &expected, &found, What::Definitions);
+            differences
+                .retain(|one| !is_changed(one) || again.iter().any(|other| other.object == one.object));
+        }
+    }
     if differences.is_empty() || due.is_empty() {
         return Ok(differences);
     }
@@ -64,6 +75,41 @@ pub async fn drift(
     let with = compare(target.engine(), &scratch.database().schema().await?, &found, What::Definitions);
     differences.retain(|one| with.iter().any(|other| other.object == one.object));
     Ok(differences)
+}
+
+fn is_changed(difference: &Difference) -> bool {
+    difference.differs == Differs::Changed
+}
+
+/// What a schema is once it is made of what the server shows of it; none where that cannot be.
+async fn made_again(
+    scratch: &Scratch,
+    schema: &Schema,
+    settings: &Settings,
+    variables: &Arc<dyn Variables>,
+) -> Result<Option<Schema>> {
+    let mut schema = schema.clone();
+    schema.objects.retain(|object| !history::is_own(&object.id));
+    let Ok(text) = backup::dump::definitions(scratch.database().engine(), &schema, false) else {
+        return Ok(None);
+    };
+    let text = placeholders::escape(&text);
+    let path = PathBuf::from("what is there");
+    let file = Migration {
+        number: 1,
+        name: String::new(),
+        directives: Directives::parse(&text, &path)?,
+        source: Source { path, text },
+        rollback: None,
+    };
+    let another = scratch.another().await?;
+    let runner = another.runner(settings, Arc::clone(variables));
+    let made = match Box::pin(runner.migrate(&[file], &MigrateOptions::default())).await {
+        Ok(report) if report.outcome == Outcome::Done => Some(another.database().schema().await),
+        _ => None,
+    };
+    another.discard().await?;
+    Ok(made.transpose()?)
 }
 
 /// What runs after the numbered migrations, as it was last run in a database.

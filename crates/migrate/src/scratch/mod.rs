@@ -77,6 +77,14 @@ impl Scratch {
         Ok(Self { database, made, folder })
     }
 
+    /// Another one, in the same place.
+    async fn another(&self) -> Result<Self> {
+        match &self.made {
+            Made::Beside { server, .. } => Self::new(server).await,
+            Made::File => Self::new(&self.database).await,
+        }
+    }
+
     /// The database itself.
     pub fn database(&self) -> &Database {
         &self.database

@@ -1,10 +1,14 @@
 //! What was changed by hand, and what a run says to it.
 
+use std::sync::Arc;
+
 use database::Engine;
 
 use super::{ENGINES, Sandbox};
+use crate::placeholders::{NoVariables, Variables};
 use crate::plan::Allowed;
-use crate::{MigrateOptions, Outcome, RollbackOptions, Until};
+use crate::scratch::{Scratch, drift};
+use crate::{MigrateOptions, Outcome, Restoring, RollbackOptions, Until};
 
 const LOST: Allowed = Allowed {
     no_backup: false,
@@ -170,5 +174,28 @@ async fn a_rollback_is_compared_with_its_privileges() {
             "{:?}",
             report.not_undone
         );
+    }
+}
+
+/// What came out of a dump is shown by PostgreSQL in other words than what was made first.
+#[tokio::test]
+async fn a_restored_database_has_not_drifted() {
+    let sandbox = Sandbox::with_item(Engine::Postgres).await;
+    let kinds = "CREATE TABLE kinds (kind varchar(9) CONSTRAINT known CHECK (kind IN ('a', 'b')));";
+    sandbox.file("002_kinds", kinds, "DROP TABLE kinds;");
+    assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+    sandbox.file("003_more", "CREATE TABLE more (id int);", "DROP TABLE more;");
+    let name = sandbox.migrate().await.backup.unwrap().name.parse().unwrap();
+    let restored = sandbox.runner().restore(&name, &Restoring::default()).await.unwrap();
+    assert_eq!(restored.outcome, Outcome::Done, "{:?}", restored.failure);
+    let variables: Arc<dyn Variables> = Arc::new(NoVariables);
+    for expected in [0, 1] {
+        let scratch = Scratch::new(&sandbox.database).await.unwrap();
+        let (target, files) = (&sandbox.database, sandbox.migrations());
+        let found = drift(target, &scratch, &files, &sandbox.settings, &variables).await;
+        scratch.discard().await.unwrap();
+        assert_eq!(found.as_ref().unwrap().len(), expected, "{found:#?}");
+        sandbox.execute("ALTER TABLE kinds DROP CONSTRAINT known").await;
+        sandbox.execute("ALTER TABLE kinds ADD CONSTRAINT known CHECK (kind IN ('a', 'c'))").await;
     }
 }

@@ -20,7 +20,7 @@ impl Sandbox {
     async fn squash(&self, to: u64) -> backup::Result<Squashed> {
         let variables: Arc<dyn Variables> = Arc::new(NoVariables);
         let (folder, files) = (self.folder(), read(&self.folder())?);
-        squash(&self.database, &folder, &files, to, &self.settings, &variables).await
+        squash(&self.database, Some(&self.database), &folder, &files, to, &self.settings, &variables).await
     }
 
     async fn refused(&self, to: u64) -> String {
@@ -163,4 +163,46 @@ async fn what_one_file_cannot_have_is_refused() {
         assert!(sandbox.refused(1).await.contains("one migration already"), "{engine}");
         assert!(sandbox.refused(9).await.contains("no migration of the number 009"), "{engine}");
     }
+}
+
+#[tokio::test]
+async fn what_was_changed_after_it_was_applied_is_not_folded() {
+    for engine in ENGINES {
+        let sandbox = four(engine).await;
+        assert_eq!(sandbox.apply(&sandbox.migrations(), Some(3)).await, 3);
+        sandbox.file("003_index", "CREATE INDEX note_at ON note (at, id);", "SELECT 1;");
+        assert!(sandbox.refused(3).await.contains("was changed after it was applied"), "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn one_file_is_for_whoever_runs_it() {
+    let sandbox = Sandbox::with_item(Engine::Postgres).await;
+    let more = "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;
+                CREATE TABLE note (kind varchar(9) CHECK (kind IN ('a', 'b')));
+                REVOKE INSERT ON note FROM CURRENT_USER;";
+    sandbox.file("002_note", more, "DROP TABLE note;");
+    let text = sandbox.squash(2).await.unwrap().text.unwrap();
+    let account = sandbox.database.about().await.unwrap().account;
+    assert!(text.contains("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES"), "{text}");
+    assert!(text.contains("REVOKE INSERT ON TABLE \"public\".\"note\" FROM CURRENT_USER;"), "{text}");
+    for word in ["TO", "FROM", "ROLE"] {
+        assert!(!text.contains(&format!(" {word} {account}")), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn one_file_of_sqlite_keeps_modes_and_statistics() {
+    let sandbox = Sandbox::with_item(Engine::Sqlite).await;
+    sandbox.file("002_wal", "PRAGMA journal_mode = wal;", "SELECT 1;");
+    let counted = "-- dbm: unless table counted\nCREATE TABLE counted (id INTEGER PRIMARY KEY); ANALYZE;
+                   INSERT INTO sqlite_stat1 VALUES ('counted', NULL, '1000');";
+    sandbox.file("003_counted", counted, "DROP TABLE counted;");
+    let squashed = sandbox.squash(3).await.unwrap();
+    let text = squashed.text.clone().unwrap();
+    assert!(text.contains("-- Without the `unless` of 003_counted"), "{text}");
+    write(&squashed).unwrap();
+    assert_eq!(sandbox.apply(&read(&sandbox.folder()).unwrap(), None).await, 1);
+    assert_eq!(sandbox.ask("PRAGMA journal_mode").await, "wal");
+    assert_eq!(sandbox.ask("SELECT stat FROM sqlite_stat1 WHERE tbl = 'counted'").await, "1000");
 }
