@@ -212,6 +212,7 @@ fn mariadb_dump(settings: &database::mysql::Settings) -> String {
         "--triggers",
         "--order-by-primary",
         "--skip-extended-insert",
+        "--hex-blob",
     ]);
     arguments.extend([history.as_str(), settings.database.as_str()]);
     let dump = tool("mariadb-dump", &arguments);
