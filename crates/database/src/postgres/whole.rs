@@ -8,9 +8,13 @@ impl Server {
     /// All objects of the URL's database, as they are at one moment.
     ///
     /// # Errors
-    /// As [`connect`](super::connect), and what reading the catalogs gave.
+    /// As [`connect`](super::connect), and what reading the catalogs gave; that a table is locked by somebody for longer
+    /// than ten seconds.
     pub async fn schema(&self) -> Result<Schema> {
         let connection = self.snapshot().await?;
+        // The server shows a definition only once it has the table's lock.
+        let sent = connection.batch_execute("SET LOCAL lock_timeout = '10s'").await;
+        sent.map_err(|cause| connection.error(cause, "cannot begin to read the database"))?;
         let schema = Box::pin(catalog::read(&connection)).await?;
         connection.close().await;
         Ok(schema)

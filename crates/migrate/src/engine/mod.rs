@@ -250,7 +250,8 @@ pub(crate) async fn home_namespace(session: &mut dyn Session) -> Result<Option<S
     if session.engine() != Engine::Postgres {
         return Ok(None);
     }
-    let rows = session.own("SELECT pg_catalog.current_schema()").await?;
+    // As its users have it, and not as dbm reads.
+    let rows = session.query("SELECT pg_catalog.current_schema()").await?;
     Ok(rows.into_iter().flatten().flatten().next())
 }
 

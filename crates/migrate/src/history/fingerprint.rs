@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::compare::{Difference, Differs, What, canonical};
 use crate::files::checksum;
 
+/// The tables that an object's foreign keys are of, each with what its clause says.
+pub(crate) type Refers<'f> = &'f [(String, String)];
+
 /// What a schema was, as far as it takes to tell whether another one is the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fingerprint(Vec<Seen>);
@@ -97,19 +100,9 @@ impl Fingerprint {
         Self(kept.chain(gone).cloned().collect())
     }
 
-    /// The tables that foreign keys of an object are of, as far as another schema has not the same of it.
-    pub(crate) fn refers_beyond(&self, other: &Self, id: &ObjectId) -> Vec<&str> {
-        let of = |schema: &Self| -> Vec<(String, String)> {
-            schema.0.iter().find(|seen| seen.id == *id).map(|seen| seen.refers.clone()).unwrap_or_default()
-        };
-        let theirs = of(other);
-        let own = self.0.iter().filter(|seen| seen.id == *id).flat_map(|seen| &seen.refers);
-        own.filter(|one| !theirs.contains(one)).map(|(table, _)| table.as_str()).collect()
-    }
-
-    /// Which objects there are.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = &ObjectId> {
-        self.0.iter().map(|seen| &seen.id)
+    /// Which objects there are, each with the tables that its foreign keys are of and what their clauses say.
+    pub(crate) fn refers(&self) -> BTreeMap<&ObjectId, Refers<'_>> {
+        self.0.iter().map(|seen| (&seen.id, seen.refers.as_slice())).collect()
     }
 
     fn by_id(&self) -> BTreeMap<&ObjectId, &Seen> {
@@ -126,8 +119,14 @@ fn without_upkeep(engine: Engine, definition: &str) -> String {
             definition.split_inclusive('\n').filter(|line| !sorted(line)).collect()
         }
         Engine::Mysql => {
-            let by = definition.find("PARTITION BY ");
-            let list = by.and_then(|by| Some(by + definition[by..].find("(PARTITION ")?));
+            // Those of a table with versions are a list, or a number where the server makes them by itself.
+            let by = definition.rfind("PARTITION BY ");
+            let list = by.and_then(|by| {
+                let clause = &definition[by..];
+                let number =
+                    || clause.contains(" SYSTEM_TIME ").then(|| clause.find("\nPARTITIONS ")).flatten();
+                Some(by + clause.find("(PARTITION ").or_else(number)?)
+            });
             definition[..list.unwrap_or(definition.len())].to_owned()
         }
         _ => definition.to_owned(),

@@ -14,6 +14,10 @@ const WORD: &str = "schema";
 /// The name of the schema after the last run, in the place of a run's.
 const LAST: &str = "last";
 
+/// How schemas are kept; to be raised with each change of what a [`Fingerprint`] has of an object, since one that was kept
+/// another way differs from all.
+const FORMAT: &str = "2";
+
 /// Of so many runs the schema before them is kept.
 const RUNS: usize = 20;
 
@@ -35,7 +39,7 @@ pub(crate) async fn put_before(
     }
     forget_before(session, history).await?;
     let home = home(session).await?;
-    insert(session, run, before, ["", &home, ""]).await
+    insert(session, run, before, ["", &home, FORMAT]).await
 }
 
 /// Keeps of the schemas those before the last runs which the history has, and no others.
@@ -69,7 +73,10 @@ pub(crate) async fn before_of(
     }
     let home = home(session).await?;
     let [name, home] = [&first.run, &home].map(|text| quote::literal(session.engine(), text));
-    let sql = format!("SELECT rollback FROM {} AND name = {name} AND algorithm = {home}", rows(session));
+    let sql = format!(
+        "SELECT rollback FROM {} AND name = {name} AND algorithm = {home} AND dbm = '{FORMAT}'",
+        rows(session)
+    );
     let kept = session.own(&sql).await?.into_iter().flatten().flatten().next();
     Ok(kept.and_then(|json| serde_json::from_str(&json).ok()))
 }
@@ -79,6 +86,13 @@ pub(crate) async fn before_of(
 pub(crate) struct Reader<'r> {
     pub(crate) server: &'r str,
     pub(crate) dbm: &'r str,
+}
+
+impl Reader<'_> {
+    /// Which dbm it was kept by, and how.
+    fn format(&self) -> String {
+        format!("{} {FORMAT}", self.dbm)
+    }
 }
 
 /// Keeps the schema after the last run of a history in the place of the one that was kept.
@@ -94,7 +108,7 @@ pub(crate) async fn put_last(
         return Ok(());
     }
     let server = format!("{}{}", reader.server, home(session).await?);
-    insert(session, LAST, now, [&of_history(records), &server, reader.dbm]).await
+    insert(session, LAST, now, [&of_history(records), &server, &reader.format()]).await
 }
 
 /// The schema after the last run of a history, and whether it is in the words that this reader's server has now; none where
@@ -112,7 +126,7 @@ pub(crate) async fn last(
         rows(session),
         text(LAST),
         text(&of_history(records)),
-        text(reader.dbm)
+        text(&reader.format())
     );
     let Some(row) = session.own(&sql).await?.into_iter().next() else { return Ok(None) };
     let mut values = row.into_iter().flatten();

@@ -229,13 +229,18 @@ impl Runner {
         self.closed(open, report, ending, recovery).await
     }
 
-    /// Removes the scratch databases of a run, and its folders where they are on this host.
+    /// Removes the scratch databases of a run, and its folders where they are on this host, as far as it may.
     async fn sweep(&self, told: &Told, host: Option<&str>) -> Result<()> {
         for scratch in told.scratches() {
             scratch::discard(&self.database, scratch).await?;
         }
         if host == Some(&told.begun.host) {
-            told.scratch_folders().into_iter().try_for_each(scratch::discard_folder)?;
+            for folder in told.scratch_folders() {
+                // Another account of this host may have made it; nothing of the database is in its way.
+                if let Err(error) = scratch::discard_folder(folder) {
+                    self.watch.note(&error.to_string());
+                }
+            }
         }
         Ok(())
     }

@@ -1,17 +1,18 @@
 //! What the texts of a run touch of what was changed by hand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use database::Engine;
 use database::script::{self, Lexeme, LexemeKind};
+use database::{Engine, Kind, ObjectId};
 
 use crate::compare::{Difference, Differs};
-use crate::history::Fingerprint;
+use crate::history::{Fingerprint, Refers, is_code};
 
 /// The words of a statement whose strings may be run: bodies of routines, and SQL that is put together.
 const RUNS_TEXT: &[&str] = &["DO", "FUNCTION", "PROCEDURE", "EXECUTE", "PREPARE"];
 
-/// What stands before the name of an object of its own.
+/// What stands before the name of a table, a view, an index or the like: without one of them, a word is a column, a type or
+/// an option of that name.
 const BEFORE_NAMES: &[&str] = &[
     "TABLE",
     "INTO",
@@ -35,79 +36,67 @@ const BEFORE_NAMES: &[&str] = &[
     "CLUSTER",
     "REPLACE",
     "INSERT",
+    "IGNORE",
     "LIKE",
     "OF",
     "USING",
     "INHERIT",
     "PARTITION",
-    "CALL",
-    "FUNCTION",
-    "PROCEDURE",
+    "CONCURRENTLY",
     "SEQUENCE",
-    "DOMAIN",
+    "PUBLICATION",
 ];
 
-/// Words that stand for a type, a column or an option more often than for a table of that name.
-const COMMON: &[&str] = &[
-    "date",
-    "time",
-    "timestamp",
-    "datetime",
-    "interval",
-    "text",
-    "name",
-    "uuid",
-    "json",
-    "jsonb",
-    "xml",
-    "point",
-    "box",
-    "circle",
-    "path",
-    "money",
-    "year",
-    "bit",
-    "enum",
-    "type",
-    "value",
-    "key",
-    "comment",
-    "data",
-    "status",
-    "position",
-    "language",
-    "role",
-    "action",
-    "level",
-];
+/// Behind these, names stand in a list with commas.
+const BEFORE_LISTS: &[&str] = &["FROM", "UPDATE", "USING"];
+
+/// Here such a list ends.
+const AFTER_LISTS: &[&str] =
+    &["WHERE", "SET", "GROUP", "ORDER", "HAVING", "SELECT", "VALUES", "LIMIT", "RETURNING"];
 
 /// The schemas in which it is looked for: as it was left, and as it is.
 pub(super) struct Where<'f> {
     engine: Engine,
-    left: &'f Fingerprint,
-    now: &'f Fingerprint,
+    left: BTreeMap<&'f ObjectId, Refers<'f>>,
+    now: BTreeMap<&'f ObjectId, Refers<'f>>,
     /// Where a name without a namespace is looked for first.
     home: Option<String>,
     namespaces: BTreeSet<String>,
     /// The names of what is at home.
     at_home: BTreeSet<String>,
+    /// What is there and is a part of nothing.
+    whole: BTreeSet<(&'f str, &'f str)>,
 }
 
 /// What the texts name.
 #[derive(Default)]
 struct Names {
-    /// Without a namespace.
-    plain: BTreeSet<String>,
-    /// With one.
+    /// Without a namespace, wherever it stands.
+    said: BTreeSet<String>,
+    /// Those of them that stand where a table does.
+    meant: BTreeSet<String>,
+    /// With a namespace.
     qualified: BTreeSet<(String, String)>,
-    /// In texts that may be run, wherever it is.
+    /// In texts that may be run and are put together of such pieces.
     anywhere: BTreeSet<String>,
+    /// In statements that take rows, columns or the whole away.
+    taken: BTreeSet<String>,
     /// Namespaces of which all is touched.
     namespaces: BTreeSet<String>,
-    /// What hangs on what is dropped is not named.
-    cascades: bool,
+    cascades: Cascade,
     /// Where names are looked for is changed.
     moves: bool,
+}
+
+/// How much is dropped that is not named.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Cascade {
+    #[default]
+    Nothing,
+    /// What hangs on a table: views, routines, foreign keys.
+    Hanging,
+    /// Columns and tables too.
+    All,
 }
 
 impl<'f> Where<'f> {
@@ -117,16 +106,18 @@ impl<'f> Where<'f> {
         now: &'f Fingerprint,
         home: Option<String>,
     ) -> Self {
-        let ids = || left.ids().chain(now.ids());
+        let (left, now) = (left.refers(), now.refers());
+        let ids = || left.keys().chain(now.keys());
         let home = home.map(|home| home.to_lowercase());
         let is_home = |namespace: &str| Some(namespace.to_lowercase()) == home;
         Self {
             engine,
-            left,
-            now,
             namespaces: ids().map(|id| id.namespace.to_lowercase()).filter(|name| !name.is_empty()).collect(),
             at_home: ids().filter(|id| is_home(&id.namespace)).map(|id| bare(&id.name)).collect(),
+            whole: now.keys().filter(|id| id.of.is_empty()).map(|id| (&*id.namespace, &*id.name)).collect(),
             home,
+            left,
+            now,
         }
     }
 
@@ -140,11 +131,12 @@ impl<'f> Where<'f> {
 
     fn touches(&self, one: &Difference, names: &Names) -> bool {
         let id = &one.object;
-        if one.differs == Differs::Removed && id.of.is_empty() {
+        let gone_whole = id.of.is_empty() || !self.whole.contains(&(&*id.namespace, &*id.of));
+        if one.differs == Differs::Removed && gone_whole {
             return false;
         }
         let namespace = id.namespace.to_lowercase();
-        let is_named = |name: &str| {
+        let is_named = |name: &str, plain: &BTreeSet<String>| {
             let name = bare(name);
             let elsewhere = !names.moves
                 && self.home.as_ref().is_some_and(|home| *home != namespace)
@@ -152,21 +144,30 @@ impl<'f> Where<'f> {
             !name.is_empty()
                 && (names.anywhere.contains(&name)
                     || names.qualified.contains(&(namespace.clone(), name.clone()))
-                    || names.plain.contains(&name) && !elsewhere)
+                    || plain.contains(&name) && !elsewhere)
         };
-        // A foreign key reaches both of its tables.
-        let mut refers =
-            self.left.refers_beyond(self.now, id).into_iter().chain(self.now.refers_beyond(self.left, id));
-        let any = |name: &str| {
-            names.plain.contains(name)
-                || names.anywhere.contains(name)
-                || names.qualified.iter().any(|(_, named)| named == name)
-        };
-        names.cascades
-            || is_named(&id.name)
-            || is_named(&id.of)
+        let own = if is_said_anywhere(id.kind) { &names.said } else { &names.meant };
+        if is_named(&id.name, own) {
+            return true;
+        }
+        if stands_beside(id.kind) {
+            return false;
+        }
+        let is_hanging = is_code(id.kind) || matches!(id.kind, Kind::ForeignKey | Kind::Policy);
+        names.cascades == Cascade::All
+            || names.cascades == Cascade::Hanging && is_hanging
+            || is_named(&id.of, &names.meant)
             || names.namespaces.contains(&namespace)
-            || refers.any(any)
+            || self.is_referred(id, &names.taken)
+    }
+
+    /// Whether rows of one of the tables are taken away that foreign keys of an object are of, as far as they were not or
+    /// are not there.
+    fn is_referred(&self, id: &ObjectId, taken: &BTreeSet<String>) -> bool {
+        let of = |all: &BTreeMap<&ObjectId, Refers<'f>>| all.get(id).copied().unwrap_or_default();
+        let (then, is) = (of(&self.left), of(&self.now));
+        let beyond = |one: &&(String, String)| !then.contains(one) || !is.contains(one);
+        then.iter().chain(is).filter(beyond).any(|(table, _)| taken.contains(table))
     }
 
     fn read(&self, text: &str, names: &mut Names) {
@@ -187,46 +188,63 @@ impl<'f> Where<'f> {
     fn statement(&self, lexemes: &[Lexeme<'_>], all_strings: bool, names: &mut Names) {
         let runs = |lexeme: &Lexeme<'_>| RUNS_TEXT.iter().any(|word| lexeme.is(word));
         let all = all_strings || lexemes.iter().any(runs);
-        let bodies = lexemes
-            .iter()
-            .filter(|lexeme| lexeme.kind == LexemeKind::Text && (all || lexeme.text.starts_with('$')));
-        let mut own: BTreeSet<String> = BTreeSet::new();
-        for body in bodies {
-            let words = body.text.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
-            own.extend(words.map(str::to_lowercase));
+        for body in lexemes.iter().filter(|lexeme| lexeme.kind == LexemeKind::Text) {
+            let inner = match body.text.strip_prefix('$').and_then(|rest| rest.split_once('$')) {
+                Some((tag, rest)) => rest.strip_suffix(&format!("${tag}$")),
+                None => all.then(|| body.text.trim_matches('\'')),
+            };
+            if let Some(inner) = inner {
+                self.text(inner, names);
+            }
         }
-        names.anywhere.extend(own.iter().cloned());
-        let mut place = 0;
+        let mut words = Vec::new();
+        let is_first =
+            |words: &[&str]| lexemes.first().is_some_and(|first| words.iter().any(|word| first.is(word)));
+        let lists = is_first(&["DROP", "TRUNCATE", "LOCK", "RENAME"]);
+        let (mut in_list, mut place) = (lists, 0);
         while let Some(lexeme) = lexemes.get(place) {
+            if BEFORE_LISTS.iter().any(|word| lexeme.is(word)) {
+                in_list = true;
+            } else if AFTER_LISTS.iter().any(|word| lexeme.is(word)) {
+                in_list = false;
+            }
             let Some(name) = self.name(lexemes, place) else {
                 place += 1;
                 continue;
             };
-            own.insert(name.clone());
-            own.extend(lexeme.identifier().map(|name| name.to_lowercase()));
+            words.push(name.clone());
             let next = lexemes.get(place + 1).filter(|next| next.is_sign(b'.'));
             let of = next.and_then(|_| self.name(lexemes, place + 2));
             match of.filter(|_| self.namespaces.contains(&name)) {
                 Some(of) => {
-                    own.insert(of.clone());
+                    words.push(of.clone());
                     names.qualified.insert((name, of));
                     place += 3;
                 }
                 None => {
-                    if is_meant(lexemes, place) {
-                        names.plain.insert(name);
+                    if is_meant(lexemes, place, in_list) {
+                        names.meant.insert(name.clone());
                     }
+                    names.said.insert(name);
                     place += 1;
                 }
             }
         }
-        let has = |word: &str| own.contains(word);
-        // What drops a schema, or renames it, reaches all that is in it without naming it.
-        if has("schema") && (has("drop") || has("alter")) {
-            names.namespaces.extend(own.iter().cloned());
+        reach(&words, names);
+    }
+
+    /// A text that may be run: statements, or a piece of which one is put together.
+    fn text(&self, text: &str, names: &mut Names) {
+        let words = text.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+        let words: Vec<String> = words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+        match script::lexemes(self.engine, text) {
+            // A name, with a namespace or without.
+            Ok(lexemes) if lexemes.len() > 3 => self.statement(&lexemes, true, names),
+            _ => {
+                reach(&words, names);
+                names.anywhere.extend(words);
+            }
         }
-        names.cascades |= has("cascade") && (has("drop") || has("truncate"));
-        names.moves |= has("search_path");
     }
 
     /// The name at a place, in lower case.
@@ -250,6 +268,69 @@ impl<'f> Where<'f> {
     }
 }
 
+/// What a statement of these words reaches besides what it names.
+fn reach(words: &[String], names: &mut Names) {
+    let word = |at: usize| words.get(at).map_or("", String::as_str);
+    let has = |one: &str| words.iter().any(|word| word == one);
+    let follows =
+        |one: &str, other: &str| (1..words.len()).any(|at| word(at - 1) == one && word(at) == other);
+    // `ON DELETE CASCADE` and its like are what a foreign key does, and nothing that happens now.
+    let does = |one: &str| (0..words.len()).any(|at| word(at) == one && (at == 0 || word(at - 1) != "on"));
+    let is_cascade = |at: usize| {
+        word(at) == "cascade"
+            && !(at > 1 && word(at - 2) == "on" && ["delete", "update"].contains(&word(at - 1)))
+    };
+    if (has("drop") || has("truncate")) && (0..words.len()).any(is_cascade) {
+        let wide =
+            ["type", "domain", "extension", "schema", "owned"].iter().any(|kind| follows("drop", kind));
+        names.cascades = names.cascades.max(if wide { Cascade::All } else { Cascade::Hanging });
+    }
+    // It reaches all that is in it without naming it.
+    if follows("drop", "schema") || follows("alter", "schema") && has("rename") {
+        names.namespaces.extend(words.iter().cloned());
+    }
+    if ["drop", "truncate", "delete", "update", "type", "modify", "change", "rename"]
+        .iter()
+        .any(|word| does(word))
+    {
+        names.taken.extend(words.iter().cloned());
+    }
+    names.moves |= has("search_path");
+}
+
+/// Whether a name of such an object may stand anywhere: of a type, of what is called.
+fn is_said_anywhere(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Enum
+            | Kind::Domain
+            | Kind::CompositeType
+            | Kind::RangeType
+            | Kind::BaseType
+            | Kind::ShellType
+            | Kind::Collation
+            | Kind::Function
+            | Kind::Procedure
+            | Kind::Aggregate
+            | Kind::Package
+            | Kind::PackageBody
+            | Kind::VirtualTable
+    )
+}
+
+/// Whether such an object is no part of the tables that it is about: who publishes them, and what only applications make.
+fn stands_beside(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::LargeObject
+            | Kind::Publication
+            | Kind::PublicationTable
+            | Kind::PublicationNamespace
+            | Kind::Subscription
+            | Kind::Attach
+    )
+}
+
 /// Of a routine, its arguments are no part of the name.
 fn bare(name: &str) -> String {
     name.split('(').next().unwrap_or(name).to_lowercase()
@@ -259,23 +340,18 @@ fn stands_before_names(lexeme: &Lexeme<'_>) -> bool {
     BEFORE_NAMES.iter().any(|word| lexeme.is(word))
 }
 
-/// Whether a word is a name where it stands, and no type or column of that name.
-fn is_meant(lexemes: &[Lexeme<'_>], place: usize) -> bool {
-    let lexeme = &lexemes[place];
-    if lexeme.kind != LexemeKind::Word || !COMMON.contains(&lexeme.text.to_ascii_lowercase().as_str()) {
-        return true;
+/// Whether a name stands where that of a table does.
+fn is_meant(lexemes: &[Lexeme<'_>], place: usize, in_list: bool) -> bool {
+    let before = |back: usize| place.checked_sub(back).and_then(|place| lexemes.get(place));
+    let Some(last) = before(1) else { return false };
+    if last.is_sign(b'.') {
+        // What stands before the dot is no namespace of this database's: another database, or a table.
+        return place > 1 && is_meant(lexemes, place - 2, in_list);
     }
-    let lists = lexemes
-        .first()
-        .is_some_and(|first| ["DROP", "TRUNCATE", "LOCK", "RENAME"].iter().any(|word| first.is(word)));
-    let before = place.checked_sub(1).and_then(|place| lexemes.get(place));
     lexemes.get(place + 1).is_some_and(|next| next.is_sign(b'.'))
-        || before.is_some_and(|before| {
-            stands_before_names(before)
-                || before.is_sign(b'.')
-                || before.is_sign(b',') && lists
-                || before.is("TYPE") && place == 2
-        })
+        || stands_before_names(last)
+        || last.is_sign(b',') && in_list
+        || last.is_sign(b'(') && before(2).is_some_and(|word| word.is("FROM") || word.is("JOIN"))
 }
 
 /// What a name says that is written with the numbers of its letters: `d\0061t`, `d\+000061t`.

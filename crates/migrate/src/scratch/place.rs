@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use backup::{Error, ErrorKind, Result};
@@ -21,7 +22,9 @@ impl Place {
     /// One beside a database that nobody else has.
     pub(crate) async fn beside(on: &Database) -> Result<Self> {
         let name = backup::restore::scratch_name(on).await?;
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir().map_err(|error| {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX).permissions(std::fs::Permissions::from_mode(0o700));
+        let folder = builder.tempdir().map_err(|error| {
             Error::new(ErrorKind::Io, "cannot make a folder for scratch files").with_source(error)
         })?;
         Ok(Self { name, folder })
@@ -38,7 +41,7 @@ pub async fn discard(server: &Database, name: &str) -> Result<()> {
     dropped
 }
 
-/// Removes the folder that a killed rehearsal left, if it is one.
+/// Removes the folder that a killed run left, if it is one.
 ///
 /// # Errors
 /// It cannot be removed.
@@ -50,7 +53,7 @@ pub(crate) fn discard_folder(folder: &Path) -> Result<()> {
     }
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            let message = format!("cannot remove {}, which a rehearsal has left", folder.display());
+            let message = format!("cannot remove {}, which a killed run has left", folder.display());
             Err(Error::new(ErrorKind::Io, message).with_source(error))
         }
         _ => Ok(()),
