@@ -329,7 +329,7 @@ async fn accounts_come_back_on_request() {
         ),
     )
     .await;
-    let all = async || {
+    let shown = async || {
         let mut told = Vec::new();
         for name in [account(&app), account(&open), role_name.clone()] {
             let mut connection = source.connect(None).await.unwrap();
@@ -340,9 +340,14 @@ async fn accounts_come_back_on_request() {
                 told.push(connection.query(&sql, "").await.unwrap_or_default());
             }
         }
-        // Whoever may do something everywhere is locked while another test's database is exchanged.
-        let mut values = told.iter_mut().flatten().flatten().flatten();
-        values.for_each(|text| *text = text.replace(" ACCOUNT LOCK", "").replace(" ACCOUNT UNLOCK", ""));
+        told
+    };
+    // Whoever may do something everywhere is locked while another test's database is exchanged.
+    let all = async || {
+        let mut told = shown().await;
+        for text in told.iter_mut().flatten().flatten().flatten() {
+            *text = text.replace(" ACCOUNT LOCK", "").replace(" ACCOUNT UNLOCK", "");
+        }
         told
     };
     let gone = format!("DROP USER {}, {}; DROP ROLE {role_name}", account(&app), account(&open));
@@ -378,8 +383,8 @@ async fn accounts_come_back_on_request() {
     run(&source, &gone).await;
     restore::into(&without_hashes, &database(&source), &into(3), &options, &Silent).await.unwrap();
     let locked =
-        all().await.into_iter().flatten().flatten().flatten().any(|text| text.contains("ACCOUNT LOCK"));
-    assert!(locked, "{:?}", all().await);
+        shown().await.into_iter().flatten().flatten().flatten().any(|text| text.contains("ACCOUNT LOCK"));
+    assert!(locked, "{:?}", shown().await);
     run(&source, &gone).await;
 }
 
