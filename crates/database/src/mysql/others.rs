@@ -5,6 +5,8 @@ use crate::{Engine, Error, ErrorKind, OtherSession, Result, quote};
 
 /// How long the sessions of others may take to end.
 const END: Duration = Duration::from_secs(30);
+/// How long the server may need to notice that a client has gone.
+const LINGER: Duration = Duration::from_secs(2);
 
 impl Server {
     /// The sessions of others in the URL's database. Those of other accounts show only to who has PROCESS.
@@ -16,6 +18,22 @@ impl Server {
         let others = self.others_through(&mut connection).await;
         connection.close().await;
         others
+    }
+
+    /// Those of them that do not go by themselves: what a client that has just ended leaves to the server takes some
+    /// milliseconds to go, so it is looked again for up to two seconds.
+    ///
+    /// # Errors
+    /// As [`Server::others`].
+    pub async fn others_staying(&self) -> Result<Vec<OtherSession>> {
+        let deadline = Instant::now() + LINGER;
+        loop {
+            let others = self.others().await?;
+            if others.is_empty() || Instant::now() > deadline {
+                return Ok(others);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Ends the sessions of others in the URL's database, and waits until they are gone.

@@ -503,3 +503,19 @@ async fn fences_of_two_databases_do_not_lift_each_other() {
         "SELECT COALESCE(JSON_VALUE(priv, '$.account_locked'), 0) FROM mysql.global_priv WHERE user = 'app'";
     assert_eq!(root.value(open, "").await.unwrap().as_deref(), Some("0"));
 }
+
+#[tokio::test]
+async fn those_who_are_just_going_are_not_in_the_way() {
+    let server = fresh().await;
+    let theirs = server.session().await.unwrap();
+    let ours = Server::new(server.settings().clone());
+    let going = tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        drop(theirs);
+    });
+    assert_eq!(ours.others().await.unwrap().len(), 1);
+    assert!(ours.others_staying().await.unwrap().is_empty());
+    going.await.unwrap();
+    let _stays = server.session().await.unwrap();
+    assert_eq!(ours.others_staying().await.unwrap().len(), 1);
+}

@@ -146,7 +146,7 @@ pub(crate) async fn let_go(server: &Server, name: &str) -> Result<()> {
         )
         .with_hint("`dbm replaced` lists them"));
     }
-    let others = swap::at(server, name).others().await?;
+    let others = swap::at(server, name).others_staying().await?;
     if let Some(one) = others.first() {
         return Err(Error::new(
             ErrorKind::Busy,

@@ -59,7 +59,8 @@ pub(crate) async fn preflight(
     };
     if goes == Goes::IntoTarget {
         preflight.target = state(&mut connection, server.database()).await?;
-        preflight.others = server.others().await?;
+        preflight.others =
+            if options.disconnect { server.others().await? } else { server.others_staying().await? };
         if !about.may_create_databases {
             let name = server.database();
             let (user, host) = about.account.rsplit_once('@').unwrap_or((&about.account, "%"));

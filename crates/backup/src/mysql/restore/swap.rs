@@ -149,7 +149,7 @@ impl Exchange<'_> {
             // Whoever comes back meanwhile waits at the exchange, which is one statement.
             return Ok(self.server.end_those_there().await?);
         }
-        let others = self.server.others().await?;
+        let others = self.server.others_staying().await?;
         let Some(one) = others.first() else { return Ok(()) };
         Err(Error::new(
             ErrorKind::Busy,
