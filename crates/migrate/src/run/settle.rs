@@ -91,6 +91,7 @@ impl Runner {
             }
             Verdict::PutBack(archive) => {
                 self.may_restore(open, &told, &archive, recovery).await?;
+                self.name_replaced(&told).await?;
                 let restored = Box::pin(self.put_in_place(open, &told, &archive, Ending::PutBack)).await?;
                 self.put_back(report, restored, recovery);
                 self.close(open, report, &told, Ending::PutBack, recovery).await
@@ -98,6 +99,7 @@ impl Runner {
             Verdict::RestoreAgain(archive) => {
                 let ending = if told.begun.kind == RunKind::Restore { Ending::Done } else { Ending::Superseded };
                 self.may_restore(open, &told, &archive, recovery).await?;
+                self.name_replaced(&told).await?;
                 let restored = Box::pin(self.put_in_place(open, &told, &archive, ending)).await?;
                 report.restored = Some(restored);
                 self.close(open, report, &told, ending, recovery).await
@@ -108,6 +110,23 @@ impl Runner {
             )
             .with_hint("look at `dbm history`, mend the database by hand, or restore a backup: `dbm backups`, `dbm restore NAME`")),
         }
+    }
+
+    /// Tells by name what an exchange that was cut off has kept, where it may have taken place without the journal's
+    /// knowing: what others had written until then is nowhere else.
+    async fn name_replaced(&self, told: &Told) -> Result<()> {
+        if !told.exchanging() || engine::swap_is_one_step(self.database.engine()) {
+            return Ok(());
+        }
+        let kept = backup::restore::replaced(&self.database).await?;
+        for one in kept.iter().filter(|one| one.when.timestamp() >= told.at.timestamp()) {
+            self.watch.note(&format!(
+                "an exchange of this run was cut off; what the database was before it is kept as {0}, with what others had \
+                 written until then; let it go with: dbm replaced --let-go {0}",
+                one.name
+            ));
+        }
+        Ok(())
     }
 
     /// A session that answers and holds the lock, and the journal as it stands.

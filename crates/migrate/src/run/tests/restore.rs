@@ -233,3 +233,25 @@ async fn a_committed_release_outlives_a_killed_restore() {
         assert!(report.restored.is_none() && report.state.contains("committed"), "{engine}: {report:?}");
     }
 }
+
+/// A file takes the database's place before the journal can know: what it replaced is told all the same.
+#[tokio::test]
+async fn what_a_cut_off_exchange_has_kept_is_named() {
+    let mut sandbox = sandbox(Engine::Sqlite).await;
+    let name = backed_up(&sandbox).await;
+    let stop = async |step: &str| {
+        *sandbox.watch.crash_at.lock().unwrap() = Some(step.to_owned());
+        let (runner, name) = (sandbox.runner(), name.clone());
+        tokio::spawn(async move { runner.restore(&name, &Restoring::default()).await.map(drop) })
+            .await
+            .unwrap_err();
+        sandbox.watch.crash_at.clear_poison();
+        *sandbox.watch.crash_at.lock().unwrap() = None;
+    };
+    stop("swap:noted").await;
+    let kept = format!("shop_replaced_{}.db", chrono::Utc::now().format("%Y%m%dT%H%M%SZ"));
+    std::fs::copy(sandbox.path().join("shop.db"), sandbox.path().join(&kept)).unwrap();
+    sandbox.settings.yes = true;
+    assert_eq!(sandbox.runner().recover().await.unwrap().outcome, Outcome::Done);
+    assert!(sandbox.notes().contains(&kept), "{}", sandbox.notes());
+}
