@@ -216,9 +216,15 @@ mod tests {
             let after = (database.schema().await.unwrap(), database.digests().await.unwrap());
             assert_eq!(before, after, "what dbm keeps for itself shows in neither");
             // Those of ours that have just been closed may still be going.
-            while !database.others().await.unwrap().is_empty() {
+            let mut others = database.others().await.unwrap();
+            for _ in 0..500 {
+                if others.is_empty() {
+                    break;
+                }
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                others = database.others().await.unwrap();
             }
+            assert!(others.is_empty(), "{others:?}");
         }
     }
 }
