@@ -21,4 +21,5 @@ pub use copy::CopyOptions;
 pub use error::error;
 pub use file::{COMMITTED_TABLE, File, HISTORY_TABLE, Mode, SOURCE_TABLE};
 pub use permissions::take_after;
+pub use replace::PARTIAL;
 pub use session::Session;

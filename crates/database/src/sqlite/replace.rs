@@ -182,12 +182,16 @@ impl Replacement {
         }
     }
 
+    /// It has its name only once it is whole.
     fn keep_copy(&self, target: &Connection) -> Result<()> {
-        copy_into_new(target, &self.keep, &self.options)?;
+        let partial = partial(&self.keep);
+        drop(fs::remove_file(&partial));
+        copy_into_new(target, &partial, &self.options).inspect_err(|_| drop(fs::remove_file(&partial)))?;
         let durable = || {
-            let kept = Plain::open(&self.keep)?;
+            let kept = Plain::open(&partial)?;
             take_after(&kept, Path::new(target.path().unwrap_or_default()))?;
             kept.sync_all()?;
+            fs::rename(&partial, &self.keep)?;
             Plain::open(self.keep.parent().unwrap_or(Path::new("/")))?.sync_all()
         };
         durable().map_err(|cause| {
@@ -195,6 +199,15 @@ impl Replacement {
                 .with_source(cause)
         })
     }
+}
+
+/// How the name of a copy ends that is not whole yet.
+pub const PARTIAL: &str = ".partial";
+
+fn partial(keep: &Path) -> PathBuf {
+    let mut name = keep.as_os_str().to_owned();
+    name.push(PARTIAL);
+    name.into()
 }
 
 fn busy(options: &CopyOptions) -> Error {

@@ -54,6 +54,9 @@ impl Beside {
         let kept = names::free(&self.file, Made::Replaced, when)?;
         let folder = names::folder(&self.file)?;
         let path = folder.join(&self.name);
+        for left in names::partial(&self.file)? {
+            remove(&folder.join(left))?;
+        }
         let copy = CopyOptions { cancel: self.options.cancel.clone(), ..CopyOptions::default() };
         let swapped = self.file.replace_with(&path, &folder.join(&kept), copy).await;
         let result = match swapped {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use database::sqlite::File;
+use database::sqlite::{File, PARTIAL};
 
 use crate::restore::names::{self, Made};
 use crate::{Error, ErrorKind, Result};
@@ -41,10 +41,21 @@ pub(super) fn free(file: &File, what: Made, at: DateTime<Utc>) -> Result<String>
 
 /// The files of that kind beside the database, with the time in their names.
 pub(super) fn made(file: &File, what: Made) -> Result<Vec<(String, DateTime<Utc>)>> {
+    ending_in(file, what, "")
+}
+
+/// The copies of what was replaced that a killed exchange has not finished.
+pub(super) fn partial(file: &File) -> Result<Vec<String>> {
+    let found = ending_in(file, Made::Replaced, PARTIAL)?;
+    Ok(found.into_iter().map(|(name, _)| name).collect())
+}
+
+fn ending_in(file: &File, what: Made, more: &str) -> Result<Vec<(String, DateTime<Utc>)>> {
     let folder = folder(file)?;
     let failed =
         |cause| Error::io(ErrorKind::Io, format!("cannot read the folder {}", folder.display()), cause);
-    let (stem, ending) = parts(file)?;
+    let (stem, mut ending) = parts(file)?;
+    ending.push_str(more);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();

@@ -520,3 +520,14 @@ async fn what_is_made_beside_a_database_is_for_those_who_may_use_it() {
         assert_eq!(case.file.about().await.unwrap().source, case.archive.index().source);
     }
 }
+
+/// A copy of what is replaced has its name only once it is whole: what was killed before leaves none that passes for one.
+#[tokio::test]
+async fn a_copy_that_was_not_finished_is_no_replaced_database() {
+    let case = Case::new("").await;
+    let left = case.folder.path().join("shop_replaced_20260101T000000Z.sqlite.partial");
+    fs::write(&left, "").unwrap();
+    assert!(restore::replaced(&case.database).await.unwrap().is_empty());
+    let replaced = case.restore().await.unwrap();
+    assert_eq!(case.files(), ["backups", "shop.sqlite", &replaced.name]);
+}
