@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use mysql_async::Value;
 use mysql_async::prelude::Queryable as _;
 
 use super::{Connection, Server, catalog, error, rows};
@@ -29,11 +28,7 @@ pub async fn of(connection: &mut Connection, id: &ObjectId, table: &Table, which
     let generated = rows::generated(table).len();
     let mut bytes = Vec::new();
     while let Some(row) = result.next().await.map_err(wrong)? {
-        let values = (0..row.len()).map(|place| match row.as_ref(place) {
-            Some(Value::Bytes(value)) => Some(value.as_slice()),
-            _ => None,
-        });
-        rows::take(values, generated, &mut bytes, &mut read);
+        rows::take(rows::values(&row), generated, &mut bytes, &mut read);
     }
     result.drop_result().await.map_err(wrong)?;
     Ok(read)

@@ -2,6 +2,8 @@
 //!
 //! The session must have [`ROW_SESSION`], by which the server sends texts in their own character sets, unchanged.
 
+use mysql_async::{Row, Value};
+
 use crate::{Column, Engine, Generated, Kind, ObjectId, RowsRead, Table, TableDigest, quote};
 
 /// What a session needs to read rows: texts as they are, times in UTC, and no mode that changes what is shown.
@@ -82,6 +84,14 @@ fn read<'c>(columns: impl Iterator<Item = &'c Column>) -> Vec<RowColumn> {
             RowColumn { name: column.name.clone(), read, charset: charset.to_owned() }
         })
         .collect()
+}
+
+/// The values of a row that was read as text; none for NULL.
+pub fn values(row: &Row) -> impl ExactSizeIterator<Item = Option<&[u8]>> + Clone {
+    (0..row.len()).map(|place| match row.as_ref(place) {
+        Some(Value::Bytes(value)) => Some(value.as_slice()),
+        _ => None,
+    })
 }
 
 /// The query that reads a table's rows, with their stored generated columns last; `rest` follows it (`WHERE …`), or is empty.

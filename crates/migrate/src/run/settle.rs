@@ -118,12 +118,10 @@ impl Runner {
         if !told.exchanging() || engine::swap_is_one_step(self.database.engine()) {
             return Ok(());
         }
-        let kept = backup::restore::replaced(&self.database).await?;
-        for one in kept.iter().filter(|one| one.when.timestamp() >= told.at.timestamp()) {
+        for name in self.replaced_since(told).await? {
             self.watch.note(&format!(
-                "an exchange of this run was cut off; what the database was before it is kept as {0}, with what others had \
-                 written until then; let it go with: dbm replaced --let-go {0}",
-                one.name
+                "an exchange of this run was cut off; what the database was before it is kept as {name}, with what others had \
+                 written until then; let it go with: dbm replaced --let-go {name}"
             ));
         }
         Ok(())
@@ -463,15 +461,19 @@ impl Runner {
         }
     }
 
-    /// Where what a run has replaced is, from its own names: who was killed could not say so.
-    async fn kept_since(&self, told: &Told) -> String {
-        let Ok(kept) = backup::restore::replaced(&self.database).await else {
-            return " `dbm replaced` lists what is kept of before.".to_owned();
-        };
+    /// What was replaced since a run began and is kept, by name.
+    async fn replaced_since(&self, told: &Told) -> Result<Vec<String>> {
+        let kept = backup::restore::replaced(&self.database).await?;
         // Their names say the second.
         let since = told.at.timestamp();
-        let kept: Vec<String> =
-            kept.into_iter().filter(|it| it.when.timestamp() >= since).map(|it| it.name).collect();
+        Ok(kept.into_iter().filter(|it| it.when.timestamp() >= since).map(|it| it.name).collect())
+    }
+
+    /// Where what a run has replaced is, from its own names: who was killed could not say so.
+    async fn kept_since(&self, told: &Told) -> String {
+        let Ok(kept) = self.replaced_since(told).await else {
+            return " `dbm replaced` lists what is kept of before.".to_owned();
+        };
         match kept.is_empty() {
             true => String::new(),
             false => format!(" What was replaced since it began is kept: {}.", kept.join(", ")),

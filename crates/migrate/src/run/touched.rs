@@ -314,7 +314,6 @@ fn is_said_anywhere(kind: Kind) -> bool {
             | Kind::Aggregate
             | Kind::Package
             | Kind::PackageBody
-            | Kind::VirtualTable
     )
 }
 

@@ -8,7 +8,6 @@ use database::mysql::rows::Read;
 use database::mysql::{Connection, error, rows};
 use database::{Engine, Schema, quote};
 use futures_util::future::try_join_all;
-use mysql_async::Value;
 use mysql_async::prelude::Queryable as _;
 
 use super::plan::Piece;
@@ -120,12 +119,7 @@ async fn look(
     let mut result = worker.query_iter(sql).await.map_err(failed)?;
     let mut worst: Option<Long> = None;
     while let Some(row) = result.next().await.map_err(failed)? {
-        let values: Vec<Option<&[u8]>> = (0..row.len())
-            .map(|place| match row.as_ref(place) {
-                Some(Value::Bytes(value)) => Some(value.as_slice()),
-                _ => None,
-            })
-            .collect();
+        let values: Vec<_> = rows::values(&row).collect();
         let length = (target.head.len() + length(&target.columns, &values) + 2) as u64;
         if length <= longest {
             continue;

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use database::mysql::{Connection, error, rows};
 use database::{ErrorKind as DatabaseErrorKind, RowsRead, Section};
-use mysql_async::Value;
 use mysql_async::prelude::Queryable as _;
 use tokio::sync::mpsc;
 
@@ -105,12 +104,7 @@ impl Work {
         };
         let mut blocks = Blocks::new(target, self.longest);
         while let Some(row) = result.next().await.map_err(failed)? {
-            let values: Vec<Option<&[u8]>> = (0..row.len())
-                .map(|place| match row.as_ref(place) {
-                    Some(Value::Bytes(value)) => Some(value.as_slice()),
-                    _ => None,
-                })
-                .collect();
+            let values: Vec<_> = rows::values(&row).collect();
             let before = blocks.add(&values)?;
             // One of 4 MiB is not held while the part is compressed.
             drop(row);
