@@ -38,6 +38,8 @@ pub enum Rule {
     Unreadable,
     /// A file has no statement.
     Empty,
+    /// A statement of a file does not end.
+    Unfinished,
     /// `requires` names what is not there, or goes round in a circle.
     Requires,
     /// A file was changed after it was applied.
@@ -354,11 +356,13 @@ pub(super) fn directives(source: &Source, findings: &mut Vec<Finding>) -> Option
     match Directives::parse(&source.text, &source.path) {
         Ok(directives) => Some(directives),
         Err(error) => {
+            let message = error.to_string();
+            let after = message.strip_prefix(&format!("{}, line ", source.path.display()));
             findings.push(Finding {
                 rule: Rule::Directive,
-                line: None,
+                line: after.and_then(|rest| rest.split(':').next()?.parse().ok()),
                 path: source.path.clone(),
-                message: error.to_string(),
+                message,
                 hint: error.hint().unwrap_or_default().to_owned(),
             });
             None
@@ -481,6 +485,16 @@ mod tests {
             fs::write(&made.rollback, "SELECT 1;").unwrap();
             assert_eq!(rules(&folder).is_empty(), filled, "{text}");
         }
+    }
+
+    #[test]
+    fn a_wrong_directive_is_found_at_its_line() {
+        let (_dir, folder) = folder(&[
+            ("migrations/001_a.sql", "-- a\n-- dbm: allow ban-drop-table\nDROP TABLE a;"),
+            ("rollback/001_a.sql", "SELECT 1;"),
+        ]);
+        let finding = survey(&folder).unwrap().1.remove(0);
+        assert_eq!((finding.rule, finding.line), (Rule::Directive, Some(2)), "{}", finding.message);
     }
 
     #[test]

@@ -19,14 +19,25 @@ fn after(lexemes: &[Lexeme<'_>], place: usize, words: &[&str]) -> usize {
     if lexemes.get(place..).is_some_and(|rest| begins(rest, words)) { place + words.len() } else { place }
 }
 
-/// The table that a statement makes, unless it is a temporary one.
+/// The table that a statement makes, or says that there is to be one.
 pub(super) fn created_table(lexemes: &[Lexeme<'_>]) -> Option<String> {
-    let table = lexemes.iter().take(4).position(|lexeme| lexeme.is("TABLE"))?;
-    if !lexemes.first()?.is("CREATE") {
-        return None;
-    }
+    let table = create_table(lexemes)?;
     let place = after(lexemes, table + 1, &["IF", "NOT", "EXISTS"]);
     name_at(lexemes, place).map(|(name, _)| name)
+}
+
+/// The table that a statement makes, whatever was there: nobody has a row in it yet.
+pub(super) fn new_table(lexemes: &[Lexeme<'_>]) -> Option<String> {
+    let table = create_table(lexemes)?;
+    let is_temporary = lexemes[..table].iter().any(|word| word.is("TEMP") || word.is("TEMPORARY"));
+    let maybe = begins(lexemes.get(table + 1..)?, &["IF", "NOT", "EXISTS"]) && !is_temporary;
+    created_table(lexemes).filter(|_| !maybe)
+}
+
+/// The place of the word before the name of a table that is made.
+fn create_table(lexemes: &[Lexeme<'_>]) -> Option<usize> {
+    let table = lexemes.iter().take(5).position(|lexeme| lexeme.is("TABLE"))?;
+    lexemes.first()?.is("CREATE").then_some(table)
 }
 
 /// The tables that a statement drops, unless they are temporary ones.
@@ -77,8 +88,19 @@ pub(super) fn says(lexemes: &[Lexeme<'_>], words: &[&str]) -> bool {
     false
 }
 
-/// The column that an action adds, with its definition; none where it adds something else.
-pub(super) fn added_column<'l, 'a>(action: &'l [Lexeme<'a>]) -> Option<(String, &'l [Lexeme<'a>])> {
+/// The columns that an action adds, each with its definition; none where it adds something else.
+pub(super) fn added_columns<'l, 'a>(action: &'l [Lexeme<'a>]) -> Vec<(String, &'l [Lexeme<'a>])> {
+    let place = after(action, 1, &["COLUMN"]);
+    let place = after(action, place, &["IF", "NOT", "EXISTS"]);
+    let is_list = action.get(place).is_some_and(|open| open.is_sign(b'('));
+    if !(is_list && action[0].is("ADD")) {
+        return added_column(action).into_iter().collect();
+    }
+    let columns = clauses::split(&action[place + 1..clauses::closing(action, place)]);
+    columns.into_iter().filter_map(|column| Some((name_at(column, 0)?.0, &column[1..]))).collect()
+}
+
+fn added_column<'l, 'a>(action: &'l [Lexeme<'a>]) -> Option<(String, &'l [Lexeme<'a>])> {
     if !action.first()?.is("ADD") {
         return None;
     }

@@ -73,21 +73,20 @@ pub fn rules(engine: Engine) -> Vec<&'static str> {
         .collect()
 }
 
-/// What is dangerous in one migration, in the order of its lines, without what its waivers pass over.
+/// What is dangerous in one migration, in the order of its lines, without what its waivers pass over; and what of it, or of
+/// its rollback, no run could send, since it does not end.
 ///
 /// `version`: the server's, where it is known.
 pub fn lint(engine: Engine, version: Option<&str>, migration: &Migration) -> Vec<Finding> {
     let directives = &migration.directives;
     let body = body(migration);
     let masked = masked(body);
-    let Some(file) = File::read(engine, &masked, !directives.no_transaction) else {
-        // A text that cannot be cut stops the run itself, with its line.
-        return Vec::new();
-    };
+    let mut findings = unfinished(engine, migration);
+    let Some(file) = File::read(engine, &masked, !directives.no_transaction) else { return findings };
     let mut hits = rows::judge(&file);
     hits.extend((engine::linter(engine).judge)(&file, version));
     hits.sort_by_key(|hit| hit.at);
-    let mut findings = unknown_waivers(migration);
+    findings.extend(unknown_waivers(migration));
     for hit in hits {
         let line = body[..hit.at.min(body.len())].matches('\n').count() + 1;
         let begins = file.statements.iter().rev().find(|looked| looked.statement.offset <= hit.at);
@@ -113,6 +112,34 @@ pub fn lint(engine: Engine, version: Option<&str>, migration: &Migration) -> Vec
         }
     }
     findings
+}
+
+/// A string, comment or the like that does not end: in the statements, in the checks, in the rollback.
+fn unfinished(engine: Engine, migration: &Migration) -> Vec<Finding> {
+    let source = &migration.source;
+    let body = body(migration);
+    // Blank lines before the checks keep each of theirs where it is.
+    let checks = "\n".repeat(body.matches('\n').count()) + &source.text[body.len()..];
+    let mut texts = vec![(source, body), (source, checks.as_str())];
+    texts.extend(migration.rollback.iter().map(|rollback| (rollback, rollback.text.as_str())));
+    let unfinished = texts.into_iter().filter_map(|(source, text)| {
+        let masked = masked(text);
+        let error = script::split(engine, &masked).err()?;
+        let line = error.to_string().strip_prefix("line ").and_then(|rest| rest.split(':').next()?.parse().ok());
+        let cut = migration.directives.verify_line.filter(|_| source.path == migration.source.path);
+        let hint = match cut.filter(|_| script::split(engine, &crate::lint::masked(&source.text)).is_ok()) {
+            Some(line) => format!(
+                "line {line} says `-- dbm: verify` in the middle of it: put a blank between `-` and `-` there, or end it before"
+            ),
+            None => error.hint().unwrap_or_default().to_owned(),
+        };
+        let message = format!("{}, {error}", source.path.display());
+        Some(Finding { rule: Rule::Unfinished, path: source.path.clone(), line, message, hint })
+    });
+    let mut found: Vec<Finding> = unfinished.collect();
+    // The rest of a file that was cut in two is no finding of its own.
+    found.dedup_by(|next, first| next.path == first.path);
+    found
 }
 
 /// A waiver with a name that no engine's rule has would wait for ever, and the finding stay.
@@ -179,7 +206,7 @@ impl<'a> File<'a> {
         }
         let mut made = BTreeMap::new();
         for looked in &statements {
-            if let Some(table) = look::created_table(&looked.lexemes) {
+            if let Some(table) = look::new_table(&looked.lexemes) {
                 made.entry(table).or_insert(looked.statement.offset);
             }
         }

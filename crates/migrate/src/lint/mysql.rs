@@ -10,10 +10,12 @@ pub(crate) const NAMES: &[&str] = &[
     "adding-required-field",
     "ban-drop-column",
     "ban-drop-database",
+    "ban-drop-partition",
     "ban-drop-table",
     "changing-column-type",
     "changing-enum",
     "copying-alter",
+    "ignoring-alter",
     "locking-index",
     "renaming-column",
     "renaming-table",
@@ -33,6 +35,15 @@ pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
                 "ban-drop-table",
                 format!("the table {table} goes with its rows"),
                 "rename it away first, and drop it once nobody has missed it",
+            );
+        }
+        let replaces = begins(lexemes, &["CREATE", "OR", "REPLACE"])
+            && !lexemes.iter().take(5).any(|word| word.is("TEMPORARY"));
+        if let (true, Some(table)) = (replaces, look::created_table(lexemes)) {
+            hit(
+                "ban-drop-table",
+                format!("a table {table} that is there already goes with its rows"),
+                "make it with CREATE TABLE, which fails where there is one",
             );
         }
         if begins(lexemes, &["DROP", "DATABASE"]) || begins(lexemes, &["DROP", "SCHEMA"]) {
@@ -79,8 +90,15 @@ fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
             || action.first().is_some_and(|first| first.is("LOCK")) && value("NONE")
     });
     let mut hit = |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
+    if looked.lexemes.iter().take(3).any(|word| word.is("IGNORE")) {
+        hit(
+            "ignoring-alter",
+            format!("rows of {table} that do not fit are dropped, or cut, without an error"),
+            "leave out IGNORE, and see first which rows do not fit",
+        );
+    }
     for action in &alter.actions {
-        if let Some((column, definition)) = look::added_column(action) {
+        for (column, definition) in look::added_columns(action) {
             if required(definition) {
                 hit(
                     "adding-required-field",
@@ -90,7 +108,9 @@ fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
                     "give it a DEFAULT, or add it without NOT NULL, fill it, and then make it NOT NULL",
                 );
             }
-            if !online && look::says(definition, &["STORED"]) || look::says(definition, &["PERSISTENT"]) {
+            // Each row gets a number, or what is computed of it.
+            let fills = ["STORED", "PERSISTENT", "AUTO_INCREMENT"];
+            if !online && fills.iter().any(|word| look::says(definition, &[word])) {
                 hit("copying-alter", format!("the whole table {table} is copied while writers wait"), REFUSE);
             }
         }
@@ -128,6 +148,31 @@ fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
                 "see first that every row has its match; `SET foreign_key_checks = 0` lets it be added in place, unproven",
             );
         }
+        let checks = starts(&["ADD", "CHECK"])
+            || starts(&["ADD", "CONSTRAINT"]) && !foreign && look::says(action, &["CHECK"]);
+        if checks && !online {
+            hit(
+                "copying-alter",
+                format!("the whole table {table} is copied, and each row compared, while writers wait"),
+                REFUSE,
+            );
+        }
+        for (verb, rule) in [("DROP", "ban-drop-partition"), ("TRUNCATE", "truncate-table")] {
+            if starts(&[verb, "PARTITION"]) {
+                hit(
+                    rule,
+                    format!("the rows of a partition of {table} go with it"),
+                    "exchange the partition with an empty table first, and drop that once nobody has missed it",
+                );
+            }
+        }
+        if starts(&["DISCARD"]) {
+            hit(
+                "ban-drop-table",
+                format!("the rows of {table} go with its tablespace"),
+                "keep a copy of its file, from which it can be imported again",
+            );
+        }
         if starts(&["ADD", "FULLTEXT"]) || starts(&["ADD", "SPATIAL"]) {
             hit(
                 "locking-index",
@@ -141,6 +186,10 @@ fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
             &["ENGINE"],
             &["ORDER", "BY"],
             &["PARTITION", "BY"],
+            &["COALESCE", "PARTITION"],
+            &["REORGANIZE", "PARTITION"],
+            &["REBUILD", "PARTITION"],
+            &["OPTIMIZE", "PARTITION"],
             &["REMOVE", "PARTITIONING"],
         ];
         let alone = starts(&["DROP", "PRIMARY"])

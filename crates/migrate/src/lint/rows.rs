@@ -1,64 +1,130 @@
 //! What loses rows on every engine, and is not in squawk's rules.
 
-use database::script::begins;
+use database::script::{Lexeme, begins};
 
 use super::{File, Hit, look};
+use crate::clauses;
 
 pub(super) const NAMES: &[&str] = &["delete-without-where", "truncate-table", "update-without-where"];
 
 pub(super) fn judge(file: &File<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for looked in &file.statements {
-        let lexemes = &looked.lexemes;
+        // What stands before them is only read: WITH … DELETE FROM.
+        let lexemes = main(&looked.lexemes);
+        let mut hit =
+            |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
         let without_where = !look::says(lexemes, &["WHERE"]) && !look::says(lexemes, &["LIMIT"]);
-        if begins(lexemes, &["DELETE", "FROM"]) && without_where {
-            let Some((table, _)) = look::name_at(lexemes, 2).filter(|(table, _)| !file.is_new(table, looked))
-            else {
-                continue;
-            };
-            hits.push(Hit::new(
+        if let Some(table) =
+            deleted_from(lexemes).filter(|table| without_where && !file.is_new(table, looked))
+        {
+            hit(
                 "delete-without-where",
-                &looked.statement,
                 format!("every row of {table} is deleted"),
                 "say which rows with WHERE",
-            ));
+            );
         }
-        if begins(lexemes, &["UPDATE"]) && without_where {
-            let Some((table, _)) = look::name_at(lexemes, 1).filter(|(table, _)| !file.is_new(table, looked))
-            else {
-                continue;
-            };
-            if fills_new_column(file, &table) {
-                continue;
-            }
-            hits.push(Hit::new(
+        if let Some((table, next)) =
+            updated(lexemes).filter(|(table, _)| without_where && !file.is_new(table, looked))
+            && !fills_new_columns(file, &table, &lexemes[next..])
+        {
+            hit(
                 "update-without-where",
-                &looked.statement,
                 format!("every row of {table} is overwritten, and what was there is nowhere"),
                 "say which rows with WHERE, or write into a new column",
-            ));
+            );
         }
-        if begins(lexemes, &["TRUNCATE"]) {
-            let place = if lexemes.get(1).is_some_and(|lexeme| lexeme.is("TABLE")) { 2 } else { 1 };
-            let Some((table, _)) =
-                look::name_at(lexemes, place).filter(|(table, _)| !file.is_new(table, looked))
-            else {
-                continue;
-            };
-            hits.push(Hit::new(
+        for table in truncated(lexemes).iter().filter(|table| !file.is_new(table, looked)) {
+            hit(
                 "truncate-table",
-                &looked.statement,
                 format!("every row of {table} is removed, and nobody else may use it meanwhile"),
                 "delete the rows that are to go, in pieces",
-            ));
+            );
         }
     }
     hits
 }
 
-/// Filling a column that the same file adds overwrites nothing.
-fn fills_new_column(file: &File<'_>, table: &str) -> bool {
-    file.statements.iter().filter_map(|looked| look::alter(&looked.lexemes)).any(|alter| {
-        alter.table == table && alter.actions.iter().any(|action| look::added_column(action).is_some())
-    })
+/// A statement from its verb on.
+fn main<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> &'l [Lexeme<'a>] {
+    if !begins(lexemes, &["WITH"]) {
+        return lexemes;
+    }
+    let mut depth = 0_usize;
+    for (place, lexeme) in lexemes.iter().enumerate() {
+        if lexeme.is_sign(b'(') {
+            depth += 1;
+        } else if lexeme.is_sign(b')') {
+            depth = depth.saturating_sub(1);
+        } else if depth == 0 && ["DELETE", "UPDATE", "INSERT", "SELECT"].iter().any(|verb| lexeme.is(verb)) {
+            return &lexemes[place..];
+        }
+    }
+    lexemes
+}
+
+/// The place after the words that may stand there.
+fn past(lexemes: &[Lexeme<'_>], mut place: usize, words: &[&str]) -> usize {
+    while lexemes.get(place).is_some_and(|lexeme| words.iter().any(|word| lexeme.is(word))) {
+        place += 1;
+    }
+    place
+}
+
+fn deleted_from(lexemes: &[Lexeme<'_>]) -> Option<String> {
+    let from = past(lexemes, 1, &["LOW_PRIORITY", "QUICK", "IGNORE"]);
+    if !(begins(lexemes, &["DELETE"]) && begins(lexemes.get(from..)?, &["FROM"])) {
+        return None;
+    }
+    look::name_at(lexemes, past(lexemes, from + 1, &["ONLY"])).map(|(table, _)| table)
+}
+
+/// The table, and the place after its name.
+fn updated(lexemes: &[Lexeme<'_>]) -> Option<(String, usize)> {
+    if !begins(lexemes, &["UPDATE"]) {
+        return None;
+    }
+    let place = match begins(lexemes.get(1..)?, &["OR"]) {
+        true => 3,
+        false => past(lexemes, 1, &["LOW_PRIORITY", "IGNORE", "ONLY"]),
+    };
+    look::name_at(lexemes, place)
+}
+
+fn truncated(lexemes: &[Lexeme<'_>]) -> Vec<String> {
+    if !begins(lexemes, &["TRUNCATE"]) {
+        return Vec::new();
+    }
+    let list = clauses::split(&lexemes[past(lexemes, 1, &["TABLE"])..]);
+    list.iter()
+        .filter_map(|table| look::name_at(table, past(table, 0, &["ONLY"])))
+        .map(|(table, _)| table)
+        .collect()
+}
+
+/// Filling columns that the same file adds overwrites nothing.
+fn fills_new_columns(file: &File<'_>, table: &str, rest: &[Lexeme<'_>]) -> bool {
+    let alters = file.statements.iter().filter_map(|looked| look::alter(&looked.lexemes));
+    let added: Vec<String> = alters
+        .filter(|alter| alter.table == table)
+        .flat_map(|alter| alter.actions)
+        .flat_map(look::added_columns)
+        .map(|(column, _)| column)
+        .collect();
+    let Some(set) = rest.iter().position(|lexeme| lexeme.is("SET")) else { return false };
+    let mut written = Vec::new();
+    for clause in clauses::split(&rest[set + 1..]) {
+        // (a, b) = (…), or a = …
+        let list = match clause[0].is_sign(b'(') {
+            true => clauses::split(&clause[1..clauses::closing(clause, 0)]),
+            false => vec![clause],
+        };
+        written.extend(list.iter().map(|column| look::name_at(column, 0).map(|(name, _)| name)));
+        // What follows the last one may hold commas of its own.
+        if look::says(clause, &["FROM"]) {
+            break;
+        }
+    }
+    !written.is_empty()
+        && written.iter().all(|name| name.as_ref().is_some_and(|name| added.iter().any(|own| own == name)))
 }

@@ -10,7 +10,9 @@ pub(crate) const NAMES: &[&str] = &[
     "ban-drop-column",
     "ban-drop-table",
     "pragma-in-transaction",
+    "rebuild-by-position",
     "rebuild-cascades",
+    "rebuild-loses-constraints",
     "rebuild-wrong-order",
     "renaming-column",
     "renaming-table",
@@ -19,6 +21,7 @@ pub(crate) const NAMES: &[&str] = &[
 
 pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
     let mut hits = Vec::new();
+    let mut copies = Vec::new();
     let mut enforced = true;
     let mut begun = false;
     for (place, looked) in file.statements.iter().enumerate() {
@@ -26,7 +29,7 @@ pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
         let later = &file.statements[place + 1..];
         let mut hit =
             |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
-        if begins(lexemes, &["BEGIN"]) {
+        if begins(lexemes, &["BEGIN"]) || begins(lexemes, &["SAVEPOINT"]) {
             begun = true;
         } else if begins(lexemes, &["COMMIT"]) || begins(lexemes, &["END"]) || begins(lexemes, &["ROLLBACK"])
         {
@@ -51,7 +54,9 @@ pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
             );
         }
         for table in look::dropped_tables(lexemes).iter().filter(|table| !file.is_new(table, looked)) {
-            if later.iter().any(|looked| renamed_to(looked).is_some_and(|(_, to)| to == *table)) {
+            let new = later.iter().filter_map(renamed_to).find(|(_, to)| to == table).map(|(from, _)| from);
+            if let Some(new) = new {
+                hits_of_copy(&file.statements[..place], table, &new, &mut copies);
                 if enforced {
                     hit(
                         "rebuild-cascades",
@@ -91,7 +96,44 @@ pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
         }
         hits.extend(altered(file, looked));
     }
+    hits.extend(copies);
     hits
+}
+
+/// How the new table of a rebuild is made and gets the rows.
+fn hits_of_copy(before: &[Looked<'_>], table: &str, new: &str, hits: &mut Vec<Hit>) {
+    for looked in before {
+        let lexemes = &looked.lexemes;
+        let select = lexemes.iter().position(|lexeme| lexeme.is("SELECT"));
+        let mut hit =
+            |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
+        if look::created_table(lexemes).is_some_and(|made| made == new) && select.is_some() {
+            hit(
+                "rebuild-loses-constraints",
+                format!(
+                    "a table that is made of a SELECT has no keys, NOT NULL, defaults and checks: those of {table} are gone"
+                ),
+                "write out the new table's columns and constraints, and copy the rows with INSERT",
+            );
+        }
+        let into = begins(lexemes, &["INSERT"])
+            .then(|| lexemes.iter().position(|lexeme| lexeme.is("INTO")))
+            .flatten()
+            .and_then(|into| look::name_at(lexemes, into + 1));
+        if let (Some((name, next)), Some(select)) = (into, select)
+            && name == new
+            && next == select
+            && lexemes.get(select + 1).is_some_and(|all| all.is_sign(b'*'))
+        {
+            hit(
+                "rebuild-by-position",
+                format!(
+                    "the values of {table} go by their places, and a column that was added later stands last"
+                ),
+                "name the columns on both sides: INSERT INTO new (a, b) SELECT a, b FROM old",
+            );
+        }
+    }
 }
 
 fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
@@ -102,10 +144,13 @@ fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     let mut hit = |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
     for action in &alter.actions {
-        if let Some((column, definition)) = look::added_column(action)
-            && look::says(definition, &["NOT", "NULL"])
-            && !["DEFAULT", "AS", "GENERATED"].iter().any(|word| look::says(definition, &[word]))
-        {
+        for (column, definition) in look::added_columns(action) {
+            let gives = ["DEFAULT", "AS", "GENERATED"];
+            if !look::says(definition, &["NOT", "NULL"])
+                || gives.iter().any(|word| look::says(definition, &[word]))
+            {
+                continue;
+            }
             hit(
                 "adding-required-field",
                 format!(

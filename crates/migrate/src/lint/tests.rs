@@ -32,6 +32,13 @@ fn what_loses_data_has_one_name_on_every_engine() {
             ("ALTER TABLE item RENAME TO goods;", "renaming-table:1"),
             ("-- all\nDELETE FROM item;", "delete-without-where:2"),
             ("UPDATE item SET price = 0;", "update-without-where:1"),
+            (
+                "ALTER TABLE item ADD note text;\nUPDATE item SET note = 'none', price = 0;",
+                "update-without-where:2",
+            ),
+            ("WITH a AS (SELECT id FROM b WHERE c = 1)\nDELETE FROM item;", "delete-without-where:1"),
+            ("CREATE TABLE IF NOT EXISTS item (id int);\nDELETE FROM item;", "delete-without-where:2"),
+            ("CREATE TABLE IF NOT EXISTS item (id int);\nDROP TABLE item;", "ban-drop-table:2"),
             ("ALTER TABLE item ADD COLUMN a int NOT NULL;", "adding-required-field:1"),
         ] {
             assert!(
@@ -52,6 +59,8 @@ fn what_is_harmless_is_not_found() {
             "DELETE FROM item WHERE id IN (SELECT id FROM gone);",
             "UPDATE item SET price = 0 WHERE price IS NULL;",
             "ALTER TABLE item ADD COLUMN note varchar(20);\nUPDATE item SET note = 'none';",
+            "ALTER TABLE item ADD COLUMN a int;\nALTER TABLE item ADD COLUMN b int;\nUPDATE item SET a = coalesce(c, d), b = 1;",
+            "CREATE TEMPORARY TABLE IF NOT EXISTS part (id int);\nDELETE FROM part;\nDROP TABLE part;",
             "INSERT INTO item (name) VALUES ('DROP TABLE item; DELETE FROM item');",
             "-- dbm: verify\nSELECT count(*) = 1 FROM item;",
         ] {
@@ -87,6 +96,24 @@ fn a_waiver_holds_for_the_statement_below_it_or_for_the_file() {
 }
 
 #[test]
+fn what_does_not_end_is_found_with_its_line() {
+    for engine in ALL {
+        let cut = "CREATE TABLE a (id int);\nINSERT INTO a VALUES ('x);\n";
+        assert_eq!(found(engine, cut), ["Unfinished:2"], "{engine}");
+        assert_eq!(found(engine, &format!("SELECT 1;\n-- dbm: verify\n{cut}")), ["Unfinished:4"], "{engine}");
+        let rollback = Source { path: "rollback/007.sql".into(), text: cut.to_owned() };
+        let file = Migration { rollback: Some(rollback), ..migration("SELECT 1;") };
+        let finding = lint(engine, None, &file).remove(0);
+        assert_eq!((finding.path.to_str(), finding.line), (Some("rollback/007.sql"), Some(2)), "{engine}");
+        // What reads as a directive is in the middle of a text.
+        let text = "INSERT INTO a VALUES ('how:\n-- dbm: verify\nSELECT 1;');";
+        let finding = lint(engine, None, &migration(text)).remove(0);
+        assert_eq!((finding.rule, finding.line), (Rule::Unfinished, Some(1)), "{engine}");
+        assert!(finding.hint.starts_with("line 2 says `-- dbm: verify` in the middle"), "{}", finding.hint);
+    }
+}
+
+#[test]
 fn locks_of_postgres() {
     let find = |text| found(Engine::Postgres, text);
     assert_eq!(find("CREATE INDEX i ON item (name);"), ["require-concurrent-index-creation:1"]);
@@ -103,6 +130,38 @@ fn locks_of_postgres() {
     assert_eq!(
         find("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ DROP TABLE a $$;"),
         Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_runs_of_postgres_trips_over() {
+    let find = |text| found(Engine::Postgres, text);
+    for (text, rule) in [
+        ("DROP VIEW items;", "ban-drop-view:1"),
+        ("DROP FUNCTION f(int, text);", "ban-drop-function:1"),
+        ("DROP TYPE mood;", "ban-drop-type:1"),
+        ("ALTER TABLE item DROP CONSTRAINT short;", "ban-drop-constraint:1"),
+        ("ALTER TABLE item ALTER COLUMN a DROP DEFAULT;", "ban-drop-default:1"),
+        ("ALTER TABLE item SET SCHEMA other;", "ban-set-schema:1"),
+        ("ALTER VIEW items RENAME TO goods;", "renaming-object:1"),
+        ("DROP VIEW items, goods;\nCREATE VIEW items AS SELECT 1 AS a, 2 AS goods;", "ban-drop-view:1"),
+    ] {
+        assert!(find(text).contains(&rule.to_owned()), "{text}: {:?}", find(text));
+    }
+    for text in [
+        "DROP VIEW IF EXISTS items CASCADE;\nCREATE VIEW items AS SELECT 1;",
+        "DROP MATERIALIZED VIEW shop.items;\nCREATE MATERIALIZED VIEW shop.items AS SELECT 1;",
+        "DROP FUNCTION f(int, text);\nCREATE OR REPLACE FUNCTION f(a bigint) RETURNS int LANGUAGE sql AS 'SELECT 1';",
+        "ALTER TABLE item DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (a > 0) NOT VALID;",
+        "ALTER TABLE item ALTER COLUMN a DROP DEFAULT;\nALTER TABLE item ALTER COLUMN a SET DEFAULT 2;",
+        "-- dbm: no-transaction\nALTER TABLE item VALIDATE CONSTRAINT c;\nALTER TABLE item DROP CONSTRAINT c;",
+    ] {
+        assert_eq!(find(text), Vec::<String>::new(), "{text}");
+    }
+    assert_eq!(find("TRUNCATE TABLE ONLY a, b;"), ["truncate-table:1", "truncate-table:1"]);
+    assert_eq!(
+        find("DELETE FROM ONLY item;\nUPDATE ONLY item SET a = 1;"),
+        ["delete-without-where:1", "update-without-where:2"]
     );
 }
 
@@ -125,6 +184,30 @@ fn copies_of_mysql() {
     assert_eq!(find("DROP TABLE a, b;"), ["ban-drop-table:1", "ban-drop-table:1"]);
     assert_eq!(find("ALTER TABLE item ADD INDEX i (name), ADD note text;"), Vec::<String>::new());
     assert_eq!(find("DROP TEMPORARY TABLE a;"), Vec::<String>::new());
+    assert_eq!(find("ALTER TABLE item ADD CONSTRAINT c CHECK (a > 0);"), ["copying-alter:1"]);
+    assert_eq!(find("ALTER TABLE item ADD id int AUTO_INCREMENT PRIMARY KEY;"), ["copying-alter:1"]);
+    assert_eq!(find("ALTER TABLE item ADD COLUMN (a int NOT NULL, b int);"), ["adding-required-field:1"]);
+    assert_eq!(
+        find("ALTER TABLE item REORGANIZE PARTITION a INTO (PARTITION b VALUES IN (1));"),
+        ["copying-alter:1"]
+    );
+    assert_eq!(
+        find("ALTER TABLE item ADD c int AS (a) PERSISTENT, ALGORITHM=INPLACE;"),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn losses_of_mysql() {
+    let find = |text| found(Engine::Mysql, text);
+    assert_eq!(find("ALTER TABLE item DROP PARTITION old;"), ["ban-drop-partition:1"]);
+    assert_eq!(find("ALTER TABLE item TRUNCATE PARTITION old;"), ["truncate-table:1"]);
+    assert_eq!(find("ALTER TABLE item DISCARD TABLESPACE;"), ["ban-drop-table:1"]);
+    assert_eq!(find("ALTER IGNORE TABLE item ADD UNIQUE KEY k (a);"), ["ignoring-alter:1"]);
+    assert_eq!(find("CREATE OR REPLACE TABLE item (a int);"), ["ban-drop-table:1"]);
+    assert_eq!(find("CREATE OR REPLACE TEMPORARY TABLE item (a int);"), Vec::<String>::new());
+    assert_eq!(find("DELETE QUICK IGNORE FROM item;"), ["delete-without-where:1"]);
+    assert_eq!(find("UPDATE LOW_PRIORITY IGNORE item SET a = 1;"), ["update-without-where:1"]);
 }
 
 const REBUILD: &str = "CREATE TABLE item_new (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO item_new SELECT id, name FROM item;\n\
@@ -142,6 +225,16 @@ fn rebuilds_of_sqlite() {
     assert_eq!(find(&inside), ["pragma-in-transaction:2", "rebuild-cascades:5"]);
     let wrong = "ALTER TABLE item RENAME TO item_old;\nCREATE TABLE item (id INTEGER);\nINSERT INTO item SELECT id FROM item_old;";
     assert_eq!(find(wrong), ["rebuild-wrong-order:1"]);
+    let off = |text: &str| find(&format!("PRAGMA foreign_keys = OFF;\n{text}PRAGMA foreign_keys = ON;"));
+    assert_eq!(off(&REBUILD.replace("SELECT id, name", "SELECT *")), ["rebuild-by-position:3"]);
+    assert_eq!(
+        off(&REBUILD.replace("item_new SELECT id, name", "item_new (id, name) SELECT *")),
+        Vec::<String>::new()
+    );
+    let made = "CREATE TABLE item_new AS SELECT id FROM item;\nDROP TABLE item;\nALTER TABLE item_new RENAME TO item;\n";
+    assert_eq!(off(made), ["rebuild-loses-constraints:2"]);
+    assert_eq!(find("SAVEPOINT a;\nPRAGMA foreign_keys = OFF;\nRELEASE a;"), ["pragma-in-transaction:2"]);
+    assert_eq!(find("UPDATE OR REPLACE item SET a = 1;"), ["update-without-where:1"]);
     assert_eq!(find("PRAGMA writable_schema = ON;"), ["writable-schema:1"]);
     assert_eq!(find("PRAGMA foreign_keys;\nSELECT 1;"), Vec::<String>::new());
 }
