@@ -1,6 +1,6 @@
 //! What `check` found, for people, for code scanning and for a build's annotations.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use migrate::files::{Finding, Rule};
@@ -37,20 +37,54 @@ pub(crate) fn text(findings: &[Finding], migrations: usize) -> String {
     text
 }
 
-/// The file as those want it who have the checkout: relative to its root, with `/` between.
-fn place(finding: &Finding, root: &Path) -> String {
-    let path = finding.path.strip_prefix(root).unwrap_or(&finding.path);
+/// The root of the checkout that a project is in, to which code scanning and builds want the names of files relative; the
+/// project's own where it is in none.
+fn checkout(root: &Path) -> &Path {
+    root.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(root)
+}
+
+/// The file as those want it who have the checkout: relative to its root, with `/` between. One outside keeps its full name.
+fn place(finding: &Finding, checkout: &Path) -> String {
+    let Ok(path) = finding.path.strip_prefix(checkout) else {
+        return finding.path.to_string_lossy().into_owned();
+    };
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// The same as a URI: of its own where it is outside.
+fn uri(finding: &Finding, checkout: &Path) -> String {
+    let place = place(finding, checkout);
+    let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let encoded = helpers::percent::encode_bytes(place.as_bytes(), stays);
+    if place.starts_with('/') { format!("file://{encoded}") } else { encoded }
+}
+
+/// What code scanning shows of a rule: its name in words, and what mends the first that it has found.
+fn described(findings: &[Finding]) -> Vec<Value> {
+    let mut rules: BTreeMap<String, &Finding> = BTreeMap::new();
+    for finding in findings {
+        rules.entry(rule(finding)).or_insert(finding);
+    }
+    let described = rules.into_iter().map(|(id, finding)| {
+        let words = id.replace('-', " ");
+        json!({
+            "id": id,
+            "shortDescription": { "text": words },
+            "fullDescription": { "text": words },
+            "help": { "text": finding.hint },
+        })
+    });
+    described.collect()
 }
 
 /// SARIF 2.1.0: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
 pub(crate) fn sarif(findings: &[Finding], root: &Path) -> Value {
-    let rules: BTreeSet<String> = findings.iter().map(rule).collect();
-    let rules: Vec<Value> = rules.into_iter().map(|id| json!({ "id": id })).collect();
+    let checkout = checkout(root);
+    let rules = described(findings);
     let results: Vec<Value> = findings
         .iter()
         .map(|finding| {
-            let mut location = json!({ "artifactLocation": { "uri": place(finding, root) } });
+            let mut location = json!({ "artifactLocation": { "uri": uri(finding, checkout) } });
             if let Some(line) = finding.line {
                 location["region"] = json!({ "startLine": line });
             }
@@ -77,17 +111,75 @@ pub(crate) fn sarif(findings: &[Finding], root: &Path) -> Value {
 pub(crate) fn github(findings: &[Finding], root: &Path) -> String {
     let escaped = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
+    let checkout = checkout(root);
     let mut text = String::new();
     for finding in findings {
         let level = if is_warning(finding) { "warning" } else { "error" };
         let line = finding.line.map_or(String::new(), |line| format!(",line={line}"));
         text.push_str(&format!(
             "::{level} file={}{line},title={}::{}%0A{}\n",
-            property(&place(finding, root)),
+            property(&place(finding, checkout)),
             property(&rule(finding)),
             escaped(&finding.message),
             escaped(&finding.hint)
         ));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(path: &Path) -> Finding {
+        Finding {
+            rule: Rule::Statement("ban-drop-table"),
+            path: path.to_owned(),
+            line: Some(3),
+            message: "50%, so:\nthe table a goes".to_owned(),
+            hint: "rename it".to_owned(),
+        }
+    }
+
+    /// The places of the results, and the one in an annotation.
+    fn places(path: &Path, root: &Path) -> (String, String) {
+        let findings = [finding(path)];
+        let sarif = sarif(&findings, root);
+        let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"];
+        let annotation = github(&findings, root);
+        let file = annotation.split_once("file=").unwrap().1.split_once(',').unwrap().0;
+        (place["uri"].as_str().unwrap().to_owned(), file.to_owned())
+    }
+
+    #[test]
+    fn files_are_named_from_the_root_of_the_checkout() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("back end");
+        std::fs::create_dir(&root).unwrap();
+        let file = root.join("migrations/001_a b%c,é.sql");
+        let named = |place: &str, plain: &str| (place.to_owned(), plain.to_owned());
+        assert_eq!(
+            places(&file, &root),
+            named("migrations/001_a%20b%25c%2C%C3%A9.sql", "migrations/001_a b%25c%2Cé.sql")
+        );
+        // A project need not be all of a checkout.
+        std::fs::create_dir(folder.path().join(".git")).unwrap();
+        assert_eq!(
+            places(&file, &root),
+            named(
+                "back%20end/migrations/001_a%20b%25c%2C%C3%A9.sql",
+                "back end/migrations/001_a b%25c%2Cé.sql"
+            )
+        );
+        assert_eq!(places(Path::new("/else/001.sql"), &root), named("file:///else/001.sql", "/else/001.sql"));
+    }
+
+    #[test]
+    fn an_annotation_is_one_line() {
+        let text = github(&[finding(Path::new("a.sql"))], Path::new("/none"));
+        assert_eq!(
+            text,
+            "::warning file=a.sql,line=3,title=ban-drop-table::50%25, so:%0Athe table a goes%0Arename it\n"
+        );
+    }
 }
