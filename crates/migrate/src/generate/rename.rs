@@ -74,7 +74,11 @@ pub(super) async fn settle(
     let mut renamed = Renamed { up: Vec::new(), down: Vec::new(), schema: before.clone() };
     let mut dropped = options.dropped.clone();
     for rename in &options.renames {
+        is_wanted(&renamed.schema, wanted, rename)?;
         Box::pin(apply(bench, dialect, &mut renamed, rename)).await?;
+    }
+    for name in &options.dropped {
+        goes(&renamed.schema, wanted, name)?;
     }
     while let Some(found) = unclear(&renamed.schema, wanted, &dropped) {
         match ask(&found) {
@@ -109,6 +113,42 @@ pub(super) async fn settle(
         renamed.down.insert(0, back);
     }
     Ok(renamed)
+}
+
+/// The refusal where nothing that is wanted is called so: what was renamed to it would be dropped after that.
+fn is_wanted(before: &Schema, wanted: &Schema, rename: &Rename) -> Result<()> {
+    let (object, column) = named(before, &rename.from)?;
+    let to = new_name(&object.id, column.as_deref(), &rename.to)?;
+    let has = |other: &Object| columns(other).iter().any(|own| own.name == to);
+    let is_there = match (&column, wanted.get(&object.id)) {
+        (None, _) => {
+            wanted.objects.iter().any(|other| other.id == ObjectId { name: to.clone(), ..object.id.clone() })
+        }
+        (Some(_), Some(other)) => has(other),
+        // Its table may get another name as well.
+        (Some(_), None) => wanted.objects.iter().any(has),
+    };
+    if is_there {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("what is wanted has nothing called {}, the new name of {}", rename.to, rename.from),
+    )
+    .with_hint("write the name as it is in what is wanted"))
+}
+
+/// The refusal where what is said to be dropped is not there, or stays.
+fn goes(before: &Schema, wanted: &Schema, name: &str) -> Result<()> {
+    let (object, column) = named(before, name)?;
+    let stays = wanted.get(&object.id).is_some_and(|other| {
+        column.as_ref().is_none_or(|column| columns(other).iter().any(|own| own.name == *column))
+    });
+    if !stays {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Usage, format!("{name} is not dropped: what is wanted has it"))
+        .with_hint("leave out that --drop"))
 }
 
 async fn apply(
@@ -200,10 +240,11 @@ fn named<'s>(schema: &'s Schema, name: &str) -> Result<(&'s Object, Option<Strin
     }
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(Error::new(ErrorKind::Usage, format!("there is nothing called {name} to be renamed"))
-            .with_hint(
-                "write the name that it has now: TABLE, TABLE.COLUMN, or with its namespace before it",
-            )),
+        0 => Err(Error::new(
+            ErrorKind::Usage,
+            format!("there is nothing called {name} to be renamed or dropped"),
+        )
+        .with_hint("write the name that it has now: TABLE, TABLE.COLUMN, or with its namespace before it")),
         _ => Err(Error::new(ErrorKind::Usage, format!("more than one thing is called {name}"))
             .with_hint("write its namespace before it: public.item")),
     }

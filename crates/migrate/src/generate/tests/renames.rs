@@ -39,3 +39,49 @@ async fn a_name_that_would_be_cut_is_refused() {
     let generated = Box::pin(generate_with(&on, &[from], to, &renamed(&["item.a=item.b"]))).await.unwrap();
     assert!(generated.drafts[0].up.contains("RENAME"), "{}", generated.drafts[0].up);
 }
+
+#[tokio::test]
+async fn names_that_nothing_has_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for engine in [Engine::Sqlite, Engine::Postgres, Engine::Mysql] {
+        let on = server(engine, folder.path());
+        let from = "CREATE TABLE item (id int, a int); CREATE TABLE old (id int, z int);";
+        let to = "CREATE TABLE product (id int, b int);";
+        let refused = async |options: GenerateOptions| {
+            let options = GenerateOptions { data_loss: true, ..options };
+            Box::pin(generate_with(&on, &[from], to, &options)).await.unwrap_err()
+        };
+        for (renames, message) in [
+            (&["item=prodct"][..], "what is wanted has nothing called prodct, the new name of item"),
+            (&["item.a=c"], "what is wanted has nothing called c, the new name of item.a"),
+            (
+                &["item=product", "product.a=c"],
+                "what is wanted has nothing called c, the new name of product.a",
+            ),
+            (&["itm=product"], "there is nothing called itm"),
+        ] {
+            assert!(refused(renamed(renames)).await.contains(message), "{engine}: {renames:?}");
+        }
+        for (renames, dropped, message) in [
+            (&["item=product"][..], "odl", "there is nothing called odl"),
+            (
+                &["item=product", "product.a=b"],
+                "product.b",
+                "product.b is not dropped: what is wanted has it",
+            ),
+        ] {
+            let options = GenerateOptions { dropped: vec![dropped.to_owned()], ..renamed(renames) };
+            let said = refused(options).await;
+            assert!(said.contains(message), "{engine}: {said}");
+        }
+        let renames = renamed(&["item.a=b", "item=product"]);
+        let options = GenerateOptions { dropped: vec!["old".to_owned()], data_loss: true, ..renames };
+        let generated = Box::pin(generate_with(&on, &[from], to, &options)).await.unwrap();
+        assert_eq!(
+            generated.drafts[0].up.matches("RENAME").count(),
+            2,
+            "{engine}: {}",
+            generated.drafts[0].up
+        );
+    }
+}
