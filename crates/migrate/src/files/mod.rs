@@ -49,6 +49,14 @@ impl Migration {
         checksum(&self.source.text)
     }
 
+    /// The text without its checks, which change nothing.
+    pub(crate) fn body(&self) -> &str {
+        let text = &self.source.text;
+        let Some(line) = self.directives.verify_line else { return text };
+        let end = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+        &text[..end]
+    }
+
     /// For messages: `004_orders`.
     pub fn label(&self) -> String {
         label(self.number, &self.name)

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::{Applied, State};
-use crate::files::{Migration, Repeat, label};
+use crate::files::{Migration, Repeat, Source, label};
 
 /// A file as the history records it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,6 +17,9 @@ pub struct Recorded {
     /// Its rollback, before its placeholders.
     #[serde(skip)]
     pub rollback: Option<String>,
+    /// What it runs, before its placeholders; its checks only look.
+    #[serde(skip)]
+    pub(crate) body: Source,
 }
 
 impl From<&Migration> for Recorded {
@@ -27,6 +30,7 @@ impl From<&Migration> for Recorded {
             module: file.directives.module.clone(),
             checksum: file.checksum(),
             rollback: file.rollback.as_ref().map(|rollback| rollback.text.clone()),
+            body: Source { path: file.source.path.clone(), text: file.body().to_owned() },
         }
     }
 }
@@ -67,6 +71,16 @@ pub enum Change {
 impl Change {
     pub(super) fn forget(row: &Applied) -> Self {
         Self::Forget { number: row.number, name: row.name.clone(), state: row.state }
+    }
+
+    /// The file of which the history says from now on that the database has what it makes, where it did not say so.
+    pub(crate) fn taken_for_done(&self) -> Option<&Source> {
+        match self {
+            Self::Record(file) => Some(&file.body),
+            // One with another number has the text that it had.
+            Self::Accept { from, file } if *from == file.number => Some(&file.body),
+            Self::Accept { .. } | Self::Forget { .. } | Self::ForgetRepeated { .. } => None,
+        }
     }
 
     /// What it does, in a line for people.

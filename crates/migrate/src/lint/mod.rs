@@ -79,7 +79,7 @@ pub fn rules(engine: Engine) -> Vec<&'static str> {
 /// `version`: the server's, where it is known.
 pub fn lint(engine: Engine, version: Option<&str>, migration: &Migration) -> Vec<Finding> {
     let directives = &migration.directives;
-    let body = body(migration);
+    let body = migration.body();
     let masked = masked(body);
     let mut findings = unfinished(engine, migration);
     let Some(file) = File::read(engine, &masked, !directives.no_transaction) else { return findings };
@@ -161,14 +161,6 @@ fn unknown_waivers(migration: &Migration) -> Vec<Finding> {
             hint: format!("the rules are: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
         })
         .collect()
-}
-
-/// The text without its checks, which change nothing.
-fn body(migration: &Migration) -> &str {
-    let text = &migration.source.text;
-    let Some(line) = migration.directives.verify_line else { return text };
-    let end = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
-    &text[..end]
 }
 
 /// The text with a word of the same length in place of each `${name}`, whose value nobody knows here.

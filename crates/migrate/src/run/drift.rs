@@ -7,7 +7,8 @@ use super::Runner;
 use super::touched::Where;
 use crate::compare::{Difference, What};
 use crate::engine;
-use crate::history::{self, Fingerprint, Reader, Records};
+use crate::history::{self, Change, Fingerprint, Reader, Records};
+use crate::placeholders::Filler;
 use crate::plan::Plan;
 
 /// The schema as the runs before have left it.
@@ -97,15 +98,7 @@ impl Runner {
                  another server, or before a restore; `dbm drift` compares all of it with what the migrations make",
             );
         }
-        let mut differences = left.schema.differences(now, What::Definitions);
-        // Whether a materialized view is filled says when it was refreshed, and not what it is.
-        differences.retain(|one| one.object.kind != Kind::Refresh);
-        if differences.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        let home = engine::home_namespace(session).await?;
-        let of = Where::new(self.database.engine(), &left.schema, now, home);
-        let touched = of.touched(differences, &plan.texts());
+        let touched = self.touched(session, left, now, &plan.texts()).await?;
         if touched.is_empty() {
             return Ok(BTreeSet::new());
         }
@@ -125,6 +118,63 @@ impl Runner {
         Err(Error::new(ErrorKind::Refused, message).with_hint(
             "see `dbm drift --sql`; take it back by hand, or say `--allow-drift` if the migrations fit what is there",
         ))
+    }
+
+    /// What was changed by hand, as far as texts touch it.
+    async fn touched(
+        &self,
+        session: &mut dyn Session,
+        left: &Left,
+        now: &Fingerprint,
+        texts: &[&str],
+    ) -> Result<Vec<Difference>> {
+        let mut differences = left.schema.differences(now, What::Definitions);
+        // Whether a materialized view is filled says when it was refreshed, and not what it is.
+        differences.retain(|one| one.object.kind != Kind::Refresh);
+        if differences.is_empty() {
+            return Ok(differences);
+        }
+        let home = engine::home_namespace(session).await?;
+        let of = Where::new(self.database.engine(), &left.schema, now, home);
+        Ok(of.touched(differences, texts))
+    }
+
+    /// What is to be kept of the schema once the history alone is changed. Who says that a file's work is done says it of what
+    /// the file touches, as it is there; whatever else was changed by hand stays changed by hand.
+    pub(super) async fn after_mark(
+        &self,
+        session: &mut dyn Session,
+        records: &Records,
+        server: &str,
+        changes: &[Change],
+    ) -> Result<Option<Fingerprint>> {
+        let Some(now) = self.fingerprint().await else { return Ok(None) };
+        let Some(left) = self.left(session, records, server, &now).await? else {
+            if !records.applied.is_empty() || !records.repeated.is_empty() {
+                self.watch.note(
+                    "the schema after the last run was not kept, or by another dbm: what is there is taken as it is, and `dbm drift` \
+                     compares it with what the migrations make",
+                );
+            }
+            return Ok(Some(now));
+        };
+        let mut filler = Filler::new(self.database.engine(), &self.settings.placeholders, &*self.variables);
+        let texts = changes.iter().filter_map(Change::taken_for_done).map(|source| {
+            // Nothing is run, so that no value needs to be there.
+            filler.fill(&source.text, &source.path).map_or_else(|_| source.text.clone(), |filled| filled.text)
+        });
+        let texts: Vec<String> = texts.collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let touched = self.touched(session, &left, &now, &texts).await?;
+        if !touched.is_empty() {
+            let lines: Vec<String> = touched.iter().map(Difference::line).collect();
+            self.watch.note(&format!(
+                "what was changed by hand and is what these files are about is taken as it is from then on: {}",
+                lines.join("; ")
+            ));
+        }
+        let allowed = touched.into_iter().map(|one| one.object).collect();
+        Ok(Some(left.after(&now.clone(), now, &allowed)))
     }
 
     /// Keeps the schema that a run has left, in the session that holds the lock: nobody else's run is in between. It serves

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Runner, open};
 use crate::engine;
 use crate::files::ALGORITHM;
-use crate::history::{self, Applied, Change, Records, State};
+use crate::history::{self, Applied, Change, Fingerprint, Records, State};
 use crate::journal::Told;
 
 /// What `baseline`, `stamp` or `repair` have changed in the history.
@@ -56,31 +56,32 @@ impl Runner {
         let marked = self.mark_with(&mut *session, decide).await;
         // The connection may be what failed; then the server has rolled back, and has let the lock go.
         let _gone = session.rollback().await;
-        if marked.as_ref().is_ok_and(|marked| marked.run.is_some())
-            && let (Some(now), Ok(about)) = (self.fingerprint().await, self.database.about().await)
-        {
-            // Who says what is applied says it of the schema that is there.
-            self.keep_schema(&mut *session, &about.server_version, &now).await;
+        if let Ok((_, Some((server, schema)))) = &marked {
+            self.keep_schema(&mut *session, server, schema).await;
         }
         let _gone = session.unlock().await;
-        marked
+        marked.map(|(marked, _)| marked)
     }
 
+    /// What was changed, and the schema to be kept after it, with the server that has it in these words.
     async fn mark_with(
         &self,
         session: &mut dyn Session,
         decide: impl Fn(&Records) -> Result<Vec<Change>>,
-    ) -> Result<Marked> {
+    ) -> Result<(Marked, Option<(String, Fingerprint)>)> {
         // What an open run has done is not in the history yet, and its way back would undo the changes.
         let entries = session.entries().await?;
         if Told::is_open(&entries) {
             return Err(Error::new(ErrorKind::Refused, "a run is still open in the database")
                 .with_hint("finish it or put the database back first: `dbm recover`"));
         }
-        let changes = decide(&Records::read(session).await?)?;
+        let records = Records::read(session).await?;
+        let changes = decide(&records)?;
         if changes.is_empty() {
-            return Ok(Marked { run: None, changes });
+            return Ok((Marked { run: None, changes }, None));
         }
+        let server = self.database.about().await?.server_version;
+        let schema = self.after_mark(session, &records, &server, &changes).await?;
         self.make_history(session).await?;
         let run = open::name()?;
         session.begin(Some(self.settings.lock_timeout)).await?;
@@ -112,6 +113,6 @@ impl Runner {
             }
         }
         session.commit().await?;
-        Ok(Marked { run: Some(run), changes })
+        Ok((Marked { run: Some(run), changes }, schema.map(|schema| (server, schema))))
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use database::Engine;
 
 use super::{ENGINES, Sandbox};
+use crate::files::{Folder, read_for_rollback};
+use crate::history::{self, Mark, Records, Ways};
 use crate::placeholders::{NoVariables, Variables};
 use crate::plan::Allowed;
 use crate::scratch::{Scratch, drift};
@@ -197,5 +199,60 @@ async fn a_restored_database_has_not_drifted() {
         assert_eq!(found.as_ref().unwrap().len(), expected, "{found:#?}");
         sandbox.execute("ALTER TABLE kinds DROP CONSTRAINT known").await;
         sandbox.execute("ALTER TABLE kinds ADD CONSTRAINT known CHECK (kind IN ('a', 'c'))").await;
+    }
+}
+
+/// Who says that a file's work is done says it of what the file is about, and of nothing else.
+#[tokio::test]
+async fn a_mark_takes_what_its_files_are_about() {
+    for engine in ENGINES {
+        let sandbox = two_tables(engine).await;
+        sandbox.execute("ALTER TABLE item ADD COLUMN column3 int").await;
+        sandbox.execute("ALTER TABLE other ADD COLUMN by_hand int").await;
+        add_column(&sandbox, 3, "item");
+        let migrations = sandbox.migrations();
+        let stamp = |mark| {
+            let migrations = &migrations;
+            move |records: &Records| history::stamp(migrations, &records.applied, mark)
+        };
+        sandbox.runner().mark(stamp(Mark::Head)).await.unwrap();
+        let said = sandbox.notes();
+        assert!(said.contains("item is another one") && !said.contains("other is"), "{engine}: {said}");
+        add_column(&sandbox, 4, "item");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
+        add_column(&sandbox, 5, "other");
+        let said = refusal(&sandbox).await;
+        assert!(said.contains("other is another one") && !said.contains("item"), "{engine}: {said}");
+
+        // Neither a row that leaves the history nor a file that is renumbered says anything of the schema.
+        sandbox.runner().mark(stamp(Mark::To(3))).await.unwrap();
+        for folder in ["migrations", "rollback"] {
+            let file = |name: &str| sandbox.path().join(folder).join(name);
+            std::fs::remove_file(file("004_column.sql")).unwrap();
+            std::fs::remove_file(file("005_column.sql")).unwrap();
+            std::fs::rename(file("002_other.sql"), file("004_other.sql")).unwrap();
+        }
+        let folder = Folder {
+            migrations: sandbox.path().join("migrations"),
+            rollback: sandbox.path().join("rollback"),
+        };
+        let migrations = read_for_rollback(&folder).unwrap();
+        let ways = Ways { accept: Some(vec![2]), forget: None };
+        sandbox.runner().mark(|records| history::repair(&migrations, &[], records, &ways)).await.unwrap();
+        sandbox.file("002_same", "SELECT 1;", "SELECT 1;");
+        let migrations = sandbox.migrations();
+        let head = |records: &Records| history::stamp(&migrations, &records.applied, Mark::Head);
+        sandbox.runner().mark(head).await.unwrap();
+        add_column(&sandbox, 5, "other");
+        let said = refusal(&sandbox).await;
+        assert!(said.contains("other is another one") && !said.contains("item"), "{engine}: {said}");
+
+        // A text that was changed is about what it names.
+        let text = "-- by hand, too\nCREATE TABLE other (id int);";
+        sandbox.file("004_other", text, "DROP TABLE other;");
+        let migrations = sandbox.migrations();
+        let ways = Ways { accept: Some(vec![4]), forget: None };
+        sandbox.runner().mark(|records| history::repair(&migrations, &[], records, &ways)).await.unwrap();
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
     }
 }
