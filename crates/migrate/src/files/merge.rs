@@ -23,6 +23,9 @@ pub enum Step {
         to: u64,
         /// Each file with its new name.
         files: Vec<(PathBuf, PathBuf)>,
+        /// Those that are not known to be applied and came after it: they come before it now.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        overtaken_by: Vec<String>,
     },
     /// A migration that does nothing but come after all heads of a module is written.
     Join {
@@ -41,13 +44,19 @@ impl Step {
     /// What it does, in a line for people.
     pub fn line(&self) -> String {
         match self {
-            Self::Renumber { files, .. } => {
+            Self::Renumber { from, to, files, overtaken_by } => {
                 let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let moved: Vec<String> = files
+                let mut lines: Vec<String> = files
                     .iter()
                     .map(|(old, new)| format!("{} is now {}", old.display(), name(new)))
                     .collect();
-                moved.join("\n")
+                lines.extend(overtaken_by.iter().map(|label| {
+                    format!(
+                        "  {label} came after it, and comes before it now: if it needs what was {from:03}, write \
+                         `-- dbm: requires {to:03}` into it"
+                    )
+                }));
+                lines.join("\n")
             }
             Self::Join { migration, requires, .. } => {
                 let numbers: Vec<String> = requires.iter().map(|number| format!("{number:03}")).collect();
@@ -67,7 +76,8 @@ impl Step {
 pub fn plan_merge(folder: &Folder, history: &[Applied], moved: Option<&Path>) -> Result<Vec<Step>> {
     let (mut migrations, _) = survey(folder)?;
     let mut steps = Vec::new();
-    let mut next = next_number(folder)?;
+    let first_free = next_number(folder)?;
+    let mut next = first_free;
     let mut by_number: BTreeMap<u64, Vec<Migration>> = BTreeMap::new();
     for file in &migrations {
         by_number.entry(file.number).or_default().push(file.clone());
@@ -81,8 +91,14 @@ pub fn plan_merge(folder: &Folder, history: &[Applied], moved: Option<&Path>) ->
             if let Some(migration) = migration {
                 migration.number = next;
             }
-            steps.push(Step::Renumber { from: number, to: next, files: renames });
+            steps.push(Step::Renumber { from: number, to: next, files: renames, overtaken_by: Vec::new() });
             next += 1;
+        }
+    }
+    for step in &mut steps {
+        if let Step::Renumber { from, overtaken_by, .. } = step {
+            // What is moved too stays in its order.
+            *overtaken_by = unapplied_between(&migrations, *from, first_free, history);
         }
     }
     if !named {
@@ -147,6 +163,15 @@ fn rename(old: &Path, new: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     fs::rename(old, new)
+}
+
+/// The files between two numbers that are not known to be applied.
+fn unapplied_between(migrations: &[Migration], from: u64, to: u64, history: &[Applied]) -> Vec<String> {
+    let is_applied = |file: &&Migration| {
+        history.iter().any(|row| row.number == file.number && row.checksum == file.checksum())
+    };
+    let between = migrations.iter().filter(|file| from < file.number && file.number < to);
+    between.filter(|file| !is_applied(file)).map(Migration::label).collect()
 }
 
 fn is_named(file: &Migration, moved: &Path) -> bool {

@@ -87,6 +87,34 @@ fn a_rollback_that_may_be_of_either_is_not_guessed() {
 }
 
 #[test]
+fn what_was_written_after_it_is_told_to_come_before_it() {
+    let (_dir, folder) = folder(&[
+        ("migrations/001_base.sql", "SELECT 1;"),
+        ("migrations/002_mine.sql", "SELECT 2;"),
+        ("migrations/002_theirs.sql", "SELECT 3;"),
+        ("migrations/003_theirs.sql", "SELECT 4;"),
+        ("migrations/004_mine.sql", "-- dbm: requires 002\nSELECT 5;"),
+        ("rollback/001_base.sql", "SELECT 1;"),
+    ]);
+    let rows = [applied(2, "theirs", "SELECT 3;"), applied(3, "theirs", "SELECT 4;")];
+    let steps = plan_merge(&folder, &rows, None).unwrap();
+    let Some(Step::Renumber { to: 5, overtaken_by, .. }) = steps.first() else { panic!("{steps:?}") };
+    assert_eq!(overtaken_by, &["004_mine"]);
+    assert!(steps[0].line().ends_with("if it needs what was 002, write `-- dbm: requires 005` into it"));
+    // Of two that are moved, both stay in their order.
+    let (_dir, folder) = self::folder(TWO);
+    std::fs::write(folder.migrations.join("003_mine.sql"), "SELECT 6;").unwrap();
+    std::fs::write(folder.migrations.join("003_theirs.sql"), "SELECT 7;").unwrap();
+    let rows = [applied(2, "theirs", "SELECT 3;"), applied(3, "theirs", "SELECT 7;")];
+    let steps = plan_merge(&folder, &rows, None).unwrap();
+    let overtaken = |step: &Step| match step {
+        Step::Renumber { overtaken_by, .. } => overtaken_by.clone(),
+        Step::Join { .. } => Vec::new(),
+    };
+    assert_eq!(steps.iter().map(overtaken).collect::<Vec<_>>(), [Vec::<String>::new(), Vec::new()]);
+}
+
+#[test]
 fn heads_are_joined() {
     let (_dir, folder) = folder(&[
         ("migrations/001_a.sql", "-- dbm: module hr\nSELECT 1;"),
