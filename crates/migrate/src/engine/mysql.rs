@@ -84,12 +84,13 @@ pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Resu
             within(name),
             last(name)
         )),
-        // An index belongs to a table, and its name is unique there only.
-        Unless::Index(name) => Some(format!(
-            "SELECT 1 FROM information_schema.statistics WHERE table_schema = {} AND index_name = {}",
-            within(name),
-            last(name)
-        )),
+        // An index belongs to a table, and its name is unique there only: without one, that of any table will do.
+        Unless::Index(name) => of_table(name, "statistics", "index_name").or_else(|| {
+            Some(format!(
+                "SELECT 1 FROM information_schema.statistics WHERE table_schema = DATABASE() AND index_name = {}",
+                last(name)
+            ))
+        }),
         Unless::Column(name) => of_table(name, "columns", "column_name"),
         Unless::Constraint(name) => of_table(name, "table_constraints", "constraint_name"),
     };

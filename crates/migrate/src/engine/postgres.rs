@@ -78,10 +78,20 @@ pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Resu
             "SELECT 1 FROM pg_catalog.pg_class WHERE oid {EQUAL} pg_catalog.to_regclass({}) AND relkind {EQUAL} ANY ('{{r,p,f}}')",
             literal(&name.to_string())
         ),
-        Unless::Index(name) => format!(
-            "SELECT 1 FROM pg_catalog.pg_class WHERE oid {EQUAL} pg_catalog.to_regclass({}) AND relkind {EQUAL} ANY ('{{i,I}}')",
-            literal(&name.to_string())
-        ),
+        Unless::Index(name) => {
+            // What stands before the name is a namespace, or the index's table.
+            let of_table = table_and(name).map_or_else(String::new, |(table, index)| {
+                format!(
+                    " OR x.indrelid {EQUAL} pg_catalog.to_regclass({table}) AND c.relname {EQUAL} {index}"
+                )
+            });
+            // One that a failed CREATE INDEX CONCURRENTLY has left serves nobody.
+            format!(
+                "SELECT 1 FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid {EQUAL} x.indexrelid \
+                 WHERE x.indisvalid AND (c.oid {EQUAL} pg_catalog.to_regclass({}){of_table})",
+                literal(&name.to_string())
+            )
+        }
         Unless::Column(name) => {
             let Some((table, column)) = table_and(name) else { return Ok(false) };
             format!(

@@ -24,7 +24,18 @@ pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Resu
     };
     match unless {
         Unless::Table(name) => Ok(!session.query(&named("table", name)).await?.is_empty()),
-        Unless::Index(name) => Ok(!session.query(&named("index", name)).await?.is_empty()),
+        Unless::Index(name) => {
+            let of = match name.split_last() {
+                Some((table, _)) => {
+                    let table = table.parts.last().map(|(last, _)| last.as_str()).unwrap_or_default();
+                    let table = literal(table);
+                    // What stands before the name may be the file's own name, too.
+                    format!(" AND (lower(tbl_name) = lower({table}) OR lower({table}) = 'main')")
+                }
+                None => String::new(),
+            };
+            Ok(!session.query(&(named("index", name) + &of)).await?.is_empty())
+        }
         Unless::Column(name) => {
             let Some((table, (column, _))) = name.split_last() else { return Ok(false) };
             let table = table.parts.last().map(|(last, _)| last.as_str()).unwrap_or_default();

@@ -169,6 +169,43 @@ async fn what_is_there_already_is_recorded_as_satisfied() {
     }
 }
 
+/// On MySQL an index has its name within its table.
+#[tokio::test]
+async fn an_index_may_be_named_with_its_table() {
+    for engine in ENGINES {
+        let sandbox = sandbox(engine).await;
+        sandbox.execute("CREATE TABLE one (id int, colour int); CREATE INDEX by_id ON one (id)").await;
+        sandbox.execute("CREATE TABLE other (id int)").await;
+        let of = |table: &str| {
+            format!("-- dbm: unless index {table}.by_id\nCREATE INDEX {table}_more ON {table} (id);")
+        };
+        sandbox.file("001_one", &of("one"), "SELECT 1;");
+        sandbox.file("002_other", &of("other"), "SELECT 1;");
+        let report = sandbox.migrate().await;
+        let became: Vec<_> = report.migrations.iter().map(|migration| migration.became).collect();
+        assert_eq!(became, [Became::Satisfied, Became::Applied], "{engine}: {:?}", report.failure);
+    }
+}
+
+/// What a failed `CREATE INDEX CONCURRENTLY` has left is no index.
+#[tokio::test]
+async fn an_invalid_index_is_not_there() {
+    let sandbox = sandbox(Engine::Postgres).await;
+    sandbox.execute("CREATE TABLE one (id int); INSERT INTO one VALUES (1), (1)").await;
+    let mut session = sandbox.database.session().await.unwrap();
+    assert!(session.execute("CREATE UNIQUE INDEX CONCURRENTLY by_id ON one (id)").await.is_err());
+    sandbox.execute("DELETE FROM one").await;
+    sandbox.file(
+        "001_one",
+        "-- dbm: unless index by_id\nCREATE UNIQUE INDEX by_id ON one (id);",
+        "SELECT 1;",
+    );
+    let report = sandbox.migrate().await;
+    assert!(report.failure.unwrap().message.contains("already exists"));
+    sandbox.execute("REINDEX INDEX by_id").await;
+    assert_eq!(sandbox.migrate().await.migrations[0].became, Became::Satisfied);
+}
+
 #[tokio::test]
 async fn a_crash_at_each_step_leaves_before_or_after() {
     for engine in ENGINES {
