@@ -84,6 +84,47 @@ fn readers_wait_no_longer_than_the_lock_timeout() {
     assert_eq!(database.ask("SELECT count(weight) FROM item"), "0");
 }
 
+/// A commit that waits for a reader lets no other one in: no longer than the lock timeout, and then it is tried again.
+#[test]
+fn readers_of_a_file_wait_no_longer_than_the_lock_timeout() {
+    let folder = Folder::new("sqlite://unset.db");
+    let path = folder.path().join("app.db");
+    let database =
+        Sqlite::new(path.clone(), "CREATE TABLE item (id INTEGER); INSERT INTO item VALUES (1), (2);");
+    // At its first backup a file gets its id, which waits for readers too.
+    folder.dbm(&database.url(), &["backup"]).run().expect(0);
+    folder.migration(
+        "001_column",
+        "-- dbm: lock-timeout 300ms\nALTER TABLE item ADD COLUMN weight INTEGER;",
+        "ALTER TABLE item DROP COLUMN weight;",
+    );
+    let open = || {
+        let connection = rusqlite::Connection::open(&path).expect("the file opens");
+        connection.busy_timeout(Duration::from_secs(30)).expect("a timeout");
+        connection
+    };
+    let read = |connection: &rusqlite::Connection| {
+        connection.query_row("SELECT count(*) FROM item", [], |row| row.get::<_, i64>(0)).expect("a read")
+    };
+    let report = open();
+    report.execute_batch("BEGIN").expect("the report");
+    assert_eq!(read(&report), 2);
+    let run = folder.dbm(&database.url(), &["migrate", "--safe"]).spawn();
+    let (begin, reader) = (Instant::now(), open());
+    let mut worst = Duration::ZERO;
+    while begin.elapsed() < Duration::from_secs(3) {
+        let start = Instant::now();
+        assert_eq!(read(&reader), 2);
+        worst = worst.max(start.elapsed());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    report.execute_batch("COMMIT").expect("the report's end");
+    let ended = Ended::of(run).expect(0);
+    assert!(ended.stderr.contains("a lock was not had in time"), "{}", ended.stderr);
+    assert!(worst < Duration::from_millis(1500), "a reader waited {worst:?}");
+    assert_eq!(database.ask("SELECT count(weight) FROM item"), "0");
+}
+
 const SLEEPING: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
 

@@ -12,6 +12,7 @@ mod lines;
 mod losses;
 mod mariadb;
 mod memory;
+mod modules;
 mod nights;
 mod parts;
 mod poolers;

@@ -2,8 +2,11 @@
 //! a clear message and loses nothing.
 
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use mysql_async::prelude::Queryable as _;
 use rustix::process::Signal;
 use tests::{Ended, Folder, Judge as _, Mariadb, OwnMariadb};
 
@@ -170,6 +173,44 @@ fn a_lock_that_is_held_ends_in_before() {
     assert!(ended.stderr.contains("Lock wait timeout"), "{}", ended.stderr);
     assert_eq!(database.everything(), before);
     folder.dbm(&database.url(), RUN).run().expect(0);
+}
+
+/// Whoever waits for a metadata lock makes every later reader wait: no longer than the lock timeout, which this server counts
+/// in seconds.
+#[test]
+fn readers_wait_no_longer_than_the_lock_timeout() {
+    let database = Mariadb::new("readers");
+    let folder = project(&database, "-- dbm: lock-timeout 1s\nALTER TABLE item ADD weight int;");
+    // A long report reads the table while the release comes.
+    let report = Client::new(&database, "BEGIN; SELECT * FROM item; SELECT SLEEP(600);");
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = {
+        let (url, stop) = (database.url(), Arc::clone(&stop));
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            runtime.block_on(async {
+                let mut reader = mysql_async::Conn::from_url(url).await.expect("connected");
+                let mut worst = Duration::ZERO;
+                while !stop.load(Ordering::Relaxed) {
+                    let start = Instant::now();
+                    reader.query_drop("SELECT * FROM item LIMIT 1").await.expect("a read");
+                    worst = worst.max(start.elapsed());
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                worst
+            })
+        })
+    };
+    let run = folder.dbm(&database.url(), RUN).spawn();
+    std::thread::sleep(Duration::from_secs(5));
+    drop(report);
+    let ended = Ended::of(run).expect(0);
+    stop.store(true, Ordering::Relaxed);
+    let worst = reader.join().expect("the reader");
+    assert!(ended.stderr.contains("a lock was not had in time"), "{}", ended.stderr);
+    assert!(worst > Duration::from_millis(300), "nobody was in the way: {worst:?}");
+    assert!(worst < Duration::from_millis(2500), "a reader waited {worst:?}");
+    assert_eq!(database.ask("SELECT count(weight), count(*) FROM item"), "0|2");
 }
 
 /// The rights of the account decide how, and never whether what is there is lost.
