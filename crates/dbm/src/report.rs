@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrate::{ArchiveReport, Became, Failure, Outcome, Report};
+use migrate::{ArchiveReport, Became, Compared, Failure, Outcome, Report};
 use serde_json::Value;
 
 use crate::error::{CommandError, Meaning, Result};
@@ -92,6 +92,9 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
     if report.checks > 0 {
         row("verified", format!("{} passed", output::plural(report.checks as u64, "check")));
     }
+    if let Some(compared) = report.compared.filter(|_| report.not_undone.is_empty()) {
+        row("compared", compared_with(compared).to_owned());
+    }
     for (place, line) in report.not_undone.iter().take(5).enumerate() {
         row(if place == 0 { "not undone" } else { "" }, line.clone());
     }
@@ -134,6 +137,20 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
         lines.push(format!("hint: {hint}"));
     }
     lines
+}
+
+/// What is known of a rollback's work where nothing was found.
+fn compared_with(compared: Compared) -> &'static str {
+    match compared {
+        Compared::Done => "the schema is what it was before that run",
+        Compared::WithinRun => {
+            "no: what was applied in the same run, or since, stays, and nobody has seen the schema in between \
+             (`dbm check --rollbacks` tries each rollback by itself)"
+        }
+        Compared::NotKept => {
+            "no: the schema before that run was not kept (`dbm check --rollbacks` tries each rollback by itself)"
+        }
+    }
 }
 
 fn counted(report: &Report) -> String {

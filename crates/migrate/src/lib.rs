@@ -33,6 +33,6 @@ pub use migrate_macros::embed_migrations;
 pub use migrator::Migrator;
 pub use plan::{MigrateOptions, Plan, RollbackOptions, Until};
 pub use run::{
-    Anew, ArchiveReport, Became, Event, Failure, Marked, Moment, Outcome, Question, RanMigration, Report,
-    Restored, Restoring, Runner, Settings, Unarchived, Unwatched, Watch, exit_code,
+    Anew, ArchiveReport, Became, Compared, Event, Failure, Marked, Moment, Outcome, Question, RanMigration,
+    Report, Restored, Restoring, Runner, Settings, Unarchived, Unwatched, Watch, exit_code,
 };

@@ -57,19 +57,33 @@ pub(crate) async fn forget_before(session: &mut dyn Session, history: &[Applied]
     Ok(())
 }
 
-/// The schema before the earliest of the runs that a rollback takes back whole, with all that came after it; none where
-/// that is not known: something of that run stays, or it was no run of this dbm.
+/// What is known of the schema before what a rollback takes back.
+pub(crate) enum Before {
+    /// What it was.
+    Kept(Fingerprint),
+    /// Something that was applied in the same run, or after it, stays: what was there in between nobody has seen.
+    WithinRun,
+    /// It was no run of this dbm, or its schema was too large or too long ago.
+    NotKept,
+}
+
+/// The schema before the earliest of the runs that a rollback takes back whole, with all that came after it.
 pub(crate) async fn before_of(
     session: &mut dyn Session,
     history: &[Applied],
     going: &[u64],
-) -> Result<Option<Fingerprint>> {
+) -> Result<Before> {
     let is_going = |row: &&Applied| going.contains(&row.number);
-    let Some(first) = history.iter().filter(is_going).min_by_key(|row| row.position) else { return Ok(None) };
+    let Some(first) = history.iter().filter(is_going).min_by_key(|row| row.position) else {
+        return Ok(Before::NotKept);
+    };
     let start = history.iter().filter(|row| row.run == first.run).map(|row| row.position).min();
     let stays = |row: &Applied| Some(row.position) >= start && !going.contains(&row.number);
-    if history.iter().any(stays) || !is_there(session).await? {
-        return Ok(None);
+    if history.iter().any(stays) {
+        return Ok(Before::WithinRun);
+    }
+    if !is_there(session).await? {
+        return Ok(Before::NotKept);
     }
     let home = home(session).await?;
     let [name, home] = [&first.run, &home].map(|text| quote::literal(session.engine(), text));
@@ -78,7 +92,7 @@ pub(crate) async fn before_of(
         rows(session)
     );
     let kept = session.own(&sql).await?.into_iter().flatten().flatten().next();
-    Ok(kept.and_then(|json| serde_json::from_str(&json).ok()))
+    Ok(kept.and_then(|json| serde_json::from_str(&json).ok()).map_or(Before::NotKept, Before::Kept))
 }
 
 /// For whom a schema is kept: another server, another dbm or another history may have it in other words.

@@ -6,12 +6,12 @@ use helpers::redact::Redactor;
 
 use super::Runner;
 use super::open::Open;
-use super::report::{Failure, Outcome, Report};
+use super::report::{Became, Compared, Failure, Outcome, Report};
 use super::wanted::Wanted;
 use crate::compare::{Difference, What};
 use crate::engine;
 use crate::files::Repeat;
-use crate::history::{self, Records, is_code};
+use crate::history::{self, Before, Records, is_code};
 use crate::journal::{GroupNote, RunKind, Step};
 use crate::plan::{Plan, WayBack};
 use crate::scratch::Place;
@@ -84,7 +84,7 @@ impl Runner {
         let numbered =
             plan.items().filter(|item| item.repeat.is_none()).map(|item| item.number).collect::<Vec<_>>();
         let wanted_back = match kind {
-            RunKind::Rollback => history::before_of(&mut *session, &records.applied, &numbered).await?,
+            RunKind::Rollback => Some(history::before_of(&mut *session, &records.applied, &numbered).await?),
             _ => None,
         };
         let mut open = Open::begin(self, session, kind, source, notes(&plan)).await?;
@@ -105,7 +105,13 @@ impl Runner {
         let session = Box::pin(self.settle(open, &mut report, false)).await;
         if report.outcome == Outcome::Done && !disposable {
             let now = self.fingerprint().await;
-            if let (Some(before), Some(now)) = (&wanted_back, &now) {
+            let ran = report.migrations.iter().any(|one| one.became == Became::RolledBack);
+            report.compared = wanted_back.as_ref().filter(|_| ran).map(|before| match before {
+                Before::Kept(_) if now.is_some() => Compared::Done,
+                Before::WithinRun => Compared::WithinRun,
+                Before::Kept(_) | Before::NotKept => Compared::NotKept,
+            });
+            if let (Some(Before::Kept(before)), Some(now)) = (&wanted_back, &now) {
                 let mut differences = before.differences(now, What::Everything);
                 if records.repeated.iter().any(|row| row.kind == Repeat::Repeatable) {
                     differences.retain(|one| !is_code(one.object.kind));

@@ -25,7 +25,7 @@ pub(crate) mod tests;
 pub use mark::Marked;
 pub(crate) use observe::{Observe, Seen};
 pub use report::{
-    ArchiveReport, Became, Failure, Outcome, RanMigration, Report, Restored, Unarchived, exit_code,
+    ArchiveReport, Became, Compared, Failure, Outcome, RanMigration, Report, Restored, Unarchived, exit_code,
 };
 pub use reset::Anew;
 pub use restore::Restoring;

@@ -93,6 +93,18 @@ impl RanMigration {
     }
 }
 
+/// Whether the schema after a rollback was compared with what it was before what was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compared {
+    /// It was.
+    Done,
+    /// Something that was applied in the same run, or after it, stays: nobody has seen the schema in between.
+    WithinRun,
+    /// The schema before that run was not kept.
+    NotKept,
+}
+
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
@@ -247,6 +259,9 @@ pub struct Report {
     pub migrations: Vec<RanMigration>,
     /// How many checks passed.
     pub checks: usize,
+    /// After a rollback that ran something: whether it is known to have undone it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
     /// How the schema differs after a rollback from what it was before the run that was taken back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_undone: Vec<String>,
@@ -276,6 +291,7 @@ impl Report {
             rehearsal: None,
             migrations: Vec::new(),
             checks: 0,
+            compared: None,
             not_undone: Vec::new(),
             failure: None,
             restored: None,

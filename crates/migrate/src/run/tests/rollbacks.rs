@@ -8,7 +8,7 @@ use super::{ENGINES, Sandbox};
 use crate::files::Rule;
 use crate::placeholders::{NoVariables, Variables};
 use crate::scratch::{self, Proof, Scratch, Tried};
-use crate::{Outcome, RollbackOptions, Until};
+use crate::{Compared, Outcome, RollbackOptions, Until};
 
 async fn tried(sandbox: &Sandbox) -> backup::Result<Vec<Tried>> {
     let scratch = Scratch::new(&sandbox.database).await?;
@@ -200,17 +200,62 @@ async fn a_rollback_that_does_not_undo_is_told() {
             let back = RollbackOptions { until: Until::Count(count), module: None };
             let report = sandbox.runner().rollback(&sandbox.migrations(), &back).await.unwrap();
             assert_eq!(report.outcome, Outcome::Done, "{engine}: {:?}", report.failure);
-            report.not_undone
+            (report.compared, report.not_undone)
         };
         // Of a part of a run nobody knows what was before.
-        assert!(roll(1).await.is_empty(), "{engine}");
+        assert_eq!(roll(1).await, (Some(Compared::WithinRun), Vec::new()), "{engine}");
         sandbox.execute("DROP TABLE note").await;
-        let left = roll(2).await;
+        let (compared, left) = roll(2).await;
+        assert_eq!(compared, Some(Compared::Done), "{engine}");
         assert!(left.iter().any(|line| line.contains("note is there, and was not")), "{engine}: {left:?}");
         assert!(!left.iter().any(|line| line.contains("item")), "{engine}: {left:?}");
         sandbox.execute("DROP TABLE note").await;
         sandbox.file("003_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
-        assert!(roll(2).await.is_empty(), "{engine}");
-        assert!(roll(3).await.is_empty(), "{engine}: two runs, of which the first has its own");
+        let undone = (Some(Compared::Done), Vec::new());
+        assert_eq!(roll(2).await, undone, "{engine}");
+        assert_eq!(roll(3).await, undone, "{engine}: two runs, of which the first has its own");
+        sandbox.migrate().await;
+        sandbox.execute("DELETE FROM dbm_history WHERE number < 0").await;
+        assert_eq!(roll(3).await, (Some(Compared::NotKept), Vec::new()), "{engine}");
+    }
+}
+
+/// What a newer release has applied is taken back by what its rows have kept.
+#[tokio::test]
+async fn an_older_checkout_takes_back_what_it_has_no_files_of() {
+    for engine in ENGINES {
+        let mut sandbox = Sandbox::with_item(engine).await;
+        sandbox.settings.placeholders.common.insert("kind".to_owned(), "varchar(7)".to_owned());
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        let before = sandbox.everything();
+        let compact = if engine == Engine::Mysql { "OPTIMIZE TABLE item;" } else { "VACUUM;" };
+        let files = [
+            ("002_note", "CREATE TABLE note (id ${kind});".to_owned(), "DROP TABLE note;".to_owned()),
+            (
+                "003_name",
+                "ALTER TABLE item ADD COLUMN long_name ${kind};\nINSERT INTO item VALUES (1, 'a', 'it''s');"
+                    .to_owned(),
+                format!(
+                    "-- dbm: no-transaction\nDELETE FROM item;\nALTER TABLE item DROP COLUMN long_name;\n{compact}"
+                ),
+            ),
+        ];
+        for (name, up, down) in &files {
+            sandbox.file(name, up, down);
+        }
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        for (name, ..) in &files {
+            for folder in ["migrations", "rollback"] {
+                std::fs::remove_file(sandbox.path().join(folder).join(format!("{name}.sql"))).unwrap();
+            }
+        }
+        let error = sandbox.runner().migrate(&sandbox.migrations(), &crate::MigrateOptions::default()).await;
+        assert!(error.unwrap_err().to_string().contains("its file is gone"), "{engine}");
+        let back = RollbackOptions { until: Until::To(1), module: None };
+        let report = sandbox.runner().rollback(&sandbox.migrations(), &back).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{engine}: {:?}", report.failure);
+        assert_eq!((report.compared, report.not_undone), (Some(Compared::Done), Vec::new()), "{engine}");
+        assert_eq!(sandbox.everything(), before, "{engine}");
+        assert_eq!(sandbox.migrate().await.run, None, "{engine}: nothing is pending");
     }
 }
