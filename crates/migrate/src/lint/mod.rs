@@ -117,7 +117,7 @@ pub fn lint(engine: Engine, version: Option<&str>, migration: &Migration) -> Vec
 /// A string, comment or the like that does not end: in the statements, in the checks, in the rollback.
 fn unfinished(engine: Engine, migration: &Migration) -> Vec<Finding> {
     let source = &migration.source;
-    let body = body(migration);
+    let body = migration.body();
     // Blank lines before the checks keep each of theirs where it is.
     let checks = "\n".repeat(body.matches('\n').count()) + &source.text[body.len()..];
     let mut texts = vec![(source, body), (source, checks.as_str())];
