@@ -16,6 +16,8 @@ pub(super) struct Bench<'b> {
     generator: &'b Generator<'b>,
     dialect: &'b dyn Dialect,
     scratch: Scratch,
+    /// The one in which a side was made first, where the server has other words for what is made of what it shows.
+    first: Option<Scratch>,
     /// What was run in it.
     migrations: Vec<Migration>,
     /// Whose that is which somebody else owns: there, not here.
@@ -25,11 +27,35 @@ pub(super) struct Bench<'b> {
 impl<'b> Bench<'b> {
     pub(super) async fn new(generator: &'b Generator<'b>, dialect: &'b dyn Dialect) -> Result<Self> {
         let scratch = Scratch::new(generator.on).await?;
-        Ok(Self { generator, dialect, scratch, migrations: Vec::new(), owners: Owners::new() })
+        Ok(Self { generator, dialect, scratch, first: None, migrations: Vec::new(), owners: Owners::new() })
     }
 
     pub(super) async fn discard(self) -> Result<()> {
-        self.scratch.discard().await
+        let gone = self.scratch.discard().await;
+        if let Some(first) = self.first {
+            first.discard().await?;
+        }
+        gone
+    }
+
+    /// Makes all that is there once more in another scratch database, of what the server shows of it: what is read from a
+    /// database is made so too, and what is shown of that stays in the same words. What cannot be made so stays.
+    async fn settle_words(&mut self) -> Result<()> {
+        if !engine::rewords(self.generator.on.engine()) {
+            return Ok(());
+        }
+        let made = self.scratch.database().clone();
+        let spare = Scratch::new(self.generator.on).await?;
+        self.first = Some(std::mem::replace(&mut self.scratch, spare));
+        let migrations = std::mem::take(&mut self.migrations);
+        let copied = Box::pin(self.copy(&made, true)).await;
+        if copied.is_err_and(|error| error.kind() != ErrorKind::Cancelled)
+            && let Some(first) = self.first.take()
+        {
+            self.first = Some(std::mem::replace(&mut self.scratch, first));
+            self.migrations = migrations;
+        }
+        Ok(())
     }
 
     pub(super) async fn schema(&self) -> Result<Schema> {
@@ -53,6 +79,7 @@ impl<'b> Bench<'b> {
                     self.migrations.push(migration);
                 }
                 Box::pin(self.migrate(&MigrateOptions::default(), "what is wanted cannot be made")).await?;
+                self.settle_words().await?;
             }
             Wanted::Like(database) => {
                 let like = Box::pin(self.copy(database, privileges)).await?;
@@ -86,7 +113,8 @@ impl<'b> Bench<'b> {
                     let account = rows.into_iter().flatten().flatten().next().unwrap_or_default();
                     self.owners = self.dialect.given(&made, &account);
                 }
-                Ok(made)
+                self.settle_words().await?;
+                self.schema().await
             }
         }
     }

@@ -133,7 +133,7 @@ impl Dialect for Mysql {
         schema.objects.iter().filter(|_| belongs).filter(table).map(|one| one.id.clone()).collect()
     }
 
-    fn is_in_the_way(&self, dependent: &Object) -> bool {
+    fn is_in_the_way(&self, dependent: &Object, _need: &ObjectId) -> bool {
         dependent.id.kind == Kind::ForeignKey
     }
 

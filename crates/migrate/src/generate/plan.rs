@@ -96,7 +96,7 @@ impl<'s> Fates<'s> {
                     continue;
                 }
                 for need in &object.depends_on {
-                    let in_the_way = disturbed.contains(need) && dialect.is_in_the_way(object);
+                    let in_the_way = disturbed.contains(need) && dialect.is_in_the_way(object, need);
                     // A key may only be there under another name, and what refers to it is to refer to that.
                     let refers = id.kind == Kind::ForeignKey && self.removed.contains(need);
                     let gone = self.again.contains(need) || refers;

@@ -85,7 +85,7 @@ impl Dialect for Sqlite {
         schema.objects.iter().filter(|_| belongs).filter(of).map(|one| one.id.clone()).collect()
     }
 
-    fn is_in_the_way(&self, _dependent: &Object) -> bool {
+    fn is_in_the_way(&self, _dependent: &Object, _need: &ObjectId) -> bool {
         true
     }
 

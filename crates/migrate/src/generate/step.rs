@@ -142,7 +142,7 @@ pub(crate) trait Dialect: Sync {
     }
 
     /// Whether an object that depends on one that is changed is in its way.
-    fn is_in_the_way(&self, dependent: &Object) -> bool;
+    fn is_in_the_way(&self, dependent: &Object, need: &ObjectId) -> bool;
 
     /// Whether it may be dropped and made again with nothing lost.
     fn may_be_made_again(&self, object: &Object) -> bool;

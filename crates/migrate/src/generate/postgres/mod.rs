@@ -154,18 +154,21 @@ impl Dialect for Postgres {
         schema.objects.iter().filter(is_own).map(|one| one.id.clone()).collect()
     }
 
-    fn is_in_the_way(&self, dependent: &Object) -> bool {
-        matches!(
-            dependent.id.kind,
-            Kind::View
-                | Kind::MaterializedView
-                | Kind::ViewBody
-                | Kind::Rule
-                | Kind::Trigger
-                | Kind::Policy
-                | Kind::Function
-                | Kind::Procedure
-        )
+    fn is_in_the_way(&self, dependent: &Object, need: &ObjectId) -> bool {
+        // What of it compares with labels would compare with those of the type that was.
+        let compares = matches!(dependent.id.kind, Kind::Index | Kind::Constraint) && need.kind == Kind::Enum;
+        compares
+            || matches!(
+                dependent.id.kind,
+                Kind::View
+                    | Kind::MaterializedView
+                    | Kind::ViewBody
+                    | Kind::Rule
+                    | Kind::Trigger
+                    | Kind::Policy
+                    | Kind::Function
+                    | Kind::Procedure
+            )
     }
 
     fn may_be_made_again(&self, object: &Object) -> bool {

@@ -3,6 +3,7 @@ use database::{Column, Engine, Generated, Kind, Object, ObjectId, script};
 use super::super::parts::{Parts, columns};
 use super::super::step::{Between, InPlace, Statement, Unwritable};
 use super::cast::Cast;
+use super::types::checks_in_the_way;
 use super::{ident, not_valid, qualified};
 
 /// The statements that make a table another one.
@@ -23,6 +24,7 @@ pub(super) fn change(old: &Object, new: &Object, between: Between<'_>) -> Result
         after: Side { parts: parts(new)?, columns: columns(new) },
         apart: between.style.apart && old.table.as_deref().is_some_and(|table| table.holds_rows),
         ends: Vec::new(),
+        gone: checks_in_the_way(old, between).into_iter().map(|(name, _)| name).collect(),
         found: InPlace::default(),
     };
     change.storage()?;
@@ -107,6 +109,8 @@ struct Changing<'o> {
     apart: bool,
     /// What comes last.
     ends: Vec<Statement>,
+    /// Checks that went before, with the type that they compare with.
+    gone: Vec<String>,
     found: InPlace,
 }
 
@@ -157,7 +161,7 @@ impl Changing<'_> {
     fn constraints_that_go(&mut self) {
         let others = self.before.parts.others.clone();
         for (name, clause) in others {
-            if self.after.parts.other(&name) != Some(&clause) {
+            if self.after.parts.other(&name) != Some(&clause) && !self.gone.contains(&name) {
                 self.alter(&format!("DROP CONSTRAINT {}", ident(&name)));
             }
         }
@@ -176,13 +180,17 @@ impl Changing<'_> {
     }
 
     fn columns(&mut self, old: &Object) -> Result<(), Unwritable> {
-        let names = |columns: &[Column]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
-        for name in names(self.before.columns) {
+        // Those that it has of another table come and go with that.
+        let names = |side: &Side<'_>| {
+            let own = side.columns.iter().filter(|column| side.parts.column(&column.name).is_some());
+            own.map(|column| column.name.clone()).collect::<Vec<_>>()
+        };
+        for name in names(&self.before) {
             if self.after.column(&name).is_none() {
                 self.drop_column(old, &name);
             }
         }
-        for name in names(self.after.columns) {
+        for name in names(&self.after) {
             self.column(old, &name)?;
         }
         // What is neither of a column nor the same.
@@ -317,7 +325,10 @@ impl Changing<'_> {
                 None => self.alter(&format!("{own} DROP DEFAULT")),
             };
         }
-        if refused != refuses {
+        if had_identity.is_none() && has_identity.is_some() && refused.is_empty() && new_name.is_none() {
+            // It is not taken for a number by itself before it refuses NULL.
+            self.alter(&format!("{own} SET NOT NULL"));
+        } else if refused != refuses {
             self.refusal(name, (&refused, &refuses), (old_name, new_name));
         }
         match (had_identity, has_identity) {
@@ -337,6 +348,12 @@ impl Changing<'_> {
             match word(detail).as_str() {
                 "SET STATISTICS" => self.alter(&format!("{own} SET STATISTICS -1")),
                 "SET COMPRESSION" => self.alter(&format!("{own} SET COMPRESSION default")),
+                // Only newer servers have a word for that of the type.
+                "SET STORAGE" => {
+                    let base = is.data_type.split('(').next().unwrap_or_default();
+                    let main = ["numeric", "inet", "cidr"].contains(&base);
+                    self.alter(&format!("{own} SET STORAGE {}", if main { "MAIN" } else { "EXTENDED" }))
+                }
                 _ => return Err(Unwritable::new(format!("column {name} is no more {detail}"))),
             };
         }

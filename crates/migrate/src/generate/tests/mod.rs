@@ -1,4 +1,5 @@
 mod events;
+mod kinds;
 mod random;
 mod renames;
 mod whose;
@@ -289,6 +290,37 @@ async fn letters_that_have_no_place_are_marked() {
     assert_eq!(narrower.losses.len(), 1, "{}", narrower.drafts[0].up);
     let wider = generate(&on, &[&text("latin1")], &text("utf8mb4")).await.unwrap();
     assert!(wider.losses.is_empty(), "{}", wider.drafts[0].up);
+}
+
+#[tokio::test]
+async fn words_that_the_server_chooses_are_no_difference() {
+    let on = server(Engine::Postgres, std::path::Path::new(""));
+    let model = "CREATE TABLE t (id int, a varchar(9) CHECK (a IN ('x', 'y')), n int);
+        CREATE INDEX i ON t (id) WHERE a IN ('x', 'y'); CREATE VIEW v AS SELECT id FROM t WHERE a IN ('x', 'y');
+        CREATE FUNCTION f() RETURNS TABLE (b int, c text) LANGUAGE sql BEGIN ATOMIC SELECT 1, 'x'; END;";
+    let again = generate(&on, &[model], model).await.unwrap();
+    assert!(again.drafts.is_empty(), "{:?}", again.differences);
+    let name = format!("words_{}", std::process::id());
+    let mut server = on.session().await.unwrap();
+    server.execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let shop = Database::new(on.url().with_database(&name)).unwrap();
+    let mut session = shop.session().await.unwrap();
+    for statement in database::script::split(Engine::Postgres, model).unwrap() {
+        session.execute(statement.text).await.unwrap();
+    }
+    drop(session);
+    let shop = There::Database(shop);
+    let same = generate_between(&on, &shop, model, CancellationToken::new()).await;
+    let more = format!(
+        "{} CREATE TABLE more (a varchar(3) CHECK (a IN ('p', 'q')));",
+        model.replace("'y')), n", "'z')), n")
+    );
+    let changed = generate_between(&on, &shop, &more, CancellationToken::new()).await;
+    server.execute(&format!("DROP DATABASE {name}")).await.unwrap();
+    let same = same.unwrap();
+    assert!(same.drafts.is_empty(), "{:?}", same.differences);
+    let names: Vec<String> = changed.unwrap().differences.iter().map(|one| one.object.to_string()).collect();
+    assert_eq!(names, ["table public.more", "table public.t"]);
 }
 
 #[tokio::test]
