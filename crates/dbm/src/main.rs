@@ -39,11 +39,11 @@ use error::{CommandError, Meaning, Result};
 use output::Output;
 
 fn main() -> ExitCode {
+    memory::bound();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
     };
-    memory::bound();
     let global = &arguments.global;
     let output = Output::new(global.json, global.quiet, global.no_color);
     let command = arguments.command.word();

@@ -203,12 +203,12 @@ pub(super) fn list(folder: &Path, findings: &mut Vec<Finding>) -> io::Result<BTr
 
 /// The `.sql` files of a folder, by name.
 pub(super) fn sql_files(origin: Origin, folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = origin.list(folder)?;
-    paths.retain(|path| {
-        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) && !path.is_dir()
+    let mut names = origin.list(folder)?;
+    names.retain(|name| {
+        Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
     });
-    paths.sort();
-    Ok(paths)
+    names.sort_unstable();
+    Ok(names.iter().map(|name| folder.join(name)).collect())
 }
 
 fn list_in(

@@ -1,5 +1,7 @@
-use std::io;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use backup::Result;
 
@@ -22,25 +24,60 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    /// What lies in a folder.
-    pub(super) fn list(self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+    /// The names of what lies in a folder and is no folder itself.
+    pub(super) fn list(self, folder: &Path) -> io::Result<Vec<OsString>> {
         match self {
-            Self::Disk => std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect(),
+            Self::Disk => {
+                let mut names = Vec::new();
+                for entry in fs::read_dir(folder)? {
+                    let entry = entry?;
+                    // The folder's own list says it of all but links.
+                    let is_folder = match entry.file_type() {
+                        Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+                        _ => entry.path().is_dir(),
+                    };
+                    if !is_folder {
+                        names.push(entry.file_name());
+                    }
+                }
+                Ok(names)
+            }
             Self::Embedded(Embedded { files }) => {
-                let paths = files.iter().map(|(name, _)| PathBuf::from(name));
-                let inside: Vec<PathBuf> = paths.filter(|path| path.parent() == Some(folder)).collect();
-                if inside.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(inside) }
+                let paths = files.iter().map(|(name, _)| Path::new(name));
+                let inside = paths.filter(|path| path.parent() == Some(folder));
+                let names: Vec<OsString> =
+                    inside.filter_map(|path| path.file_name()).map(Into::into).collect();
+                if names.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(names) }
             }
         }
     }
 
     pub(super) fn read(self, path: &Path) -> io::Result<Vec<u8>> {
         match self {
-            Self::Disk => std::fs::read(path),
+            Self::Disk => read_small(path),
             Self::Embedded(Embedded { files }) => {
                 let found = files.iter().find(|(name, _)| Path::new(name) == path);
                 found.map(|(_, text)| text.as_bytes().to_vec()).ok_or_else(|| io::ErrorKind::NotFound.into())
             }
+        }
+    }
+}
+
+/// Reads a file that is small as a rule: asking for its length first would take longer than reading it.
+fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut piece = [0; 2048];
+    let mut bytes = Vec::new();
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(bytes),
+            Ok(length) => bytes.extend_from_slice(&piece[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if bytes.len() >= piece.len() {
+            file.read_to_end(&mut bytes)?;
+            return Ok(bytes);
         }
     }
 }

@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 /// How [`checksum`] is made. It stands beside each checksum in the history, so that another way may come later.
@@ -21,11 +19,9 @@ pub fn normalise(text: &str) -> String {
 
 /// The SHA-256 of the normalised text, in hexadecimal.
 pub fn checksum(text: &str) -> String {
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(normalise(text).as_bytes()) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+    let hash = Sha256::digest(normalise(text).as_bytes());
+    hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]

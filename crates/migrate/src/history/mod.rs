@@ -50,10 +50,13 @@ impl Records {
     /// # Errors
     /// The connection broke, or the table is not one of dbm's making.
     pub async fn read(session: &mut dyn Session) -> Result<Self> {
+        if !is_there(session).await? {
+            return Ok(Self::default());
+        }
         Ok(Self {
-            applied: read(session).await?,
-            repeated: read_repeated(session).await?,
-            superseded: repeated::read_superseded(session).await?,
+            applied: table::rows(session).await?,
+            repeated: repeated::rows(session).await?,
+            superseded: repeated::superseded(session).await?,
         })
     }
 

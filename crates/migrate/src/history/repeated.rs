@@ -47,9 +47,11 @@ impl Repeated {
 /// # Errors
 /// The connection broke, or the table is not one of dbm's making.
 pub async fn read_repeated(session: &mut dyn Session) -> Result<Vec<Repeated>> {
-    if !is_there(session).await? {
-        return Ok(Vec::new());
-    }
+    if is_there(session).await? { rows(session).await } else { Ok(Vec::new()) }
+}
+
+/// The same of a table that is there.
+pub(super) async fn rows(session: &mut dyn Session) -> Result<Vec<Repeated>> {
     let sql = format!(
         "SELECT state, name, module, checksum, algorithm, rollback, applied_at, applied_by, duration_ms, run, dbm \
            FROM {} WHERE number < 0 AND algorithm <> {} AND state <> 'schema'",
@@ -95,11 +97,8 @@ pub struct Superseded {
     pub checksum: String,
 }
 
-/// Reads them; none where there is no history.
-pub(super) async fn read_superseded(session: &mut dyn Session) -> Result<Vec<Superseded>> {
-    if !is_there(session).await? {
-        return Ok(Vec::new());
-    }
+/// Reads them from a history that is there.
+pub(super) async fn superseded(session: &mut dyn Session) -> Result<Vec<Superseded>> {
     let sql = format!(
         "SELECT state, name, checksum FROM {} WHERE number < 0 AND algorithm = {}",
         session.history_table(),

@@ -13,9 +13,11 @@ const COLUMNS: &str = "number, position, name, module, checksum, algorithm, roll
 /// # Errors
 /// The connection broke, or the table is not one of dbm's making.
 pub async fn read(session: &mut dyn Session) -> Result<Vec<Applied>> {
-    if !is_there(session).await? {
-        return Ok(Vec::new());
-    }
+    if is_there(session).await? { rows(session).await } else { Ok(Vec::new()) }
+}
+
+/// The same of a table that is there.
+pub(super) async fn rows(session: &mut dyn Session) -> Result<Vec<Applied>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM {} WHERE number >= 0 ORDER BY position, number",
         session.history_table()
