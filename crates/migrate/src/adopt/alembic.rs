@@ -18,6 +18,7 @@ pub(super) const TABLE: Table = Table {
     failed: None,
     up_to: true,
     baseline: None,
+    meant: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {

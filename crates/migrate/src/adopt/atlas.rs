@@ -20,6 +20,7 @@ pub(super) const TABLE: Table = Table {
         versions: "SELECT version FROM {} WHERE version <> '.atlas_cloud_identifier' AND type % 2 = 1",
         order: str::cmp,
     }),
+    meant: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {

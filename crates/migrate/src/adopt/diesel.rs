@@ -15,6 +15,7 @@ pub(super) const TABLE: Table = Table {
     failed: None,
     up_to: false,
     baseline: None,
+    meant: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {

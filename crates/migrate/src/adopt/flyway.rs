@@ -23,6 +23,7 @@ pub(super) const TABLE: Table = Table {
         versions: "SELECT version FROM {} WHERE success AND type IN ('BASELINE', 'SQL_BASELINE')",
         order: compare,
     }),
+    meant: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {

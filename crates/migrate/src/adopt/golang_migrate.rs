@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
     failed: Some("SELECT version FROM {} WHERE dirty"),
     up_to: true,
     baseline: None,
+    meant: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
@@ -27,7 +28,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
         let text = reading::text(&path)?;
         let down = reading::down(folder, &version)?.filter(|text| script::has_statement(text));
         project.migrations.push(Found {
-            version: bare(&version),
+            version: reading::bare(&version),
             name,
             up: script::statements(engine, &text),
             down: down.map(|down| script::statements(engine, &down)),
@@ -36,10 +37,4 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
     }
     project.migrations.sort_by_key(|found| reading::numeric(&found.version));
     Ok(project)
-}
-
-/// As the table has it: a number.
-fn bare(version: &str) -> String {
-    let bare = version.trim_start_matches('0');
-    if bare.is_empty() { "0".to_owned() } else { bare.to_owned() }
 }

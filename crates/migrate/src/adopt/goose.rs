@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
     failed: None,
     up_to: false,
     baseline: None,
+    meant: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
@@ -33,7 +34,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
     for path in reading::sql(folder)? {
         let stem = reading::stem(&path);
         let Some((version, name)) = reading::version_and_name(&stem) else { continue };
-        let version = version.trim_start_matches('0').to_owned();
+        let version = reading::bare(&version);
         let mut found = Found { version, name, ..Found::default() };
         let (mut up, mut down): (Option<String>, Option<String>) = (None, None);
         let (mut is_down, mut block) = (false, None::<String>);

@@ -1,5 +1,6 @@
 //! Liquibase's formatted SQL: changesets in files, <https://docs.liquibase.com/concepts/changelogs/sql-format.html>.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use backup::{Error, ErrorKind, Result};
@@ -8,14 +9,47 @@ use database::Engine;
 use super::table::Table;
 use super::{Found, Project, reading, script};
 
-/// A row for each changeset, by author and id; what was only marked as run counts too.
+/// A row for each changeset, which is known by author, id and file; what was only marked as run counts too.
 pub(super) const TABLE: Table = Table {
     names: &["databasechangelog", "DATABASECHANGELOG"],
-    versions: "SELECT concat(author, ':', id) FROM {} ORDER BY orderexecuted",
+    versions: "SELECT concat(author, ':', id), filename FROM {} ORDER BY orderexecuted",
     failed: None,
     up_to: false,
     baseline: None,
+    meant: Some(meant),
 };
+
+/// The changeset that a row is of. Its file is named from where the changelogs are looked for, which need not be the folder
+/// that is adopted: the ends of the names are compared.
+fn meant(project: &Project, row: &[String]) -> String {
+    let [changeset, file] = row else { return row.join(" in ") };
+    let file = file.strip_prefix("classpath:").unwrap_or(file);
+    let of_it = project.files.iter().filter(|(version, own)| {
+        version.strip_prefix(changeset).is_some_and(|rest| rest.is_empty() || rest == in_file(own))
+    });
+    let found = of_it.map(|(version, own)| (in_common(own, file), version)).filter(|(common, _)| *common > 0);
+    let mut found: Vec<_> = found.collect();
+    found.sort();
+    match found.as_slice() {
+        [.., (last, _), (best, version)] if best > last => (*version).clone(),
+        [(_, version)] => (*version).clone(),
+        _ => format!("{changeset}{}", in_file(file)),
+    }
+}
+
+fn in_file(file: &str) -> String {
+    format!(" in {file}")
+}
+
+/// How many parts two paths have in common, where the shorter one is the end of the other; otherwise none.
+fn in_common(one: &str, other: &str) -> usize {
+    let parts = |path: &str| -> Vec<String> {
+        let parts = path.split(['/', '\\']).filter(|part| !matches!(*part, "" | "."));
+        parts.map(str::to_owned).collect()
+    };
+    let (one, other) = (parts(one), parts(other));
+    if one.ends_with(&other) || other.ends_with(&one) { one.len().min(other.len()) } else { 0 }
+}
 
 /// What a changeset says of itself.
 #[derive(Default)]
@@ -25,12 +59,15 @@ struct Changeset {
     no_split: bool,
     delimiter: Option<String>,
     again: bool,
+    /// Its file, where it says another one than it is in.
+    file: Option<String>,
     /// Why it is not run here.
     left_out: Option<String>,
 }
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
     let mut project = Project::default();
+    let mut places = Vec::new();
     for path in reading::sql_below(folder)? {
         let text = reading::text(&path)?;
         let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
@@ -38,6 +75,8 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
             project.notes.push(format!("{} is no formatted SQL, and is not taken over", path.display()));
             continue;
         }
+        let within = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+        let called = words(first).iter().find_map(|word| logical(word)).unwrap_or(within);
         let mut changesets = Vec::new();
         let mut block = false;
         for line in text.lines().skip_while(|line| line.trim().is_empty()).skip(1) {
@@ -50,11 +89,40 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
                 continue;
             }
             let again = changeset.again;
+            places.push((again, changeset.file.clone().unwrap_or_else(|| called.clone())));
             let found = finished(engine, changeset);
             if again { project.repeatables.push(found) } else { project.migrations.push(found) }
         }
     }
+    name_files(&mut project, places);
     Ok(project)
+}
+
+/// Says of each changeset which file it is of, and makes it a part of its version where author and id alone do not tell it
+/// from others. The files are in the order of the changesets.
+fn name_files(project: &mut Project, files: Vec<(bool, String)>) {
+    let (mut again, mut once) = (project.repeatables.iter_mut(), project.migrations.iter_mut());
+    let mut all: Vec<(&mut Found, String)> = Vec::new();
+    for (is_again, file) in files {
+        let found = if is_again { again.next() } else { once.next() };
+        all.extend(found.map(|found| (found, file)));
+    }
+    let mut counts = BTreeMap::<String, usize>::new();
+    for (found, _) in &all {
+        *counts.entry(found.version.clone()).or_default() += 1;
+    }
+    for (found, file) in all {
+        if counts.get(&found.version).is_some_and(|count| *count > 1) {
+            found.version.push_str(&in_file(&file));
+        }
+        project.files.insert(found.version.clone(), file);
+    }
+}
+
+/// Another name that Liquibase knows a file by.
+fn logical(word: &str) -> Option<String> {
+    let (key, value) = word.split_once(':')?;
+    key.eq_ignore_ascii_case("logicalFilePath").then(|| value.to_owned())
 }
 
 /// Takes one line into the changeset that it is of.
@@ -134,6 +202,7 @@ fn begun(engine: Engine, head: &str, path: &Path) -> Result<Changeset> {
                     "take the changeset out, or the word where it is run everywhere; rows for tests belong into migrations/seeds/",
                 ));
             }
+            "logicalfilepath" => changeset.file = Some(value.to_owned()),
             "runonchange" | "runalways" => changeset.again |= value.eq_ignore_ascii_case("true"),
             _ => {}
         }

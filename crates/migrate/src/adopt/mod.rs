@@ -164,6 +164,8 @@ struct Project {
     placeholders: bool,
     /// What each migration comes after, where the tool says so; otherwise the one before it.
     parents: BTreeMap<String, Vec<String>>,
+    /// The file that each version is of, where the tool's history says that too.
+    files: BTreeMap<String, String>,
     /// What is not taken over.
     notes: Vec<String>,
 }
@@ -237,7 +239,7 @@ pub async fn plan(
                 .with_hint("take one out, or give it a version of its own"));
         }
     }
-    let applied = tool.table().read(session, table, nothing_applied).await?;
+    let applied = tool.table().read(session, &project, table, nothing_applied).await?;
     let applied = applied.of(&project, tool)?;
     Ok(write::adoption(tool, project, &applied, to))
 }

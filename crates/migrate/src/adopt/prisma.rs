@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
     failed: Some("SELECT migration_name FROM {} WHERE finished_at IS NULL AND rolled_back_at IS NULL"),
     up_to: false,
     baseline: None,
+    meant: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {

@@ -31,9 +31,17 @@ pub(super) fn sql(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// The `.sql` files of a folder and of all folders in it.
 pub(super) fn sql_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = sql(folder)?;
-    for below in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        paths.extend(sql_below(&below)?);
+    let mut paths = below(folder)?;
+    paths.retain(|path| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("sql")));
+    Ok(paths)
+}
+
+/// The files of a folder, then those of each folder in it.
+pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (folders, others): (Vec<_>, Vec<_>) = entries(folder)?.into_iter().partition(|path| path.is_dir());
+    let mut paths: Vec<PathBuf> = others.into_iter().filter(|path| path.is_file()).collect();
+    for folder in folders {
+        paths.extend(below(&folder)?);
     }
     Ok(paths)
 }
@@ -82,6 +90,12 @@ pub(super) fn version_and_name(stem: &str) -> Option<(String, String)> {
     let digits = stem.find(|c: char| !c.is_ascii_digit()).unwrap_or(stem.len());
     let (version, name) = stem.split_at(digits);
     (!version.is_empty()).then(|| (version.to_owned(), name.trim_start_matches(['_', '-']).to_owned()))
+}
+
+/// A number as a table has it, without leading zeros.
+pub(super) fn bare(version: &str) -> String {
+    let bare = version.trim_start_matches('0');
+    if bare.is_empty() && !version.is_empty() { "0".to_owned() } else { bare.to_owned() }
 }
 
 /// By number, as tools sort whose versions have no leading zeros.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use backup::Result;
+use backup::{Error, ErrorKind, Result};
 use database::Engine;
 
 use super::table::Table;
@@ -16,22 +16,36 @@ pub(super) const TABLE: Table = Table {
     failed: None,
     up_to: false,
     baseline: None,
+    meant: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
     let mut project = Project::default();
-    for path in reading::sql_below(folder)? {
-        let stem = reading::stem(&path);
-        let Some((version, name)) = stem.strip_prefix(['V', 'U']).and_then(|rest| rest.split_once("__"))
+    for path in reading::below(folder)? {
+        let file = reading::name(&path);
+        let Some((version, rest)) = file.strip_prefix(['V', 'U']).and_then(|rest| rest.split_once("__"))
         else {
             continue;
         };
         if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_digit()) {
             continue;
         }
+        let is_name = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if rest.strip_suffix(".rs").is_some_and(|name| is_name(&name)) {
+            let what = format!("{} is a migration in Rust, which is not SQL", path.display());
+            return Err(Error::new(ErrorKind::Refused, what)
+                .with_hint("write what it does as a `.sql` file of that name first"));
+        }
+        let Some(name) = rest.strip_suffix(".sql").filter(is_name) else {
+            project.notes.push(format!(
+                "refinery passes over {}: there are letters, digits and `_` in its names, and no others",
+                path.display()
+            ));
+            continue;
+        };
         let text = reading::text(&path)?;
         project.migrations.push(Found {
-            version: version.trim_start_matches('0').to_owned(),
+            version: reading::bare(version),
             name: name.to_owned(),
             no_transaction: text.lines().next().is_some_and(|line| line.contains("+refinery NO TRANSACTION")),
             up: script::statements(engine, &text),

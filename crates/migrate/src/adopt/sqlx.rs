@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
     failed: Some("SELECT version FROM {} WHERE NOT success"),
     up_to: false,
     baseline: None,
+    meant: None,
 };
 
 pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
@@ -30,7 +31,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
         let text = reading::text(&path)?;
         let down = reading::down(folder, &version)?;
         project.migrations.push(Found {
-            version: version.trim_start_matches('0').to_owned(),
+            version: reading::bare(&version),
             name,
             no_transaction: text.starts_with("-- no-transaction"),
             up: script::statements(engine, &text),

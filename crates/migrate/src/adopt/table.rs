@@ -19,6 +19,8 @@ pub(super) struct Table {
     pub(super) up_to: bool,
     /// What stands for all up to it, whether that has a file or not.
     pub(super) baseline: Option<Baseline>,
+    /// The version that a row of `versions` means, where its first value alone does not say so.
+    pub(super) meant: Option<fn(&Project, &[String]) -> String>,
 }
 
 /// Rows that say where a database began.
@@ -34,6 +36,7 @@ impl Table {
     pub(super) async fn read(
         &self,
         session: &mut dyn Session,
+        project: &Project,
         named: Option<&str>,
         nothing_applied: bool,
     ) -> Result<Applied> {
@@ -53,7 +56,13 @@ impl Table {
                         .with_hint("mend that with the tool that began it; then adopt"));
                 }
             }
-            let versions = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+            let version = |row: Vec<Option<String>>| match self.meant {
+                None => row.into_iter().next().flatten(),
+                Some(meant) => {
+                    Some(meant(project, &row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()))
+                }
+            };
+            let versions = rows.into_iter().filter_map(version).collect();
             let mut below = Vec::new();
             if let Some(baseline) = self.baseline {
                 let rows = session.query(&baseline.versions.replace("{}", &table)).await?;

@@ -235,6 +235,60 @@ async fn liquibase_has_changesets() {
     }
 }
 
+/// Author and id alone tell no changeset from those of other files.
+#[tokio::test]
+async fn a_changeset_of_liquibase_is_of_its_file() {
+    let changeset = |head: &str, name: &str| {
+        format!("--liquibase formatted sql{head}\n--changeset {name}\nCREATE TABLE one (id int);\n")
+    };
+    let (one, two) = (changeset("", "ann:1"), changeset("", "ann:2"));
+    let elsewhere = changeset(" logicalFilePath:old/a.sql", "ann:1");
+    let own = changeset("", "ann:1 logicalFilePath:c.sql");
+    let files = [
+        ("a.sql", &*one),
+        ("b.sql", &*two),
+        ("sub/a.sql", &*one),
+        ("sub/moved.sql", &*elsewhere),
+        ("sub/own.sql", &*own),
+    ];
+    let table = "CREATE TABLE databasechangelog (id varchar(255), author varchar(255), filename varchar(255), orderexecuted int)";
+    for (rows, expected) in [
+        ("('1', 'ann', 'db/changelog/sub/a.sql', 1)", Ok([false, false, true, false, false])),
+        ("('1', 'ann', 'sub/a.sql', 1)", Ok([false, false, true, false, false])),
+        ("('1', 'ann', 'classpath:/db/changelog/a.sql', 1)", Ok([true, false, false, false, false])),
+        ("('1', 'ann', 'old/a.sql', 1), ('2', 'ann', 'b.sql', 2)", Ok([false, true, false, true, false])),
+        ("('1', 'ann', 'c.sql', 1)", Ok([false, false, false, false, true])),
+        ("('2', 'ann', 'gone.sql', 1)", Err("has applied `ann:2 in gone.sql`")),
+        ("('1', 'ann', 'b.sql', 1)", Err("has applied `ann:1 in b.sql`")),
+    ] {
+        let rows = format!("INSERT INTO databasechangelog VALUES {rows}");
+        let found = applied(Tool::Liquibase, &files, &[table, &rows]).await;
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{rows}"),
+            (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
+            (found, _) => panic!("{rows}: {found:?}"),
+        }
+    }
+    let twice = one.clone() + "--changeset ann:1\nSELECT 1;\n";
+    let error = applied(Tool::Liquibase, &[("a.sql", &*twice)], &[]).await.unwrap_err().to_string();
+    assert!(error.contains("two migrations of liquibase have the version `ann:1 in a.sql`"), "{error}");
+}
+
+#[tokio::test]
+async fn refinery_reads_its_own_names_alone() {
+    let table = "CREATE TABLE refinery_schema_history (version int4 PRIMARY KEY, name varchar(255), applied_on varchar(255), checksum varchar(255))";
+    let rows = "INSERT INTO refinery_schema_history VALUES (0, 'zero', 'then', '1')";
+    let files = [
+        ("V00__zero.sql", "SELECT 1;"),
+        ("V2__add-more.sql", "SELECT 1;"),
+        ("V3__b.SQL", "SELECT 1;"),
+        ("below/U10__a.sql", "SELECT 1;"),
+    ];
+    assert_eq!(applied(Tool::Refinery, &files, &[table, rows]).await.unwrap(), [true, false]);
+    let error = applied(Tool::Refinery, &[("V1__a.rs", "pub fn migration() {}")], &[]).await.unwrap_err();
+    assert!(error.to_string().contains("V1__a.rs is a migration in Rust"), "{error}");
+}
+
 #[tokio::test]
 async fn alembic_s_sql_is_cut_into_revisions() {
     let up = "BEGIN;\n\nCREATE TABLE alembic_version (\n    version_num VARCHAR(32) NOT NULL, \n    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)\n);\n\n\
@@ -365,7 +419,7 @@ async fn a_database_without_the_table_is_not_taken_for_an_empty_one() {
 #[tokio::test]
 async fn what_is_not_run_everywhere_is_refused_or_left_out() {
     let history = [
-        "CREATE TABLE databasechangelog (id varchar(255), author varchar(255), orderexecuted int)",
+        "CREATE TABLE databasechangelog (id varchar(255), author varchar(255), filename varchar(255), orderexecuted int)",
         "CREATE TABLE goose_db_version (id int, version_id bigint, is_applied boolean)",
     ];
     let changeset =
