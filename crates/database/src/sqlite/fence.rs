@@ -204,9 +204,27 @@ fn lock(connection: &mut Connection) -> Result<()> {
         .map_err(closed)
 }
 
-/// The lock is given back at the first look at the file in the normal mode.
+/// Lets others at the file again.
 fn lower(connection: &mut Connection) -> Result<()> {
-    connection
-        .execute_batch("PRAGMA locking_mode = NORMAL; SELECT count(*) FROM sqlite_schema")
-        .map_err(|cause| error(cause, "cannot let others at the database again"))
+    give_back(connection).map_err(|cause| error(cause, "cannot let others at the database again"))
+}
+
+/// Leaves the exclusive mode. The lock is given back at the first look at the file in the normal mode.
+///
+/// A WAL that was opened in the exclusive mode keeps the lock until the database leaves the WAL mode, and so does one that is
+/// opened under the lock: <https://www.sqlite.org/wal.html#use_of_wal_without_shared_memory>
+pub(super) fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    let set = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, String>(0));
+    // Asking opens what is a WAL by now.
+    let wal = set("PRAGMA main.journal_mode")? == "wal";
+    let kept = set("PRAGMA locking_mode = NORMAL")? == "exclusive";
+    if wal && kept {
+        set("PRAGMA main.journal_mode = DELETE")?;
+        set("PRAGMA locking_mode = NORMAL")?;
+    }
+    connection.execute_batch("SELECT count(*) FROM sqlite_schema")?;
+    if wal && kept {
+        set("PRAGMA main.journal_mode = WAL")?;
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::copy::{CopyOptions, STEP, copy, copy_into_new, is_wal, other_page_size, page_size};
+use super::fence::give_back;
 use super::file::{BUSY, File};
 use super::permissions::take_after;
 use super::{Mode, error};
@@ -102,9 +103,7 @@ impl Replacement {
             self.keep_copy(target)?;
             copy(&self.from, target, STEP, &self.options)
         });
-        // The lock is given back at the first look at the file in the normal mode.
-        let lowered =
-            target.execute_batch("PRAGMA locking_mode = NORMAL; SELECT count(*) FROM sqlite_schema");
+        let lowered = give_back(target);
         exchanged?;
         // Once exchanged, it must not pass for a failure that changed nothing: closing the connection lowers it too.
         if let Err(cause) = lowered {

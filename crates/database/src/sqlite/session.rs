@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::{Batch, Connection};
 
-use super::fence::Gate;
+use super::fence::{Gate, give_back};
 use super::file::{BUSY, Shared, blocking};
 use super::journal::Beside;
 use super::{File, error, text};
@@ -222,8 +222,7 @@ fn reset(connection: &Connection, fenced: bool) -> rusqlite::Result<()> {
         connection.execute_batch(&detach)?;
     }
     if !fenced {
-        // The lock is given back at the first look at the file in the normal mode.
-        connection.execute_batch("PRAGMA locking_mode = NORMAL; SELECT count(*) FROM sqlite_schema")?;
+        give_back(connection)?;
     }
     Ok(())
 }

@@ -1,3 +1,5 @@
+mod modes;
+
 use std::time::Duration;
 
 use chrono::Utc;

@@ -229,10 +229,23 @@ pub(crate) fn has_owners(engine: Engine) -> bool {
     engine == Engine::Postgres
 }
 
-/// Gives a new database what of another one belongs to itself and to nothing in it, as far as no archive's properties do.
-pub(crate) async fn be_like(other: &Database, new: &Database) -> Result<()> {
+/// Gives an empty database what of another one belongs to itself and to nothing in it, as far as no archive's properties do,
+/// can only be given to an empty one, and is not asked for by the texts that are to be run in it.
+pub(crate) async fn begin_like(other: &Database, new: &Database, texts: &[&str]) -> Result<()> {
     match other.engine() {
-        Engine::Sqlite => sqlite::be_like(&mut *other.session().await?, &mut *new.session().await?).await,
+        Engine::Sqlite => {
+            sqlite::begin_like(&mut *other.session().await?, &mut *new.session().await?, texts).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives it the rest of that, once the texts have been run.
+pub(crate) async fn be_like(other: &Database, new: &Database, texts: &[&str]) -> Result<()> {
+    match other.engine() {
+        Engine::Sqlite => {
+            sqlite::be_like(&mut *other.session().await?, &mut *new.session().await?, texts).await
+        }
         _ => Ok(()),
     }
 }

@@ -1,5 +1,5 @@
 use backup::Result;
-use database::script::{self, LexemeKind};
+use database::script::{self, Lexeme, LexemeKind};
 use database::{Engine, Session, quote};
 
 use crate::files::{Name, Unless};
@@ -150,14 +150,63 @@ pub(super) async fn settings(session: &mut dyn Session) -> Result<Vec<String>> {
     Ok(settings)
 }
 
-/// Gives a new file the modes of another one.
-pub(super) async fn be_like(other: &mut dyn Session, new: &mut dyn Session) -> Result<()> {
-    let vacuum = pragma(other, "auto_vacuum").await?;
-    if pragma(new, "auto_vacuum").await? != vacuum {
-        new.own(&format!("PRAGMA auto_vacuum = {vacuum}")).await?;
+/// What a file is besides what is in it, and its statements may ask for.
+const OWN: [&str; 4] = ["encoding", "page_size", "auto_vacuum", "journal_mode"];
+
+/// Those of which nothing in the texts asks for anything: they are what they are in the file that is replaced.
+fn unasked(texts: &[&str]) -> Vec<&'static str> {
+    let names = |name: &str| {
+        let is_it = |lexeme: &Lexeme<'_>| lexeme.identifier().is_some_and(|it| it.eq_ignore_ascii_case(name));
+        let in_statement = |statement: &str| {
+            script::lexemes(Engine::Sqlite, statement).unwrap_or_default().iter().any(is_it)
+        };
+        let in_text = |text: &&str| {
+            let statements = script::split(Engine::Sqlite, text).unwrap_or_default();
+            statements.iter().any(|statement| in_statement(statement.text))
+        };
+        texts.iter().any(in_text)
+    };
+    OWN.into_iter().filter(|name| !names(name)).collect()
+}
+
+/// Gives an empty file what only an empty one can be given of another one: how it writes letters.
+pub(super) async fn begin_like(other: &mut dyn Session, new: &mut dyn Session, texts: &[&str]) -> Result<()> {
+    let encoding = pragma(other, "encoding").await?;
+    if encoding != "UTF-8" && unasked(texts).contains(&"encoding") {
+        new.own(&format!("PRAGMA encoding = {}", literal(&encoding))).await?;
+        // It is written with the first table.
+        for sql in ["CREATE TABLE dbm_first (a)", "DROP TABLE dbm_first", "VACUUM"] {
+            new.own(sql).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a new file the rest, as far as what has made it asks for nothing else.
+pub(super) async fn be_like(other: &mut dyn Session, new: &mut dyn Session, texts: &[&str]) -> Result<()> {
+    let unasked = unasked(texts);
+    let mut sized = Vec::new();
+    for name in ["page_size", "auto_vacuum"] {
+        let value = pragma(other, name).await?;
+        if unasked.contains(&name) && pragma(new, name).await? != value {
+            sized.push(format!("PRAGMA {name} = {value}"));
+        }
+    }
+    let mut mode = pragma(new, "journal_mode").await?;
+    if !sized.is_empty() {
+        if mode == "wal" {
+            // Pages stay as large as they are there: https://www.sqlite.org/pragma.html#pragma_page_size
+            new.own("PRAGMA journal_mode = delete").await?;
+        }
+        for set in sized {
+            new.own(&set).await?;
+        }
         new.own("VACUUM").await?;
     }
-    if pragma(other, "journal_mode").await? == "wal" {
+    if unasked.contains(&"journal_mode") {
+        mode = pragma(other, "journal_mode").await?;
+    }
+    if mode == "wal" {
         new.own("PRAGMA journal_mode = wal").await?;
     }
     Ok(())

@@ -36,6 +36,12 @@ impl Anew<'_> {
     fn options(&self) -> MigrateOptions {
         MigrateOptions { repeatables: self.repeatables.to_vec(), ..MigrateOptions::default() }
     }
+
+    /// All that is run.
+    fn texts(&self) -> Vec<&str> {
+        let repeated = self.repeatables.iter().chain(self.seeds).map(|file| file.source.text.as_str());
+        self.migrations.iter().map(|file| file.source.text.as_str()).chain(repeated).collect()
+    }
 }
 
 /// Who looks on hears what migrations and seeds have to say; the steps are those of the run that they are a part of.
@@ -190,6 +196,8 @@ impl Runner {
             runner.settings.allowed.server_wide = self.settings.allowed.server_wide;
             runner
         };
+        let texts = anew.texts();
+        engine::begin_like(&self.database, scratch.database(), &texts).await.map_err(plain)?;
         for seeding in [false, true] {
             let run = match seeding {
                 false => Box::pin(runner().migrate(anew.migrations, &anew.options())).await,
@@ -207,7 +215,7 @@ impl Runner {
             report.migrations.extend(run.migrations);
             report.checks += run.checks;
         }
-        engine::be_like(&self.database, scratch.database()).await.map_err(plain)?;
+        engine::be_like(&self.database, scratch.database(), &texts).await.map_err(plain)?;
         let store = LocalStore::new(scratch.folder().join("new"));
         // What belongs to the database and to nothing in it stays what it is.
         let properties = old.index().properties.clone();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use database::{Database, DatabaseUrl, Engine};
 
+use super::sandbox::tool;
 use super::{ENGINES, Sandbox};
 use crate::files::{Repeat, RepeatedFile};
 use crate::journal::Told;
@@ -153,17 +154,80 @@ async fn a_reset_that_is_killed_leaves_the_old_or_the_new() {
     }
 }
 
+/// What a file is, and nothing in it.
+async fn modes(sandbox: &Sandbox) -> String {
+    let mut modes = Vec::new();
+    for name in ["encoding", "page_size", "auto_vacuum", "journal_mode"] {
+        modes.push(sandbox.ask(&format!("PRAGMA {name}")).await);
+    }
+    modes.join(" ")
+}
+
+async fn each(sandbox: &Sandbox, statements: &[&str]) {
+    let mut session = sandbox.database.session().await.unwrap();
+    for sql in statements {
+        session.execute(sql).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_file_keeps_its_modes() {
-    let sandbox = grown(Engine::Sqlite).await;
-    let mut session = sandbox.database.session().await.unwrap();
-    session.execute("PRAGMA auto_vacuum = 2").await.unwrap();
-    session.execute("VACUUM").await.unwrap();
-    drop(session);
-    assert_eq!(sandbox.ask("PRAGMA journal_mode = wal").await, "wal");
+    let sandbox = Sandbox::new(Engine::Sqlite).await;
+    sandbox.file("001_item", "CREATE TABLE item (id int PRIMARY KEY, name text);", "DROP TABLE item;");
+    let old =
+        ["PRAGMA encoding = 'UTF-16le'; PRAGMA page_size = 1024; PRAGMA auto_vacuum = 2; CREATE TABLE x (y)"];
+    each(&sandbox, &old).await;
+    for mode in ["delete", "wal", "wal"] {
+        assert_eq!(sandbox.ask(&format!("PRAGMA journal_mode = {mode}")).await, mode);
+        let reset = sandbox.reset().await.unwrap();
+        assert_eq!(reset.outcome, Outcome::Done, "{reset:#?}");
+        assert_eq!(modes(&sandbox).await, format!("UTF-16le 1024 2 {mode}"));
+        assert_eq!(sandbox.ask("SELECT count(*) FROM item").await, "0");
+        assert!(!sandbox.notes().contains("could not be kept"), "{}", sandbox.notes());
+    }
+}
+
+#[tokio::test]
+async fn a_file_has_the_modes_that_its_migrations_ask_for() {
+    let sandbox = Sandbox::new(Engine::Sqlite).await;
+    each(&sandbox, &["PRAGMA page_size = 1024; PRAGMA auto_vacuum = 2; CREATE TABLE x (y)"]).await;
+    each(&sandbox, &["PRAGMA journal_mode = wal"]).await;
+    sandbox.file("001_item", "CREATE TABLE item (id int PRIMARY KEY, name text);", "DROP TABLE item;");
+    sandbox.file(
+        "002_mode",
+        "-- page_size\nPRAGMA Auto_Vacuum = 1;\nVACUUM;\nPRAGMA journal_mode = delete;",
+        "SELECT 1;",
+    );
     assert_eq!(sandbox.reset().await.unwrap().outcome, Outcome::Done);
-    assert_eq!(sandbox.ask("PRAGMA journal_mode").await, "wal");
-    assert_eq!(sandbox.ask("PRAGMA auto_vacuum").await, "2");
+    assert_eq!(modes(&sandbox).await, "UTF-8 1024 1 delete");
+    sandbox.file("002_mode", "PRAGMA auto_vacuum = 1;\nVACUUM;\nPRAGMA journal_mode = wal;", "SELECT 1;");
+    sandbox.file("003_size", "PRAGMA page_size = 2048;\nSELECT 'encoding';", "SELECT 1;");
+    for _ in 0..2 {
+        let reset = sandbox.reset().await.unwrap();
+        assert_eq!(reset.outcome, Outcome::Done, "{reset:#?}");
+        // Without a VACUUM it asks for nothing in a file that has tables.
+        assert_eq!(modes(&sandbox).await, "UTF-8 4096 1 wal");
+        assert!(!sandbox.notes().contains("could not be kept"), "{}", sandbox.notes());
+    }
+    // Those who have it open are not kept waiting.
+    let other = tool(
+        "sqlite3",
+        &[&sandbox.path().join("shop.db").display().to_string(), "SELECT count(*) FROM item"],
+    );
+    assert_eq!(other.trim(), "0");
+}
+
+#[tokio::test]
+async fn a_file_may_be_called_as_what_lies_beside_it() {
+    for name in ["new", "backups", "database"] {
+        let mut sandbox = grown(Engine::Sqlite).await;
+        let path = sandbox.path().join(name);
+        std::fs::copy(sandbox.path().join("shop.db"), &path).unwrap();
+        let url = DatabaseUrl::parse(&format!("sqlite://{}", path.display())).unwrap();
+        sandbox.database = Database::new(url).unwrap();
+        let reset = sandbox.reset().await.unwrap();
+        assert_eq!(reset.outcome, Outcome::Done, "{name}: {reset:#?}");
+    }
 }
 
 /// What another account makes beside would be that account's.
