@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mysql_async::prelude::Queryable as _;
-
+use super::values::{Room, Rows};
 use super::{Connection, Server, catalog, error, rows};
 use crate::{ObjectId, Result, RowsRead, Table, TableDigest};
 
@@ -23,14 +22,14 @@ pub async fn table(connection: &mut Connection, id: &ObjectId, table: &Table) ->
 /// What the server refuses.
 pub async fn of(connection: &mut Connection, id: &ObjectId, table: &Table, which: &str) -> Result<RowsRead> {
     let wrong = |cause| error(cause, format!("cannot read the rows of {id}"));
-    let mut result = connection.query_iter(rows::select(id, table, which)).await.map_err(wrong)?;
+    let mut result = Rows::of(connection, &rows::select(id, table, which)).await.map_err(wrong)?;
     let mut read = RowsRead::default();
     let generated = rows::generated(table).len();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut room) = (Vec::new(), Room::default());
     while let Some(row) = result.next().await.map_err(wrong)? {
-        rows::take(rows::values(&row), generated, &mut bytes, &mut read);
+        rows::take(room.values(&row), generated, &mut bytes, &mut read);
     }
-    result.drop_result().await.map_err(wrong)?;
+    result.end().await.map_err(wrong)?;
     Ok(read)
 }
 

@@ -28,6 +28,7 @@ mod swap;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod values;
 
 pub use connect::connect;
 pub use connection::{Bytes, Connection, Flavour};

@@ -2,8 +2,6 @@
 //!
 //! The session must have [`ROW_SESSION`], by which the server sends texts in their own character sets, unchanged.
 
-use mysql_async::{Row, Value};
-
 use crate::{Column, Engine, Generated, Kind, ObjectId, RowsRead, Table, TableDigest, quote};
 
 /// What a session needs to read rows: texts as they are, times in UTC, and no mode that changes what is shown.
@@ -86,14 +84,6 @@ fn read<'c>(columns: impl Iterator<Item = &'c Column>) -> Vec<RowColumn> {
         .collect()
 }
 
-/// The values of a row that was read as text; none for NULL.
-pub fn values(row: &Row) -> impl ExactSizeIterator<Item = Option<&[u8]>> + Clone {
-    (0..row.len()).map(|place| match row.as_ref(place) {
-        Some(Value::Bytes(value)) => Some(value.as_slice()),
-        _ => None,
-    })
-}
-
 /// The query that reads a table's rows, with their stored generated columns last; `rest` follows it (`WHERE …`), or is empty.
 pub fn select(id: &ObjectId, table: &Table, rest: &str) -> String {
     debug_assert_eq!(id.kind, Kind::Table);
@@ -148,8 +138,9 @@ fn pieces<'a>(row: impl Iterator<Item = Option<&'a [u8]>>, to: &mut (impl FnMut(
         match value {
             None => to(b"n"),
             Some(value) => {
-                to(b"v");
-                to(&(value.len() as u64).to_le_bytes());
+                let mut head = [b'v'; 9];
+                head[1..].copy_from_slice(&(value.len() as u64).to_le_bytes());
+                to(&head);
                 to(value);
             }
         }

@@ -373,6 +373,118 @@ async fn neighbouring_values_of_every_type_have_different_digests() {
     }
 }
 
+/// The values of a query's rows, and whether they came as the server keeps them.
+async fn read(connection: &mut Connection, sql: &str) -> (Vec<Vec<Option<String>>>, bool) {
+    let mut rows = values::Rows::of(connection, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let kept = matches!(rows, values::Rows::Kept(_));
+    let (mut room, mut found) = (values::Room::default(), Vec::new());
+    while let Some(row) = rows.next().await.unwrap() {
+        let text = |value: Option<&[u8]>| value.map(|value| value.escape_ascii().to_string());
+        found.push(room.values(&row).map(text).collect());
+    }
+    rows.end().await.unwrap();
+    (found, kept)
+}
+
+/// Reads a query's rows both ways, which must be the same.
+async fn read_both_ways(connection: &mut Connection, sql: &str) -> bool {
+    let (found, kept) = read(connection, sql).await;
+    let (printed, otherwise) = read(connection, &format!("{sql} /* ? */")).await;
+    assert!(!otherwise && !printed.is_empty());
+    for (ours, theirs) in found.iter().zip(&printed) {
+        assert_eq!(ours, theirs, "{sql}");
+    }
+    assert_eq!(found.len(), printed.len());
+    kept
+}
+
+#[tokio::test]
+async fn values_are_printed_as_the_server_prints_them() {
+    let server = fresh().await;
+    let mut session = server.session().await.unwrap();
+    session.execute("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'").await.unwrap();
+    let mut connection = server.connect(None).await.unwrap();
+    connection.batch(rows::ROW_SESSION, "").await.unwrap();
+    let mariadb = connection.flavour() == Flavour::MariaDb;
+    let more: Vec<(String, Vec<&str>)> = (0..=6)
+        .flat_map(|decimals| {
+            let (day, odd) = ("'2020-02-29 23:59:59.987654'", "'-0:00:00.5'");
+            let times = vec!["'838:59:59'", "'-100:01:02.345678'", "'9:08:07.000009'", odd, "0", "NULL"];
+            [
+                (format!("datetime({decimals})"), vec![day, "'0001-01-01'", "'0000-00-00'", "NULL"]),
+                (format!("timestamp({decimals})"), vec![day, "'1970-01-02 03:04:05'"]),
+                (format!("time({decimals})"), times),
+            ]
+        })
+        .chain(["tinyint", "smallint", "mediumint", "int", "bigint"].into_iter().flat_map(|kind| {
+            let all = vec!["0", "-1", "127", "NULL"];
+            [(kind.to_owned(), all), (format!("{kind} unsigned"), vec!["0", "255", "9"])]
+        }))
+        .collect();
+    let known = NEIGHBOURS.iter().map(|(kind, values)| ((*kind).to_owned(), values.to_vec()));
+    for (number, (kind, values)) in known.chain(more).enumerate() {
+        if !mariadb && ["uuid", "inet6", "inet4"].contains(&kind.as_str()) {
+            continue;
+        }
+        let values: Vec<String> = values.iter().map(|value| format!("({value})")).collect();
+        let table = format!("t_{number}");
+        session.execute(&format!("CREATE TABLE {table} (v {kind} NULL)")).await.unwrap();
+        session.execute(&format!("INSERT INTO {table} VALUES {}", values.join(","))).await.unwrap();
+        let mut column = rows::RowColumn { name: "v".into(), read: rows::Read::Text, charset: String::new() };
+        if kind.starts_with("float") || kind.starts_with("double") {
+            column.read = rows::Read::Float;
+        } else if kind.starts_with("enum") || kind.starts_with("set") {
+            column.read = rows::Read::Choice;
+        }
+        let kept =
+            read_both_ways(&mut connection, &format!("SELECT {} FROM {table}", column.expression())).await;
+        let here =
+            ["int", "double", "datetime(6)", "time(0)", "timestamp(3)", "date", "json", "blob", "bit(64)"];
+        assert!(kept || !here.contains(&kind.as_str()), "{kind} comes as the server prints it");
+    }
+}
+
+#[tokio::test]
+async fn numbers_with_a_point_are_printed_as_the_server_prints_them() {
+    let server = fresh().await;
+    let mut session = server.session().await.unwrap();
+    session.execute("CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, v double)").await.unwrap();
+    // Powers of two have the most digits, and lie between two shortest ones; powers of ten have the fewest.
+    let mut all: Vec<f64> = (0..2047_u64).map(|exponent| f64::from_bits(exponent << 52)).collect();
+    all.extend((0..52).map(|bit| f64::from_bits(1 << bit)));
+    for neighbour in all.clone() {
+        all.extend([neighbour.next_up(), neighbour.next_down()]);
+    }
+    for exponent in -323..=308 {
+        let digits = ["1", "9.5", "1.2345678901234567", "9.999999999999999", "1.23456789012345"];
+        all.extend(digits.map(|digits| format!("{digits}e{exponent}").parse::<f64>().unwrap()));
+    }
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+    for _ in 0..4000 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        all.extend([f64::from_bits(seed), (seed >> 40) as f64 / 1000.0, (seed >> 12) as f64]);
+    }
+    all.extend([0.0, f64::MAX, f64::MIN_POSITIVE, 0.1 + 0.2]);
+    all.retain(|number| number.is_finite());
+    for some in all.chunks(5000) {
+        let values: Vec<String> = some.iter().map(|number| format!("({number:e}),(-({number:e}))")).collect();
+        session.execute(&format!("INSERT INTO t (v) VALUES {}", values.join(","))).await.unwrap();
+    }
+    let mut connection = server.connect(None).await.unwrap();
+    assert!(read_both_ways(&mut connection, "SELECT CAST(v AS DOUBLE) FROM t ORDER BY id").await);
+}
+
+#[tokio::test]
+async fn a_server_without_prepared_statements_prints_its_rows() {
+    let own = testing::own().await;
+    let mut connection = own.server.connect(None).await.unwrap();
+    connection.batch("SET GLOBAL max_prepared_stmt_count = 0", "").await.unwrap();
+    let (rows, kept) = read(&mut connection, "SELECT 1, 0.5e0").await;
+    assert_eq!((rows, kept), (vec![vec![Some("1".to_owned()), Some("0.5".to_owned())]], false));
+    let refused = values::Rows::of(&mut connection, "SELECT nothing").await.unwrap_err();
+    assert!(refused.to_string().contains("nothing"), "{refused}");
+}
+
 #[tokio::test]
 async fn history_counts_in_a_digest_and_generated_columns_do_not() {
     let server = fresh().await;

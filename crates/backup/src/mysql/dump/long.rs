@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use database::mysql::catalog::text::{Create, primary_key};
 use database::mysql::rows::Read;
+use database::mysql::values::{Room, Rows};
 use database::mysql::{Connection, error, rows};
 use database::{Engine, Schema, quote};
 use futures_util::future::try_join_all;
-use mysql_async::prelude::Queryable as _;
 
 use super::plan::Piece;
 use super::rows::{Target, length};
@@ -114,12 +114,21 @@ async fn look(
     which: &str,
     longest: u64,
 ) -> Result<Option<Long>> {
-    let failed = |cause| error(cause, format!("cannot look how long the rows of {} are", target.id));
+    let what = format!("cannot look how long the rows of {} are", target.id);
+    let failed = |cause| error(cause, what.as_str());
+    // The server has more to do where it holds the other columns of each row at hand too.
+    let name = quote::identifier(Engine::Mysql, &target.id.name);
+    let filter = target.table.filter.as_deref().unwrap_or_default();
+    let one = format!("SELECT 1 FROM {name} {filter} {which} LIMIT 1");
+    if worker.value(&one, &what).await?.is_none() {
+        return Ok(None);
+    }
     let sql = rows::select(&target.id, &target.table, which);
-    let mut result = worker.query_iter(sql).await.map_err(failed)?;
+    let mut result = Rows::of(worker, &sql).await.map_err(failed)?;
+    let mut room = Room::default();
     let mut worst: Option<Long> = None;
     while let Some(row) = result.next().await.map_err(failed)? {
-        let values: Vec<_> = rows::values(&row).collect();
+        let values: Vec<_> = room.values(&row).collect();
         let length = (target.head.len() + length(&target.columns, &values) + 2) as u64;
         if length <= longest {
             continue;
@@ -131,7 +140,7 @@ async fn look(
         };
         worst = Some(row);
     }
-    result.drop_result().await.map_err(failed)?;
+    result.end().await.map_err(failed)?;
     Ok(worst)
 }
 

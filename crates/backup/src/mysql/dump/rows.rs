@@ -259,7 +259,7 @@ pub(super) fn length(columns: &[RowColumn], values: &[Option<&[u8]>]) -> usize {
     let lengths = columns.iter().zip(values).map(|(column, value)| match (column.read, value) {
         (_, None) => "NULL".len(),
         (Read::Text, Some(value)) if as_it_is(column, value) => {
-            2 + value.len() + value.iter().filter(|&&byte| escaped(byte).is_some()).count()
+            2 + value.len() + value.iter().filter(|&&byte| is_escaped(byte)).count()
         }
         (Read::Text, Some(value)) => "_ 0x".len() + column.charset.len() + 2 * value.len(),
         (Read::Bytes, Some(value)) => 2 + 2 * value.len(),
@@ -315,19 +315,45 @@ fn hex(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// How many bytes are looked at at once, for what must be escaped.
+const RUN: usize = 16;
+
 /// As the clients read strings in a session without NO_BACKSLASH_ESCAPES; they take no NUL.
 fn quoted(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'\'');
-    let mut rest = value;
-    while let Some((place, written)) =
-        rest.iter().enumerate().find_map(|(place, byte)| Some((place, escaped(*byte)?)))
-    {
-        out.extend_from_slice(&rest[..place]);
-        out.extend_from_slice(written);
-        rest = &rest[place + 1..];
+    let (runs, rest) = value.as_chunks::<RUN>();
+    if runs.iter().all(is_plain) && !rest.iter().any(|&byte| is_escaped(byte)) {
+        out.extend_from_slice(value);
+    } else {
+        for run in runs {
+            if is_plain(run) { out.extend_from_slice(run) } else { escape(run, out) }
+        }
+        escape(rest, out);
     }
-    out.extend_from_slice(rest);
     out.push(b'\'');
+}
+
+fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+    for &byte in bytes {
+        match escaped(byte) {
+            Some(written) => out.extend_from_slice(written),
+            None => out.push(byte),
+        }
+    }
+}
+
+/// Whether nothing in it is escaped. It has no branch for a byte, so that the compiler looks at all of them at once; control
+/// characters that need no escape are rare enough to be taken for those that do.
+fn is_plain(run: &[u8; RUN]) -> bool {
+    let mut found = 0;
+    for &byte in run {
+        found |= u8::from(byte < b' ') | u8::from(byte == b'\'') | u8::from(byte == b'\\');
+    }
+    found == 0
+}
+
+fn is_escaped(byte: u8) -> bool {
+    matches!(byte, 0 | b'\n' | b'\r' | 0x1a | b'\'' | b'\\')
 }
 
 /// The two bytes that a byte is written as within a string, where it is not written as itself.
@@ -385,6 +411,22 @@ mod tests {
         assert_eq!(one("float", b"1e20"), "1e20");
         assert_eq!((one("blob", b""), one("bit(3)", b"\x05")), ("''".into(), "0x05".into()));
         assert_eq!(one("enum('a')", b"1"), "1");
+    }
+
+    #[test]
+    fn each_byte_that_is_written_otherwise_is_found() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_escaped(byte), escaped(byte).is_some(), "{byte}");
+            for place in [0, RUN - 1, RUN, 3 * RUN] {
+                let mut value = vec![b'x'; 3 * RUN + 1];
+                value[place] = byte;
+                let mut written = Vec::new();
+                quoted(&value, &mut written);
+                let mut expected = vec![b'x'; value.len()];
+                expected.splice(place..=place, escaped(byte).map_or(vec![byte], |two| two.to_vec()));
+                assert_eq!(written, [b"'", &expected[..], b"'"].concat(), "{byte} at {place}");
+            }
+        }
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use database::mysql::values::{Room, Rows};
 use database::mysql::{Connection, error, rows};
 use database::{ErrorKind as DatabaseErrorKind, RowsRead, Section};
-use mysql_async::prelude::Queryable as _;
 use tokio::sync::mpsc;
 
 use super::plan::Piece;
@@ -92,7 +92,7 @@ impl Work {
         let sql = rows::select(&target.id, &target.table, &piece.which);
         let mut waits = 0;
         let mut result = loop {
-            match connection.query_iter(sql.as_str()).await.map_err(failed) {
+            match Rows::of(connection, &sql).await.map_err(failed) {
                 Ok(result) => break result,
                 // Somebody flushes the table, and waits for another worker's piece of it; so do we.
                 Err(error) if error.kind() == DatabaseErrorKind::LockTimeout && waits < WAITS => {
@@ -102,9 +102,10 @@ impl Work {
                 Err(error) => return Err(error.into()),
             }
         };
+        let mut room = Room::default();
         let mut blocks = Blocks::new(target, self.longest);
         while let Some(row) = result.next().await.map_err(failed)? {
-            let values: Vec<_> = rows::values(&row).collect();
+            let values: Vec<_> = room.values(&row).collect();
             let before = blocks.add(&values)?;
             // One of 4 MiB is not held while the part is compressed.
             drop(row);
@@ -112,7 +113,7 @@ impl Work {
                 blocks.reuse(out.put(part(target, block)).await?);
             }
         }
-        result.drop_result().await.map_err(failed)?;
+        result.end().await.map_err(failed)?;
         let (last, read, largest) = blocks.finish();
         if let Some(block) = last {
             drop(out.put(part(target, block)).await?);

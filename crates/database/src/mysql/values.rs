@@ -1,0 +1,241 @@
+//! The values of rows, each as the text that the server prints it as.
+//!
+//! Where it makes no difference, rows come as the server keeps them (the protocol of prepared statements) and are printed
+//! here: MariaDB spends half of what a row costs it on printing one DOUBLE, and the rest of it mostly on numbers and times.
+
+use std::ops::Range;
+
+use mysql_async::consts::{ColumnFlags, ColumnType};
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{BinaryProtocol, Column, QueryResult, Row, TextProtocol, Value};
+
+use super::Connection;
+
+/// What a DOUBLE says of its decimals that has no fixed number of them.
+const ANY_DECIMALS: u8 = 31;
+
+/// Of a DOUBLE, the digits before the point up to which it is printed without an exponent, and a few zeros less behind it
+/// (`MAX_DECPT_FOR_F_FORMAT` of both servers' `strings/dtoa.c`).
+const PLAIN: i64 = 15;
+
+/// `ER_MAX_PREPARED_STMT_COUNT_REACHED`.
+const NO_MORE_STATEMENTS: u16 = 1461;
+
+/// The rows of a query as they come.
+#[derive(Debug)]
+pub enum Rows<'c> {
+    /// As the server keeps them.
+    Kept(QueryResult<'c, 'static, BinaryProtocol>),
+    /// As the server prints them.
+    Printed(QueryResult<'c, 'static, TextProtocol>),
+}
+
+impl<'c> Rows<'c> {
+    /// Runs a query.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn of(connection: &'c mut Connection, sql: &str) -> mysql_async::Result<Self> {
+        // The driver takes `:name` for a parameter, and the server `?`, wherever it stands for them.
+        if !sql.contains([':', '?']) {
+            match connection.prep(sql).await {
+                Ok(statement) if statement.columns().iter().all(is_printed_here) => {
+                    return connection.exec_iter(statement, ()).await.map(Self::Kept);
+                }
+                // `max_prepared_stmt_count` is reached, or 0 as some servers have it.
+                Err(mysql_async::Error::Server(error)) if error.code != NO_MORE_STATEMENTS => {
+                    return Err(error.into());
+                }
+                Ok(_) | Err(mysql_async::Error::Server(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        connection.query_iter(sql.to_owned()).await.map(Self::Printed)
+    }
+
+    /// The next row.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn next(&mut self) -> mysql_async::Result<Option<Row>> {
+        match self {
+            Self::Kept(result) => result.next().await,
+            Self::Printed(result) => result.next().await,
+        }
+    }
+
+    /// Reads to the end of them.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn end(self) -> mysql_async::Result<()> {
+        match self {
+            Self::Kept(result) => result.drop_result().await,
+            Self::Printed(result) => result.drop_result().await,
+        }
+    }
+}
+
+/// Whether a column's values come as text anyhow, or are printed here as the server would.
+fn is_printed_here(column: &Column) -> bool {
+    use ColumnType as Type;
+    if column.flags().contains(ColumnFlags::ZEROFILL_FLAG) {
+        return false;
+    }
+    match column.column_type() {
+        Type::MYSQL_TYPE_DOUBLE => column.decimals() == ANY_DECIMALS,
+        Type::MYSQL_TYPE_TIME | Type::MYSQL_TYPE_DATETIME | Type::MYSQL_TYPE_TIMESTAMP => {
+            column.decimals() <= 6
+        }
+        Type::MYSQL_TYPE_TINY
+        | Type::MYSQL_TYPE_SHORT
+        | Type::MYSQL_TYPE_INT24
+        | Type::MYSQL_TYPE_LONG
+        | Type::MYSQL_TYPE_LONGLONG
+        | Type::MYSQL_TYPE_DATE
+        | Type::MYSQL_TYPE_NEWDECIMAL
+        | Type::MYSQL_TYPE_VARCHAR
+        | Type::MYSQL_TYPE_VAR_STRING
+        | Type::MYSQL_TYPE_STRING
+        | Type::MYSQL_TYPE_BIT
+        | Type::MYSQL_TYPE_JSON
+        | Type::MYSQL_TYPE_GEOMETRY
+        | Type::MYSQL_TYPE_VECTOR
+        | Type::MYSQL_TYPE_TINY_BLOB
+        | Type::MYSQL_TYPE_BLOB
+        | Type::MYSQL_TYPE_MEDIUM_BLOB
+        | Type::MYSQL_TYPE_LONG_BLOB => true,
+        _ => false,
+    }
+}
+
+/// Where a value's text lies.
+#[derive(Debug)]
+enum Place {
+    Null,
+    Row,
+    Room(Range<usize>),
+}
+
+/// Room to print values in, used again for each row.
+#[derive(Debug, Default)]
+pub struct Room {
+    text: Vec<u8>,
+    places: Vec<Place>,
+}
+
+impl Room {
+    /// The values of a row as text; none for NULL.
+    pub fn values<'r>(&'r mut self, row: &'r Row) -> impl ExactSizeIterator<Item = Option<&'r [u8]>> + Clone {
+        self.text.clear();
+        self.places.clear();
+        for (place, column) in row.columns_ref().iter().enumerate() {
+            let place = match row.as_ref(place) {
+                None | Some(Value::NULL) => Place::Null,
+                Some(Value::Bytes(_)) => Place::Row,
+                Some(value) => {
+                    let start = self.text.len();
+                    print(value, column, &mut self.text);
+                    Place::Room(start..self.text.len())
+                }
+            };
+            self.places.push(place);
+        }
+        let text = &self.text;
+        self.places.iter().enumerate().map(|(number, place)| match place {
+            Place::Null => None,
+            Place::Room(range) => Some(&text[range.clone()]),
+            Place::Row => match row.as_ref(number) {
+                Some(Value::Bytes(value)) => Some(value.as_slice()),
+                _ => None,
+            },
+        })
+    }
+}
+
+fn print(value: &Value, column: &Column, out: &mut Vec<u8>) {
+    match *value {
+        Value::Int(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+        Value::UInt(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+        Value::Float(number) => double(f64::from(number), out),
+        Value::Double(number) => double(number, out),
+        Value::Date(year, month, day, hour, minute, second, micros) => {
+            padded(u32::from(year), 4, out);
+            out.push(b'-');
+            padded(u32::from(month), 2, out);
+            out.push(b'-');
+            padded(u32::from(day), 2, out);
+            if column.column_type() != ColumnType::MYSQL_TYPE_DATE {
+                out.push(b' ');
+                time([u32::from(hour), u32::from(minute), u32::from(second)], micros, column.decimals(), out);
+            }
+        }
+        Value::Time(negative, days, hours, minutes, seconds, micros) => {
+            if negative {
+                out.push(b'-');
+            }
+            let hours = days * 24 + u32::from(hours);
+            time([hours, u32::from(minutes), u32::from(seconds)], micros, column.decimals(), out);
+        }
+        Value::NULL | Value::Bytes(_) => {}
+    }
+}
+
+/// `[hours, minutes, seconds]` and as much of the microseconds as the column keeps.
+fn time(parts: [u32; 3], micros: u32, decimals: u8, out: &mut Vec<u8>) {
+    for (place, part) in parts.into_iter().enumerate() {
+        if place > 0 {
+            out.push(b':');
+        }
+        padded(part, 2, out);
+    }
+    let decimals = u32::from(decimals.min(6));
+    if decimals > 0 {
+        out.push(b'.');
+        padded(micros / 10_u32.pow(6 - decimals), decimals as usize, out);
+    }
+}
+
+/// A number with zeros before it where it has less digits than that.
+fn padded(number: u32, least: usize, out: &mut Vec<u8>) {
+    let mut room = itoa::Buffer::new();
+    let text = room.format(number);
+    out.extend(std::iter::repeat_n(b'0', least.saturating_sub(text.len())));
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// As few digits as tell it from all others, the way `my_gcvt` of both servers' `strings/dtoa.c` lays them out.
+fn double(number: f64, out: &mut Vec<u8>) {
+    let mut room = zmij::Buffer::new();
+    // No column holds what is not finite.
+    let text = room.format(number);
+    if number == 0.0 || (1e-4..1e15).contains(&number.abs()) {
+        // Both write it the same, but for the `.0` of a whole number.
+        out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+        return;
+    }
+    let (sign, text) = text.strip_prefix('-').map_or(("", text), |text| ("-", text));
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{part}");
+    let leading = digits.len() - digits.trim_start_matches('0').len();
+    // How many digits stand before the point; below one, how many zeros stand behind it.
+    let before = exponent.parse::<i64>().unwrap_or_default() + whole.len() as i64 - leading as i64;
+    let digits = digits.trim_matches('0');
+    let (first, others) = digits.split_at(digits.len().min(1));
+    let count = digits.len() as i64;
+    let zeros = |many: i64| "0".repeat(usize::try_from(many).unwrap_or_default());
+    let text = if before <= -PLAIN || (before > PLAIN && count <= before) {
+        let point = if others.is_empty() { "" } else { "." };
+        format!("{sign}{first}{point}{others}e{}", before - 1)
+    } else if before <= 0 {
+        format!("{sign}0.{}{digits}", zeros(-before))
+    } else {
+        match digits.split_at_checked(usize::try_from(before).unwrap_or_default()) {
+            Some((whole, "")) => format!("{sign}{whole}"),
+            Some((whole, part)) => format!("{sign}{whole}.{part}"),
+            None => format!("{sign}{digits}{}", zeros(before - count)),
+        }
+    };
+    out.extend_from_slice(text.as_bytes());
+}
