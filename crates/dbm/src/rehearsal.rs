@@ -25,21 +25,29 @@ pub(crate) fn lines(rehearsal: &Rehearsal) -> Vec<String> {
         shown.retain(|one| weight(one) >= weights[SHOWN - 1]);
         shown.truncate(SHOWN);
     }
-    let mut rows: Vec<Vec<String>> = vec![
-        ["statement", "took", "rows", "keeps others waiting", "written anew"].map(str::to_owned).to_vec(),
-    ];
+    let mut head = vec!["statement", "took", "rows", "keeps others waiting"];
+    if rehearsal.rewrites_seen {
+        head.push("written anew");
+    }
+    let mut rows: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
     for one in shown {
         let waits = one.blocks().map_or("nobody".to_owned(), |lock| match rehearsal.locks_seen {
             true => format!("{} ({} on {})", took(lock.held_ms), lock.mode, lock.on),
             false => format!("at most {}", took(lock.held_ms)),
         });
-        rows.push(vec![
+        let mut row = vec![
             format!("{}:{}", one.migration, one.line),
             took(one.duration_ms),
             one.rows.map_or(String::new(), output::count),
             waits,
-            one.rewritten.join(", "),
-        ]);
+        ];
+        if rehearsal.rewrites_seen {
+            row.push(one.rewritten.join(", "));
+        }
+        rows.push(row);
+    }
+    if rows.len() == 1 {
+        rows.clear();
     }
     let mut lines: Vec<String> =
         output::columns(&rows).lines().map(|line| format!("  {}", line.trim_end())).collect();

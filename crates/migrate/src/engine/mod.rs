@@ -9,6 +9,7 @@ use backup::progress::Progress;
 use backup::restore::RestoreOptions;
 use backup::{Error, Result};
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use database::{Database, Engine, Kind, Schema, Session};
@@ -266,6 +267,22 @@ pub(crate) async fn home_namespace(session: &mut dyn Session) -> Result<Option<S
     // As its users have it, and not as dbm reads.
     let rows = session.query("SELECT pg_catalog.current_schema()").await?;
     Ok(rows.into_iter().flatten().flatten().next())
+}
+
+/// Tables, each with the numbers of the places where its rows are stored.
+pub(crate) type Storages = BTreeMap<String, BTreeSet<String>>;
+
+/// Whether another session sees at once what a statement has done.
+pub(crate) fn commits_every_statement(engine: Engine) -> bool {
+    engine == Engine::Mysql
+}
+
+/// Where tables are stored; none where the server does not tell this account.
+pub(crate) async fn storages(session: &mut dyn Session) -> Result<Option<Storages>> {
+    match session.engine() {
+        Engine::Mysql => mysql::storages(session).await,
+        _ => Ok(None),
+    }
 }
 
 /// Whether the server shows which locks a session has.

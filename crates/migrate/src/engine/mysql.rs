@@ -1,7 +1,7 @@
 use backup::{Error, ErrorKind, Result};
 use database::{Database, Engine, Kind, Object, Schema, Session, quote, script};
 
-use super::HistoryTable;
+use super::{HistoryTable, Storages};
 use crate::files::{Name, Unless};
 
 /// Tables whose rows are on other servers.
@@ -98,6 +98,37 @@ pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Resu
         Some(sql) => Ok(!session.query(&sql).await?.is_empty()),
         None => Ok(false),
     }
+}
+
+/// Where InnoDB stores tables: one that is copied or rebuilt gets another number. It tells whoever has PROCESS.
+pub(super) async fn storages(session: &mut dyn Session) -> Result<Option<Storages>> {
+    // MySQL's and MariaDB's name of it.
+    let views = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'information_schema' \
+                 AND table_name IN ('INNODB_TABLES', 'INNODB_SYS_TABLES')";
+    let Some(view) = session.own(views).await?.into_iter().flatten().flatten().next() else {
+        return Ok(None);
+    };
+    // `shop/we@002dird#P#p0`: names as they are written for files, and each partition by itself.
+    let decoded =
+        |text: &str| format!("CONVERT(CONVERT(CONVERT({text} USING binary) USING filename) USING utf8mb4)");
+    let database = decoded("SUBSTRING_INDEX(name, '/', 1)");
+    let part = "SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(name, '/', -1), '#P#', 1), '#p#', 1)";
+    let sql = format!(
+        "SELECT {}, table_id FROM information_schema.{view} WHERE BINARY {database} = BINARY DATABASE()",
+        decoded(part)
+    );
+    let rows = match session.own(&sql).await {
+        Err(error) if error.kind() == database::ErrorKind::Permission => return Ok(None),
+        rows => rows?,
+    };
+    let mut storages = Storages::new();
+    for row in rows {
+        let mut values = row.into_iter().flatten();
+        if let (Some(name), Some(number)) = (values.next(), values.next()) {
+            storages.entry(name).or_default().insert(number);
+        }
+    }
+    Ok(Some(storages).filter(|storages| !storages.is_empty()))
 }
 
 /// An event that is made without `STARTS` is written down with the moment of its making.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::relations::{self, Locked, Stored, in_transaction, locks_of};
 use super::{Lock, Rehearsed};
-use crate::engine;
+use crate::engine::{self, Storages};
 use crate::run::{Observe, Seen};
 
 /// How often another session looks at a statement whose locks are gone when it is over.
@@ -41,6 +42,8 @@ pub(super) struct Observer {
     other: Arc<Mutex<Option<Box<dyn Session>>>>,
     /// Ends the other session's looking.
     looking: Mutex<Option<(DropGuard, JoinHandle<()>)>>,
+    /// Whether the other session was told where tables are stored.
+    sees_storages: AtomicBool,
 }
 
 #[derive(Default)]
@@ -57,6 +60,8 @@ struct State {
     changed: Option<BTreeMap<String, u64>>,
     /// How the file's own transaction ends, where the server does not show that there is one.
     own: Option<Ends>,
+    /// The tables that were there before the run, where the server shows no locks.
+    tables: Option<Storages>,
 }
 
 /// Since when a lock is held, and which it is of which statement.
@@ -84,7 +89,18 @@ struct Found {
 
 impl Observer {
     pub(super) fn new(copy: Database) -> Self {
-        Self { copy, state: Arc::default(), other: Arc::default(), looking: Mutex::default() }
+        Self {
+            copy,
+            state: Arc::default(),
+            other: Arc::default(),
+            looking: Mutex::default(),
+            sees_storages: AtomicBool::default(),
+        }
+    }
+
+    /// Whether it can tell which tables were written anew.
+    pub(super) fn sees_storages(&self) -> bool {
+        self.sees_storages.load(Ordering::Relaxed)
     }
 
     /// The statements so far; from here on it begins anew.
@@ -98,11 +114,23 @@ impl Observer {
     /// What another session says.
     async fn ask(&self, sql: &str) -> Result<Rows> {
         let mut other = self.other.lock().await;
-        let session = match other.as_mut() {
-            Some(session) => session,
-            None => other.insert(self.copy.session().await?),
-        };
-        Ok(session.own(sql).await?)
+        Ok(self.opened(&mut other).await?.own(sql).await?)
+    }
+
+    async fn opened<'o>(&self, other: &'o mut Option<Box<dyn Session>>) -> Result<&'o mut Box<dyn Session>> {
+        match other {
+            Some(session) => Ok(session),
+            None => Ok(other.insert(self.copy.session().await?)),
+        }
+    }
+
+    /// Where another session sees that tables are stored; none where the server does not tell.
+    async fn storages(&self) -> Result<Option<Storages>> {
+        if !engine::commits_every_statement(self.copy.engine()) {
+            return Ok(None);
+        }
+        let mut other = self.other.lock().await;
+        engine::storages(&mut **self.opened(&mut other).await?).await
     }
 
     /// Another session looks on until it is told that the statement is over.
@@ -161,6 +189,11 @@ impl Observe for Observer {
                 let changed = relations::changed(session.query(relations::CHANGED).await?);
                 self.state.lock().await.changed = Some(changed);
             }
+            self.sees_storages.store(true, Ordering::Relaxed);
+        } else if self.state.lock().await.tables.is_none() {
+            let tables = self.storages().await?;
+            self.sees_storages.fetch_or(tables.is_some(), Ordering::Relaxed);
+            self.state.lock().await.tables = tables;
         }
         self.state.lock().await.began = Some(Instant::now());
         Ok(())
@@ -170,7 +203,10 @@ impl Observe for Observer {
         self.look_away().await;
         let engine = session.engine();
         if !engine::shows_locks(engine) {
-            self.state.lock().await.unseen(engine, statement, seen);
+            let now = self.storages().await?;
+            let mut state = self.state.lock().await;
+            let rewritten = now.map_or_else(Vec::new, |now| state.rewritten(&now));
+            state.unseen(engine, statement, seen, rewritten);
             return Ok(());
         }
         let found = self.found(session, seen.alone).await?;
@@ -215,7 +251,7 @@ impl State {
                 continue;
             }
             held.push((key(blocks), Holding { statement: place, lock: locks.len(), since: began }));
-            locks.push(Lock { on, mode: one.mode.clone(), blocks, held_ms: 0 });
+            locks.push(Lock { on, mode: one.mode.clone(), blocks, held_ms: 0, table: one.table });
         }
         let glimpsed = std::mem::take(&mut self.glimpsed);
         if seen.alone && !found.open {
@@ -223,7 +259,7 @@ impl State {
                 let (Some(on), blocks) = (name_of(one), keeps_waiting(one)) else { continue };
                 let key = |blocks| (one.oid.clone(), one.mode.clone(), blocks);
                 let was_held = self.held.contains_key(&key(true)) || self.held.contains_key(&key(false));
-                let lock = Lock { on, mode: one.mode.clone(), blocks, held_ms: took };
+                let lock = Lock { on, mode: one.mode.clone(), blocks, held_ms: took, table: one.table };
                 // At most so long: it may have come late and gone early.
                 if !was_held && !locks.contains(&lock) {
                     locks.push(lock);
@@ -259,7 +295,7 @@ impl State {
     }
 
     /// The same where the server does not show any: what may be locked is locked.
-    fn unseen(&mut self, engine: Engine, statement: &Statement<'_>, seen: Seen) {
+    fn unseen(&mut self, engine: Engine, statement: &Statement<'_>, seen: Seen, rewritten: Vec<String>) {
         let since = self.began.take().unwrap_or_else(Instant::now);
         let took = millis(seen.took);
         let (begins, ended) = boundaries(engine, statement);
@@ -270,16 +306,29 @@ impl State {
         let key = (on.clone(), mode.clone(), true);
         let mut locks = Vec::new();
         if seen.alone && self.own.is_none() {
-            locks.push(Lock { on, mode, blocks: true, held_ms: took });
+            locks.push(Lock { on, mode, blocks: true, held_ms: took, table: true });
         } else if !self.held.contains_key(&key) {
             self.held.insert(key, Holding { statement: self.statements.len(), lock: 0, since });
-            locks.push(Lock { on, mode, blocks: true, held_ms: 0 });
+            locks.push(Lock { on, mode, blocks: true, held_ms: 0, table: true });
         }
-        self.push(seen, took, locks, Vec::new());
+        self.push(seen, took, locks, rewritten);
         if ended.is_some() && ended == self.own {
             self.own = None;
             self.release(|_| true);
         }
+    }
+
+    /// Which tables that were there before are stored elsewhere now, all of them.
+    fn rewritten(&mut self, now: &Storages) -> Vec<String> {
+        let mut rewritten = Vec::new();
+        for (name, before) in self.tables.iter_mut().flatten() {
+            let Some(storages) = now.get(name) else { continue };
+            if before.is_disjoint(storages) {
+                rewritten.push(name.clone());
+            }
+            before.clone_from(storages);
+        }
+        rewritten
     }
 
     fn push(&mut self, seen: Seen, took: u64, locks: Vec<Lock>, rewritten: Vec<String>) {
@@ -289,13 +338,15 @@ impl State {
 
     /// Says of the locks that are gone how long they were held.
     fn release(&mut self, gone: impl Fn(&(String, String, bool)) -> bool) {
+        // One moment for all: of a table and its indexes none is held longer than the other.
+        let now = Instant::now();
         let (released, held) = std::mem::take(&mut self.held).into_iter().partition(|(key, _)| gone(key));
         self.held = held;
         let released: BTreeMap<_, Holding> = released;
         for Holding { statement, lock, since } in released.into_values() {
             let lock = self.statements.get_mut(statement).and_then(|one| one.locks.get_mut(lock));
             if let Some(lock) = lock {
-                lock.held_ms = millis(since.elapsed());
+                lock.held_ms = millis(now.saturating_duration_since(since));
             }
         }
     }

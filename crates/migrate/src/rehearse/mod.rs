@@ -37,6 +37,9 @@ pub struct Lock {
     pub blocks: bool,
     /// From the statement that took it to the end of its transaction.
     pub held_ms: u64,
+    /// Whether it is on a table, and not on an index of one.
+    #[serde(skip)]
+    pub(crate) table: bool,
 }
 
 /// A statement of a rehearsal.
@@ -61,9 +64,10 @@ pub struct Rehearsed {
 impl Rehearsed {
     /// The longest of its locks that keep others waiting.
     pub fn blocks(&self) -> Option<&Lock> {
-        // Of those that were held as long, the one that lets nobody in.
+        // Of those that were held as long, the one that lets nobody in; of a table and its indexes, the table.
         let strength = |lock: &Lock| locks::BLOCKING.iter().position(|mode| *mode == lock.mode);
-        self.locks.iter().filter(|lock| lock.blocks).max_by_key(|lock| (lock.held_ms, strength(lock)))
+        let weight = |lock: &&Lock| (lock.held_ms, strength(lock), lock.table);
+        self.locks.iter().filter(|lock| lock.blocks).max_by_key(weight)
     }
 }
 
@@ -78,6 +82,8 @@ pub struct Rehearsal {
     /// Whether the server says which locks there are; otherwise a lock is as long as its statement or its transaction
     /// at most.
     pub locks_seen: bool,
+    /// Whether the server says which tables were written anew.
+    pub rewrites_seen: bool,
     /// How many checks passed.
     pub checks: usize,
     /// Whether all was rolled back and applied again; not where a migration is irreversible.

@@ -131,7 +131,7 @@ impl Runner {
         options: &MigrateOptions,
     ) -> Result<Rehearsal> {
         let engine = scratch.database().engine();
-        let observer = Arc::new(Observer::new(scratch.database().clone()));
+        let observer = Arc::new(Observer::new(scratch.as_made()?));
         let runner = || {
             scratch
                 .runner(self.settings(), Arc::clone(self.variables()))
@@ -141,6 +141,7 @@ impl Runner {
             archive: None,
             statements: Vec::new(),
             locks_seen: engine::shows_locks(engine),
+            rewrites_seen: false,
             checks: 0,
             rolled_back: false,
             differences: Vec::new(),
@@ -185,6 +186,7 @@ impl Runner {
                 rehearsal.differences.retain(|difference| !again.contains(&difference.object));
             }
         }
+        rehearsal.rewrites_seen = observer.sees_storages();
         if rehearsal.rolled_back && rehearsal.differences.is_empty() {
             let again = runner().migrate(migrations, options).await?;
             rehearsal.failure = failed(&again, "in the rehearsal it could not be applied again");

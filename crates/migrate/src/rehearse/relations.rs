@@ -13,13 +13,16 @@ const OWN: &str = "WITH own AS (SELECT o.oid, o.reltoastrelid FROM pg_catalog.pg
      SELECT oid FROM stored
      UNION ALL SELECT x.indexrelid FROM pg_catalog.pg_index x JOIN stored ON stored.oid OPERATOR(pg_catalog.=) x.indrelid";
 
+/// The namespace of what holds the long values of tables: who locks that has locked the table too, whose name people know.
+const LONG_VALUES: &str = "99";
+
 /// The relations of others, with their storage.
 pub(super) fn storages() -> String {
     format!(
         "SELECT c.oid::pg_catalog.int8, c.relnamespace::pg_catalog.regnamespace::pg_catalog.text, c.relname::pg_catalog.text,
                 pg_catalog.pg_relation_filenode(c.oid) FROM pg_catalog.pg_class c
           WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,p,m,i,I,v,f}}') AND c.oid::pg_catalog.int8 OPERATOR(pg_catalog.>=) 16384
-            AND c.oid OPERATOR(pg_catalog.<>) ALL ({OWN})"
+            AND c.relnamespace OPERATOR(pg_catalog.<>) {LONG_VALUES} AND c.oid OPERATOR(pg_catalog.<>) ALL ({OWN})"
     )
 }
 
@@ -35,7 +38,8 @@ pub(super) fn locks_of(session: &str) -> String {
            LEFT JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
           WHERE l.pid OPERATOR(pg_catalog.=) {session} AND l.granted AND l.relation::pg_catalog.int8 OPERATOR(pg_catalog.>=) 16384
             AND l.database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
-            AND (c.oid IS NULL OR c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,p,m,i,I,v,f}}'))
+            AND (c.oid IS NULL OR c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,p,m,i,I,v,f}}')
+                 AND c.relnamespace OPERATOR(pg_catalog.<>) {LONG_VALUES})
             AND l.relation OPERATOR(pg_catalog.<>) ALL ({OWN})
           ORDER BY 2, 3, 4"
     )

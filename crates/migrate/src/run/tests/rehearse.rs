@@ -182,6 +182,54 @@ async fn locks_are_those_that_the_server_shows() {
     assert!(vacuum.rewritten.contains(&"public.item".to_owned()), "{vacuum:?}");
 }
 
+/// What the server copies is a table of its own to the server.
+#[tokio::test]
+async fn tables_that_mysql_writes_anew_are_seen() {
+    let mut sandbox = Sandbox::with_rows(Engine::Mysql).await;
+    sandbox.settings.allowed.drift = true;
+    sandbox
+        .execute("CREATE TABLE `we-ird` (id int) PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (9))")
+        .await;
+    sandbox.file(
+        "002_wide",
+        "-- dbm: irreversible why not
+         ALTER TABLE item ADD COLUMN more int;
+         ALTER TABLE item MODIFY name varchar(20) CHARACTER SET ascii;
+         CREATE INDEX by_name ON item (name);
+         CREATE TABLE note (id int);
+         ALTER TABLE note ENGINE = InnoDB;
+         ALTER TABLE `we-ird` ADD PARTITION (PARTITION b VALUES LESS THAN (99));
+         ALTER TABLE `we-ird` MODIFY id bigint;
+         UPDATE item SET name = 'x';",
+        "SELECT 1;",
+    );
+    let report = sandbox.rehearsed(None, Vec::new()).await;
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
+    let rehearsal = report.rehearsal.unwrap();
+    assert!(rehearsal.rewrites_seen && !rehearsal.locks_seen);
+    let rewritten: Vec<String> = rehearsal.statements.iter().map(|one| one.rewritten.join(" ")).collect();
+    assert_eq!(rewritten, ["", "item", "", "", "", "", "we-ird", ""], "{rehearsal:?}");
+}
+
+/// Long values are the table's own.
+#[tokio::test]
+async fn a_table_is_named_and_neither_its_indexes_nor_its_long_values() {
+    let mut sandbox = Sandbox::with_rows(Engine::Postgres).await;
+    sandbox.settings.allowed.drift = true;
+    sandbox.execute("CREATE TABLE page (id int PRIMARY KEY, body text)").await;
+    sandbox.file(
+        "002_body",
+        "ALTER TABLE page ALTER id TYPE bigint, ALTER body TYPE varchar(9);",
+        "ALTER TABLE page ALTER id TYPE int, ALTER body TYPE text;",
+    );
+    let report = sandbox.rehearsed(None, Vec::new()).await;
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
+    let rehearsal = report.rehearsal.unwrap();
+    let one = &rehearsal.statements[0];
+    assert_eq!(one.blocks().unwrap().on, "public.page", "{one:?}");
+    assert!(!one.locks.iter().any(|lock| lock.on.starts_with("pg_toast")), "{one:?}");
+}
+
 #[tokio::test]
 async fn whoever_is_kept_waiting_is_seen() {
     let most = Some(Duration::from_millis(200));
