@@ -26,12 +26,21 @@ mod tests;
 
 use crate::{Engine, Object, ObjectId, Schema, quote};
 
+/// What stands between what a sequence gives next and the round that it is in.
+const ROUND: &str = " in round ";
+/// What stands behind what a sequence gives next that would not go back so far by `SETVAL`.
+const RESTARTED: &str = " restarted";
+
 /// The statement that gives a table's or a sequence's counter the value that it had, if it has one. To be run after the rows.
 pub fn counter_sql(object: &Object) -> Option<String> {
     let next = object.table.as_ref()?.next.as_ref()?;
     let name = quote::identifier(Engine::Mysql, &object.id.name);
     Some(match object.id.kind {
-        crate::Kind::Sequence => format!("DO SETVAL({name}, {next}, 0);\n"),
+        crate::Kind::Sequence => match (next.split_once(ROUND), next.strip_suffix(RESTARTED)) {
+            (Some((next, round)), _) => format!("DO SETVAL({name}, {next}, 0, {round});\n"),
+            (_, Some(next)) => format!("ALTER SEQUENCE {name} RESTART {next};\n"),
+            _ => format!("DO SETVAL({name}, {next}, 0);\n"),
+        },
         _ => format!("ALTER TABLE {name} AUTO_INCREMENT = {next};\n"),
     })
 }

@@ -170,6 +170,35 @@ pub fn without_database(text: &str, database: &str, mode: &str, end: usize) -> R
     Ok(out)
 }
 
+/// What a view's text as the server prints it reads from: the names behind `FROM`, `JOIN` and their brackets, of the own
+/// database.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] for a text that is not SQL.
+pub(super) fn tables_of(text: &str, database: &str) -> Result<Vec<String>> {
+    let tokens = tokens(text)?;
+    let word = |token: &Token| &text[token.start..token.end];
+    let introduces = |token: &Token| match token.kind {
+        Kind::Sign(sign) => sign == b'(',
+        _ => ["FROM", "JOIN", "STRAIGHT_JOIN"].iter().any(|one| word(token).eq_ignore_ascii_case(one)),
+    };
+    let is_name = |at: usize| tokens.get(at).is_some_and(|token| token.kind == Kind::Name);
+    let is_dot = |at: usize| tokens.get(at).is_some_and(|token| token.kind == Kind::Sign(b'.'));
+    let mut names = Vec::new();
+    for (at, _) in tokens.iter().enumerate().filter(|(_, token)| introduces(token)) {
+        // `database`.`table`, or the table alone where that is the session's database.
+        let place = match is_name(at + 1) && is_dot(at + 2) {
+            true if unquoted(word(&tokens[at + 1])) == database => at + 3,
+            true => continue,
+            false => at + 1,
+        };
+        if is_name(place) && !is_dot(place + 1) {
+            names.push(unquoted(word(&tokens[place])));
+        }
+    }
+    Ok(names)
+}
+
 /// Where a trigger's body begins: after `FOR EACH ROW`.
 pub(super) fn trigger_body(text: &str, mode: &str) -> Result<usize> {
     let tokens = tokens_in(text, mode)?;
@@ -269,6 +298,13 @@ mod tests {
         let text = "select `shop`.`t`.`a`,`t`.`shop`.`x`, 'shop.t', shop . f(1) from shop.t, other.t";
         let out = without_database(text, "shop", "", text.len()).unwrap();
         assert_eq!(out, "select `t`.`a`,`t`.`shop`.`x`, 'shop.t',  f(1) from t, other.t");
+    }
+
+    #[test]
+    fn what_a_view_is_made_of() {
+        let text = "CREATE VIEW `shop`.`v` AS select `t`.`a` AS `b`,max(`c`.`d`) AS `e` from ((`shop`.`t` join `c` on(`t`.`a` = `c`.`a`)) \
+                    left join `shop`.`d``x` `u` on(1)) where exists(select 1 from `other`.`e` where `e`.`a` in (`t`.`a`)) group by `t`.`a`";
+        assert_eq!(tables_of(text, "shop").unwrap(), ["t", "c", "d`x"]);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 use super::id;
 use super::reader::Reader;
-use super::text::without_database;
+use super::text::{tables_of, without_database};
 use super::wrap::Under;
 use crate::{Engine, Error, ErrorKind, Kind, Object, Result, Section, quote};
 
 /// A view is made twice: first with its columns only, so that others can be made of it, at the end as it is.
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
-    for found in reader.list("VIEW") {
+    let views = reader.list("VIEW");
+    for found in &views {
         let quoted = quote::identifier(Engine::Mysql, &found.name);
         let row = match reader.row(&format!("SHOW CREATE VIEW {quoted}")).await {
             Ok(row) => row,
@@ -31,6 +32,10 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             reader.refuse(format!("view {}", found.name), "what it is made of is gone");
             continue;
         }
+        // The server looks at the columns and at the kind of what a view is made of, and a placeholder has neither.
+        let of: Vec<String> = tables_of(text, reader.database)?;
+        let of = views.iter().filter(|view| view.name != found.name && of.contains(&view.name));
+        let of = of.map(|view| id(Kind::ViewBody, &view.name));
         let named: Vec<String> = columns
             .iter()
             .map(|column| format!("1 AS {}", quote::identifier(Engine::Mysql, &column.name)))
@@ -49,7 +54,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             id: id(Kind::ViewBody, &found.name),
             section: Section::PostData,
             definition: format!("DROP VIEW IF EXISTS {quoted};\n{}", under.wrap(&body)),
-            depends_on: vec![view],
+            depends_on: std::iter::once(view.clone()).chain(of).collect(),
             ..reader.empty()
         });
     }

@@ -27,6 +27,8 @@ pub(super) struct Under {
     pub(super) time_zone: Option<String>,
     /// The collation that the database had, where it is another one now: its parameters got it.
     pub(super) database: Option<(String, String)>,
+    /// Whether it ends at a time: once that has passed, no server makes it any more.
+    pub(super) ends: bool,
 }
 
 /// Character sets in which UTF-8 text is itself.
@@ -62,6 +64,11 @@ impl Under {
         if let Some((then, now)) = &self.database {
             before.push(format!("ALTER DATABASE COLLATE = {};\n", literal(then)));
             after.push(format!("ALTER DATABASE COLLATE = {};\n", literal(now)));
+        }
+        if self.ends {
+            // At any time before that it does.
+            before.push("SET timestamp = 1;\n".to_owned());
+            after.push("SET timestamp = DEFAULT;\n".to_owned());
         }
         after.reverse();
         format!("{}{}{}", before.concat(), delimited(statement), after.concat())

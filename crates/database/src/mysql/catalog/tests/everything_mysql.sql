@@ -31,6 +31,11 @@ CREATE TABLE log_of_orders (fired varchar(20));
 CREATE TABLE dbm_history (number int);
 -- Views: one of a view that sorts after it, one that names other databases.
 CREATE VIEW z_base AS SELECT id, total AS `to``tal` FROM orders WHERE total > 1 WITH CASCADED CHECK OPTION;
+-- Those whose making looks at a view that sorts after them.
+CREATE VIEW z_places AS SELECT id, place FROM orders;
+CREATE VIEW c_places AS SELECT p.id, ST_X(p.place) AS x FROM z_places p JOIN customer ON customer.id = p.id;
+CREATE VIEW b_places AS SELECT x FROM c_places WHERE x > 1;
+CREATE VIEW a_checked AS SELECT `to``tal` FROM z_base WHERE id > 0 WITH LOCAL CHECK OPTION;
 DELIMITER //
 CREATE FUNCTION plus_one(x int) RETURNS int DETERMINISTIC SQL SECURITY INVOKER COMMENT 'it''s; one'
 BEGIN
@@ -66,3 +71,8 @@ CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 03:00:00' ENDS '
   ON COMPLETION PRESERVE COMMENT 'ENABLE; it''s' DO DELETE FROM log_of_orders;
 CREATE EVENT `o``ff` ON SCHEDULE AT '2035-05-05 05:05:05' DISABLE DO SELECT 1;
 CREATE EVENT on_replicas ON SCHEDULE EVERY 1 HOUR STARTS '2030-01-01 00:00:00' DISABLE ON SLAVE DO SELECT 1;
+-- What no server makes any more.
+SET timestamp = 1;
+CREATE EVENT long_ago ON SCHEDULE AT '2001-01-01 00:00:00' DISABLE DO SELECT 1;
+CREATE EVENT until_then ON SCHEDULE EVERY 1 HOUR STARTS '2001-01-01 00:00:00' ENDS '2001-01-02 00:00:00' DISABLE DO SELECT 1;
+SET timestamp = DEFAULT;
