@@ -29,8 +29,10 @@ pub struct Connection {
     version: String,
 }
 
-/// What each session needs: names and definitions in utf8mb4, and no time limits but our own.
-const PREPARE: &str = "SET SESSION wait_timeout = 86400, net_read_timeout = 600, net_write_timeout = 600";
+/// What each session needs: no limits of time but our own, and none of how many rows a query gives, which would cut a table
+/// short in silence; and what is written without a transaction stays.
+const PREPARE: &str = "SET SESSION wait_timeout = 86400, net_read_timeout = 600, net_write_timeout = 600, \
+                       sql_select_limit = 18446744073709551615, sql_big_selects = 1, autocommit = 1";
 
 impl Connection {
     pub(super) async fn start(conn: Conn, place: Place) -> Result<Self> {

@@ -5,7 +5,11 @@ use crate::Result;
 
 /// The privileges of the account that we are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grants(Vec<Grant>);
+pub struct Grants {
+    given: Vec<Grant>,
+    /// What MySQL has taken out of what is given on everything (`partial_revokes`).
+    revoked: Vec<Grant>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Grant {
@@ -38,19 +42,30 @@ impl Grants {
     }
 
     fn of<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
-        Self(lines.filter_map(grant).collect())
+        let mut grants = Self::default();
+        for line in lines {
+            grants.given.extend(grant(line, "GRANT "));
+            grants.revoked.extend(grant(line, "REVOKE "));
+        }
+        grants
     }
 
     /// Whether it has a privilege, in capitals, on everything.
     pub fn everywhere(&self, privilege: &str) -> bool {
-        self.0.iter().any(|grant| grant.database.is_none() && grant.gives(privilege))
+        self.given.iter().any(|grant| grant.database.is_none() && grant.gives(privilege))
     }
 
     /// Whether it has a privilege, in capitals, on all of a database.
     pub fn on(&self, database: &str, privilege: &str) -> bool {
-        self.0.iter().any(|grant| {
-            let here =
-                grant.database.as_deref().is_none_or(|pattern| like(pattern.as_bytes(), database.as_bytes()));
+        let taken = self
+            .revoked
+            .iter()
+            .any(|grant| grant.database.as_deref() == Some(database) && grant.gives(privilege));
+        self.given.iter().any(|grant| {
+            let here = match grant.database.as_deref() {
+                None => !taken,
+                Some(pattern) => like(pattern.as_bytes(), database.as_bytes()),
+            };
             here && grant.gives(privilege)
         })
     }
@@ -58,15 +73,15 @@ impl Grants {
 
 impl Grant {
     fn gives(&self, privilege: &str) -> bool {
-        // Static privileges only: MySQL lists the dynamic ones in lines of their own.
+        // Static privileges only: MySQL lists the dynamic ones in lines of their own, without blanks.
         let all = self.privileges.iter().any(|one| one == "ALL PRIVILEGES");
         all || self.privileges.iter().any(|one| one == privilege)
     }
 }
 
-fn grant(line: &str) -> Option<Grant> {
-    let (privileges, rest) = line.strip_prefix("GRANT ")?.split_once(" ON ")?;
-    let privileges = privileges.split(", ").map(|one| one.trim().to_ascii_uppercase()).collect();
+fn grant(line: &str, verb: &str) -> Option<Grant> {
+    let (privileges, rest) = line.strip_prefix(verb)?.split_once(" ON ")?;
+    let privileges = privileges.split(',').map(|one| one.trim().to_ascii_uppercase()).collect();
     let rest = rest.strip_prefix("*.*").map(|_| None).or_else(|| {
         let (name, after) = name(rest)?;
         after.starts_with(".*").then_some(Some(name))
@@ -127,6 +142,18 @@ mod tests {
         assert!(grants.on("shop_eu", "CREATE") && !grants.on("shopXeu", "CREATE"));
         assert!(grants.on("a`b", "INSERT") && !grants.on("a`b", "DELETE"));
         assert!(!grants.on("shop", "DELETE"));
+        let parted = Grants::of(
+            [
+                "GRANT SELECT, TRIGGER ON *.* TO `u`@`%`",
+                "GRANT BACKUP_ADMIN,SET_ANY_DEFINER,SHOW_ROUTINE ON *.* TO `u`@`%`",
+                "REVOKE TRIGGER ON `shop`.* FROM `u`@`%`",
+            ]
+            .into_iter(),
+        );
+        assert!(parted.everywhere("SHOW_ROUTINE") && parted.everywhere("SET_ANY_DEFINER"));
+        assert!(
+            parted.on("shop", "SELECT") && parted.on("other", "TRIGGER") && !parted.on("shop", "TRIGGER")
+        );
         let all = Grants::of(["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`"].into_iter());
         assert!(all.everywhere("CREATE") && all.on("x", "DROP"));
     }

@@ -569,6 +569,22 @@ async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
     assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
 }
 
+/// A limit that the server gives to all its sessions would cut every table short in silence.
+#[tokio::test]
+async fn what_a_server_gives_its_sessions_is_no_matter() {
+    let own = testing::own().await;
+    let mut root = own.server.connect(None).await.unwrap();
+    let globals = "SET GLOBAL sql_select_limit = 1, GLOBAL autocommit = 0, GLOBAL max_join_size = 1";
+    root.batch(globals, "").await.unwrap();
+    let mut connection = own.server.connect(None).await.unwrap();
+    connection.batch("CREATE DATABASE many; USE many; CREATE TABLE t (a int)", "").await.unwrap();
+    connection.batch("INSERT INTO t VALUES (1), (2), (3)", "").await.unwrap();
+    assert_eq!(connection.query("SELECT a FROM t", "").await.unwrap().len(), 3);
+    connection.close().await;
+    let left = root.value("SELECT count(*) FROM many.t", "").await.unwrap();
+    assert_eq!(left.as_deref(), Some("3"), "what was written is committed");
+}
+
 /// Accounts belong to the server: whose fence is lifted first must not let writers into the other database.
 #[tokio::test]
 async fn fences_of_two_databases_do_not_lift_each_other() {
