@@ -20,6 +20,8 @@ pub enum Read {
     Plain,
     /// Text, in its column's character set.
     Text,
+    /// JSON of MySQL, in utf8mb4.
+    Json,
     /// Bytes.
     Bytes,
 }
@@ -70,13 +72,14 @@ fn read<'c>(columns: impl Iterator<Item = &'c Column>) -> Vec<RowColumn> {
                 "float" | "double" | "real" => Read::Float,
                 "enum" | "set" => Read::Choice,
                 "date" | "time" | "datetime" | "timestamp" | "uuid" | "inet4" | "inet6" => Read::Plain,
-                "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "json" => Read::Text,
+                "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Read::Text,
+                "json" => Read::Json,
                 _ => Read::Bytes,
             };
             let charset = match read {
-                // MySQL's JSON has no character set of its own, and comes as utf8mb4.
-                Read::Text if charset.is_empty() => "utf8mb4",
                 Read::Text => charset,
+                // It has no character set of its own.
+                Read::Json => "utf8mb4",
                 _ => "",
             };
             RowColumn { name: column.name.clone(), read, charset: charset.to_owned() }

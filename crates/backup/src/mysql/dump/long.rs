@@ -90,7 +90,7 @@ fn question(target: &Target, longest: u64) -> Option<String> {
 
 /// How many bytes a value may have that is as long as the server says; none for what is short by its kind.
 fn bytes(read: Read, data_type: &str) -> u64 {
-    if !matches!(read, Read::Text | Read::Bytes) {
+    if !matches!(read, Read::Text | Read::Json | Read::Bytes) {
         return 0;
     }
     let mut words = data_type.split(|c: char| !c.is_ascii_alphanumeric());

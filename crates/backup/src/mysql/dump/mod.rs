@@ -1,6 +1,7 @@
 //! The dump of a database on MySQL or MariaDB: one snapshot, any number of workers, one script.
 
 mod borders;
+mod json;
 mod long;
 mod plan;
 mod prepare;

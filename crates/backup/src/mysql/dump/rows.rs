@@ -4,7 +4,7 @@ use database::mysql::catalog::{ROWS_MODE, SCRIPT_MODE};
 use database::mysql::rows::{self, Read, RowColumn};
 use database::{Engine, ObjectId, Result, RowsRead, Table, quote};
 
-use super::long;
+use super::{json, long};
 use crate::archive::{Names, PART_BYTES, PART_LIMIT, TableEntry};
 use crate::derived::Derived;
 
@@ -247,7 +247,7 @@ fn least(columns: &[RowColumn], values: &[Option<&[u8]>]) -> usize {
         let length = value.map_or(0, <[u8]>::len);
         match column.read {
             Read::Number | Read::Float | Read::Choice => length + 1,
-            Read::Plain | Read::Text => length + 3,
+            Read::Plain | Read::Text | Read::Json => length + 3,
             Read::Bytes => 2 * length + 3,
         }
     };
@@ -301,9 +301,27 @@ fn literal(column: &RowColumn, value: &[u8], out: &mut Vec<u8>) {
                 hex(value, out);
             }
         }
+        Read::Json => document(value, out),
         Read::Bytes if value.is_empty() => out.extend_from_slice(b"''"),
         Read::Bytes => hex(value, out),
     }
+}
+
+/// JSON as its text, with the decimals put in as such that the text alone would not bring back.
+fn document(value: &[u8], out: &mut Vec<u8>) {
+    let decimals = std::str::from_utf8(value).map(json::decimals).unwrap_or_default();
+    if decimals.is_empty() {
+        return quoted(value, out);
+    }
+    out.extend_from_slice(b"JSON_SET(");
+    quoted(value, out);
+    for (path, number) in decimals {
+        out.push(b',');
+        quoted(path.as_bytes(), out);
+        out.push(b',');
+        out.extend_from_slice(number.as_bytes());
+    }
+    out.push(b')');
 }
 
 fn hex(value: &[u8], out: &mut Vec<u8>) {
