@@ -124,6 +124,9 @@ CREATE VIEW v AS SELECT * FROM parent;
 
 /// The same of what only MariaDB has.
 const VALUES_OF_MARIADB: &str = "
+SET check_constraint_checks = 0, innodb_strict_mode = 0;
+CREATE TABLE lenient (id int PRIMARY KEY, a int CHECK (a > 0)) ROW_FORMAT = DYNAMIC KEY_BLOCK_SIZE = 8; INSERT INTO lenient VALUES (1, -1);
+SET check_constraint_checks = 1, innodb_strict_mode = 1;
 CREATE TABLE in_aria (a int) ENGINE = Aria; INSERT INTO in_aria VALUES (3);
 CREATE TABLE addresses (u uuid, i6 inet6, i4 inet4);
 INSERT INTO addresses VALUES (UUID(), '::1', '1.2.3.4'), (NULL, NULL, NULL);
@@ -131,6 +134,18 @@ CREATE TABLE old (a int PRIMARY KEY, b int) WITH SYSTEM VERSIONING;
 INSERT INTO old VALUES (1, 1), (2, 2); UPDATE old SET b = 3 WHERE a = 1; DELETE FROM old WHERE a = 2;
 CREATE SEQUENCE s START WITH 10 CACHE 100; DO NEXTVAL(s);
 ";
+
+/// The same of what only MySQL has.
+const VALUES_OF_MYSQL: &str = r#"
+SET restrict_fk_on_non_standard_key = 0, sql_generate_invisible_primary_key = 1;
+CREATE TABLE not_unique (id int PRIMARY KEY, a int, KEY (a)); INSERT INTO not_unique VALUES (1, 1), (2, 1);
+CREATE TABLE points_there (a int, FOREIGN KEY (a) REFERENCES not_unique (a)); INSERT INTO points_there VALUES (1), (1);
+CREATE TABLE documents (id int PRIMARY KEY, j json);
+INSERT INTO documents VALUES (1, JSON_OBJECT('it''s \\"', CAST(19.90 AS DECIMAL(10,2)), 'l', JSON_ARRAY(1.10, 0.5e0, 'x', NULL, -3.000))),
+  (2, CAST(12345678901234567890.123456789 AS JSON)), (3, '{"p": 19.9}'), (4, JSON_OBJECT('at', DATE '2020-01-01')),
+  (5, '[1e308, 1.0, 5e-324, -0.0, 123456789012345680000, 0.1]'), (6, JSON_ARRAY(CAST(99999999999999999999 AS DECIMAL(20,0))));
+SET restrict_fk_on_non_standard_key = 1, sql_generate_invisible_primary_key = 0;
+"#;
 
 /// Which kind of server it is that the tests run on.
 static FLAVOUR: OnceLock<Flavour> = OnceLock::new();
@@ -142,9 +157,7 @@ pub(crate) fn is_mariadb() -> bool {
 /// Fills a database with values that bite.
 pub(crate) async fn values(server: &Server) {
     run(server, VALUES).await;
-    if is_mariadb() {
-        run(server, VALUES_OF_MARIADB).await;
-    }
+    run(server, if is_mariadb() { VALUES_OF_MARIADB } else { VALUES_OF_MYSQL }).await;
 }
 
 /// Makes every kind of object that the server has, with names and texts that bite.

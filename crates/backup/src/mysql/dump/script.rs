@@ -19,11 +19,21 @@ pub(super) fn opening(flavour: Flavour, history: bool) -> Vec<u8> {
         text.push_str("/*M!999999\\- enable the sandbox mode */\n");
     }
     text.push_str(SCRIPT_SESSION);
+    text.push_str(match flavour {
+        Flavour::MariaDb => LENIENT_MARIADB,
+        Flavour::MySql => LENIENT_MYSQL,
+    });
     if history {
         text.push_str(HISTORY);
     }
     text.into_bytes()
 }
+
+/// What lets in what was made, or written, while the server was less strict: only on the kind of server that knows it.
+const LENIENT_MARIADB: &str =
+    "/*M!100201 SET SESSION check_constraint_checks = 0, innodb_strict_mode = 0 */;\n";
+/// As far as everybody may set it: <https://dev.mysql.com/doc/refman/8.4/en/system-variable-privileges.html>.
+const LENIENT_MYSQL: &str = "/*!80400 SET SESSION restrict_fk_on_non_standard_key = 0 */;\n";
 
 /// What lets the times of a table's history in as they were, which MariaDB 10.11 and newer know, and keys be added to it.
 pub(crate) const HISTORY: &str =

@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 
 use super::definers::Definers;
 use super::keys::Keys;
+use super::lenient;
 use super::local::Local;
 use super::order::Order;
 use super::run::{self, Commit};
@@ -34,6 +35,7 @@ pub(super) async fn worker(server: &Server, database: &str, history: bool) -> Re
     let what = "cannot set a session up";
     connection.batch(SCRIPT_SESSION, what).await?;
     connection.batch(SESSION, what).await?;
+    lenient::load(&mut connection).await?;
     if history {
         connection.batch(HISTORY, what).await?;
     }

@@ -4,6 +4,7 @@ use database::mysql::{Connection, Flavour, OWN_TABLES, Server};
 use database::{About, Engine, quote};
 
 use super::definers::Definers;
+use super::rights;
 use crate::archive::Archive;
 use crate::mysql::dump::remedy;
 use crate::restore::{Finding, Preflight, RestoreOptions, TargetState, Way};
@@ -90,11 +91,19 @@ pub(crate) async fn preflight(
     }
     fits(&mut connection, archive, &mut preflight).await?;
     definers(&mut connection, archive, &about, options, &mut preflight).await?;
+    if preflight.problems.is_empty() {
+        let made = |word: &str| format!("{}{word}", server.database());
+        let names = match goes {
+            Goes::IntoTarget => vec![made(""), made("_restoring_"), made("_replaced_")],
+            Goes::IntoNew => Vec::new(),
+        };
+        rights::check(&mut connection, archive, &names, &about, options, &mut preflight).await?;
+    }
     connection.close().await;
     Ok(preflight)
 }
 
-fn finding(message: impl Into<String>, hint: impl Into<String>) -> Finding {
+pub(super) fn finding(message: impl Into<String>, hint: impl Into<String>) -> Finding {
     Finding { message: message.into(), hint: Some(hint.into()) }
 }
 

@@ -11,6 +11,7 @@ use database::mysql::{Connection, OWN_TABLES, Server, Session, catalog};
 use database::{Engine, Entry, Fence as _, FenceState, Lock as _, Statements as _, quote};
 use serde::{Deserialize, Serialize};
 
+use super::lenient;
 use super::pieces::{self, Piece};
 use super::privileges;
 use super::run;
@@ -340,6 +341,7 @@ impl Plan {
         let Some(sql) = self.rename(&self.old.tables, &self.new.tables) else { return Ok(()) };
         // With checks off the server does not follow the foreign keys.
         session.execute("SET foreign_key_checks = 1").await?;
+        lenient::rename(session).await?;
         session.set_lock_timeout(Some(ATTEMPT)).await?;
         let deadline = Instant::now() + PATIENCE;
         let outcome = loop {
@@ -441,6 +443,7 @@ impl Plan {
             None => Vec::new(),
         };
         session.execute("SET foreign_key_checks = 1").await?;
+        lenient::rename(session).await?;
         match self.rename(&old, &new) {
             Some(sql) => Ok(session.batch(&sql, "cannot exchange the tables").await?),
             None => Ok(()),

@@ -525,4 +525,18 @@ async fn an_account_needs_no_more_than_names_beside_its_own() {
         restore::beside(&archive, &plain, &options, &Silent).await.unwrap().swap(&[], true).await.unwrap();
     assert_eq!(rows(&target, "SELECT * FROM t").await.len(), 1);
     restore::let_go(&plain, &replaced.name).await.unwrap();
+    // What it could not make again is told before anything is touched, and not when a run has to go back.
+    run(&target, "CREATE VIEW of_others AS SELECT a FROM t").await;
+    let (_folder, archive) = backed_up(&target).await;
+    let error = restore::beside(&archive, &plain, &options, &Silent).await.unwrap_err();
+    assert!(error.to_string().contains("in the name of others: root@"), "{error}");
+    let own = RestoreOptions { no_owner: true, ..options.clone() };
+    // On MySQL nobody but a SYSTEM_USER removes what acts in the name of one.
+    run(&target, "DROP VIEW of_others").await;
+    let replaced = restore::beside(&archive, &plain, &own, &Silent).await.unwrap();
+    let replaced = replaced.swap(&[], true).await.unwrap();
+    restore::let_go(&plain, &replaced.name).await.unwrap();
+    run(&target, &format!("REVOKE TRIGGER ON {}.* FROM {user}", target.database())).await;
+    let error = restore::beside(&archive, &plain, &own, &Silent).await.unwrap_err();
+    assert!(error.to_string().contains("lacks TRIGGER"), "{error}");
 }
