@@ -213,11 +213,6 @@ fn table(old: &Object, new: &Object) -> Result<InPlace, Unwritable> {
     let mut losses = Vec::new();
     let mut notes = Vec::new();
     let mut disturbs = false;
-    for (_, clause) in &before.others {
-        if !after.others.iter().any(|(_, other)| other == clause) {
-            actions.push(without(clause)?);
-        }
-    }
     let computed = |object: &Object, name: &str| -> Option<Generated> {
         columns(object).iter().find(|column| column.name == name)?.generated
     };
@@ -228,6 +223,22 @@ fn table(old: &Object, new: &Object) -> Result<InPlace, Unwritable> {
         let stays = was == Some(Generated::Stored) && is.is_none() && after.column(name).is_some();
         differs && !stays && (was.is_some() || is.is_some())
     };
+    // A key would go with a column that is made again, and come back as something else.
+    let remade: BTreeSet<String> = before
+        .columns
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| anew(name) && after.column(name).is_some())
+        .map(|name| name.to_lowercase())
+        .collect();
+    let stays = |clause: &String, others: &[(String, String)]| {
+        others.iter().any(|(_, other)| other == clause) && names_in(clause).is_disjoint(&remade)
+    };
+    for (_, clause) in &before.others {
+        if !stays(clause, &after.others) {
+            actions.push(without(clause)?);
+        }
+    }
     let mut order: Vec<String> = Vec::new();
     for (name, _) in &before.columns {
         if after.column(name).is_some() && !anew(name) {
@@ -282,7 +293,7 @@ fn table(old: &Object, new: &Object) -> Result<InPlace, Unwritable> {
         }
     }
     for (_, clause) in &after.others {
-        if !before.others.iter().any(|(_, other)| other == clause) {
+        if !stays(clause, &before.others) {
             actions.push(format!("ADD {clause}"));
         }
     }

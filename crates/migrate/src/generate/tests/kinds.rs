@@ -119,6 +119,67 @@ const POSTGRES: &[Shapes] = &[
     ],
 ];
 
+const MYSQL: &[Shapes] = &[
+    &[
+        "CREATE TABLE a1 (id int PRIMARY KEY, b int); CREATE TABLE b1 (id int PRIMARY KEY, a int, CONSTRAINT to_a FOREIGN KEY (a) REFERENCES a1 (id));
+         ALTER TABLE a1 ADD CONSTRAINT to_b FOREIGN KEY (b) REFERENCES b1 (id) ON DELETE SET NULL;",
+        "CREATE TABLE a1 (id bigint PRIMARY KEY, b bigint); CREATE TABLE b1 (id bigint PRIMARY KEY, a bigint, CONSTRAINT to_a FOREIGN KEY (a) REFERENCES a1 (id) ON UPDATE CASCADE);
+         ALTER TABLE a1 ADD CONSTRAINT to_b FOREIGN KEY (b) REFERENCES b1 (id);",
+        "",
+    ],
+    &[
+        "CREATE TABLE tree (id int, part int, up int, up_part int, PRIMARY KEY (id, part), CONSTRAINT upward FOREIGN KEY (up, up_part) REFERENCES tree (id, part));",
+        "CREATE TABLE tree (id int, part int, up int, up_part int, PRIMARY KEY (part, id), CONSTRAINT upward FOREIGN KEY (up_part, up) REFERENCES tree (part, id));",
+        "",
+    ],
+    &[
+        "CREATE TABLE doc (id int AUTO_INCREMENT PRIMARY KEY, body text, title varchar(90), FULLTEXT KEY words (body), KEY start (body(20), title), UNIQUE KEY one (title)) COMMENT='docs';",
+        "CREATE TABLE doc (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, body mediumtext, title varchar(90), FULLTEXT KEY words (body, title), KEY start (body(30)), KEY one (title)) ROW_FORMAT=COMPRESSED;",
+        "CREATE TABLE doc (id bigint unsigned, body longtext, title varchar(90) INVISIBLE, KEY id (id));",
+        "",
+    ],
+    &[
+        "CREATE TABLE told (id int PRIMARY KEY, a int, v int AS (a + 1) VIRTUAL, s int AS (a + 2) STORED, j longtext CHECK (json_valid(j)), KEY by_v (v));",
+        "CREATE TABLE told (id int PRIMARY KEY, a int, v bigint AS (a + 3) VIRTUAL, s int AS (a + 2) VIRTUAL, j longtext CHECK (json_valid(j)), KEY by_v (v), CONSTRAINT big CHECK (a > 3));",
+        "CREATE TABLE told (id int PRIMARY KEY, a int, v int, s int, j json);",
+        "",
+    ],
+    &[
+        "CREATE TABLE base (id int, a varchar(9)); CREATE VIEW v1 AS SELECT id, a FROM base; CREATE VIEW v2 AS SELECT a FROM v1; CREATE VIEW v0 AS SELECT a FROM v2;",
+        "CREATE TABLE base (id bigint, a varchar(30)); CREATE VIEW v1 AS SELECT id, a FROM base WITH CHECK OPTION; CREATE SQL SECURITY INVOKER VIEW v2 AS SELECT a FROM v1 WHERE id > 1;",
+        "CREATE TABLE base (id bigint); CREATE VIEW v2 AS SELECT id FROM base; CREATE ALGORITHM=TEMPTABLE VIEW v1 AS SELECT id FROM v2;",
+        "",
+    ],
+    &[
+        "CREATE SEQUENCE numbers START 5 INCREMENT 2 MAXVALUE 50 CYCLE; CREATE TABLE counted (id int DEFAULT (nextval(numbers)));",
+        "CREATE SEQUENCE numbers START 5 CACHE 3; CREATE TABLE counted (id int DEFAULT (nextval(numbers)), n int);",
+        "",
+    ],
+    &[
+        "CREATE TABLE kinds (id int PRIMARY KEY, e enum('a','it''s','c,d') DEFAULT 'a', s set('x','y'), b bit(3) DEFAULT b'101', d decimal(8,2) unsigned zerofill,
+         at timestamp(3) NOT NULL DEFAULT current_timestamp(3) ON UPDATE current_timestamp(3), u uuid DEFAULT uuid(), g point, bin binary(16) DEFAULT 'x');",
+        "CREATE TABLE kinds (id int PRIMARY KEY, e enum('a','it''s','c,d','e') DEFAULT 'e', s set('x','y','z') NOT NULL DEFAULT 'x', b bit(9) DEFAULT b'1', d decimal(9,3),
+         at timestamp(6) NOT NULL DEFAULT current_timestamp(6), u char(36), g geometry NOT NULL, bin varbinary(16) DEFAULT 'y', SPATIAL KEY place (g));",
+        "CREATE TABLE kinds (bin blob DEFAULT ('x'), id smallint unsigned AUTO_INCREMENT UNIQUE, e varchar(20) CHARACTER SET ascii DEFAULT 'it''s; -- x', d double, at datetime NOT NULL DEFAULT (now() + INTERVAL 1 DAY));",
+        "",
+    ],
+    &[
+        "CREATE TABLE log (id int, at date NOT NULL, KEY by_at (at)) PARTITION BY RANGE (year(at)) (PARTITION p0 VALUES LESS THAN (2020), PARTITION p1 VALUES LESS THAN MAXVALUE);",
+        "CREATE TABLE log (id int, at date NOT NULL, n int DEFAULT 3, KEY by_at (at, id)) PARTITION BY RANGE (year(at)) (PARTITION p0 VALUES LESS THAN (2020), PARTITION p1 VALUES LESS THAN MAXVALUE);",
+        "",
+    ],
+    &[
+        "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DO DELETE FROM nothing; CREATE TABLE nothing (id int);",
+        "CREATE EVENT nightly ON SCHEDULE EVERY 2 DAY ON COMPLETION PRESERVE DISABLE COMMENT 'x' DO DELETE FROM nothing; CREATE TABLE nothing (id int) COLLATE latin1_bin;",
+        "",
+    ],
+    &[
+        "CREATE TABLE `od``d na.me` (`se;l\"ect` int PRIMARY KEY COMMENT 'a;b', `ü` varchar(9) CHARACTER SET latin1 DEFAULT 'é');",
+        "CREATE TABLE `od``d na.me` (`ü` varchar(9) CHARACTER SET utf8mb4 DEFAULT 'é\\\\', `se;l\"ect` bigint PRIMARY KEY) DEFAULT CHARSET=latin1;",
+        "",
+    ],
+];
+
 const SQLITE: &[Shapes] = &[
     &[
         "CREATE TABLE a1 (id INTEGER PRIMARY KEY, b INTEGER REFERENCES b1 (id)); CREATE TABLE b1 (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a1 (id) ON DELETE CASCADE);",
@@ -202,4 +263,9 @@ async fn each_kind_of_sqlite_becomes_the_next() {
 #[tokio::test]
 async fn each_kind_of_postgres_becomes_the_next() {
     Box::pin(each_becomes_the_next(Engine::Postgres, POSTGRES)).await;
+}
+
+#[tokio::test]
+async fn each_kind_of_mysql_becomes_the_next() {
+    Box::pin(each_becomes_the_next(Engine::Mysql, MYSQL)).await;
 }
