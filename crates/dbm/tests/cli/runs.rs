@@ -53,6 +53,7 @@ fn one_that_is_put_back() {
 fn groups_need_a_decision() {
     let place = several_groups("SELECT 1;\n");
     place.file("dbm.toml", "url = \"sqlite:shop.db\"\n");
+    place.by_hand("CREATE TABLE somebody_s (a)");
     says!(place, ["migrate", "--safe"]);
     says!(place, ["migrate", "--safe", "--fence", "--quiet"]);
 }

@@ -251,6 +251,14 @@ pub(crate) async fn be_like(other: &Database, new: &Database, texts: &[&str]) ->
     }
 }
 
+/// Whether nobody has any business in a database yet, so that a fence, which takes no right there, is in nobody's way.
+pub(crate) async fn is_unused(session: &mut dyn Session) -> Result<bool> {
+    match session.engine() {
+        Engine::Sqlite => sqlite::is_unused(session).await,
+        _ => Ok(false),
+    }
+}
+
 /// What of a database is set by statements in it and is no object, as statements that set it.
 pub(crate) async fn settings(session: &mut dyn Session) -> Result<Vec<String>> {
     match session.engine() {

@@ -212,6 +212,12 @@ pub(super) async fn be_like(other: &mut dyn Session, new: &mut dyn Session, text
     Ok(())
 }
 
+/// Whether a file has nothing in it but what is dbm's.
+pub(super) async fn is_unused(session: &mut dyn Session) -> Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE tbl_name NOT LIKE 'dbm\\_%' ESCAPE '\\' AND tbl_name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    Ok(session.own(sql).await?.is_empty())
+}
+
 async fn pragma(session: &mut dyn Session, name: &str) -> Result<String> {
     let rows = session.own(&format!("PRAGMA {name}")).await?;
     Ok(rows.into_iter().flatten().flatten().next().unwrap_or_default())

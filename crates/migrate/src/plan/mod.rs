@@ -237,3 +237,10 @@ pub struct Allowed {
     /// The database is dropped after the run, whatever comes of it: it needs no way back.
     pub disposable: bool,
 }
+
+impl Allowed {
+    /// Whether a run whose way back is a restore would be refused for want of a word on those who write meanwhile.
+    pub(crate) fn is_undecided(&self) -> bool {
+        !(self.fence || self.accept_lost_writes || self.disposable || self.no_backup)
+    }
+}

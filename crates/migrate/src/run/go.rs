@@ -27,7 +27,15 @@ impl Runner {
         let records = Records::read(&mut *session).await?;
         let plan = self.prepare(wanted.select(&records)?)?;
         self.watch.plan(&plan);
-        plan.check(&self.settings.allowed)?;
+        let mut settled = self.settings.allowed;
+        if plan.way_back == WayBack::Restore
+            && settled.is_undecided()
+            && engine::is_unused(&mut *session).await?
+        {
+            self.watch.note("the database is empty: whoever writes to it is kept out during the run");
+            settled.fence = true;
+        }
+        plan.check(&settled)?;
         if self.settings.rehearse.is_some() {
             plan.check_rehearsal()?;
         }
@@ -98,7 +106,7 @@ impl Runner {
         }
         open.redactor = Redactor::new(plan.secrets.iter().map(String::as_str));
         report.run = Some(open.run.clone());
-        if let Err(failure) = self.forward(&mut open, wanted, &plan, &mut report).await {
+        if let Err(failure) = self.forward(&mut open, wanted, &plan, settled.fence, &mut report).await {
             report.failure = Some(scrubbed(failure, &open.redactor));
         }
         // Whatever happened is judged by what stands in journal and database, as after a kill.
@@ -166,11 +174,12 @@ impl Runner {
         open: &mut Open<'_>,
         wanted: Wanted<'_>,
         plan: &Plan,
+        fenced: bool,
         report: &mut Report,
     ) -> Result<(), Box<Failure>> {
         let plain = |error: Error| Box::new(Failure::of(&error));
         let mut fence = None;
-        if plan.way_back == WayBack::Restore && self.settings.allowed.fence {
+        if plan.way_back == WayBack::Restore && fenced {
             fence = Some(self.raise_fence(open).await.map_err(plain)?);
             if self.settings.rehearse.is_some() {
                 self.watch.note(
