@@ -36,6 +36,14 @@ fn fresh(database: &impl Judge) {
     assert_eq!(database.everything(), after, "a second run changes nothing");
     folder.dbm(&url, &["check"]).run().expect(0);
     folder.dbm(&url, &["status", "--exit-code"]).run().expect(0);
+    let schema = folder.path().join("schema.sql");
+    let schema = schema.to_str().expect("a path of letters");
+    folder.dbm(&url, &["schema", "dump", "--output", schema]).run().expect(0);
+    for from in ["database", "migrations"] {
+        let written =
+            run(&folder, &url, &["generate", "none", "--to", schema, "--from", from]).run().expect(0);
+        assert!(written.stdout.contains("nothing to write"), "{from}: {}", written.stdout);
+    }
 
     run(&folder, &url, &["rollback", "--all"]).run().expect(0);
     let left = database.everything();
