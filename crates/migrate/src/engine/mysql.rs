@@ -108,27 +108,44 @@ pub(super) async fn storages(session: &mut dyn Session) -> Result<Option<Storage
     let Some(view) = session.own(views).await?.into_iter().flatten().flatten().next() else {
         return Ok(None);
     };
-    // `shop/we@002dird#P#p0`: names as they are written for files, and each partition by itself.
-    let decoded =
-        |text: &str| format!("CONVERT(CONVERT(CONVERT({text} USING binary) USING filename) USING utf8mb4)");
-    let database = decoded("SUBSTRING_INDEX(name, '/', 1)");
-    let part = "SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(name, '/', -1), '#P#', 1), '#p#', 1)";
-    let sql = format!(
-        "SELECT {}, table_id FROM information_schema.{view} WHERE BINARY {database} = BINARY DATABASE()",
-        decoded(part)
-    );
-    let rows = match session.own(&sql).await {
-        Err(error) if error.kind() == database::ErrorKind::Permission => return Ok(None),
-        rows => rows?,
-    };
+    let sql = format!("SELECT name, table_id, DATABASE() FROM information_schema.{view}");
+    // What it tells only serves people.
+    let Ok(rows) = session.own(&sql).await else { return Ok(None) };
     let mut storages = Storages::new();
     for row in rows {
         let mut values = row.into_iter().flatten();
-        if let (Some(name), Some(number)) = (values.next(), values.next()) {
-            storages.entry(name).or_default().insert(number);
+        if let (Some(path), Some(number), Some(here)) = (values.next(), values.next(), values.next())
+            && let Some((database, table)) = path.split_once('/')
+            && of_file_name(database) == here
+        {
+            // Each partition is there by itself: `item#P#a`.
+            let table = table.split("#P#").next().unwrap_or(table);
+            let table = table.split("#p#").next().unwrap_or(table);
+            storages.entry(of_file_name(table)).or_default().insert(number);
         }
     }
     Ok(Some(storages).filter(|storages| !storages.is_empty()))
+}
+
+/// A name as it is written for files, `we@002dird`, as people write it; letters with a code of their own stay so.
+/// <https://dev.mysql.com/doc/refman/9.5/en/identifier-mapping.html>
+fn of_file_name(name: &str) -> String {
+    let mut pieces = name.split('@');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let letter = piece.get(..4).and_then(|digits| char::from_u32(u32::from_str_radix(digits, 16).ok()?));
+        match letter {
+            Some(letter) => {
+                text.push(letter);
+                text.push_str(&piece[4..]);
+            }
+            None => {
+                text.push('@');
+                text.push_str(piece);
+            }
+        }
+    }
+    text
 }
 
 /// An event that is made without `STARTS` is written down with the moment of its making.
@@ -201,6 +218,15 @@ fn quoted(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_files() {
+        for (file, name) in
+            [("item", "item"), ("we@002dird@0020x", "we-ird x"), ("a@0pb", "a@0pb"), ("@0040", "@")]
+        {
+            assert_eq!(of_file_name(file), name);
+        }
+    }
 
     #[test]
     fn what_surely_changed_nothing() {
