@@ -1,11 +1,12 @@
-//! What no `RENAME TABLE` moves from one database to another: views, routines, triggers and events are made again there.
+//! What no `RENAME TABLE` moves from one database to another: views, routines, triggers and events are made again there, and
+//! MERGE tables, which have no rows of their own and would go on looking for theirs in the database that they were in.
 
 use std::collections::BTreeSet;
 
 use database::mysql::Session;
-use database::mysql::catalog::text::without_database;
+use database::mysql::catalog::text::{Create, without_database};
 use database::mysql::catalog::{SCRIPT_MODE, SCRIPT_SESSION};
-use database::{Engine, Kind, ObjectId, Schema, quote, script};
+use database::{Engine, Kind, Object, ObjectId, Schema, quote, script};
 use serde::{Deserialize, Serialize};
 
 use crate::{ErrorKind, Result};
@@ -19,9 +20,17 @@ pub(super) struct Piece {
 
 /// The pieces of a schema, in the order in which they are made.
 pub(super) fn of(schema: &Schema) -> Vec<Piece> {
-    let made_again = |kind| !matches!(kind, Kind::Table | Kind::Sequence | Kind::ForeignKey);
-    let objects = schema.objects.iter().filter(|object| made_again(object.id.kind));
+    let made_again = |object: &&Object| match object.id.kind {
+        Kind::Table => is_merge(&object.definition),
+        kind => !matches!(kind, Kind::Sequence | Kind::ForeignKey),
+    };
+    let objects = schema.objects.iter().filter(made_again);
     objects.map(|object| Piece { id: object.id.clone(), definition: object.definition.clone() }).collect()
+}
+
+fn is_merge(definition: &str) -> bool {
+    let tail = Create::read(definition).map(|create| create.tail.to_ascii_uppercase()).unwrap_or_default();
+    tail.starts_with(") ENGINE=MRG_MYISAM")
 }
 
 /// The first of the pieces whose text names a database, as what people write may do: no server takes such a name out.
@@ -88,6 +97,8 @@ pub(super) async fn clear(session: &mut Session, pieces: &[Piece]) -> Result<()>
             Kind::Function => (3, "FUNCTION"),
             Kind::Procedure => (3, "PROCEDURE"),
             Kind::Package | Kind::PackageBody => (3, "PACKAGE"),
+            // A MERGE table: of no others is there a piece.
+            Kind::Table => (4, "TABLE"),
             _ => continue,
         };
         drops.insert((rank, word, piece.id.name.as_str()));

@@ -278,7 +278,7 @@ async fn side(connection: &mut Connection, database: &str) -> Result<Side> {
     Ok(Side { tables, views, pieces: pieces::of(&schema), defaults: pieces::defaults(&schema) })
 }
 
-/// The names of everything that a rename moves, but dbm's own.
+/// The names of everything that a rename moves, but dbm's own: MERGE tables are made again.
 async fn tables(connection: &mut Connection, database: &str) -> Result<Vec<String>> {
     let rows = connection.query(&tables_sql(database), "cannot list the tables").await?;
     Ok(rows.into_iter().flatten().flatten().collect())
@@ -289,6 +289,7 @@ fn tables_sql(database: &str) -> String {
     format!(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = {}
             AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') AND table_name NOT IN ({})
+            AND COALESCE(engine, '') <> 'MRG_MyISAM'
           ORDER BY table_name",
         quote::literal(Engine::Mysql, database),
         own.join(", ")

@@ -173,6 +173,13 @@ async fn the_restored_database_takes_the_place_and_the_other_one_is_kept() {
     let listed = restore::replaced(&database(&target)).await.unwrap();
     assert_eq!(listed.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), [replaced.name.as_str()]);
     // Each side goes on by itself.
+    for server in [&kept, &target] {
+        assert_eq!(
+            rows(server, "SELECT t FROM both_my").await.len(),
+            0,
+            "a table of others' rows finds those"
+        );
+    }
     run(&kept, "INSERT INTO later () VALUES ()").await;
     run(&target, "INSERT INTO `odd``\"na'me \nä` (at) VALUES ('2020-01-01')").await;
     restore::let_go(&database(&target), &replaced.name).await.unwrap();
