@@ -266,6 +266,33 @@ fn a_trigger_in_a_scratch_run_beside_a_binary_log() {
     }
 }
 
+/// What is there and could not be made again is no start for a run that may have to.
+#[test]
+fn what_the_server_would_not_take_again_is_told_before_a_run() {
+    let server = OwnMariadb::start(&["--log-bin"]);
+    let database = Mariadb::on(&server, "again");
+    let folder = project(&database, "ALTER TABLE item ADD weight int;\nSELECT nothing FROM nowhere;");
+    database.administer("SET GLOBAL log_bin_trust_function_creators = 1");
+    database.run("CREATE FUNCTION any_number() RETURNS int RETURN RAND() * 10");
+    let before = database.everything();
+    database.administer("SET GLOBAL log_bin_trust_function_creators = 0");
+    let ended = folder.dbm(&database.url(), RUN).run().expect(1);
+    told(&ended, &["any_number", "log_bin_trust_function_creators", "nothing was run"]);
+    assert_eq!(database.everything(), before);
+    database.administer("SET GLOBAL log_bin_trust_function_creators = 1");
+    folder.dbm(&database.url(), RUN).run().expect(3);
+    assert_eq!(database.everything(), before);
+    // As an account that could not make what others have made.
+    let name = database.name();
+    database.run("DROP FUNCTION any_number; CREATE VIEW of_root AS SELECT id FROM item");
+    database
+        .administer(&format!("CREATE USER app; GRANT ALL ON `{name}%`.* TO app; GRANT ALL ON dbm.* TO app;"));
+    let before = database.everything();
+    let ended = folder.dbm(&database.url_as("app"), RUN).run().expect(1);
+    told(&ended, &["in the name of others", "SET USER", "nothing was run"]);
+    assert_eq!(database.everything(), before);
+}
+
 #[test]
 fn a_server_that_takes_nothing() {
     let server = OwnMariadb::start(&["--max-allowed-packet=1M"]);
