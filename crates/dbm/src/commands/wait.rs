@@ -1,7 +1,8 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use database::Database;
+use database::sqlite::Mode;
+use database::{Database, DatabaseUrl};
 use serde_json::json;
 
 use crate::configuration;
@@ -33,9 +34,20 @@ impl Wait {
             CommandError::usage(format!("--timeout is `{}`, not a duration", self.timeout))
                 .hint("write --timeout 60s, for example")
         })?;
+        let url = context.url_to_make()?;
+        if let DatabaseUrl::Sqlite(file) = &url
+            && file.mode == Mode::Create
+            && !file.path.exists()
+        {
+            // Nobody else is to make it, and neither does a wait.
+            let document =
+                json!({ "command": "wait", "database": Database::new(url)?.name(), "duration_ms": 0 });
+            context.output.report(&document, "there is nothing to wait for: `dbm migrate` makes the file\n");
+            return Ok(());
+        }
         let database = Database::new(context.url()?)?;
         let began = Instant::now();
-        let mut said = false;
+        let (mut said, mut last) = (false, None);
         loop {
             let left = timeout.saturating_sub(began.elapsed());
             let answered = tokio::select! {
@@ -46,7 +58,8 @@ impl Wait {
             let error = match answered {
                 Ok(Ok(())) => break,
                 Ok(Err(error)) => error,
-                Err(_) => CommandError::failed("it does not answer"),
+                // The time was over in the middle of a try: what the one before it said is the reason.
+                Err(_) => last.take().unwrap_or_else(|| CommandError::failed("it does not answer")),
             };
             if began.elapsed() >= timeout {
                 let waited = output::duration(timeout);
@@ -61,6 +74,7 @@ impl Wait {
                 context.output.say(&format!("waiting for {}: {}", database.name(), error.chain().join(": ")));
                 said = true;
             }
+            last = Some(error);
             tokio::time::sleep(PAUSE.min(timeout.saturating_sub(began.elapsed()))).await;
         }
         let waited = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

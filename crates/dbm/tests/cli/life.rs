@@ -63,6 +63,9 @@ fn a_wait() {
     says!(place, ["wait", "--timeout", "soon"]);
     // Nobody listens there.
     says!(place, ["wait", "--timeout", "1s", "--quiet", "--url", "sqlite:gone/shop.db"]);
+    // What `scripts/dbstart sqlite` prints, before there is a file.
+    says!(place, ["wait", "--url", "sqlite:new.db?mode=rwc"]);
+    assert_eq!(place.run(&["migrate", "--url", "sqlite:new.db?mode=rwc"]).code, Some(0));
 }
 
 #[test]
