@@ -4,6 +4,7 @@
 //! has [`SCRIPT_SESSION`]; what needs another mode, character set or time zone sets it and puts it back.
 
 mod columns;
+mod defaults;
 mod definer;
 mod events;
 mod reader;

@@ -1,3 +1,4 @@
+use super::defaults::readable;
 use super::reader::Reader;
 use super::text::{Create, without_database, without_implied_collation};
 use super::{id, id_of};
@@ -13,9 +14,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     for found in reader.list("BASE TABLE").into_iter().chain(reader.list("SYSTEM VERSIONED")) {
         let versioned = found.kind == "SYSTEM VERSIONED";
         let quoted = quote::identifier(Engine::Mysql, &found.name);
-        let text = reader.show(&format!("SHOW CREATE TABLE {quoted}"), 1).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Internal, format!("the server shows no CREATE TABLE for {quoted}"))
-        })?;
+        let text = created(reader, &quoted).await?;
         let text =
             odd_names.iter().filter(|(table, _)| *table == found.name).fold(text, |text, (_, name)| {
                 let printed = format!("CONSTRAINT `{name}` FOREIGN KEY");
@@ -76,6 +75,16 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// What `SHOW CREATE TABLE` shows of a table.
+async fn created(reader: &mut Reader<'_>, quoted: &str) -> Result<String> {
+    let wrong = |what: &str| Error::new(ErrorKind::Internal, format!("{what} {quoted}"));
+    let sql = format!("SHOW CREATE TABLE {quoted}");
+    let rows = reader.connection.rows(&sql, "").await?;
+    let bytes = rows.into_iter().next().and_then(|row| row.into_iter().nth(1).flatten());
+    let bytes = bytes.ok_or_else(|| wrong("the server shows no CREATE TABLE for"))?;
+    readable(bytes).ok_or_else(|| wrong("the server shows what is not UTF-8 in the CREATE TABLE of"))
 }
 
 /// The foreign keys with a backtick in their name, with their tables: MariaDB 11 prints it as it is, as if the name
