@@ -143,6 +143,10 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
 fn compared_with(compared: Compared) -> &'static str {
     match compared {
         Compared::Done => "the schema is what it was before that run",
+        Compared::WithoutCode => {
+            "the schema is what it was before that run, but for views, functions or triggers, which the next `dbm migrate` makes \
+             again where `repeatable/` has them (`dbm drift` names the others)"
+        }
         Compared::WithinRun => {
             "no: what was applied in the same run, or since, stays, and nobody has seen the schema in between \
              (`dbm check --rollbacks` tries each rollback by itself)"

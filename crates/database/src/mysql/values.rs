@@ -18,9 +18,6 @@ const ANY_DECIMALS: u8 = 31;
 /// (`MAX_DECPT_FOR_F_FORMAT` of both servers' `strings/dtoa.c`).
 const PLAIN: i64 = 15;
 
-/// `ER_MAX_PREPARED_STMT_COUNT_REACHED`.
-const NO_MORE_STATEMENTS: u16 = 1461;
-
 /// The rows of a query as they come.
 #[derive(Debug)]
 pub enum Rows<'c> {
@@ -42,10 +39,8 @@ impl<'c> Rows<'c> {
                 Ok(statement) if statement.columns().iter().all(is_printed_here) => {
                     return connection.exec_iter(statement, ()).await.map(Self::Kept);
                 }
-                // `max_prepared_stmt_count` is reached, or 0 as some servers have it.
-                Err(mysql_async::Error::Server(error)) if error.code != NO_MORE_STATEMENTS => {
-                    return Err(error.into());
-                }
+                // Some servers allow no statements of this kind, some have no more of them, some proxies know none. What is
+                // wrong with the query itself is said of its text too.
                 Ok(_) | Err(mysql_async::Error::Server(_)) => {}
                 Err(error) => return Err(error),
             }

@@ -79,17 +79,21 @@ pub(super) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Resu
             literal(&name.to_string())
         ),
         Unless::Index(name) => {
-            // What stands before the name is a namespace, or the index's table.
+            // What stands before the name is a namespace, or the index's table; with two before it, both.
+            let alone = match name.parts.len() {
+                ..3 => literal(&name.to_string()),
+                _ => "NULL".to_owned(),
+            };
             let of_table = table_and(name).map_or_else(String::new, |(table, index)| {
                 format!(
                     " OR x.indrelid {EQUAL} pg_catalog.to_regclass({table}) AND c.relname {EQUAL} {index}"
                 )
             });
-            // One that a failed CREATE INDEX CONCURRENTLY has left serves nobody.
+            // One that a failed CREATE INDEX CONCURRENTLY has left serves nobody; of a partitioned table it becomes valid with
+            // the last partition's.
             format!(
                 "SELECT 1 FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid {EQUAL} x.indexrelid \
-                 WHERE x.indisvalid AND (c.oid {EQUAL} pg_catalog.to_regclass({}){of_table})",
-                literal(&name.to_string())
+                 WHERE (x.indisvalid OR c.relkind {EQUAL} 'I') AND (c.oid {EQUAL} pg_catalog.to_regclass({alone}){of_table})"
             )
         }
         Unless::Column(name) => {

@@ -158,7 +158,11 @@ fn unasked(texts: &[&str]) -> Vec<&'static str> {
     let names = |name: &str| {
         let is_it = |lexeme: &Lexeme<'_>| lexeme.identifier().is_some_and(|it| it.eq_ignore_ascii_case(name));
         let in_statement = |statement: &str| {
-            script::lexemes(Engine::Sqlite, statement).unwrap_or_default().iter().any(is_it)
+            let lexemes = script::lexemes(Engine::Sqlite, statement).unwrap_or_default();
+            let is_pragma = lexemes.first().is_some_and(|first| {
+                first.identifier().is_some_and(|word| word.eq_ignore_ascii_case("pragma"))
+            });
+            is_pragma && lexemes.iter().any(is_it)
         };
         let in_text = |text: &&str| {
             let statements = script::split(Engine::Sqlite, text).unwrap_or_default();

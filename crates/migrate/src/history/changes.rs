@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::{Applied, State};
@@ -49,6 +51,9 @@ pub enum Change {
         name: String,
         /// How it came into the history.
         state: State,
+        /// Its rollback, before its placeholders.
+        #[serde(skip)]
+        rollback: Option<String>,
     },
     /// The row of a file without a number is removed; what the file made stays.
     #[serde(rename = "forget")]
@@ -70,16 +75,20 @@ pub enum Change {
 
 impl Change {
     pub(super) fn forget(row: &Applied) -> Self {
-        Self::Forget { number: row.number, name: row.name.clone(), state: row.state }
+        let rollback = row.rollback.clone();
+        Self::Forget { number: row.number, name: row.name.clone(), state: row.state, rollback }
     }
 
-    /// The file of which the history says from now on that the database has what it makes, where it did not say so.
-    pub(crate) fn taken_for_done(&self) -> Option<&Source> {
+    /// A text about that of which the history says from now on that the database has it, or has it not, where it said
+    /// otherwise; and where the text is from.
+    pub(crate) fn about(&self) -> Option<(&str, &Path)> {
         match self {
-            Self::Record(file) => Some(&file.body),
+            Self::Record(file) => Some((&file.body.text, &file.body.path)),
             // One with another number has the text that it had.
-            Self::Accept { from, file } if *from == file.number => Some(&file.body),
-            Self::Accept { .. } | Self::Forget { .. } | Self::ForgetRepeated { .. } => None,
+            Self::Accept { from, file } if *from == file.number => Some((&file.body.text, &file.body.path)),
+            // What would take it back is about the same.
+            Self::Forget { rollback, .. } => rollback.as_deref().map(|text| (text, Path::new("the history"))),
+            Self::Accept { .. } | Self::ForgetRepeated { .. } => None,
         }
     }
 
@@ -89,10 +98,10 @@ impl Change {
             Self::Record(file) => {
                 format!("{} is recorded as satisfied; it is not run", label(file.number, &file.name))
             }
-            Self::Forget { number, name, state: State::Satisfied } => {
+            Self::Forget { number, name, state: State::Satisfied, .. } => {
                 format!("{} is no longer in the history", label(*number, name))
             }
-            Self::Forget { number, name, state: State::Applied } => {
+            Self::Forget { number, name, state: State::Applied, .. } => {
                 format!("{} is no longer in the history; what it made stays", label(*number, name))
             }
             Self::ForgetRepeated { kind, name } => {

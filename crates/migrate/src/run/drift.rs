@@ -139,8 +139,8 @@ impl Runner {
         Ok(of.touched(differences, texts))
     }
 
-    /// What is to be kept of the schema once the history alone is changed. Who says that a file's work is done says it of what
-    /// the file touches, as it is there; whatever else was changed by hand stays changed by hand.
+    /// What is to be kept of the schema once the history alone is changed. Who says that a file's work is done, or is not, says
+    /// it of what the file touches, as it is there; whatever else was changed by hand stays changed by hand.
     pub(super) async fn after_mark(
         &self,
         session: &mut dyn Session,
@@ -159,9 +159,9 @@ impl Runner {
             return Ok(Some(now));
         };
         let mut filler = Filler::new(self.database.engine(), &self.settings.placeholders, &*self.variables);
-        let texts = changes.iter().filter_map(Change::taken_for_done).map(|source| {
+        let texts = changes.iter().filter_map(Change::about).map(|(text, path)| {
             // Nothing is run, so that no value needs to be there.
-            filler.fill(&source.text, &source.path).map_or_else(|_| source.text.clone(), |filled| filled.text)
+            filler.fill(text, path).map_or_else(|_| text.to_owned(), |filled| filled.text)
         });
         let texts: Vec<String> = texts.collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();

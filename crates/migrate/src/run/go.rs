@@ -121,8 +121,12 @@ impl Runner {
             });
             if let (Some(Before::Kept(before)), Some(now)) = (&wanted_back, &now) {
                 let mut differences = before.differences(now, What::Everything);
+                let all = differences.len();
                 if records.repeated.iter().any(|row| row.kind == Repeat::Repeatable) {
                     differences.retain(|one| !is_code(one.object.kind));
+                }
+                if ran && differences.len() < all {
+                    report.compared = Some(Compared::WithoutCode);
                 }
                 report.not_undone = differences.iter().map(Difference::line).collect();
             }

@@ -99,6 +99,8 @@ impl RanMigration {
 pub enum Compared {
     /// It was.
     Done,
+    /// It was, and is the same but for views, functions or triggers, which repeatable files may make again.
+    WithoutCode,
     /// Something that was applied in the same run, or after it, stays: nobody has seen the schema in between.
     WithinRun,
     /// The schema before that run was not kept.

@@ -202,6 +202,22 @@ async fn a_restored_database_has_not_drifted() {
     }
 }
 
+/// Who says that a file's work is not there says it of what the file is about.
+#[tokio::test]
+async fn what_is_stamped_away_may_be_gone() {
+    for engine in ENGINES {
+        let sandbox = two_tables(engine).await;
+        add_column(&sandbox, 3, "item");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
+        sandbox.execute("ALTER TABLE item DROP COLUMN column3").await;
+        let migrations = sandbox.migrations();
+        let back = |records: &Records| history::stamp(&migrations, &records.applied, Mark::To(2));
+        sandbox.runner().mark(back).await.unwrap();
+        let report = sandbox.migrate().await;
+        assert_eq!((report.outcome, report.migrations.len()), (Outcome::Done, 1), "{engine}: {report:?}");
+    }
+}
+
 /// Who says that a file's work is done says it of what the file is about, and of nothing else.
 #[tokio::test]
 async fn a_mark_takes_what_its_files_are_about() {
@@ -224,7 +240,7 @@ async fn a_mark_takes_what_its_files_are_about() {
         let said = refusal(&sandbox).await;
         assert!(said.contains("other is another one") && !said.contains("item"), "{engine}: {said}");
 
-        // Neither a row that leaves the history nor a file that is renumbered says anything of the schema.
+        // A row that leaves the history says it of what it was about, and a file that is renumbered says nothing.
         sandbox.runner().mark(stamp(Mark::To(3))).await.unwrap();
         for folder in ["migrations", "rollback"] {
             let file = |name: &str| sandbox.path().join(folder).join(name);

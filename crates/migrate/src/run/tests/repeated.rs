@@ -11,7 +11,7 @@ use crate::placeholders::{NoVariables, Variables};
 use crate::plan::Allowed;
 use crate::scratch::{self, Scratch};
 use crate::status::{self, RepeatedState};
-use crate::{MigrateOptions, Outcome, Report, RollbackOptions, Until};
+use crate::{Compared, MigrateOptions, Outcome, Report, RollbackOptions, Until};
 
 const VIEW: &str = "DROP VIEW IF EXISTS named;\nCREATE VIEW named AS SELECT id, name FROM item;\n";
 const OTHER: &str = "DROP VIEW IF EXISTS named;\nCREATE VIEW named AS SELECT id FROM item;\n";
@@ -101,6 +101,17 @@ async fn a_view_runs_after_the_numbers_and_again_when_it_changes() {
         assert_eq!(report.outcome, Outcome::Done, "{engine}: {:?}", report.failure);
         assert_eq!(sandbox.states().await, [RepeatedState::Changed]);
         assert_eq!(labels(&sandbox.migrate_all().await), ["001_item", "repeatable/named"]);
+        // One that no rollback takes away stays, and nobody says that nothing does.
+        sandbox.file("002_left", "CREATE VIEW left_over AS SELECT 1 AS one;", "SELECT 1;");
+        sandbox.migrate_all().await;
+        let one = RollbackOptions { until: Until::Count(1), module: None };
+        let report = sandbox.runner().rollback(&sandbox.migrations(), &one).await.unwrap();
+        assert_eq!((report.compared, report.not_undone.len()), (Some(Compared::WithoutCode), 0), "{engine}");
+        sandbox.execute("DROP VIEW left_over").await;
+        for folder in ["migrations", "rollback"] {
+            std::fs::remove_file(sandbox.path().join(folder).join("002_left.sql")).unwrap();
+        }
+        sandbox.migrate_all().await;
         // So may what is applied, and its text did not change.
         sandbox.file(
             "002_wider",

@@ -173,7 +173,11 @@ async fn each(sandbox: &Sandbox, statements: &[&str]) {
 #[tokio::test]
 async fn a_file_keeps_its_modes() {
     let sandbox = Sandbox::new(Engine::Sqlite).await;
-    sandbox.file("001_item", "CREATE TABLE item (id int PRIMARY KEY, name text);", "DROP TABLE item;");
+    sandbox.file(
+        "001_item",
+        "CREATE TABLE item (id int PRIMARY KEY, page_size int, encoding text);",
+        "DROP TABLE item;",
+    );
     let old =
         ["PRAGMA encoding = 'UTF-16le'; PRAGMA page_size = 1024; PRAGMA auto_vacuum = 2; CREATE TABLE x (y)"];
     each(&sandbox, &old).await;

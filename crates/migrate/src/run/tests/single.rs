@@ -192,6 +192,8 @@ async fn an_index_may_be_named_with_its_table() {
 async fn an_invalid_index_is_not_there() {
     let sandbox = sandbox(Engine::Postgres).await;
     sandbox.execute("CREATE TABLE one (id int); INSERT INTO one VALUES (1), (1)").await;
+    sandbox.execute("CREATE TABLE parts (id int) PARTITION BY LIST (id); CREATE TABLE part PARTITION OF parts DEFAULT").await;
+    sandbox.execute("CREATE INDEX by_part ON ONLY parts (id)").await;
     let mut session = sandbox.database.session().await.unwrap();
     assert!(session.execute("CREATE UNIQUE INDEX CONCURRENTLY by_id ON one (id)").await.is_err());
     sandbox.execute("DELETE FROM one").await;
@@ -204,6 +206,14 @@ async fn an_invalid_index_is_not_there() {
     assert!(report.failure.unwrap().message.contains("already exists"));
     sandbox.execute("REINDEX INDEX by_id").await;
     assert_eq!(sandbox.migrate().await.migrations[0].became, Became::Satisfied);
+    // That of a partitioned table waits for its partitions'.
+    for (file, name) in [("002_parts", "by_part"), ("003_named", "public.parts.by_part")] {
+        let text = format!("-- dbm: unless index {name}\nCREATE INDEX by_part ON parts (id);");
+        sandbox.file(file, &text, "SELECT 1;");
+        let report = sandbox.migrate().await;
+        let became = report.migrations.first().map(|migration| migration.became);
+        assert_eq!(became, Some(Became::Satisfied), "{:?}", report.failure);
+    }
 }
 
 #[tokio::test]
