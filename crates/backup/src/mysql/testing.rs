@@ -69,7 +69,13 @@ pub(crate) fn mariadb_dump(server: &Server) -> String {
     tool.args(["--no-data", "--routines", "--events", "--triggers", "--skip-comments", server.database()]);
     let output = tool.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().replace(server.database(), "DATABASE")
+    // A default of bytes need not be text.
+    let mut text = String::new();
+    for chunk in output.stdout.utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("<{byte:02X}>")));
+    }
+    text.replace(server.database(), "DATABASE")
 }
 
 /// Backs up and gives the archive and, by zstd's own tool, its script.
