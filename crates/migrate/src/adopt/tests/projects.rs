@@ -5,15 +5,15 @@ use super::*;
 
 /// Of every tool whose project was made for this engine.
 async fn all(engine: Engine) {
-    let tools = [Tool::Alembic, Tool::Dbmate, Tool::Prisma, Tool::Sqlx, Tool::Yoyo];
+    let tools = [Tool::Alembic, Tool::Dbmate, Tool::Prisma, Tool::Refinery, Tool::Sqlx, Tool::Yoyo];
     for tool in tools {
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(
             "src/adopt/tests/projects/{}/{}",
             tool.word(),
             engine.word()
         ));
-        if tool == Tool::Prisma && engine == Engine::Mysql {
-            assert!(!project.exists(), "its own engine for MySQL is not to be had from npm");
+        if matches!(tool, Tool::Prisma | Tool::Refinery) && engine == Engine::Mysql {
+            assert!(!project.exists(), "the projects' README says why there is none");
             continue;
         }
         let files = files_below(&project.join("files"), "");
