@@ -5,17 +5,23 @@ use database::script::{Lexeme, begins};
 use crate::clauses;
 
 /// The name at a place, without what qualifies it, and the place after it.
-pub(super) fn name_at(lexemes: &[Lexeme<'_>], mut place: usize) -> Option<(String, usize)> {
-    let mut name = lexemes.get(place)?.identifier()?;
+pub(super) fn name_at(lexemes: &[Lexeme<'_>], place: usize) -> Option<(String, usize)> {
+    let (mut parts, next) = qualified_at(lexemes, place)?;
+    Some((parts.pop()?, next))
+}
+
+/// The parts of the name at a place, and the place after it.
+pub(super) fn qualified_at(lexemes: &[Lexeme<'_>], mut place: usize) -> Option<(Vec<String>, usize)> {
+    let mut parts = vec![lexemes.get(place)?.identifier()?.to_lowercase()];
     while lexemes.get(place + 1).is_some_and(|lexeme| lexeme.is_sign(b'.')) {
         place += 2;
-        name = lexemes.get(place)?.identifier()?;
+        parts.push(lexemes.get(place)?.identifier()?.to_lowercase());
     }
-    Some((name.to_lowercase(), place + 1))
+    Some((parts, place + 1))
 }
 
 /// The place after these words, where they stand at a place.
-fn after(lexemes: &[Lexeme<'_>], place: usize, words: &[&str]) -> usize {
+pub(super) fn after(lexemes: &[Lexeme<'_>], place: usize, words: &[&str]) -> usize {
     if lexemes.get(place..).is_some_and(|rest| begins(rest, words)) { place + words.len() } else { place }
 }
 
@@ -36,8 +42,16 @@ pub(super) fn new_table(lexemes: &[Lexeme<'_>]) -> Option<String> {
 
 /// The place of the word before the name of a table that is made.
 fn create_table(lexemes: &[Lexeme<'_>]) -> Option<usize> {
-    let table = lexemes.iter().take(5).position(|lexeme| lexeme.is("TABLE"))?;
-    lexemes.first()?.is("CREATE").then_some(table)
+    const KINDS: &[&str] = &["GLOBAL", "LOCAL", "TEMP", "TEMPORARY", "UNLOGGED", "FOREIGN", "VIRTUAL"];
+    if !lexemes.first()?.is("CREATE") {
+        return None;
+    }
+    // Other statements name tables too: CREATE PUBLICATION … FOR TABLE, CREATE VIEW … AS TABLE.
+    let mut place = after(lexemes, 1, &["OR", "REPLACE"]);
+    while lexemes.get(place).is_some_and(|lexeme| KINDS.iter().any(|kind| lexeme.is(kind))) {
+        place += 1;
+    }
+    lexemes.get(place)?.is("TABLE").then_some(place)
 }
 
 /// The tables that a statement drops, unless they are temporary ones.

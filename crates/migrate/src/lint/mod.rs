@@ -6,6 +6,7 @@
 
 mod look;
 pub(crate) mod mysql;
+mod own;
 pub(crate) mod postgres;
 mod rows;
 pub(crate) mod sqlite;

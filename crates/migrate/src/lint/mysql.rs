@@ -39,7 +39,8 @@ pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
         }
         let replaces = begins(lexemes, &["CREATE", "OR", "REPLACE"])
             && !lexemes.iter().take(5).any(|word| word.is("TEMPORARY"));
-        if let (true, Some(table)) = (replaces, look::created_table(lexemes)) {
+        let replaced = look::created_table(lexemes).filter(|table| !file.is_new(table, looked));
+        if let (true, Some(table)) = (replaces, replaced) {
             hit(
                 "ban-drop-table",
                 format!("a table {table} that is there already goes with its rows"),
@@ -150,7 +151,8 @@ fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
         }
         let checks = starts(&["ADD", "CHECK"])
             || starts(&["ADD", "CONSTRAINT"]) && !foreign && look::says(action, &["CHECK"]);
-        if checks && !online {
+        // One that is not enforced is compared with no row.
+        if checks && !online && !look::says(action, &["NOT", "ENFORCED"]) {
             hit(
                 "copying-alter",
                 format!("the whole table {table} is copied, and each row compared, while writers wait"),

@@ -2,12 +2,10 @@
 //! statement is preferred), and without those that dbm makes needless: its runs have timeouts and transactions of their
 //! own, and undo what failed.
 
-use database::script::{Lexeme, begins};
 use squawk_linter::{Linter, Rule};
 use squawk_syntax::SourceFile;
 
-use super::{File, Hit, look};
-use crate::clauses;
+use super::{File, Hit, look, own};
 
 const RULES: &[(&str, Rule)] = &[
     ("adding-field-with-default", Rule::AddingFieldWithDefault),
@@ -67,7 +65,7 @@ pub(crate) fn judge(file: &File<'_>, version: Option<&str>) -> Vec<Hit> {
     let hits = violations.into_iter().filter_map(|violation| {
         let (rule, _) = RULES.iter().find(|(_, rule)| *rule == violation.code)?;
         let at = usize::from(violation.text_range.start());
-        if is_about_new_tables(file, at) || is_made_again(file, at) {
+        if is_about_new_tables(file, at) || own::is_harmless(file, rule, at) {
             return None;
         }
         let safer = violation.help.unwrap_or_else(|| format!("see https://squawkhq.com/docs/{rule}"));
@@ -84,82 +82,6 @@ fn is_about_new_tables(file: &File<'_>, at: usize) -> bool {
     let mut tables = look::dropped_tables(&looked.lexemes);
     tables.extend(look::alter(&looked.lexemes).map(|alter| alter.table));
     !tables.is_empty() && tables.iter().all(|table| file.is_new(table, looked))
-}
-
-/// What may be made by a statement, and dropped by one of the same words.
-const KINDS: &[&[&str]] = &[
-    &["MATERIALIZED", "VIEW"],
-    &["VIEW"],
-    &["FUNCTION"],
-    &["PROCEDURE"],
-    &["AGGREGATE"],
-    &["TYPE"],
-    &["DOMAIN"],
-    &["CONSTRAINT"],
-];
-
-/// Whether what is dropped at a place is made by the file too, as what can only be changed by being made again is: who
-/// uses it finds it there.
-fn is_made_again(file: &File<'_>, at: usize) -> bool {
-    let Some(place) = file.statements.iter().rposition(|looked| looked.statement.offset <= at) else {
-        return false;
-    };
-    let looked = &file.statements[place];
-    if let Some(alter) = look::alter(&looked.lexemes) {
-        // The one that begins last before it: a statement may drop what it does not make again, too.
-        let start = |action: &[Lexeme<'_>]| {
-            let first = action.first().map_or(looked.statement.text, |first| first.text);
-            looked.statement.offset + (first.as_ptr() as usize - looked.statement.text.as_ptr() as usize)
-        };
-        let Some(action) = alter.actions.iter().rfind(|action| start(action) <= at) else { return false };
-        let others = file.statements.iter().filter_map(|looked| look::alter(&looked.lexemes));
-        let mut others = others.filter(|other| other.table == alter.table).flat_map(|other| other.actions);
-        if let Some(name) = named(action, "DROP", &["CONSTRAINT"]).first() {
-            // One that was only there to be compared with the rows before NOT NULL is said is no guarantee of its own.
-            return others.any(|other| {
-                ["ADD", "VALIDATE"]
-                    .iter()
-                    .any(|verb| named(other, verb, &["CONSTRAINT"]).first() == Some(name))
-            });
-        }
-        let column = action.len().checked_sub(2).filter(|end| begins(&action[*end..], &["DROP", "DEFAULT"]));
-        return column.is_some_and(|end| {
-            others.any(|other| {
-                let same =
-                    other.len() > end && action[..end].iter().zip(other).all(|(a, b)| a.text == b.text);
-                same && begins(&other[end..], &["SET", "DEFAULT"])
-            })
-        });
-    }
-    let made = |kind: &[&str], name: &String| {
-        let later = file.statements[place + 1..].iter();
-        later.flat_map(|looked| named(&looked.lexemes, "CREATE", kind)).any(|made| made == *name)
-    };
-    KINDS.iter().any(|kind| {
-        let dropped = named(&looked.lexemes, "DROP", kind);
-        !dropped.is_empty() && dropped.iter().all(|name| made(kind, name))
-    })
-}
-
-/// The names after a verb and a kind: `DROP VIEW IF EXISTS a, b`, `CREATE OR REPLACE VIEW a`.
-fn named(lexemes: &[Lexeme<'_>], verb: &str, kind: &[&str]) -> Vec<String> {
-    if !lexemes.first().is_some_and(|first| first.is(verb)) {
-        return Vec::new();
-    }
-    let place = if begins(&lexemes[1..], &["OR", "REPLACE"]) { 3 } else { 1 };
-    if !begins(&lexemes[place..], kind) {
-        return Vec::new();
-    }
-    let mut place = place + kind.len();
-    for words in [&["IF", "NOT", "EXISTS"][..], &["IF", "EXISTS"]] {
-        if begins(&lexemes[place..], words) {
-            place += words.len();
-        }
-    }
-    // Only a DROP has a list of them.
-    let count = if verb == "DROP" { usize::MAX } else { 1 };
-    let list = clauses::split(&lexemes[place..]);
-    list.iter().take(count).filter_map(|clause| look::name_at(clause, 0)).map(|(name, _)| name).collect()
 }
 
 /// The rows after a `COPY` are no SQL: blanks in their place keep every other place where it is.

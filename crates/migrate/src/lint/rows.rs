@@ -9,9 +9,11 @@ pub(super) const NAMES: &[&str] = &["delete-without-where", "truncate-table", "u
 
 pub(super) fn judge(file: &File<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
-    for looked in &file.statements {
-        // What stands before them is only read: WITH … DELETE FROM.
-        let lexemes = main(&looked.lexemes);
+    let written = file
+        .statements
+        .iter()
+        .flat_map(|looked| parts(&looked.lexemes).into_iter().map(move |lexemes| (looked, lexemes)));
+    for (looked, lexemes) in written {
         let mut hit =
             |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
         let without_where = !look::says(lexemes, &["WHERE"]) && !look::says(lexemes, &["LIMIT"]);
@@ -45,22 +47,28 @@ pub(super) fn judge(file: &File<'_>) -> Vec<Hit> {
     hits
 }
 
-/// A statement from its verb on.
-fn main<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> &'l [Lexeme<'a>] {
+/// A statement from its verb on, and before it those that its WITH holds: they write, too, where they are no SELECT.
+fn parts<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> Vec<&'l [Lexeme<'a>]> {
     if !begins(lexemes, &["WITH"]) {
-        return lexemes;
+        return vec![lexemes];
     }
-    let mut depth = 0_usize;
-    for (place, lexeme) in lexemes.iter().enumerate() {
+    let mut found = Vec::new();
+    let mut place = 1;
+    while let Some(lexeme) = lexemes.get(place) {
         if lexeme.is_sign(b'(') {
-            depth += 1;
-        } else if lexeme.is_sign(b')') {
-            depth = depth.saturating_sub(1);
-        } else if depth == 0 && ["DELETE", "UPDATE", "INSERT", "SELECT"].iter().any(|verb| lexeme.is(verb)) {
-            return &lexemes[place..];
+            let closing = clauses::closing(lexemes, place);
+            let is_body = lexemes[place - 1].is("AS") || lexemes[place - 1].is("MATERIALIZED");
+            if is_body {
+                found.extend(parts(&lexemes[place + 1..closing]));
+            }
+            place = closing;
+        } else if ["DELETE", "UPDATE", "INSERT", "SELECT"].iter().any(|verb| lexeme.is(verb)) {
+            found.push(&lexemes[place..]);
+            break;
         }
+        place += 1;
     }
-    lexemes
+    found
 }
 
 /// The place after the words that may stand there.
@@ -121,10 +129,25 @@ fn fills_new_columns(file: &File<'_>, table: &str, rest: &[Lexeme<'_>]) -> bool 
         };
         written.extend(list.iter().map(|column| look::name_at(column, 0).map(|(name, _)| name)));
         // What follows the last one may hold commas of its own.
-        if look::says(clause, &["FROM"]) {
+        if reads_from(clause) {
             break;
         }
     }
     !written.is_empty()
         && written.iter().all(|name| name.as_ref().is_some_and(|name| added.iter().any(|own| own == name)))
+}
+
+/// Whether a clause outside of its brackets goes on with FROM, which `IS DISTINCT FROM` does not.
+fn reads_from(clause: &[Lexeme<'_>]) -> bool {
+    let mut depth = 0_usize;
+    for (place, lexeme) in clause.iter().enumerate() {
+        if lexeme.is_sign(b'(') {
+            depth += 1;
+        } else if lexeme.is_sign(b')') {
+            depth = depth.saturating_sub(1);
+        } else if depth == 0 && lexeme.is("FROM") && !(place > 0 && clause[place - 1].is("DISTINCT")) {
+            return true;
+        }
+    }
+    false
 }

@@ -23,20 +23,15 @@ pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
     let mut hits = Vec::new();
     let mut copies = Vec::new();
     let mut enforced = true;
-    let mut begun = false;
+    let mut transaction = Transaction::default();
     for (place, looked) in file.statements.iter().enumerate() {
         let lexemes = &looked.lexemes;
         let later = &file.statements[place + 1..];
         let mut hit =
             |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
-        if begins(lexemes, &["BEGIN"]) || begins(lexemes, &["SAVEPOINT"]) {
-            begun = true;
-        } else if begins(lexemes, &["COMMIT"]) || begins(lexemes, &["END"]) || begins(lexemes, &["ROLLBACK"])
-        {
-            begun = false;
-        }
+        transaction.follow(lexemes);
         if let Some(off) = foreign_keys(lexemes) {
-            if begun {
+            if transaction.is_open() {
                 hit(
                     "pragma-in-transaction",
                     "PRAGMA foreign_keys does nothing inside a transaction".to_owned(),
@@ -123,7 +118,7 @@ fn hits_of_copy(before: &[Looked<'_>], table: &str, new: &str, hits: &mut Vec<Hi
         if let (Some((name, next)), Some(select)) = (into, select)
             && name == new
             && next == select
-            && lexemes.get(select + 1).is_some_and(|all| all.is_sign(b'*'))
+            && takes_all(&lexemes[select..])
         {
             hit(
                 "rebuild-by-position",
@@ -134,6 +129,13 @@ fn hits_of_copy(before: &[Looked<'_>], table: &str, new: &str, hits: &mut Vec<Hi
             );
         }
     }
+}
+
+/// Whether a SELECT takes the columns as they stand in the table.
+fn takes_all(select: &[Lexeme<'_>]) -> bool {
+    let named = || select.get(4).is_some_and(|inner| inner.is("SELECT")) && !takes_all(&select[4..]);
+    let inner = || begins(&select[2..], &["FROM"]) && select.get(3).is_some_and(|open| open.is_sign(b'('));
+    select.get(1).is_some_and(|all| all.is_sign(b'*')) && !(inner() && named())
 }
 
 fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
@@ -191,4 +193,34 @@ fn foreign_keys(lexemes: &[Lexeme<'_>]) -> Option<bool> {
     let named = begins(lexemes, &["PRAGMA"]) && lexemes.iter().any(|lexeme| lexeme.is("FOREIGN_KEYS"));
     let value = lexemes.iter().rev().find(|lexeme| !lexeme.is_sign(b')'))?.text.to_ascii_lowercase();
     (named && lexemes.len() > 3).then(|| ["off", "0", "false", "no"].contains(&value.trim_matches('\'')))
+}
+
+/// Where the statements of a file stand: a savepoint outside of a transaction begins one, and its release ends it
+/// (<https://www.sqlite.org/lang_savepoint.html>).
+#[derive(Default)]
+struct Transaction {
+    begun: bool,
+    savepoints: Vec<String>,
+}
+
+impl Transaction {
+    fn is_open(&self) -> bool {
+        self.begun || !self.savepoints.is_empty()
+    }
+
+    fn follow(&mut self, lexemes: &[Lexeme<'_>]) {
+        let starts = |word: &str| begins(lexemes, &[word]);
+        if starts("BEGIN") {
+            self.begun = true;
+        } else if starts("SAVEPOINT") {
+            self.savepoints.extend(look::name_at(lexemes, 1).map(|(name, _)| name));
+        } else if starts("RELEASE") {
+            let name = look::name_at(lexemes, look::after(lexemes, 1, &["SAVEPOINT"])).map(|(name, _)| name);
+            if let Some(place) = self.savepoints.iter().rposition(|own| Some(own) == name.as_ref()) {
+                self.savepoints.truncate(place);
+            }
+        } else if starts("COMMIT") || starts("END") || starts("ROLLBACK") && !look::says(lexemes, &["TO"]) {
+            *self = Self::default();
+        }
+    }
 }

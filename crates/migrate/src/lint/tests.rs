@@ -40,6 +40,7 @@ fn what_loses_data_has_one_name_on_every_engine() {
             ("CREATE TABLE IF NOT EXISTS item (id int);\nDELETE FROM item;", "delete-without-where:2"),
             ("CREATE TABLE IF NOT EXISTS item (id int);\nDROP TABLE item;", "ban-drop-table:2"),
             ("ALTER TABLE item ADD COLUMN a int NOT NULL;", "adding-required-field:1"),
+            ("CREATE VIEW v AS TABLE item;\nDELETE FROM item;", "delete-without-where:2"),
         ] {
             assert!(
                 found(engine, text).contains(&rule.to_owned()),
@@ -144,12 +145,41 @@ fn what_runs_of_postgres_trips_over() {
         ("ALTER TABLE item ALTER COLUMN a DROP DEFAULT;", "ban-drop-default:1"),
         ("ALTER TABLE item SET SCHEMA other;", "ban-set-schema:1"),
         ("ALTER VIEW items RENAME TO goods;", "renaming-object:1"),
+        ("DROP VIEW IF EXISTS items CASCADE;\nCREATE VIEW items AS SELECT 1;", "ban-drop-view:1"),
+        ("DROP TYPE mood CASCADE;\nCREATE TYPE mood AS ENUM ('a');", "ban-drop-type:1"),
+        ("DROP DOMAIN short CASCADE;\nCREATE DOMAIN short AS text;", "ban-drop-domain:1"),
+        ("ALTER TABLE item DROP CONSTRAINT c CASCADE, ADD CONSTRAINT c UNIQUE (a);", "ban-drop-constraint:1"),
+        // What was there before the first one is gone.
+        ("DROP VIEW v;\nCREATE VIEW v AS SELECT 1;\nDROP VIEW v;", "ban-drop-view:1"),
+        (
+            "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS '1';\nDROP FUNCTION f();",
+            "ban-drop-function:2",
+        ),
+        (
+            "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS '1';\nDROP FUNCTION f(text);",
+            "ban-drop-function:2",
+        ),
+        ("CREATE TEMP VIEW v AS SELECT 1;\nDROP VIEW public.v;", "ban-drop-view:2"),
+        ("DROP VIEW v;\nCREATE TEMP VIEW v AS SELECT 1;", "ban-drop-view:1"),
+        ("DROP SEQUENCE s;\nCREATE SEQUENCE s;", "ban-drop-sequence:1"),
+        ("ALTER TYPE mood RENAME TO feeling;", "renaming-object:1"),
+        ("ALTER TYPE mood RENAME TO feeling;\nDROP TYPE feeling;", "ban-drop-type:2"),
+        ("ALTER TABLE item ADD a int DEFAULT 1, ALTER a DROP DEFAULT;", "ban-drop-default:1"),
+        ("ALTER TABLE item ADD IF NOT EXISTS a int;\nALTER TABLE item DROP a;", "ban-drop-column:2"),
+        (
+            "ALTER TABLE item ALTER a SET DEFAULT 1;\nALTER TABLE item ALTER a DROP DEFAULT;",
+            "ban-drop-default:2",
+        ),
+        (
+            "-- dbm: no-transaction\nCREATE INDEX CONCURRENTLY i ON item (a);\nDROP INDEX i;",
+            "require-concurrent-index-deletion:3",
+        ),
         ("DROP VIEW items, goods;\nCREATE VIEW items AS SELECT 1 AS a, 2 AS goods;", "ban-drop-view:1"),
     ] {
         assert!(find(text).contains(&rule.to_owned()), "{text}: {:?}", find(text));
     }
     for text in [
-        "DROP VIEW IF EXISTS items CASCADE;\nCREATE VIEW items AS SELECT 1;",
+        "DROP VIEW IF EXISTS items;\nCREATE VIEW items AS SELECT 1;",
         "DROP MATERIALIZED VIEW shop.items;\nCREATE MATERIALIZED VIEW shop.items AS SELECT 1;",
         "DROP FUNCTION f(int, text);\nCREATE OR REPLACE FUNCTION f(a bigint) RETURNS int LANGUAGE sql AS 'SELECT 1';",
         "ALTER TABLE item DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (a > 0) NOT VALID;",
@@ -158,6 +188,44 @@ fn what_runs_of_postgres_trips_over() {
     ] {
         assert_eq!(find(text), Vec::<String>::new(), "{text}");
     }
+    for text in [
+        "ALTER TABLE item ALTER a DROP DEFAULT, ALTER a SET DATA TYPE text;\nALTER TABLE item ALTER COLUMN a SET DEFAULT 1;",
+        "ALTER TABLE item ADD COLUMN x int NOT NULL DEFAULT 0;\nALTER TABLE item ALTER COLUMN x DROP DEFAULT;",
+        "ALTER TABLE item ADD COLUMN x int CONSTRAINT c CHECK (x > 0);\nALTER TABLE item DROP CONSTRAINT c;",
+        "ALTER TABLE item ADD x int;\nALTER TABLE item DROP COLUMN x;",
+        "CREATE FUNCTION f(a int, b text DEFAULT 'x') RETURNS int LANGUAGE sql AS '1';\nDROP FUNCTION f(int, text);",
+        "CREATE OR REPLACE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS '1';\nDROP FUNCTION pg_temp.f();",
+        "CREATE VIEW v AS SELECT 1;\nALTER VIEW v RENAME TO w;\nALTER VIEW w SET SCHEMA shop;",
+        "CREATE OR REPLACE TEMP VIEW v AS SELECT 1;\nDROP VIEW v;",
+        "CREATE SEQUENCE s;\nDROP SEQUENCE s;",
+        "CREATE TABLE item (id int);\nCREATE UNIQUE INDEX i ON item (id);\nDROP INDEX i;",
+        "ALTER INDEX a RENAME TO b;\nALTER TABLE item RENAME CONSTRAINT a TO b;",
+        "CREATE TYPE mood_new AS ENUM ('a');\nDROP TYPE mood;\nALTER TYPE mood_new RENAME TO mood;",
+        // What a changed enum is generated as.
+        "ALTER TYPE shop.mood RENAME TO mood_dbm_old;\nCREATE TYPE shop.mood AS ENUM ('a');\nDROP TYPE shop.mood_dbm_old;",
+    ] {
+        let lost = |hit: &String| {
+            ["ban-drop-", "ban-set-", "renaming-", "require-concurrent-index-deletion"]
+                .iter()
+                .any(|rule| hit.starts_with(rule))
+        };
+        assert!(!find(text).iter().any(lost), "{text}: {:?}", find(text));
+    }
+}
+
+#[test]
+fn what_writes_elsewhere_in_a_statement_of_postgres() {
+    let find = |text| found(Engine::Postgres, text);
+    let moved = "WITH gone AS (DELETE FROM item RETURNING *) INSERT INTO kept SELECT * FROM gone;";
+    assert_eq!(find(moved), ["delete-without-where:1"]);
+    let some = "WITH gone AS (DELETE FROM item WHERE a RETURNING *) SELECT * FROM gone;";
+    assert_eq!(find(some), Vec::<String>::new());
+    let compared =
+        "ALTER TABLE item ADD note boolean;\nUPDATE item SET note = a IS DISTINCT FROM b, price = 0;";
+    assert_eq!(find(compared), ["update-without-where:2"]);
+    let public = "CREATE PUBLICATION p FOR TABLE item;\nALTER TABLE item DROP COLUMN b;\nTRUNCATE item;\nUPDATE item SET a = 1;";
+    assert_eq!(find(public), ["ban-drop-column:2", "truncate-table:3", "update-without-where:4"]);
+    assert_eq!(find("CREATE UNLOGGED TABLE item (a int);\nTRUNCATE item;"), Vec::<String>::new());
     assert_eq!(find("TRUNCATE TABLE ONLY a, b;"), ["truncate-table:1", "truncate-table:1"]);
     assert_eq!(
         find("DELETE FROM ONLY item;\nUPDATE ONLY item SET a = 1;"),
@@ -185,6 +253,7 @@ fn copies_of_mysql() {
     assert_eq!(find("ALTER TABLE item ADD INDEX i (name), ADD note text;"), Vec::<String>::new());
     assert_eq!(find("DROP TEMPORARY TABLE a;"), Vec::<String>::new());
     assert_eq!(find("ALTER TABLE item ADD CONSTRAINT c CHECK (a > 0);"), ["copying-alter:1"]);
+    assert_eq!(find("ALTER TABLE item ADD CONSTRAINT c CHECK (a > 0) NOT ENFORCED;"), Vec::<String>::new());
     assert_eq!(find("ALTER TABLE item ADD id int AUTO_INCREMENT PRIMARY KEY;"), ["copying-alter:1"]);
     assert_eq!(find("ALTER TABLE item ADD COLUMN (a int NOT NULL, b int);"), ["adding-required-field:1"]);
     assert_eq!(
@@ -206,6 +275,10 @@ fn losses_of_mysql() {
     assert_eq!(find("ALTER IGNORE TABLE item ADD UNIQUE KEY k (a);"), ["ignoring-alter:1"]);
     assert_eq!(find("CREATE OR REPLACE TABLE item (a int);"), ["ban-drop-table:1"]);
     assert_eq!(find("CREATE OR REPLACE TEMPORARY TABLE item (a int);"), Vec::<String>::new());
+    assert_eq!(
+        find("CREATE TABLE item (a int);\nCREATE OR REPLACE TABLE item (b int);"),
+        Vec::<String>::new()
+    );
     assert_eq!(find("DELETE QUICK IGNORE FROM item;"), ["delete-without-where:1"]);
     assert_eq!(find("UPDATE LOW_PRIORITY IGNORE item SET a = 1;"), ["update-without-where:1"]);
 }
@@ -234,6 +307,22 @@ fn rebuilds_of_sqlite() {
     let made = "CREATE TABLE item_new AS SELECT id FROM item;\nDROP TABLE item;\nALTER TABLE item_new RENAME TO item;\n";
     assert_eq!(off(made), ["rebuild-loses-constraints:2"]);
     assert_eq!(find("SAVEPOINT a;\nPRAGMA foreign_keys = OFF;\nRELEASE a;"), ["pragma-in-transaction:2"]);
+    let released = "SAVEPOINT a;\nSAVEPOINT b;\nRELEASE SAVEPOINT a;\n";
+    assert_eq!(off(&format!("{released}{REBUILD}")), Vec::<String>::new());
+    let pragma = "PRAGMA foreign_keys = OFF;";
+    assert_eq!(find(&format!("{released}{pragma}")), Vec::<String>::new());
+    for open in [
+        "SAVEPOINT a;\nSAVEPOINT b;\nRELEASE b;",
+        "BEGIN;\nSAVEPOINT a;\nRELEASE a;",
+        "BEGIN;\nSAVEPOINT a;\nROLLBACK TO a;",
+    ] {
+        assert_eq!(find(&format!("{open}\n{pragma}")), ["pragma-in-transaction:4"], "{open}");
+    }
+    let inner = |columns: &str| {
+        REBUILD.replace("id, name FROM item", &format!("* FROM (SELECT {columns} FROM item)"))
+    };
+    assert_eq!(off(&inner("id, name")), Vec::<String>::new());
+    assert_eq!(off(&inner("*")), ["rebuild-by-position:3"]);
     assert_eq!(find("UPDATE OR REPLACE item SET a = 1;"), ["update-without-where:1"]);
     assert_eq!(find("PRAGMA writable_schema = ON;"), ["writable-schema:1"]);
     assert_eq!(find("PRAGMA foreign_keys;\nSELECT 1;"), Vec::<String>::new());
