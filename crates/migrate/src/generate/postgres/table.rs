@@ -267,11 +267,12 @@ impl Changing<'_> {
         let (refused, refuses) = (before.refusal.to_owned(), after.refusal.to_owned());
         let (old_name, new_name) = (before.refusal_name(), after.refusal_name());
         let own = format!("ALTER COLUMN {}", ident(name));
-        let (details_before, details_after) = (self.before.details(name), self.after.details(name));
+        let (mut details_before, details_after) = (self.before.details(name), self.after.details(name));
 
-        let had_identity = details_before.iter().find(|how| how.starts_with("ADD GENERATED"));
-        let has_identity = details_after.iter().find(|how| how.starts_with("ADD GENERATED"));
-        if let (Some(_), None) = (had_identity, has_identity) {
+        let identity =
+            |details: &[String]| details.iter().find(|how| how.starts_with("ADD GENERATED")).cloned();
+        let (had_identity, has_identity) = (identity(&details_before), identity(&details_after));
+        if let (Some(_), None) = (&had_identity, &has_identity) {
             let loses = format!("how far column {name} of {} has counted", old.id);
             self.alter(&format!("{own} DROP IDENTITY")).loses = Some(loses);
         }
@@ -295,7 +296,8 @@ impl Changing<'_> {
             self.found.made_again.push(name.to_owned());
             return Ok(());
         }
-        if was.data_type != is.data_type || kinds.0 != kinds.1 {
+        let changes_type = was.data_type != is.data_type || kinds.0 != kinds.1;
+        if changes_type {
             if was.default.is_some() {
                 self.alter(&format!("{own} DROP DEFAULT"));
             }
@@ -331,12 +333,17 @@ impl Changing<'_> {
         } else if refused != refuses {
             self.refusal(name, (&refused, &refuses), (old_name, new_name));
         }
-        match (had_identity, has_identity) {
+        match (&had_identity, &has_identity) {
             (Some(old), Some(new)) if old != new => self.identity(&own, old, new)?,
             (None, Some(new)) => {
                 self.alter(&format!("{own} {new}"));
             }
             _ => {}
+        }
+        if changes_type {
+            // Both are those of the new type since then.
+            details_before
+                .retain(|how| !how.starts_with("SET STORAGE") && !how.starts_with("SET COMPRESSION"));
         }
         for detail in &details_before {
             let word = |how: &str| how.split(' ').take(2).collect::<Vec<_>>().join(" ");

@@ -112,6 +112,12 @@ const POSTGRES: &[Shapes] = &[
         "CREATE FUNCTION total(a int) RETURNS TABLE (b int, c text) LANGUAGE sql BEGIN ATOMIC SELECT 1, 'x'; END; COMMENT ON FUNCTION total(int) IS 'all';",
         "",
     ],
+    // Another type has its own way to be stored.
+    &[
+        "CREATE TABLE stored (a text, b text); ALTER TABLE stored ALTER a SET STORAGE EXTERNAL, ALTER b SET STORAGE EXTERNAL;",
+        "CREATE TABLE stored (a int, b varchar(9)); ALTER TABLE stored ALTER b SET STORAGE EXTERNAL;",
+        "CREATE TABLE stored (a text, b text);",
+    ],
     &[
         "CREATE TABLE heir_of (id int); CREATE TABLE heir (more int) INHERITS (heir_of);",
         "CREATE TABLE heir_of (id int); CREATE TABLE heir (more int, yet int) INHERITS (heir_of);",
