@@ -73,9 +73,13 @@ pub(super) async fn settle(
 ) -> Result<Renamed> {
     let mut renamed = Renamed { up: Vec::new(), down: Vec::new(), schema: before.clone() };
     let mut dropped = options.dropped.clone();
+    let mut names = Vec::new();
     for rename in &options.renames {
-        is_wanted(&renamed.schema, wanted, rename)?;
+        follow(&mut names, &renamed.schema, rename)?;
         Box::pin(apply(bench, dialect, &mut renamed, rename)).await?;
+    }
+    for name in &names {
+        is_wanted(wanted, name)?;
     }
     for name in &options.dropped {
         goes(&renamed.schema, wanted, name)?;
@@ -115,15 +119,39 @@ pub(super) async fn settle(
     Ok(renamed)
 }
 
-/// The refusal where nothing that is wanted is called so: what was renamed to it would be dropped after that.
-fn is_wanted(before: &Schema, wanted: &Schema, rename: &Rename) -> Result<()> {
+/// Something that is renamed: what it is called so far, and the last that was said about it.
+struct Name<'r> {
+    id: ObjectId,
+    column: Option<String>,
+    rename: &'r Rename,
+}
+
+/// Follows the names through one more rename: a swap goes through a name that is in the end nothing's.
+fn follow<'r>(names: &mut Vec<Name<'r>>, before: &Schema, rename: &'r Rename) -> Result<()> {
     let (object, column) = named(before, &rename.from)?;
     let to = new_name(&object.id, column.as_deref(), &rename.to)?;
-    let has = |other: &Object| columns(other).iter().any(|own| own.name == to);
-    let is_there = match (&column, wanted.get(&object.id)) {
-        (None, _) => {
-            wanted.objects.iter().any(|other| other.id == ObjectId { name: to.clone(), ..object.id.clone() })
+    if !names.iter().any(|name| name.id == object.id && name.column == column) {
+        names.push(Name { id: object.id.clone(), column: column.clone(), rename });
+    }
+    for name in names.iter_mut().filter(|name| name.id == object.id) {
+        if name.column == column {
+            name.rename = rename;
         }
+        match &column {
+            None => name.id.name.clone_from(&to),
+            Some(_) if name.column == column => name.column = Some(to.clone()),
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The refusal where nothing that is wanted is called so: what was renamed to it would be dropped after that.
+fn is_wanted(wanted: &Schema, name: &Name<'_>) -> Result<()> {
+    let rename = name.rename;
+    let has = |other: &Object| columns(other).iter().any(|own| Some(&own.name) == name.column.as_ref());
+    let is_there = match (&name.column, wanted.get(&name.id)) {
+        (None, there) => there.is_some(),
         (Some(_), Some(other)) => has(other),
         // Its table may get another name as well.
         (Some(_), None) => wanted.objects.iter().any(has),

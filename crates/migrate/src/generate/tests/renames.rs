@@ -85,3 +85,37 @@ async fn names_that_nothing_has_are_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn names_are_swapped_through_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for engine in [Engine::Sqlite, Engine::Postgres, Engine::Mysql] {
+        let on = server(engine, folder.path());
+        for (from, to, renames) in [
+            (
+                "CREATE TABLE item (id int, a int, b varchar(9));",
+                "CREATE TABLE item (id int, b int, a varchar(9));",
+                &["item.a=tmp", "item.b=a", "item.tmp=b"][..],
+            ),
+            (
+                "CREATE TABLE item (id int, a int); CREATE TABLE two (id int, b int);",
+                "CREATE TABLE two (id int, a int); CREATE TABLE item (id int, b int);",
+                &["item=t", "two=item", "t=two"],
+            ),
+            // The name that the table had is another one's now.
+            (
+                "CREATE TABLE item (id int, a int);",
+                "CREATE TABLE product (id int, z int); CREATE TABLE item (c int);",
+                &["item.a=z", "item=product"],
+            ),
+        ] {
+            let generated = Box::pin(generate_with(&on, &[from], to, &renamed(renames))).await.unwrap();
+            assert!(generated.losses.is_empty(), "{engine}: {:?}", generated.losses);
+            let up = &generated.drafts[0].up;
+            assert_eq!(up.matches("RENAME").count(), renames.len(), "{engine}: {up}");
+        }
+        let (from, to) = ("CREATE TABLE item (id int, a int);", "CREATE TABLE item (id int, b int);");
+        let error = Box::pin(generate_with(&on, &[from], to, &renamed(&["item.a=tmp"]))).await.unwrap_err();
+        assert!(error.contains("nothing called tmp, the new name of item.a"), "{engine}: {error}");
+    }
+}
