@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use database::mysql::catalog::definer;
+use database::mysql::catalog::{definer, without_definer};
 use database::mysql::{Connection, Flavour};
 use database::{Engine, quote, script};
 
@@ -45,7 +45,14 @@ pub(super) async fn statements(
         let sql = definers.map_or(statement.text.into(), |definers| definers.apply(statement.text));
         let sql = keys.defer(&sql).map_or(sql, Cow::Owned);
         let sql = fitting(sql, connection.flavour());
+        let ends = ends(&sql);
+        if ends {
+            set_time(connection, "1").await;
+        }
         let ran = connection.batch(&sql, &format!("cannot run `{}`", beginning(&sql))).await;
+        if ends {
+            set_time(connection, "DEFAULT").await;
+        }
         ran.map_err(|error| match error.kind() {
             database::ErrorKind::Permission if definer(&sql).is_some() => error.with_hint(
                 "only an account with SET USER (MariaDB), SET_ANY_DEFINER (MySQL) or SUPER may make objects of others; \
@@ -55,6 +62,23 @@ pub(super) async fn statements(
         })?;
     }
     Ok(())
+}
+
+/// Whether it makes an event that ends at a time, which may have passed since the archive was made.
+fn ends(sql: &str) -> bool {
+    let statement = without_definer(sql);
+    if !statement.starts_with("CREATE EVENT ") {
+        return false;
+    }
+    let lexemes = script::lexemes(Engine::Mysql, &statement).unwrap_or_default();
+    lexemes.iter().take_while(|lexeme| !lexeme.is("DO")).any(|lexeme| lexeme.is("AT") || lexeme.is("ENDS"))
+}
+
+/// Sets the session's time, by which an event is over or not; a server that lets nobody do so makes those that are not.
+async fn set_time(connection: &mut Connection, time: &str) {
+    if let Err(error) = connection.batch(&format!("SET timestamp = {time}"), "cannot set the time").await {
+        tracing::info!(%error, "an event is made at the server's own time");
+    }
 }
 
 /// A statement without modes that MySQL has no more, and that meant nothing where a routine runs; and with the collation

@@ -7,11 +7,12 @@ use crate::{Engine, Error, ErrorKind, Kind, Object, Result, Section, quote};
 /// Events are made switched off, so that none fires in a database that is not whole yet, and switched on last.
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     let sql = format!(
-        "SELECT event_name, definer, COALESCE(execute_at, ends) IS NOT NULL FROM information_schema.events WHERE event_schema = {} ORDER BY event_name",
+        "SELECT event_name, definer, CONVERT_TZ(COALESCE(execute_at, ends), time_zone, '+00:00') <= UTC_TIMESTAMP()
+           FROM information_schema.events WHERE event_schema = {} ORDER BY event_name",
         reader.literal()
     );
     for row in reader.connection.query(&sql, "cannot read the events").await? {
-        let Ok([Some(name), definer, ends]) = <[Option<String>; 3]>::try_from(row) else { continue };
+        let Ok([Some(name), definer, is_over]) = <[Option<String>; 3]>::try_from(row) else { continue };
         let quoted = quote::identifier(Engine::Mysql, &name);
         // Event, mode, time zone, text, client's character set, connection's collation, database's collation.
         let row = reader.row(&format!("SHOW CREATE EVENT {quoted}")).await?;
@@ -28,7 +29,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             charset: client.clone().zip(connection.clone()),
             time_zone: time_zone.clone(),
             database: reader.collation_then(then.clone()),
-            ends: ends.as_deref() == Some("1"),
+            is_over: is_over.as_deref() == Some("1"),
         };
         reader.note_recoding(&under, text, &format!("event {name}"));
         let event = id(Kind::Event, &name);

@@ -40,7 +40,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             charset: client.clone().zip(connection.clone()),
             time_zone: None,
             database: reader.collation_then(then.clone()),
-            ends: false,
+            is_over: false,
         };
         reader.note_recoding(&under, text, &format!("{} {name}", word.to_lowercase()));
         let depends_on = match kind {

@@ -1,5 +1,7 @@
 //! What a definition needs of its session.
 
+use std::borrow::Cow;
+
 use crate::{Engine, quote};
 
 /// The mode in which definitions are written and read: without what would refuse what is there (zero dates, the 31st
@@ -27,8 +29,8 @@ pub(super) struct Under {
     pub(super) time_zone: Option<String>,
     /// The collation that the database had, where it is another one now: its parameters got it.
     pub(super) database: Option<(String, String)>,
-    /// Whether it ends at a time: once that has passed, no server makes it any more.
-    pub(super) ends: bool,
+    /// Whether the time at which it ends has passed: no server makes it any more.
+    pub(super) is_over: bool,
 }
 
 /// Character sets in which UTF-8 text is itself.
@@ -65,15 +67,51 @@ impl Under {
             before.push(format!("ALTER DATABASE COLLATE = {};\n", literal(then)));
             after.push(format!("ALTER DATABASE COLLATE = {};\n", literal(now)));
         }
-        if self.ends {
-            // At any time before that it does.
-            before.push("SET timestamp = 1;\n".to_owned());
-            after.push("SET timestamp = DEFAULT;\n".to_owned());
-        }
         after.reverse();
-        format!("{}{}{}", before.concat(), delimited(statement), after.concat())
+        let wrapped = format!("{}{}{}", before.concat(), delimited(statement), after.concat());
+        match self.is_over {
+            true => at_early_time(&wrapped).unwrap_or(wrapped),
+            false => wrapped,
+        }
     }
 }
+
+/// What makes a server believe that no time at which an event ends has passed. Some refuse it (MariaDB's
+/// `secure_timestamp`), so it stands where nothing else will do.
+const EARLY: &str = "SET timestamp = 1;\n";
+/// What puts that back.
+const NOW: &str = "SET timestamp = DEFAULT;\n";
+
+/// A definition that has what it needs around it, made at an early time.
+pub fn at_early_time(definition: &str) -> Option<String> {
+    let (start, end) = statement(definition)?;
+    let (before, rest) = definition.split_at(start);
+    let (statement, after) = rest.split_at(end - start);
+    Some(format!("{before}{EARLY}{statement}{NOW}{after}"))
+}
+
+/// The same made at its own time: whether it has to be made at another one depends on when it was read.
+pub fn at_own_time(definition: &str) -> Cow<'_, str> {
+    let without = || {
+        let (start, end) = statement(definition)?;
+        let before = definition[..start].strip_suffix(EARLY)?;
+        let after = definition[end..].strip_prefix(NOW)?;
+        Some(format!("{before}{}{after}", &definition[start..end]))
+    };
+    without().map_or(definition.into(), Cow::Owned)
+}
+
+/// Where the statement stands among what it needs, with its delimiters.
+fn statement(definition: &str) -> Option<(usize, usize)> {
+    let start = definition.find(DELIMITER)?;
+    let end = definition.rfind(DELIMITED)?;
+    Some((start, end + DELIMITED.len())).filter(|(start, end)| start < end)
+}
+
+/// What a statement with semicolons in it begins with for the client.
+const DELIMITER: &str = "DELIMITER ";
+/// What it ends with.
+const DELIMITED: &str = "\nDELIMITER ;\n";
 
 /// A statement with semicolons in it, for the client to be taken as one.
 fn delimited(statement: &str) -> String {
@@ -86,5 +124,28 @@ fn delimited(statement: &str) -> String {
         };
     }
     // A comment at its end would swallow a delimiter on the same line.
-    format!("DELIMITER {delimiter}\n{statement}\n{delimiter}\nDELIMITER ;\n")
+    format!("{DELIMITER}{delimiter}\n{statement}\n{delimiter}{DELIMITED}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_event_that_is_over_is_made_at_an_early_time() {
+        let statement = "CREATE EVENT e ON SCHEDULE AT '2001-01-01' DO BEGIN SELECT ';\nDELIMITER ;\nSET timestamp = 1;\n'; END";
+        let under =
+            Under { mode: Some("ANSI".to_owned()), time_zone: Some("+05:00".to_owned()), ..Under::default() };
+        let own = under.wrap(statement);
+        let early = Under { is_over: true, ..under }.wrap(statement);
+        assert!(!own.starts_with(EARLY) && !own.ends_with(NOW));
+        let expected = own.replacen("DELIMITER", "SET timestamp = 1;\nDELIMITER", 1);
+        let end = expected.rfind("DELIMITER ;\n").unwrap() + "DELIMITER ;\n".len();
+        assert_eq!(early, format!("{}SET timestamp = DEFAULT;\n{}", &expected[..end], &expected[end..]));
+        assert_eq!(at_own_time(&early), own);
+        assert_eq!(at_own_time(&own), own);
+        assert_eq!(at_early_time(&own).as_deref(), Some(early.as_str()));
+        let table = "CREATE TABLE t (a int COMMENT 'DELIMITER ');\n";
+        assert_eq!((at_own_time(table).as_ref(), at_early_time(table)), (table, None));
+    }
 }
