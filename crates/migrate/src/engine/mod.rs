@@ -148,7 +148,7 @@ pub(crate) fn dialect(engine: Engine) -> &'static dyn generate::Dialect {
 /// A definition in the form in which two are compared.
 pub(crate) fn canonical(engine: Engine, definition: &str) -> String {
     match engine {
-        Engine::Mysql => mysql::without_definer(definition),
+        Engine::Mysql => mysql::canonical(definition),
         Engine::Sqlite => sqlite::canonical(definition),
         _ => definition.to_owned(),
     }

@@ -1,4 +1,5 @@
 use backup::{Error, ErrorKind, Result};
+use database::mysql::catalog::at_own_time;
 use database::{Database, Engine, Kind, Object, Schema, Session, quote, script};
 
 use super::{HistoryTable, Storages};
@@ -184,8 +185,13 @@ pub(crate) fn without_starts(definition: &str) -> Option<String> {
     Some(format!("{}{}", definition[..from].trim_end(), &definition[to..]))
 }
 
+/// When an event was read says nothing of it, nor does whose it is.
+pub(super) fn canonical(definition: &str) -> String {
+    without_definer(&at_own_time(definition))
+}
+
 /// Whose a view or a routine is depends on who has made it.
-pub(super) fn without_definer(definition: &str) -> String {
+fn without_definer(definition: &str) -> String {
     const WORD: &str = "DEFINER=`";
     let mut text = String::with_capacity(definition.len());
     let mut rest = definition;
@@ -226,6 +232,15 @@ mod tests {
         {
             assert_eq!(of_file_name(file), name);
         }
+    }
+
+    #[test]
+    fn when_an_event_was_read_is_no_difference() {
+        let own = "SET time_zone = '+05:00';\nDELIMITER ;;\nCREATE DEFINER=`a`@`b` EVENT e\n;;\nDELIMITER ;\nSET time_zone = '+00:00';\n";
+        let early = database::mysql::catalog::at_early_time(own).unwrap();
+        assert_ne!(own, early);
+        assert_eq!(canonical(own), canonical(&early));
+        assert_ne!(canonical(own), canonical(&early.replace("+05", "+06")));
     }
 
     #[test]
