@@ -293,6 +293,48 @@ fn what_the_server_would_not_take_again_is_told_before_a_run() {
     assert_eq!(database.everything(), before);
 }
 
+/// A restore makes what the archive has, whatever it replaces.
+#[test]
+fn what_the_server_would_not_take_of_an_archive_is_told_before_a_restore() {
+    let server = OwnMariadb::start(&["--log-bin"]);
+    let database = Mariadb::on(&server, "taken");
+    let folder = project(&database, "ALTER TABLE item ADD weight int;");
+    database.administer("SET GLOBAL log_bin_trust_function_creators = 0");
+    database.run("CREATE FUNCTION one() RETURNS int DETERMINISTIC RETURN 1");
+    let before = database.everything();
+    folder.dbm(&database.url(), &["backup"]).run().expect(0);
+    let make = || {
+        database.administer("SET GLOBAL log_bin_trust_function_creators = 1");
+        database.run("CREATE FUNCTION any_number() RETURNS int RETURN RAND() * 10");
+        database.administer("SET GLOBAL log_bin_trust_function_creators = 0");
+    };
+    make();
+    let restore = &["restore", "latest", "--disconnect", "--yes"];
+    folder.dbm(&database.url(), restore).run().expect(0);
+    assert_eq!(database.everything(), before);
+    // The other way round the target has nothing of the kind, or is not there.
+    make();
+    folder.dbm(&database.url(), &["backup"]).run().expect(0);
+    database.run("DROP FUNCTION any_number");
+    for into in [&["--disconnect", "--yes"][..], &["--into", "elsewhere"]] {
+        let ended = folder.dbm(&database.url(), &[&["restore", "latest"], into].concat()).run().expect(1);
+        told(&ended, &["any_number", "log_bin_trust_function_creators"]);
+        assert_eq!(database.everything(), before);
+    }
+}
+
+/// Where nobody may set the time, events that end some day are restored all the same.
+#[test]
+fn a_server_that_keeps_its_time() {
+    let server = OwnMariadb::start(&["--loose-secure-timestamp=YES"]);
+    let database = Mariadb::on(&server, "time");
+    let folder = project(&database, "ALTER TABLE item ADD weight int;\nSELECT nothing FROM nowhere;");
+    database.run("CREATE EVENT some_day ON SCHEDULE AT '2035-01-01 00:00:00' DO SELECT 1");
+    let before = database.everything();
+    folder.dbm(&database.url(), RUN).run().expect(3);
+    assert_eq!(database.everything(), before);
+}
+
 #[test]
 fn a_server_that_takes_nothing() {
     let server = OwnMariadb::start(&["--max-allowed-packet=1M"]);

@@ -1,13 +1,14 @@
 //! What the account must be allowed for all of an archive to be made again: asked before anything is touched, since a run that
 //! finds out when it has to put its database back cannot.
 
+use database::mysql::catalog::without_definer;
 use database::mysql::{Connection, Flavour, Grants};
-use database::{About, Engine, Kind, quote};
+use database::{About, Engine, Kind, ObjectId, script};
 
 use super::definers::Definers;
 use super::preflight::finding;
 use crate::Result;
-use crate::archive::Archive;
+use crate::archive::{Archive, Aspect};
 use crate::restore::{Preflight, RestoreOptions};
 
 /// What making, filling, reading and renaming tables takes, and seeing that there is nothing else.
@@ -22,7 +23,7 @@ fn takes(kind: Kind) -> &'static [&'static str] {
     }
 }
 
-/// Tells of each that is missing in the databases of these names, of which the first is the target, if there is one.
+/// Tells of each that is missing in the databases of these names.
 pub(super) async fn check(
     connection: &mut Connection,
     archive: &Archive,
@@ -46,14 +47,8 @@ pub(super) async fn check(
     others(connection, archive, &grants, about, options, preflight)?;
     let logged = "SELECT @@global.log_bin = 1 AND @@global.log_bin_trust_function_creators = 0";
     let logged = connection.value(logged, "cannot ask the server for its binary log").await?;
-    if let (Some(target), Some("1")) = (names.first(), logged.as_deref()) {
-        let sql = format!(
-            "SELECT routine_name FROM information_schema.routines WHERE routine_schema = {} AND routine_type = 'FUNCTION'
-                AND is_deterministic = 'NO' AND sql_data_access NOT IN ('NO SQL', 'READS SQL DATA') ORDER BY 1",
-            quote::literal(Engine::Mysql, target)
-        );
-        let found = connection.query(&sql, "cannot look at the functions").await?;
-        let found: Vec<String> = found.into_iter().flatten().flatten().collect();
+    if logged.as_deref() == Some("1") {
+        let found = untrusted(archive).await?;
         if !found.is_empty() {
             preflight.problems.push(finding(
                 format!("the server keeps a binary log, and does not take these functions again: {}", found.join(", ")),
@@ -74,6 +69,55 @@ pub(super) async fn check(
     }
     Ok(())
 }
+
+/// The functions of an archive that a server with a binary log takes from those alone whom it trusts.
+async fn untrusted(archive: &Archive) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for (number, part) in (0..).zip(&archive.index().parts) {
+        let is_function = |id: &ObjectId| id.kind == Kind::Function;
+        if part.aspect != Aspect::Definition || !part.objects.iter().any(is_function) {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&archive.part(number).await?).into_owned();
+        let statements = script::split(Engine::Mysql, &text)?;
+        names.extend(statements.iter().filter_map(|statement| writes_unforeseen(statement.text)));
+    }
+    Ok(names)
+}
+
+/// The name of a function that says neither that it is `DETERMINISTIC` nor that it writes nothing; none of what else a
+/// statement makes.
+fn writes_unforeseen(statement: &str) -> Option<String> {
+    let statement = without_definer(statement);
+    let lexemes = script::lexemes(Engine::Mysql, &statement).ok()?;
+    if !lexemes.first()?.is("CREATE") {
+        return None;
+    }
+    let at = lexemes.iter().take(3).position(|lexeme| lexeme.is("FUNCTION"))?;
+    let name = lexemes.get(at + 1)?;
+    let mut depth = 0_usize;
+    // Behind its parameters; MariaDB's Oracle mode says `RETURN`.
+    let returns = lexemes.iter().skip(at + 2).find(|lexeme| {
+        match (lexeme.is_sign(b'('), lexeme.is_sign(b')')) {
+            (true, _) => depth += 1,
+            (_, true) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && (lexeme.is("RETURNS") || lexeme.is("RETURN"))
+    })?;
+    // The server prints each of what it says of itself on a line of its own, between the type and the body.
+    let place = returns.text.as_ptr() as usize - statement.as_ptr() as usize;
+    let said = statement[place..].lines().skip(1).map(str::trim);
+    let mut said = said.take_while(|line| {
+        SAID.contains(line) || line.starts_with("SQL SECURITY ") || line.starts_with("COMMENT ")
+    });
+    let harmless = |line| ["DETERMINISTIC", "NO SQL", "READS SQL DATA"].contains(&line);
+    let name = || name.identifier().unwrap_or_else(|| name.text.trim_matches('"').to_owned());
+    (!said.any(harmless)).then(name)
+}
+
+/// What a routine says of itself, without its comment and in whose name it acts.
+const SAID: [&str; 5] = ["DETERMINISTIC", "NO SQL", "READS SQL DATA", "MODIFIES SQL DATA", "CONTAINS SQL"];
 
 /// Objects that act in the name of others are made by those alone who may do so.
 fn others(
@@ -111,4 +155,43 @@ fn others(
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_that_a_binary_log_is_no_place_for() {
+        let of = |said: &str, body: &str| {
+            writes_unforeseen(&format!(
+                "CREATE DEFINER=`root`@`%` FUNCTION `f``1`(a enum('x)','RETURNS'), b decimal(5,2)) RETURNS decimal(5,2) unsigned\n{said}{body}"
+            ))
+        };
+        for said in
+            ["", "    MODIFIES SQL DATA\n", "    SQL SECURITY INVOKER\n", "    COMMENT 'DETERMINISTIC'\n"]
+        {
+            assert_eq!(of(said, "RETURN RAND()").as_deref(), Some("f`1"), "{said}");
+            assert_eq!(of(said, "BEGIN\n    DETERMINISTIC\n END").as_deref(), Some("f`1"), "{said}");
+        }
+        for said in [
+            "    DETERMINISTIC\n",
+            "    NO SQL\n",
+            "    READS SQL DATA\n    SQL SECURITY INVOKER\n",
+            "    MODIFIES SQL DATA\n    DETERMINISTIC\n    COMMENT 'x'\n",
+        ] {
+            assert_eq!(of(said, "RETURN RAND()"), None, "{said}");
+        }
+        let ansi = "CREATE DEFINER=\"a\"@\"b\" FUNCTION \"f\"() RETURN int(11)\nAS BEGIN RETURN 1; END";
+        assert_eq!(writes_unforeseen(ansi).as_deref(), Some("f"));
+        let aggregate = "CREATE AGGREGATE FUNCTION `f`(x INT) RETURNS int(11)\nBEGIN END";
+        assert_eq!(writes_unforeseen(aggregate).as_deref(), Some("f"));
+        for other in [
+            "CREATE DEFINER=`a`@`b` PROCEDURE `p`()\nSELECT 1",
+            "SET NAMES utf8mb4",
+            "DROP VIEW IF EXISTS `v`",
+        ] {
+            assert_eq!(writes_unforeseen(other), None);
+        }
+    }
 }
