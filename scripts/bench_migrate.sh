@@ -55,8 +55,9 @@ bench_migrate() {
     for round in $(seq "$rounds"); do
       for name in backup dbm dbmate sqlx alembic; do
         if [ "$engine" = postgres ]; then
-          "$bin/psql" -X -q -c 'DROP DATABASE IF EXISTS bench' -c 'CREATE DATABASE bench' "$server" 2>/dev/null
-          url=${server%/*}/bench
+          # None is dropped before the end: a file system may look long for room among what was removed a moment ago.
+          "$bin/psql" -X -q -c "CREATE DATABASE bench_${name}_$round" "$server"
+          url=${server%/*}/bench_${name}_$round
           fresh=$url
         else
           rm -f "$folder"/bench.db*

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::connect::NAME_BYTES;
 use super::session::{STARTED, as_login, first, query};
 use super::{Connection, Server, Session};
-use crate::{Engine, Error, ErrorKind, Lock, Result, SessionId, quote};
+use crate::{Engine, Error, ErrorKind, Lock, Result, Rows, SessionId, quote};
 
 /// The run's lock, `dbm lock` as a number. Advisory locks are per database, so it needs no name in it.
 pub(super) const KEY: i64 = i64::from_be_bytes(*b"dbm lock");
@@ -66,8 +66,8 @@ impl Lock for Session {
 
     async fn unlock(&mut self) -> Result<()> {
         if std::mem::take(&mut self.locked) {
-            self.rows(&format!("SELECT pg_catalog.pg_advisory_unlock({KEY})"), "cannot give the lock back")
-                .await?;
+            // Each reset has taken it once more.
+            self.rows("SELECT pg_catalog.pg_advisory_unlock_all()", "cannot give the lock back").await?;
         }
         Ok(())
     }
@@ -152,20 +152,16 @@ async fn end_all(connection: &Connection, it: &str) -> Result<bool> {
 }
 
 impl Session {
-    /// Takes the run's lock again where a statement (`DISCARD ALL`, `pg_advisory_unlock_all()`) has given it away.
-    pub(super) async fn keep_lock(&mut self) -> Result<()> {
-        if !self.locked {
-            return Ok(());
-        }
-        let sql = format!(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks
-                             WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = pg_catalog.pg_backend_pid()
-                               AND classid::bigint = {} AND objid::bigint = {})
-                 OR pg_catalog.pg_try_advisory_lock({KEY})",
-            KEY >> 32,
-            KEY & 0xffff_ffff
-        );
-        if first(self.rows(&sql, "cannot look for the lock").await?).as_deref() == Some("t") {
+    /// Takes the run's lock once more, to stand at the end of the message that resets the session: a statement
+    /// (`DISCARD ALL`, `pg_advisory_unlock_all()`) may have given it away. A session that holds it gets it again, and
+    /// [`unlock`](crate::Lock::unlock) gives back all of them.
+    pub(super) fn keep_lock_sql(&self) -> String {
+        if self.locked { format!("SELECT pg_catalog.pg_try_advisory_lock({KEY})") } else { String::new() }
+    }
+
+    /// Reads what [`keep_lock_sql`](Self::keep_lock_sql) has been answered.
+    pub(super) fn lock_kept(&mut self, answer: Rows) -> Result<()> {
+        if !self.locked || first(answer).as_deref() == Some("t") {
             return Ok(());
         }
         self.locked = false;

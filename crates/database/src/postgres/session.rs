@@ -318,9 +318,10 @@ impl Statements for Session {
         if self.locked {
             sql.push_str(&self.name_sql());
         }
-        self.batch(&sql, "cannot reset the session").await?;
+        sql.push_str(&self.keep_lock_sql());
+        let answer = self.rows(&sql, "cannot reset the session").await?;
         self.quiet = true;
-        self.keep_lock().await
+        self.lock_kept(answer)
     }
 
     fn history_table(&self) -> &'static str {

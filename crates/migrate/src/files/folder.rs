@@ -150,25 +150,28 @@ pub(super) fn survey_in(origin: Origin, folder: &Folder) -> Result<(Vec<Migratio
     for (number, named) in &rollbacks {
         one_of_a_number("rollbacks", *number, named, &mut findings);
     }
-    let mut migrations = Vec::new();
     let mut expected = None;
-    for (number, named) in files {
-        sequence(&mut expected, number, &named, &mut findings);
-        let rollback = rollbacks.remove(&number);
-        let rollback = rollback.and_then(|named| named.into_iter().next()).and_then(|file| {
-            let source = load(origin, &file.path, &mut findings)?;
-            directives(&source, &mut findings)?;
-            Some(source)
-        });
-        for file in named {
-            let Some(source) = load(origin, &file.path, &mut findings) else { continue };
-            let Some(directives) = directives(&source, &mut findings) else { continue };
-            let migration =
-                Migration { number, name: file.name, directives, source, rollback: rollback.clone() };
-            missing_rollback(&migration, folder, &mut findings);
-            findings.extend(unfilled(&migration));
-            migrations.push(migration);
+    let mut numbered: Vec<_> = files
+        .into_iter()
+        .map(|(number, named)| {
+            let mut findings = Vec::new();
+            sequence(&mut expected, number, &named, &mut findings);
+            let rollback = rollbacks.remove(&number).and_then(|named| named.into_iter().next());
+            Numbered { number, named, rollback, migrations: Vec::new(), findings }
+        })
+        .collect();
+    // Of a thousand small files, what takes time is the system's calls.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = numbered.len().div_ceil(cores).max(FEW);
+    std::thread::scope(|scope| {
+        for part in numbered.chunks_mut(share) {
+            scope.spawn(move || part.iter_mut().for_each(|one| one.load(origin, folder)));
         }
+    });
+    let mut migrations = Vec::new();
+    for mut one in numbered {
+        migrations.append(&mut one.migrations);
+        findings.append(&mut one.findings);
     }
     folded::take_out(&mut migrations, &mut findings);
     let squashed = folded::squashed(&migrations);
@@ -189,6 +192,43 @@ pub(super) fn survey_in(origin: Origin, folder: &Folder) -> Result<(Vec<Migratio
     }
     findings.extend(crate::plan::requirements(&migrations));
     Ok((migrations, findings))
+}
+
+/// So many numbers are read by one thread.
+const FEW: usize = 100;
+
+/// The files of one number, and what comes of them.
+struct Numbered {
+    number: u64,
+    named: Vec<Named>,
+    rollback: Option<Named>,
+    migrations: Vec<Migration>,
+    findings: Vec<Finding>,
+}
+
+impl Numbered {
+    fn load(&mut self, origin: Origin, folder: &Folder) {
+        let findings = &mut self.findings;
+        let rollback = self.rollback.take().and_then(|file| {
+            let source = load(origin, &file.path, findings)?;
+            directives(&source, findings)?;
+            Some(source)
+        });
+        for file in self.named.drain(..) {
+            let Some(source) = load(origin, &file.path, findings) else { continue };
+            let Some(directives) = directives(&source, findings) else { continue };
+            let migration = Migration {
+                number: self.number,
+                name: file.name,
+                directives,
+                source,
+                rollback: rollback.clone(),
+            };
+            missing_rollback(&migration, folder, findings);
+            findings.extend(unfilled(&migration));
+            self.migrations.push(migration);
+        }
+    }
 }
 
 pub(super) struct Named {

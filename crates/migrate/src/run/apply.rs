@@ -141,6 +141,7 @@ impl Runner {
             history::create(&mut **open.session()?).await?;
         }
         let mut ran = Vec::with_capacity(items.len());
+        let mut outdated = false;
         for item in items {
             let since = Instant::now();
             let run = open.run.clone();
@@ -150,7 +151,7 @@ impl Runner {
             // Before the history's row is written: the file may have said SET ROLE, and that role need not have rights on the
             // history.
             session.reset().await?;
-            self.record(session, item, done.became, &run, since.elapsed()).await?;
+            self.record(session, item, done.became, &run, since.elapsed(), &mut outdated).await?;
             self.watch.migration(&item.label(), since.elapsed());
             ran.push(done);
         }
@@ -216,9 +217,10 @@ impl Runner {
         session.reset().await?;
         session.begin(Some(self.settings.lock_timeout)).await?;
         let mut ran = Vec::with_capacity(done.len());
+        let mut outdated = false;
         for (item, took, migration) in done {
             let run = open.run.clone();
-            self.record(&mut **open.session()?, item, migration.became, &run, took).await?;
+            self.record(&mut **open.session()?, item, migration.became, &run, took, &mut outdated).await?;
             ran.push(migration);
         }
         self.commit(open, context).await?;
@@ -448,6 +450,7 @@ impl Runner {
         }
     }
 
+    /// Writes what became of an item into the history. `outdated`: whether all that is made again is due already.
     async fn record(
         &self,
         session: &mut dyn Session,
@@ -455,6 +458,7 @@ impl Runner {
         became: Became,
         run: &str,
         took: Duration,
+        outdated: &mut bool,
     ) -> Result<(), Failed> {
         let applied_at = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
         if let Some(kind) = item.repeat {
@@ -471,17 +475,17 @@ impl Runner {
                 run: run.to_owned(),
                 dbm: self.settings.dbm.clone(),
             };
+            *outdated = false;
             return Ok(history::put_repeated(session, &row).await?);
+        }
+        if matches!(became, Became::Applied | Became::RolledBack) && !std::mem::replace(outdated, true) {
+            history::outdate_repeatables(session).await?;
         }
         let state = match became {
             Became::Applied => State::Applied,
             Became::Satisfied => State::Satisfied,
             Became::RolledBack | Became::Forgotten => {
-                history::delete(session, item.number).await?;
-                if became == Became::RolledBack {
-                    history::outdate_repeatables(session).await?;
-                }
-                return Ok(());
+                return Ok(history::delete(session, item.number).await?);
             }
         };
         let row = Applied {
@@ -499,9 +503,6 @@ impl Runner {
             run: run.to_owned(),
             dbm: self.settings.dbm.clone(),
         };
-        if became == Became::Applied {
-            history::outdate_repeatables(session).await?;
-        }
         Ok(history::insert(session, &row).await?)
     }
 }
