@@ -167,9 +167,17 @@ start_postgres() {
   return 1
 }
 
+# is_of PID FOLDER: whether that process works in the folder: a number that a killed server has left may be another's now.
+is_of() {
+  local command
+  command=$(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline") || command=$(ps -ww -o command= -p "$1" 2>/dev/null) || return 1
+  case $command in *"$2"*) ;; *) return 1 ;; esac
+}
+
 stop_postgres() {
-  local bin=$1 folder=$2
-  [ ! -d "$folder/data" ] || as_server "$bin/pg_ctl" -D "$folder/data" -m immediate stop >/dev/null 2>&1 || true
+  local bin=$1 folder=$2 pid
+  pid=$(head -n 1 "$folder/data/postmaster.pid" 2>/dev/null) || return 0
+  ! is_of "$pid" "$folder/data" || as_server "$bin/pg_ctl" -D "$folder/data" -m immediate stop >/dev/null 2>&1 || true
 }
 
 # start_mariadb FOLDER [--option ...]: prints the URL of a new server's superuser, who has no password.
@@ -208,8 +216,9 @@ mariadbd_program() { command -v mariadbd || echo /usr/sbin/mariadbd; }
 
 # Ends it at once; its folder is thrown away.
 stop_mariadb() {
-  local folder=$1
-  [ ! -s "$folder/pid" ] || kill -9 "$(cat "$folder/pid")" 2>/dev/null || true
+  local folder=$1 pid
+  pid=$(cat "$folder/pid" 2>/dev/null) || return 0
+  ! is_of "$pid" "$folder" || kill -9 "$pid" 2>/dev/null || true
 }
 
 # start_seaweed WEED FOLDER: prints the URL of a new server that speaks S3 and encrypts where it is asked to, with a bucket
@@ -250,6 +259,7 @@ start_seaweed() {
 
 # Ends it at once; its folder is thrown away.
 stop_seaweed() {
-  local folder=$1
-  [ ! -s "$folder/pid" ] || kill -9 "$(cat "$folder/pid")" 2>/dev/null || true
+  local folder=$1 pid
+  pid=$(cat "$folder/pid" 2>/dev/null) || return 0
+  ! is_of "$pid" "$folder" || kill -9 "$pid" 2>/dev/null || true
 }
