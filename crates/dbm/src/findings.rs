@@ -1,7 +1,7 @@
 //! What `check` found, for people, for code scanning and for a build's annotations.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use migrate::files::{Finding, Rule};
 use serde_json::{Value, json};
@@ -45,10 +45,33 @@ fn checkout(root: &Path) -> &Path {
 
 /// The file as those want it who have the checkout: relative to its root, with `/` between. One outside keeps its full name.
 fn place(finding: &Finding, checkout: &Path) -> String {
-    let Ok(path) = finding.path.strip_prefix(checkout) else {
-        return finding.path.to_string_lossy().into_owned();
+    // A folder may be configured as `../migrations`; what is gone cannot be asked where it was.
+    let climbs = finding.path.components().any(|part| part == Component::ParentDir);
+    let path = match climbs {
+        true => finding.path.canonicalize().unwrap_or_else(|_| without_climbing(&finding.path)),
+        false => finding.path.clone(),
+    };
+    let real = checkout.canonicalize().ok().filter(|_| climbs);
+    let inside = real.and_then(|real| path.strip_prefix(real).ok().map(Path::to_owned));
+    let inside = inside.or_else(|| path.strip_prefix(checkout).ok().map(Path::to_owned));
+    let Some(path) = inside else {
+        return path.to_string_lossy().into_owned();
     };
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// A path without `..`, by its letters.
+fn without_climbing(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// The same as a URI: of its own where it is outside.
@@ -171,6 +194,13 @@ mod tests {
                 "back end/migrations/001_a b%25c%2Cé.sql"
             )
         );
+        // A folder beside the project's own is part of the checkout, whether the file is still there or not.
+        std::fs::create_dir(folder.path().join("sql")).unwrap();
+        std::fs::write(folder.path().join("sql/001.sql"), "").unwrap();
+        for name in ["001.sql", "002.sql"] {
+            let place = format!("sql/{name}");
+            assert_eq!(places(&root.join("../sql").join(name), &root), named(&place, &place));
+        }
         assert_eq!(places(Path::new("/else/001.sql"), &root), named("file:///else/001.sql", "/else/001.sql"));
     }
 

@@ -108,14 +108,14 @@ pub enum RepeatedState {
 }
 
 impl RepeatedStatus {
-    /// What is wrong with it: its file is gone.
-    pub fn finding(&self) -> Option<Finding> {
+    /// What is wrong with it: its file is gone from the folder.
+    pub fn finding(&self, folder: &Folder) -> Option<Finding> {
         let label = self.kind.label(&self.name);
         let since = self.applied_at.as_ref().filter(|_| self.state == RepeatedState::Gone)?;
         Some(Finding {
             rule: Rule::Gone,
             line: None,
-            path: PathBuf::from(format!("{label}.sql")),
+            path: folder.migrations.join(format!("{label}.sql")),
             message: format!("{label} was run (on {since}), and its file is gone"),
             hint: self.ways().join("; or "),
         })
@@ -269,7 +269,7 @@ pub async fn check(
         engine = Some(session.engine());
         rows = history::read_repeated(session).await?;
         let repeated = repeated(session, &files).await?;
-        findings.extend(repeated.iter().filter_map(RepeatedStatus::finding));
+        findings.extend(repeated.iter().filter_map(|file| file.finding(folder)));
         let status = status(session, &migrations).await?;
         findings.extend(status.findings);
         applied = status.applied;
@@ -323,4 +323,23 @@ pub(crate) async fn count(session: &mut dyn Session, table: &ObjectId) -> Result
 /// Where the database is: the applied migration of the highest number, whenever it was applied.
 pub fn current(applied: &[Applied]) -> Option<&Applied> {
     applied.iter().max_by_key(|row| row.number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_named_where_it_was() {
+        let folder = Folder { migrations: "/shop/migrations".into(), rollback: "/shop/rollback".into() };
+        let gone = RepeatedStatus {
+            kind: Repeat::Seed,
+            name: "products".to_owned(),
+            module: None,
+            state: RepeatedState::Gone,
+            applied_at: Some("today".to_owned()),
+        };
+        let finding = gone.finding(&folder).unwrap();
+        assert_eq!(finding.path, PathBuf::from("/shop/migrations/seeds/products.sql"));
+    }
 }

@@ -73,7 +73,7 @@ impl Repair {
                 "name": one.name,
                 "applied_at": one.applied_at,
                 "what": "gone",
-                "message": one.finding().map(|finding| finding.message),
+                "message": one.finding(&context.folder()).map(|finding| finding.message),
                 "ways": one.ways(),
             }));
         }
@@ -89,7 +89,9 @@ impl Repair {
             one.ways().iter().for_each(|way| text.push_str(&format!("  - {way}\n")));
         }
         for one in &gone {
-            one.finding().iter().for_each(|finding| text.push_str(&format!("{}\n", finding.message)));
+            one.finding(&context.folder())
+                .iter()
+                .for_each(|finding| text.push_str(&format!("{}\n", finding.message)));
             one.ways().iter().for_each(|way| text.push_str(&format!("  - {way}\n")));
         }
         text.push_str(&match broken.len() + gone.len() {

@@ -4,7 +4,7 @@ use clap::Args;
 use database::Database;
 use migrate::files::{self, Repeat};
 use migrate::history::{Applied, State};
-use migrate::status::{RepeatedState, RepeatedStatus};
+use migrate::status::RepeatedState;
 use serde_json::json;
 
 use super::watched::Watched;
@@ -61,7 +61,7 @@ impl Status {
         }
         let repeated = migrate::status::repeated(&mut *session, &repeated).await?;
         let status = migrate::status::status(&mut *session, &migrations).await?;
-        findings.extend(repeated.iter().filter_map(RepeatedStatus::finding));
+        findings.extend(repeated.iter().filter_map(|file| file.finding(&context.folder())));
         let applied = status.applied;
         findings.extend(status.findings);
         context.warn_of(open.as_ref());

@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use backup::{Error, ErrorKind, Result};
 
@@ -45,6 +45,8 @@ pub(super) struct Chosen {
 pub fn drifted(migrations: &[Migration], history: &[Applied]) -> Vec<Finding> {
     let by_number: BTreeMap<u64, &Migration> = migrations.iter().map(|file| (file.number, file)).collect();
     let mut findings = Vec::new();
+    // Where the others are, its file was.
+    let folder = migrations.first().and_then(|file| file.source.path.parent()).unwrap_or(Path::new(""));
     let squashed = squashed(migrations);
     if let Some(partly) = squashed.and_then(|file| partly(file, history)) {
         return vec![partly];
@@ -56,7 +58,7 @@ pub fn drifted(migrations: &[Migration], history: &[Applied]) -> Vec<Finding> {
             None => findings.push(Finding {
                 rule: Rule::Gone,
                 line: None,
-                path: PathBuf::from(format!("{label}.sql")),
+                path: folder.join(format!("{label}.sql")),
                 message: format!("{label} is applied (since {}), and its file is gone", row.applied_at),
                 hint: format!(
                     "bring {label}.sql back from version control, or use the release that has it; \

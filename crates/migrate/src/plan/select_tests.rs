@@ -165,3 +165,10 @@ fn what_stays_keeps_what_it_requires() {
     let error = to_rollback(&files, &history, &options).unwrap_err();
     assert_eq!(error.to_string(), "001_m requires 002, and would stay");
 }
+
+#[test]
+fn what_is_gone_is_named_where_the_others_are() {
+    let files = [file(1, ""), file(2, "")];
+    let findings = drifted(&files[..1], &rows(&files));
+    assert_eq!(findings[0].path, PathBuf::from("migrations/002_m.sql"));
+}
