@@ -245,9 +245,21 @@ fn is_harmless_action(file: &File<'_>, place: usize, at: usize) -> bool {
     let sets = |other: &[Lexeme<'_>]| {
         altered_column(other).is_some_and(|(name, how)| name == column && begins(how, &["SET", "DEFAULT"]))
     };
+    if !begins(how, &["DROP", "DEFAULT"]) {
+        return is_new(&column);
+    }
+    // Whoever does not know a column that is new gives it no value: without a default its rows are refused then.
+    let is_required = actions(0, end).into_iter().any(|other| {
+        let altered = altered_column(other)
+            .filter(|(name, how)| *name == column && begins(how, &["SET", "NOT", "NULL"]));
+        let required = |definition| {
+            look::says(definition, &["NOT", "NULL"]) || look::says(definition, &["PRIMARY", "KEY"])
+        };
+        let added = look::added_columns(other).into_iter().find(|(name, _)| *name == column);
+        altered.is_some() || added.is_some_and(|(_, definition)| required(definition))
+    });
     // Within one statement the server drops first, whatever stands first.
-    is_new(&column)
-        || begins(how, &["DROP", "DEFAULT"]) && actions(place, end).iter().any(|other| sets(other))
+    is_new(&column) && !is_required || actions(place, end).iter().any(|other| sets(other))
 }
 
 /// The column of `ALTER [COLUMN] a …`, and what is done with it.

@@ -166,6 +166,15 @@ fn what_runs_of_postgres_trips_over() {
         ("ALTER TYPE mood RENAME TO feeling;\nDROP TYPE feeling;", "ban-drop-type:2"),
         ("ALTER TABLE item ADD a int DEFAULT 1, ALTER a DROP DEFAULT;", "ban-drop-default:1"),
         ("ALTER TABLE item ADD IF NOT EXISTS a int;\nALTER TABLE item DROP a;", "ban-drop-column:2"),
+        // What runs does not know the column, and its rows are refused from then on.
+        (
+            "ALTER TABLE item ADD COLUMN x int NOT NULL DEFAULT 0;\nALTER TABLE item ALTER COLUMN x DROP DEFAULT;",
+            "ban-drop-default:2",
+        ),
+        (
+            "ALTER TABLE item ADD x int DEFAULT 0;\nALTER TABLE item ALTER x SET NOT NULL;\nALTER TABLE item ALTER x DROP DEFAULT;",
+            "ban-drop-default:3",
+        ),
         (
             "ALTER TABLE item ALTER a SET DEFAULT 1;\nALTER TABLE item ALTER a DROP DEFAULT;",
             "ban-drop-default:2",
@@ -190,7 +199,7 @@ fn what_runs_of_postgres_trips_over() {
     }
     for text in [
         "ALTER TABLE item ALTER a DROP DEFAULT, ALTER a SET DATA TYPE text;\nALTER TABLE item ALTER COLUMN a SET DEFAULT 1;",
-        "ALTER TABLE item ADD COLUMN x int NOT NULL DEFAULT 0;\nALTER TABLE item ALTER COLUMN x DROP DEFAULT;",
+        "ALTER TABLE item ADD COLUMN x int DEFAULT 0;\nALTER TABLE item ALTER COLUMN x DROP DEFAULT;",
         "ALTER TABLE item ADD COLUMN x int CONSTRAINT c CHECK (x > 0);\nALTER TABLE item DROP CONSTRAINT c;",
         "ALTER TABLE item ADD x int;\nALTER TABLE item DROP COLUMN x;",
         "CREATE FUNCTION f(a int, b text DEFAULT 'x') RETURNS int LANGUAGE sql AS '1';\nDROP FUNCTION f(int, text);",
