@@ -36,6 +36,9 @@ pub(super) fn statements(object: &Object, between: Between<'_>) -> Result<Vec<St
         Kind::Policy => on("POLICY"),
         Kind::Constraint | Kind::ForeignKey => alter(format!("DROP CONSTRAINT {}", ident(&id.name))),
         Kind::Default => alter(format!("ALTER COLUMN {} DROP DEFAULT", ident(&id.name))),
+        Kind::Index if is_dropped_apart(object, between) => {
+            return Ok(vec![Statement::new(format!("DROP INDEX CONCURRENTLY {};\n", qualified(id))).apart()]);
+        }
         Kind::Index => format!("DROP INDEX {};\n", qualified(id)),
         Kind::Extension => format!("DROP EXTENSION {};\n", ident(&id.name)),
         Kind::OwnedBy => format!("ALTER SEQUENCE {} OWNED BY NONE;\n", qualified(id)),
@@ -81,6 +84,26 @@ fn is_of_nothing(sequence: &Object, between: Between<'_>) -> bool {
         let after = between.new.get(table);
         !after.is_some_and(|table| columns(table).iter().any(|own| ident(&own.name) == column))
     })
+}
+
+/// Whether an index may go after everything else, with nobody waiting for it: what it hangs on stays as it is, so that
+/// nothing waits for its end but what takes its place.
+fn is_dropped_apart(object: &Object, between: Between<'_>) -> bool {
+    let id = &object.id;
+    let stays = |need: &ObjectId| {
+        let (before, after) = (between.old.get(need), between.new.get(need));
+        matches!(need.kind, Kind::Table | Kind::Namespace)
+            && before.zip(after).is_some_and(|(before, after)| before.definition == after.definition)
+    };
+    let is_replaced = between.new.objects.iter().any(|other| {
+        other.id.kind != Kind::Index && (&other.id.namespace, &other.id.name) == (&id.namespace, &id.name)
+    });
+    // That of a partitioned table goes with those of its partitions.
+    let table = between.table_before(object).and_then(|table| table.table.as_deref());
+    between.style.apart
+        && table.is_some_and(|table| table.holds_rows)
+        && object.depends_on.iter().all(stays)
+        && !is_replaced
 }
 
 fn detach(object: &Object) -> Result<Vec<Statement>, Unwritable> {

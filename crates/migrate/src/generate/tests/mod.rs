@@ -343,3 +343,39 @@ async fn a_partition_is_added_with_the_indexes_of_its_parent() {
         assert!(again.drafts.is_empty(), "{:?}", again.differences);
     }
 }
+
+#[tokio::test]
+async fn an_index_goes_with_nobody_waiting_for_it() {
+    let on = server(Engine::Postgres, std::path::Path::new(""));
+    let table = "CREATE TABLE t (id int PRIMARY KEY, a text, b int);\n";
+    let old = table.to_owned() + "CREATE INDEX i ON t (a); CREATE UNIQUE INDEX u ON t (b) WHERE b > 0;";
+    // What is written is tried out, up and down.
+    let files = async |old: &str, new: &str, one_file: bool| {
+        let options = GenerateOptions { data_loss: true, one_file, ..GenerateOptions::default() };
+        generate_with(&on, &[old], new, &options).await.unwrap().drafts
+    };
+    let gone = files(&old, table, false).await;
+    assert!(gone.len() == 1 && gone[0].apart, "{gone:#?}");
+    assert_eq!(gone[0].up.matches("DROP INDEX CONCURRENTLY ").count(), 2, "{gone:#?}");
+    assert!(
+        gone[0].down.contains("CREATE INDEX") && gone[0].down.contains("CREATE UNIQUE INDEX"),
+        "{gone:#?}"
+    );
+    // What takes its place comes after it.
+    let changed = files(&old, &old.replace("ON t (a)", "ON t (a DESC)"), false).await;
+    assert!(
+        changed[0].up.contains("DROP INDEX CONCURRENTLY \"public\".\"i\";\nCREATE INDEX CONCURRENTLY"),
+        "{changed:#?}"
+    );
+    // Where its table changes too, it may be in the way of that; and a key of its name waits for its end.
+    let wider = table.replace("a text", "a varchar(9)");
+    let key = table.to_owned() + "CREATE INDEX i ON t (a); ALTER TABLE t ADD CONSTRAINT u UNIQUE (b);";
+    for (new, one_file) in [(table, true), (&wider, false), (&key, false), ("SELECT 1;", false)] {
+        let plain = files(&old, new, one_file).await;
+        assert!(!plain.iter().any(|draft| draft.up.contains("DROP INDEX CONCURRENTLY")), "{plain:#?}");
+    }
+    // What refers to it goes before.
+    let referred = old.clone() + "CREATE UNIQUE INDEX k ON t (a); CREATE TABLE c (a text REFERENCES t (a));";
+    let both = files(&referred, &(old.clone() + "CREATE TABLE c (a text);"), false).await;
+    assert!(both.len() == 2 && both[1].up.contains("DROP INDEX CONCURRENTLY"), "{both:#?}");
+}
