@@ -234,8 +234,13 @@ fn table(old: &Object, new: &Object) -> Result<InPlace, Unwritable> {
     let stays = |clause: &String, others: &[(String, String)]| {
         others.iter().any(|(_, other)| other == clause) && names_in(clause).is_disjoint(&remade)
     };
-    for (_, clause) in &before.others {
-        if !stays(clause, &after.others) {
+    let mut found = InPlace::default();
+    for (_, clause) in before.others.iter().filter(|(_, clause)| !stays(clause, &after.others)) {
+        // The reference system of a column is not changed while such a key is on it, not even one that goes at once.
+        if clause.starts_with("SPATIAL") {
+            let text = format!("ALTER TABLE {} {};\n", ident(&old.id.name), without(clause)?);
+            found.statements.push(Statement::new(text));
+        } else {
             actions.push(without(clause)?);
         }
     }
@@ -297,11 +302,19 @@ fn table(old: &Object, new: &Object) -> Result<InPlace, Unwritable> {
             actions.push(format!("ADD {clause}"));
         }
     }
-    actions.extend(options(&before.tail, &after.tail)?);
-    let mut found = InPlace::default();
-    if !actions.is_empty() {
-        let text = format!("ALTER TABLE {}\n    {};\n", ident(&old.id.name), actions.join(",\n    "));
-        let mut statement = Statement::new(text);
+    let (was, is) = (tail(&before.tail), tail(&after.tail));
+    actions.extend(options(was.0, is.0)?);
+    let mut text = actions.join(",\n    ");
+    if was.1 != is.1 {
+        let parted = if is.1.is_empty() { "REMOVE PARTITIONING" } else { is.1 };
+        text = [text.as_str(), parted]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("\n    ");
+    }
+    if !text.is_empty() {
+        let mut statement = Statement::new(format!("ALTER TABLE {}\n    {text};\n", ident(&old.id.name)));
         statement.loses = (!losses.is_empty()).then(|| losses.join("; "));
         statement.note = (!notes.is_empty()).then(|| notes.join("; "));
         found.statements.push(statement);
@@ -326,7 +339,22 @@ fn without(clause: &str) -> Result<String, Unwritable> {
     }
 }
 
-/// The options behind the columns that differ. Those that another clause hangs on, such as partitions, are not changed.
+/// What stands behind the columns: the options, and how the rows are parted.
+fn tail(text: &str) -> (&str, &str) {
+    let lexemes = script::lexemes(Engine::Mysql, text).unwrap_or_default();
+    let found = lexemes.windows(2).find(|pair| script::begins(pair, &["PARTITION", "BY"]));
+    let Some(place) = found.map(|pair| pair[0].text.as_ptr() as usize - text.as_ptr() as usize) else {
+        return (text, "");
+    };
+    // MySQL writes it as `/*!50100 PARTITION BY … */`.
+    let start = match text[..place].rfind("/*!") {
+        Some(open) if !text[open..place].contains("*/") => open,
+        _ => place,
+    };
+    (text[..start].trim_end(), text[start..].trim_end())
+}
+
+/// The options behind the columns that differ. Those that something else hangs on are not changed.
 fn options(before: &str, after: &str) -> Result<Vec<String>, Unwritable> {
     if before == after {
         return Ok(Vec::new());
@@ -354,16 +382,24 @@ fn options(before: &str, after: &str) -> Result<Vec<String>, Unwritable> {
     let (old, new) = (read(before).ok_or_else(odd)?, read(after).ok_or_else(odd)?);
     let mut actions = Vec::new();
     for (name, _) in old.iter().filter(|(name, _)| !new.iter().any(|(other, _)| other == name)) {
-        match name.as_str() {
-            "COMMENT" => actions.push("COMMENT=''".to_owned()),
-            "ROW_FORMAT" => actions.push("ROW_FORMAT=DEFAULT".to_owned()),
+        let nothing = match name.as_str() {
+            // MySQL does not say the one that a character set has by itself.
+            "COLLATE" => continue,
+            "COMMENT" => "''",
+            "ROW_FORMAT" | "PACK_KEYS" | "STATS_PERSISTENT" | "STATS_AUTO_RECALC" | "STATS_SAMPLE_PAGES" => {
+                "DEFAULT"
+            }
+            "KEY_BLOCK_SIZE" | "MAX_ROWS" | "MIN_ROWS" | "AVG_ROW_LENGTH" | "CHECKSUM"
+            | "DELAY_KEY_WRITE" => "0",
             _ => return Err(odd()),
-        }
+        };
+        actions.push(format!("{name}={nothing}"));
     }
     // A character set without its collation would take the columns' own along.
     let set: Vec<&(String, String)> = new.iter().filter(|option| !old.contains(option)).collect();
     let names = |option: &(String, String)| option.0.contains("CHARSET") || option.0.contains("COLLATE");
-    if set.iter().any(|option| names(option)) {
+    let is_gone = old.iter().any(|option| names(option) && !new.contains(option));
+    if is_gone || set.iter().any(|option| names(option)) {
         let both: Vec<String> = new
             .iter()
             .filter(|option| names(option))
@@ -467,6 +503,19 @@ mod tests {
             "ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_bin",
         );
         assert_eq!(changed.unwrap(), ["COMMENT=''", "DEFAULT CHARSET=latin1 COLLATE=latin1_bin"]);
+        let plain = options("DEFAULT CHARSET=latin1 COLLATE=latin1_bin", "DEFAULT CHARSET=latin1");
+        assert_eq!(plain.unwrap(), ["DEFAULT CHARSET=latin1"]);
         assert!(options("ENGINE=InnoDB", "ENGINE=InnoDB PARTITION BY HASH (a)").is_err());
+    }
+
+    #[test]
+    fn partitions_stand_behind_the_options() {
+        let parted = "/*!50100 PARTITION BY HASH (`a`)\nPARTITIONS 4 */";
+        assert_eq!(
+            tail(&format!("ENGINE=InnoDB COMMENT='PARTITION BY'\n{parted}")),
+            ("ENGINE=InnoDB COMMENT='PARTITION BY'", parted)
+        );
+        assert_eq!(tail("ENGINE=InnoDB\n PARTITION BY KEY (a)"), ("ENGINE=InnoDB", "PARTITION BY KEY (a)"));
+        assert_eq!(tail("ENGINE=InnoDB"), ("ENGINE=InnoDB", ""));
     }
 }
