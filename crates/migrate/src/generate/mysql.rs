@@ -282,13 +282,15 @@ fn table(old: &Object, new: &Object) -> Result<InPlace, Unwritable> {
             continue;
         }
         let was = before.column(name).unwrap_or_default();
-        if was != clause || moves {
+        let letters = (letters(was, &before.tail), letters(clause, &after.tail));
+        // One that says nothing of its letters has the table's, which a new set of the table's alone would not change.
+        let follows = !letters.1.is_empty() && letter_options(&before.tail) != letter_options(&after.tail);
+        if was != clause || moves || follows {
             let at = if moves { at } else { String::new() };
             actions.push(format!("MODIFY COLUMN {} {clause}{at}", ident(name)));
         }
-        if was != clause {
+        if was != clause || follows {
             disturbs = true;
-            let letters = (letters(was, &before.tail), letters(clause, &after.tail));
             if !keeps(was, clause) || !holds_letters(&letters.0, &letters.1) {
                 losses.push(format!(
                     "what column {name} of {} holds, where its new type cannot hold all of it",
@@ -409,6 +411,15 @@ fn options(before: &str, after: &str) -> Result<Vec<String>, Unwritable> {
     }
     actions.extend(set.iter().filter(|option| !names(option)).map(|(name, value)| format!("{name}={value}")));
     Ok(actions)
+}
+
+/// What a table says of the letters of columns that say nothing of their own.
+fn letter_options(tail: &str) -> Vec<String> {
+    let lexemes = script::lexemes(Engine::Mysql, self::tail(tail).0).unwrap_or_default();
+    let said = lexemes
+        .windows(3)
+        .filter(|words| (words[0].is("CHARSET") || words[0].is("COLLATE")) && words[1].is_sign(b'='));
+    said.map(|words| words[2].text.to_lowercase()).collect()
 }
 
 /// The character set of a column, its own or its table's; nothing where it holds no text.
