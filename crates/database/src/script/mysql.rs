@@ -231,31 +231,54 @@ fn only_opens(text: &str) -> bool {
 
 fn push<'a>(pieces: &mut Pieces<'a>, lexer: &mut Lexer<'a>, start: usize, end: usize) {
     let text = pieces.script[start..end].trim_end();
-    if let Some(mode) = sql_mode(text) {
+    if let Some(mode) = sql_mode(text, lexer.quoting) {
         lexer.quoting = mode;
     }
     pieces.push(start, start + text.len(), None);
 }
 
-/// How `SET sql_mode = '…'` leaves strings and names to be read; a mode from a variable is taken for the usual one.
-fn sql_mode(text: &str) -> Option<Quoting> {
-    let lexemes = Lexer::lexemes(text, Quoting::default()).ok()?;
+/// How `SET sql_mode = …` leaves strings and names to be read, where they are read as `now` before it. A mode from a variable
+/// is taken for the usual one; what is added to the mode that is, or taken out of it, is known by its words.
+fn sql_mode(text: &str, now: Quoting) -> Option<Quoting> {
+    let lexemes = Lexer::lexemes(text, now).ok()?;
     if !lexemes.first()?.is("SET") {
         return None;
     }
+    let is_sign =
+        |at: usize| lexemes.get(at).is_some_and(|lexeme| matches!(lexeme.kind, Kind::Sign(b'=' | b':')));
     let named = |lexeme: &Lexeme<'_>| {
         let name = lexeme.text.trim_start_matches('@').trim_matches('`');
         name.eq_ignore_ascii_case("sql_mode") && !lexeme.text.starts_with("@sql") && lexeme.kind != Kind::Text
     };
-    let place = lexemes.iter().rposition(named)?;
+    let place = (1..lexemes.len()).rev().find(|&at| named(&lexemes[at]) && is_sign(at + 1))?;
     if place >= 2
         && lexemes.get(place.wrapping_sub(2)).is_some_and(|scope| scope.text.eq_ignore_ascii_case("@@global"))
         || lexemes.get(place.wrapping_sub(1)).is_some_and(|scope| scope.is("GLOBAL"))
     {
         return None;
     }
-    let value = lexemes[place + 1..].iter().find(|lexeme| !matches!(lexeme.kind, Kind::Sign(b'=' | b':')))?;
-    Some(Quoting::of(value.text))
+    let mut depth = 0_usize;
+    let value =
+        lexemes[place + 1..].iter().skip_while(|lexeme| matches!(lexeme.kind, Kind::Sign(b'=' | b':')));
+    let value = value.take_while(|lexeme| {
+        match (lexeme.is_sign(b'('), lexeme.is_sign(b')')) {
+            (true, _) => depth += 1,
+            (_, true) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > 0 || !lexeme.is_sign(b',')
+    });
+    let value: Vec<&Lexeme<'_>> = value.collect();
+    let first = value.first()?;
+    if !value.iter().any(|lexeme| named(lexeme)) {
+        return Some(Quoting::of(first.text));
+    }
+    let takes_out = value.iter().any(|lexeme| lexeme.is("REPLACE"));
+    let words = value.iter().filter(|lexeme| matches!(lexeme.kind, Kind::Text | Kind::Name));
+    Some(words.map(|word| Quoting::of(word.text)).fold(now, |mode, word| match takes_out {
+        true => Quoting { no_escapes: mode.no_escapes && !word.no_escapes, ansi: mode.ansi && !word.ansi },
+        false => Quoting { no_escapes: mode.no_escapes || word.no_escapes, ansi: mode.ansi || word.ansi },
+    }))
 }
 
 enum Command<'a> {
