@@ -1,8 +1,8 @@
 //! Where dbm keeps what it knows of a database: a database `dbm` on the server, or tables `dbm_…` in the database itself
 //! where that one may not be made.
 
-use super::Connection;
 use super::grants::Grants;
+use super::{Connection, is_database};
 use crate::{Engine, Error, ErrorKind, Result, quote};
 
 /// The database on the server that holds journals and ids of all its databases.
@@ -26,11 +26,12 @@ pub(super) enum Home {
 impl Home {
     /// Where it is now, if it has been made, and the account can see it.
     pub(super) async fn find(connection: &mut Connection, database: &str) -> Result<Option<Self>> {
-        let own = quote::literal(Engine::Mysql, database);
+        let own = is_database("table_schema", database);
         let sql = format!(
             "SELECT table_schema = '{HOME}' FROM information_schema.tables
-              WHERE table_schema = '{HOME}' AND table_name = 'journal'
-                 OR table_schema = {own} AND table_name = 'dbm_journal' ORDER BY 1 DESC LIMIT 1"
+              WHERE {} AND table_name = 'journal'
+                 OR {own} AND table_name = 'dbm_journal' ORDER BY 1 DESC LIMIT 1",
+            is_database("table_schema", HOME)
         );
         let found = connection.value(&sql, "cannot look for dbm's own tables").await?;
         Ok(found.map(|server| if server == "1" { Self::Server } else { Self::Inside }))

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use super::{Connection, Server};
-use crate::{Engine, Error, ErrorKind, OtherSession, Result, quote};
+use super::{Connection, Server, is_database};
+use crate::{Error, ErrorKind, OtherSession, Result};
 
 /// How long the sessions of others may take to end.
 const END: Duration = Duration::from_secs(30);
@@ -63,8 +63,8 @@ impl Server {
     pub(super) async fn others_through(&self, connection: &mut Connection) -> Result<Vec<OtherSession>> {
         let sql = format!(
             "SELECT id, user, host, CAST(UNIX_TIMESTAMP() - time AS SIGNED) FROM information_schema.processlist
-              WHERE db = {} AND id <> CONNECTION_ID() AND command NOT IN ('Daemon', 'Binlog Dump') ORDER BY id",
-            quote::literal(Engine::Mysql, self.database())
+              WHERE {} AND id <> CONNECTION_ID() AND command NOT IN ('Daemon', 'Binlog Dump') ORDER BY id",
+            is_database("db", self.database())
         );
         let rows = connection.query(&sql, "cannot ask the server who else is connected").await?;
         let others = rows.into_iter().filter_map(|row| {

@@ -1,5 +1,6 @@
 use backup::{Error, ErrorKind, Result};
 use database::mysql::catalog::at_own_time;
+use database::mysql::is_database;
 use database::{Database, Engine, Kind, Object, Schema, Session, quote, script};
 
 use super::{HistoryTable, Storages};
@@ -56,7 +57,7 @@ fn literal(text: &str) -> String {
 pub(super) fn history_exists(table: &str) -> String {
     format!(
         "SELECT 1 FROM information_schema.tables WHERE table_name = 'dbm_history' \
-         AND CONCAT('`', REPLACE(table_schema, '`', '``'), '`.`dbm_history`') = {}",
+         AND CAST(CONCAT('`', REPLACE(table_schema, '`', '``'), '`.`dbm_history`') AS BINARY) = CAST({} AS BINARY)",
         literal(table)
     )
 }
@@ -155,9 +156,12 @@ pub(crate) async fn forget_moments(database: &Database, schema: &mut Schema) -> 
         return Ok(());
     }
     // Both are the statement's own time, each in a zone of its own.
-    let sql = "SELECT event_name FROM information_schema.events WHERE event_schema = DATABASE() AND starts IS NOT NULL \
-               AND ABS(TIMESTAMPDIFF(SECOND, CONVERT_TZ(starts, time_zone, @@session.time_zone), created)) <= 1";
-    let rows = database.session().await?.query(sql).await?;
+    let sql = format!(
+        "SELECT event_name FROM information_schema.events WHERE {} AND starts IS NOT NULL \
+            AND ABS(TIMESTAMPDIFF(SECOND, CONVERT_TZ(starts, time_zone, @@session.time_zone), created)) <= 1",
+        is_database("event_schema", &database.name())
+    );
+    let rows = database.session().await?.query(&sql).await?;
     let names: Vec<String> = rows.into_iter().flatten().flatten().collect();
     let begun = |object: &&mut Object| object.id.kind == Kind::Event && names.contains(&object.id.name);
     for object in schema.objects.iter_mut().filter(begun) {

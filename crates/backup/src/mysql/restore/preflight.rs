@@ -1,6 +1,6 @@
 //! What is looked at before a restore touches anything.
 
-use database::mysql::{Connection, Flavour, OWN_TABLES, Server};
+use database::mysql::{Connection, Flavour, OWN_TABLES, Server, is_database};
 use database::{About, Engine, quote};
 
 use super::definers::Definers;
@@ -143,9 +143,11 @@ async fn state(connection: &mut Connection, database: &str) -> Result<TargetStat
     let own: Vec<String> = OWN_TABLES.iter().map(|name| quote::literal(Engine::Mysql, name)).collect();
     let sql = format!(
         "SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = {name} AND table_name NOT IN ({}))
-             OR EXISTS (SELECT 1 FROM information_schema.routines WHERE routine_schema = {name})
-             OR EXISTS (SELECT 1 FROM information_schema.events WHERE event_schema = {name})",
-        own.join(", ")
+             OR EXISTS (SELECT 1 FROM information_schema.routines WHERE {})
+             OR EXISTS (SELECT 1 FROM information_schema.events WHERE {})",
+        own.join(", "),
+        is_database("routine_schema", database),
+        is_database("event_schema", database)
     );
     let filled = connection.value(&sql, "cannot look what the database holds").await?;
     Ok(if filled.as_deref() == Some("0") { TargetState::Empty } else { TargetState::Filled })
@@ -153,10 +155,11 @@ async fn state(connection: &mut Connection, database: &str) -> Result<TargetStat
 
 /// Tables of other databases that point at the target's would go on pointing at what is replaced.
 async fn others_keys(connection: &mut Connection, database: &str, preflight: &mut Preflight) -> Result<()> {
-    let name = quote::literal(Engine::Mysql, database);
     let sql = format!(
         "SELECT CONCAT(table_schema, '.', table_name, ' (', constraint_name, ')') FROM information_schema.key_column_usage
-          WHERE referenced_table_schema = {name} AND table_schema <> {name} ORDER BY 1"
+          WHERE {} AND NOT {} ORDER BY 1",
+        is_database("referenced_table_schema", database),
+        is_database("table_schema", database)
     );
     let found = connection.query(&sql, "cannot look for foreign keys of other databases").await?;
     let found: Vec<String> = found.into_iter().flatten().flatten().collect();

@@ -1,5 +1,6 @@
 mod elsewhere;
 mod local;
+mod namesakes;
 
 use database::mysql::Server;
 use database::{Database, Entry, Journal as _};

@@ -8,8 +8,8 @@ use crate::{Engine, Error, ErrorKind, Kind, Object, Result, Section, quote};
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     let sql = format!(
         "SELECT event_name, definer, CONVERT_TZ(COALESCE(execute_at, ends), time_zone, '+00:00') <= UTC_TIMESTAMP()
-           FROM information_schema.events WHERE event_schema = {} ORDER BY event_name",
-        reader.literal()
+           FROM information_schema.events WHERE {} ORDER BY event_name",
+        reader.own("event_schema")
     );
     for row in reader.connection.query(&sql, "cannot read the events").await? {
         let Ok([Some(name), definer, is_over]) = <[Option<String>; 3]>::try_from(row) else { continue };

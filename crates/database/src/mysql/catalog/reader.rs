@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::wrap::{SCRIPT_MODE, Under};
 use super::{columns, events, id, routines, sequences, sight, tables, triggers, unknown, views};
-use crate::mysql::{Connection, OWN_TABLES};
+use crate::mysql::{Connection, OWN_TABLES, is_database};
 use crate::{
     Column, Engine, Error, ErrorKind, Kind, NotCarried, Object, ObjectId, Result, Schema, Section, quote,
 };
@@ -135,6 +135,11 @@ impl Reader<'_> {
 
     pub(super) fn literal(&self) -> String {
         quote::literal(Engine::Mysql, self.database)
+    }
+
+    /// A condition that a column names the database that is read.
+    pub(super) fn own(&self, column: &str) -> String {
+        is_database(column, self.database)
     }
 
     /// An object before the rows with nothing about it.

@@ -7,8 +7,8 @@ use crate::{Engine, Error, ErrorKind, Kind, Object, Result, Section, quote};
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     let sql = format!(
         "SELECT routine_type, routine_name, database_collation FROM information_schema.routines
-          WHERE routine_schema = {} ORDER BY routine_type, routine_name",
-        reader.literal()
+          WHERE {} ORDER BY routine_type, routine_name",
+        reader.own("routine_schema")
     );
     for row in reader.connection.query(&sql, "cannot read the routines").await? {
         let Ok([Some(word), Some(name), then]) = <[Option<String>; 3]>::try_from(row) else { continue };

@@ -92,8 +92,8 @@ async fn created(reader: &mut Reader<'_>, quoted: &str) -> Result<String> {
 async fn odd_key_names(reader: &mut Reader<'_>) -> Result<Vec<(String, String)>> {
     let sql = format!(
         "SELECT table_name, constraint_name FROM information_schema.table_constraints
-          WHERE constraint_schema = {} AND constraint_type = 'FOREIGN KEY' AND constraint_name LIKE '%`%'",
-        reader.literal()
+          WHERE {} AND constraint_type = 'FOREIGN KEY' AND constraint_name LIKE '%`%'",
+        reader.own("table_schema")
     );
     let rows = reader.connection.query(&sql, "cannot read the foreign keys").await?;
     let pair = |row: Vec<Option<String>>| {

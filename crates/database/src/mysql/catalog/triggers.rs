@@ -9,9 +9,9 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
     let sql = format!(
         "SELECT event_object_table, trigger_name, event_manipulation, action_timing, sql_mode, character_set_client,
                 collation_connection, database_collation
-           FROM information_schema.triggers WHERE trigger_schema = {}
-          ORDER BY event_object_table, action_timing, event_manipulation, action_order",
-        reader.literal()
+           FROM information_schema.triggers WHERE {}
+          ORDER BY CAST(event_object_table AS BINARY), action_timing, event_manipulation, action_order",
+        reader.own("event_object_schema")
     );
     let mut before: Option<(ObjectId, [String; 2])> = None;
     for row in reader.connection.query(&sql, "cannot read the triggers").await? {
