@@ -64,19 +64,16 @@ pub(crate) async fn preflight(
             if options.disconnect { server.others().await? } else { server.others_staying().await? };
         if !about.may_create_databases {
             let name = server.database();
-            let (user, host) = about.account.rsplit_once('@').unwrap_or((&about.account, "%"));
-            let literal = |text| quote::literal(Engine::Mysql, text);
             preflight.problems.push(finding(
                 format!(
                     "`{}` may not create databases beside `{name}`, where a restore is proven before it takes its place",
                     about.account
                 ),
                 format!(
-                    "as an administrator: GRANT ALL ON `{}\\_re%`.* TO {}@{}; it lets the account make databases whose \
+                    "as an administrator: GRANT ALL ON `{}\\_re%`.* TO {}; it lets the account make databases whose \
                      names begin so, and no others",
-                    name.replace('`', "``").replace('_', "\\_").replace('%', "\\%"),
-                    literal(user),
-                    literal(host)
+                    rights::pattern(name),
+                    rights::literal(&about.account)
                 ),
             ));
         }

@@ -1,9 +1,11 @@
 //! What the account must be allowed for all of an archive to be made again: asked before anything is touched, since a run that
 //! finds out when it has to put its database back cannot.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use database::mysql::catalog::without_definer;
-use database::mysql::{Connection, Flavour, Grants};
-use database::{About, Engine, Kind, ObjectId, script};
+use database::mysql::{Connection, Flavour, Grants, is_database};
+use database::{About, Engine, Kind, ObjectId, quote, script};
 
 use super::definers::Definers;
 use super::preflight::finding;
@@ -15,8 +17,10 @@ use crate::restore::{Preflight, RestoreOptions};
 const ALWAYS: [&str; 7] = ["SELECT", "INSERT", "CREATE", "DROP", "ALTER", "TRIGGER", "EVENT"];
 
 /// What a kind of object takes beside it.
-fn takes(kind: Kind) -> &'static [&'static str] {
+fn takes(kind: Kind, flavour: Flavour) -> &'static [&'static str] {
     match kind {
+        // MariaDB does not ask for it.
+        Kind::ForeignKey if flavour == Flavour::MySql => &["REFERENCES"],
         Kind::View => &["CREATE VIEW", "SHOW VIEW"],
         Kind::Function | Kind::Procedure | Kind::Package => &["CREATE ROUTINE", "ALTER ROUTINE"],
         _ => &[],
@@ -34,17 +38,29 @@ pub(super) async fn check(
 ) -> Result<()> {
     let grants = Grants::read(connection).await?;
     let kinds = &archive.index().kinds;
-    let needed = ALWAYS.iter().chain(kinds.keys().flat_map(|kind| takes(*kind)));
-    let mut missing: Vec<&str> =
-        needed.copied().filter(|right| !names.iter().all(|name| grants.on(name, right))).collect();
-    missing.dedup();
-    if !missing.is_empty() {
+    let flavour = connection.flavour();
+    let of_kinds = kinds.keys().flat_map(|kind| takes(*kind, flavour));
+    let mut needed: Vec<&str> = Vec::new();
+    for right in ALWAYS.iter().chain(of_kinds) {
+        if !needed.contains(right) {
+            needed.push(right);
+        }
+    }
+    let lacks = |right: &&&str| !names.iter().all(|name| grants.on(name, right));
+    let missing: Vec<&str> = needed.iter().filter(lacks).copied().collect();
+    if let (Some(target), false) = (names.first(), missing.is_empty()) {
+        let (account, pattern) = (literal(&about.account), pattern(target));
+        // All of them: of several patterns that fit a name, servers go by one alone.
+        let needed = needed.join(", ");
         preflight.problems.push(finding(
             format!("`{}` lacks {} in the databases that a restore makes", about.account, missing.join(", ")),
-            format!("GRANT these on {} to it", names.join(", ")),
+            format!(
+                "as an administrator: GRANT {needed} ON `{pattern}`.* TO {account}; \
+                 GRANT {needed} ON `{pattern}\\_re%`.* TO {account}"
+            ),
         ));
     }
-    others(connection, archive, &grants, about, options, preflight)?;
+    others(connection, archive, names.first(), &grants, about, options, preflight).await?;
     let logged = "SELECT @@global.log_bin = 1 AND @@global.log_bin_trust_function_creators = 0";
     let logged = connection.value(logged, "cannot ask the server for its binary log").await?;
     if logged.as_deref() == Some("1") {
@@ -119,42 +135,101 @@ fn writes_unforeseen(statement: &str) -> Option<String> {
 /// What a routine says of itself, without its comment and in whose name it acts.
 const SAID: [&str; 5] = ["DETERMINISTIC", "NO SQL", "READS SQL DATA", "MODIFIES SQL DATA", "CONTAINS SQL"];
 
-/// Objects that act in the name of others are made by those alone who may do so.
-fn others(
-    connection: &Connection,
+/// Objects that act in the name of others are made, and on MySQL removed, by those alone who may do so.
+async fn others(
+    connection: &mut Connection,
     archive: &Archive,
+    target: Option<&String>,
     grants: &Grants,
     about: &About,
     options: &RestoreOptions,
     preflight: &mut Preflight,
 ) -> Result<()> {
+    let definers = Definers::of(options);
+    let named = super::extras(archive)?.definers;
+    let mut others: BTreeSet<String> = named.iter().filter_map(|one| definers.account(one)).collect();
+    // What is there now is removed, and made again beside what takes its place.
+    if let Some(target) = target {
+        others.extend(there(connection, target).await?);
+    }
+    others.remove(&about.account);
     // MariaDB 11 has taken it out of SUPER.
     let rights: &[&str] = match connection.flavour() {
         Flavour::MariaDb if connection.release() >= (11, 0) => &["SET USER"],
         Flavour::MariaDb => &["SUPER", "SET USER"],
         Flavour::MySql => &["SUPER", "SET_ANY_DEFINER", "SET_USER_ID"],
     };
-    if rights.iter().any(|right| grants.everywhere(right)) {
-        return Ok(());
+    let mut refused: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    if !rights.iter().any(|right| grants.everywhere(right)) {
+        refused.entry(rights[rights.len().min(2) - 1]).or_default().extend(others);
+    } else if connection.flavour() == Flavour::MySql {
+        for other in others {
+            if let Some(right) = denied(connection, &other).await? {
+                refused.entry(right).or_default().push(other);
+            }
+        }
     }
-    let definers = Definers::of(options);
-    let named = super::extras(archive)?.definers;
-    let others: Vec<String> =
-        named.iter().filter_map(|one| definers.account(one)).filter(|one| *one != about.account).collect();
-    if !others.is_empty() {
+    for (right, others) in refused.into_iter().filter(|(_, others)| !others.is_empty()) {
         preflight.problems.push(finding(
             format!(
-                "`{}` may not make views and routines that act in the name of others: {}",
+                "`{}` may not make or remove views and routines that act in the name of others: {}",
                 about.account,
                 others.join(", ")
             ),
             format!(
-                "GRANT {} ON *.* to it; or restore by hand with --definer current",
-                rights[rights.len().min(2) - 1]
+                "as an administrator: GRANT {right} ON *.* TO {}; or restore by hand into a new database with \
+                 --definer current",
+                literal(&about.account)
             ),
         ));
     }
     Ok(())
+}
+
+/// The accounts in whose name the objects of a database act.
+async fn there(connection: &mut Connection, database: &str) -> Result<Vec<String>> {
+    let of = |view: &str, column: &str| {
+        format!("SELECT definer FROM information_schema.{view} WHERE {}", is_database(column, database))
+    };
+    let views = [
+        of("views", "table_schema"),
+        of("routines", "routine_schema"),
+        of("triggers", "event_object_schema"),
+        of("events", "event_schema"),
+    ];
+    let rows = connection.query(&views.join(" UNION "), "cannot look in whose name objects act").await?;
+    // MariaDB writes a role as an account without a host.
+    let names = rows.into_iter().flatten().flatten().map(|name| name.trim_end_matches('@').to_owned());
+    Ok(names.filter(|name| !name.is_empty()).collect())
+}
+
+/// The right without which MySQL lets us make nothing in the name of an account: that depends on what the account may do,
+/// by itself and by its roles, which others may not look up. So it is tried, by an event that no server makes.
+async fn denied(connection: &mut Connection, account: &str) -> Result<Option<&'static str>> {
+    let sql = format!(
+        "CREATE DEFINER = {} EVENT dbm_never.never ON SCHEDULE EVERY 0 SECOND DO DO 0",
+        literal(account)
+    );
+    Ok(match connection.batch(&sql, "").await {
+        Err(error) if error.kind() == database::ErrorKind::Connection => return Err(error.into()),
+        Err(error) if error.to_string().contains("(error 1227)") => {
+            let rights = ["ALLOW_NONEXISTENT_DEFINER", "SET_ANY_DEFINER"];
+            let named = rights.into_iter().find(|right| error.to_string().contains(right));
+            Some(named.unwrap_or("SYSTEM_USER"))
+        }
+        _ => None,
+    })
+}
+
+/// An account as statements name it.
+pub(super) fn literal(account: &str) -> String {
+    let (user, host) = account.rsplit_once('@').unwrap_or((account, "%"));
+    format!("{}@{}", quote::literal(Engine::Mysql, user), quote::literal(Engine::Mysql, host))
+}
+
+/// A database's name as `GRANT` matches it.
+pub(super) fn pattern(database: &str) -> String {
+    database.replace('`', "``").replace('_', "\\_").replace('%', "\\%")
 }
 
 #[cfg(test)]

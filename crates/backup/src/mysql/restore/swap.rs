@@ -133,7 +133,10 @@ impl Exchange<'_> {
         }
         let when = plan.when;
         plan.begin(&mut session).await?;
-        let moved = plan.exchange(&mut session, Some((self.server, self.disconnect))).await;
+        let moved = match plan.keep_out(&mut session).await {
+            Ok(()) => plan.exchange(&mut session, Some((self.server, self.disconnect))).await,
+            Err(error) => Err(error),
+        };
         match moved {
             Ok(()) => plan.finish(&mut session).await?,
             Err(error) if error.kind() == ErrorKind::Connection => return Err(error),
@@ -249,11 +252,13 @@ async fn fence(session: &mut Session) -> Option<FenceState> {
     match session.fence_state().await {
         Ok(state) => Some(state),
         Err(error) => {
-            tracing::warn!(%error, "others can write while triggers are made again, and would pass them");
+            tracing::warn!(%error, "{NO_FENCE}");
             None
         }
     }
 }
+
+const NO_FENCE: &str = "others can write while triggers are made again, and would pass them";
 
 /// What a database holds.
 async fn side(connection: &mut Connection, database: &str) -> Result<Side> {
@@ -320,11 +325,22 @@ impl Plan {
         }
     }
 
+    /// Keeps others out. An account that may see all the others need not be one that may lock them.
+    async fn keep_out(&mut self, session: &mut Session) -> Result<()> {
+        let Some(state) = &self.fence else { return Ok(()) };
+        match session.raise_fence(state).await {
+            Err(error) if error.kind() == database::ErrorKind::Permission => {
+                tracing::warn!(%error, "{NO_FENCE}");
+                session.lift_fence(state).await?;
+                self.fence = None;
+                self.begin(session).await
+            }
+            raised => Ok(raised?),
+        }
+    }
+
     /// Removes what no rename moves, and exchanges the tables.
     async fn exchange(&self, session: &mut Session, others: Option<(&Server, bool)>) -> Result<()> {
-        if let Some(state) = &self.fence {
-            session.raise_fence(state).await?;
-        }
         let (name, properties) = self.makes();
         let create = format!(
             "CREATE DATABASE {}{}",

@@ -1,6 +1,7 @@
 mod elsewhere;
 mod local;
 mod namesakes;
+mod rights;
 
 use database::mysql::Server;
 use database::{Database, Entry, Journal as _};

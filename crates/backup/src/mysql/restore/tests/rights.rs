@@ -1,0 +1,73 @@
+//! What an account has to be allowed, and what is told before anything is touched.
+
+use database::mysql::{Server, Settings};
+
+use super::{backed_up, database};
+use crate::mysql::testing::{fresh, is_mariadb, rows, run};
+use crate::progress::Silent;
+use crate::restore::{self, RestoreOptions};
+
+/// An account of a test's own, and the server as it sees it.
+async fn account(server: &Server) -> (String, Server) {
+    let user = server.database().replace("dbm_backup", "r");
+    run(server, &format!("CREATE USER {user} IDENTIFIED BY 'x'")).await;
+    let (name, password) = (Some(user.clone()), Some("x".to_owned().into()));
+    (user, Server::new(Settings { user: name, password, ..server.settings().clone() }))
+}
+
+fn options() -> RestoreOptions {
+    RestoreOptions { disconnect: true, ..RestoreOptions::default() }
+}
+
+/// What a hint says is what is to be typed.
+fn grants(hint: &str) -> String {
+    let from = &hint[hint.find("GRANT ").unwrap()..];
+    let ends = from.find("; or ").or_else(|| from.find("; it ")).unwrap_or(from.len());
+    from[..ends].to_owned()
+}
+
+#[tokio::test]
+async fn what_acts_in_the_name_of_accounts_above_ours_is_told_first() {
+    let target = fresh().await;
+    let (user, plain) = account(&target).await;
+    let (name, plain) = (target.database(), database(&plain));
+    run(
+        &target,
+        &format!(
+            "GRANT ALL ON {name}.* TO {user}; GRANT ALL ON `{name}\\_re%`.* TO {user}; GRANT ALL ON dbm.* TO {user};
+             GRANT SELECT ON *.* TO {user}"
+        ),
+    )
+    .await;
+    if !is_mariadb() {
+        run(&target, &format!("GRANT SET_ANY_DEFINER ON *.* TO {user}")).await;
+    }
+    run(&target, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await;
+    let (_folder, without) = backed_up(&target).await;
+    for (make, remove) in [
+        ("CREATE VIEW v AS SELECT a FROM t", "DROP VIEW v"),
+        ("CREATE PROCEDURE p() SELECT 1", "DROP PROCEDURE p"),
+        ("CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DO 0", "DROP EVENT e"),
+    ] {
+        run(&target, make).await;
+        let (_folder, with) = backed_up(&target).await;
+        // What is there now is removed too, whatever becomes of what the archive has.
+        let current = RestoreOptions { no_owner: true, ..options() };
+        for (archive, options) in [(&with, &options()), (&with, &current), (&without, &options())] {
+            let error = restore::beside(archive, &plain, options, &Silent).await.unwrap_err();
+            assert!(error.to_string().contains("in the name of others: root@"), "{make}: {error}");
+            let hint = error.hint().unwrap();
+            let right = if is_mariadb() { "SET USER" } else { "SYSTEM_USER" };
+            assert!(hint.contains(&format!("GRANT {right} ON *.* TO '{user}'@'%'")), "{hint}");
+        }
+        if make.contains("EVENT") {
+            let error = restore::beside(&with, &plain, &options(), &Silent).await.unwrap_err();
+            run(&target, &grants(error.hint().unwrap())).await;
+            let beside = restore::beside(&with, &plain, &options(), &Silent).await.unwrap();
+            let replaced = beside.swap(&[], true).await.unwrap();
+            assert_eq!(rows(&target, "SHOW EVENTS").await.len(), 1);
+            restore::let_go(&plain, &replaced.name).await.unwrap();
+        }
+        run(&target, remove).await;
+    }
+}
