@@ -54,14 +54,16 @@ pub(crate) fn attempts(what: Made) -> std::ops::Range<u32> {
 /// When the name was made, if it is one made of `of`.
 pub(crate) fn made_at(name: &str, of: &str, what: Made, limit: usize) -> Option<DateTime<Utc>> {
     let (at, attempt) = stamp(name, what)?;
-    (made(of, what, at, attempt, limit) == name).then_some(at)
+    let made = made(of, what, at, attempt, limit);
+    // Some servers write all names in lower case.
+    (made == name || of == of.to_lowercase() && made.to_lowercase() == name).then_some(at)
 }
 
 /// The time and the attempt at the end of a made name, whatever it is made of.
 pub(crate) fn stamp(name: &str, what: Made) -> Option<(DateTime<Utc>, u32)> {
     let (_, end) = name.rsplit_once(what.word())?;
     let (stamp, rest) = end.split_at_checked(STAMP_LENGTH)?;
-    let at = NaiveDateTime::parse_from_str(stamp, STAMP).ok()?.and_utc();
+    let at = NaiveDateTime::parse_from_str(&stamp.to_ascii_uppercase(), STAMP).ok()?.and_utc();
     let attempt = match rest.strip_prefix('_') {
         Some(number) => number.parse::<u32>().ok()?.checked_sub(1)?,
         None if rest.is_empty() => 0,
@@ -87,6 +89,12 @@ mod tests {
             }
         }
         assert_eq!(made("shop", Made::Replaced, at, 0, 63), "shop_replaced_20261121T013400Z");
+        assert_eq!(
+            made_at("shop_replaced_20261121t013400z_2", "shop", Made::Replaced, 63),
+            Some(at),
+            "as a server writes it that knows lower case only"
+        );
+        assert_eq!(made_at("shop_replaced_20261121t013400z", "Shop", Made::Replaced, 63), None);
         assert_eq!(made("shop", Made::Scratch, at, 1, 63), "shop_restoring_20261121T013400Z_2");
     }
 

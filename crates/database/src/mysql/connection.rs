@@ -27,6 +27,7 @@ pub struct Connection {
     conn: Conn,
     place: Place,
     version: String,
+    lower_case: bool,
 }
 
 /// What each session needs: no limits of time but our own, and none of how many rows a query gives, which would cut a table
@@ -36,9 +37,12 @@ const PREPARE: &str = "SET SESSION wait_timeout = 86400, net_read_timeout = 600,
 
 impl Connection {
     pub(super) async fn start(conn: Conn, place: Place) -> Result<Self> {
-        let mut connection = Self { conn, place, version: String::new() };
-        let rows = connection.query("SELECT VERSION()", "cannot ask the server what it is").await?;
-        connection.version = rows.into_iter().flatten().flatten().next().unwrap_or_default();
+        let mut connection = Self { conn, place, version: String::new(), lower_case: false };
+        let sql = "SELECT VERSION(), @@lower_case_table_names = 1";
+        let rows = connection.query(sql, "cannot ask the server what it is").await?;
+        let mut values = rows.into_iter().flatten().flatten();
+        connection.version = values.next().unwrap_or_default();
+        connection.lower_case = values.next().as_deref() == Some("1");
         connection.prepare().await?;
         Ok(connection)
     }
@@ -67,6 +71,11 @@ impl Connection {
     /// The server's version as it writes it: `10.11.19-MariaDB-0+deb12u1`, `9.7.0`.
     pub fn server_version(&self) -> &str {
         &self.version
+    }
+
+    /// Whether the server writes all names of databases and tables in lower case (`lower_case_table_names = 1`).
+    pub fn lower_case(&self) -> bool {
+        self.lower_case
     }
 
     /// Which kind of server it is.

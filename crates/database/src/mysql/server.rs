@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::{Connection, Session, Settings, connect};
 use crate::Result;
@@ -12,6 +12,8 @@ type Ids = Arc<Mutex<BTreeSet<i64>>>;
 pub struct Server {
     settings: Arc<Settings>,
     own: Ids,
+    /// The database's name in lower case, where the server has answered that it writes all names so.
+    lower: Arc<OnceLock<String>>,
 }
 
 /// Keeps a session among our own for as long as it lives.
@@ -29,7 +31,7 @@ impl Drop for Own {
 impl Server {
     /// The server of a URL. Nothing is connected yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), own: Arc::default() }
+        Self { settings: Arc::new(settings), own: Arc::default(), lower: Arc::default() }
     }
 
     /// What the URL says.
@@ -37,9 +39,12 @@ impl Server {
         &self.settings
     }
 
-    /// The database's name.
+    /// The database's name: as the URL has it, and once the server has answered as the server writes it.
+    ///
+    /// Journals, locks, source ids and what stands in catalogs go by it, so that `Shop` and `shop` are one database where
+    /// they are one for the server.
     pub fn database(&self) -> &str {
-        &self.settings.database
+        self.lower.get().unwrap_or(&self.settings.database)
     }
 
     /// Connects, into the URL's database if none is named.
@@ -47,7 +52,8 @@ impl Server {
     /// # Errors
     /// As [`connect`](super::connect).
     pub async fn connect(&self, database: Option<&str>) -> Result<Connection> {
-        connect(&self.settings, Some(database.unwrap_or_else(|| self.database()))).await
+        let connection = connect(&self.settings, Some(database.unwrap_or_else(|| self.database()))).await?;
+        Ok(self.noted(connection))
     }
 
     /// Connects to the server, into no database.
@@ -55,7 +61,14 @@ impl Server {
     /// # Errors
     /// As [`connect`](super::connect).
     pub async fn connect_nowhere(&self) -> Result<Connection> {
-        connect(&self.settings, None).await
+        Ok(self.noted(connect(&self.settings, None).await?))
+    }
+
+    fn noted(&self, connection: Connection) -> Connection {
+        if connection.lower_case() {
+            self.lower.get_or_init(|| self.settings.database.to_lowercase());
+        }
+        connection
     }
 
     /// One connection to the URL's database that stays the same.

@@ -54,9 +54,10 @@ pub(crate) async fn into(
             format!("`{name}` is not a name for a database: it has to have 1 to 64 characters"),
         ));
     }
+    let mut connection = server.connect_nowhere().await?;
+    let name = &if connection.lower_case() { name.to_lowercase() } else { name.to_owned() };
     // A killed restore into that name is finished first.
     swap::settle(&swap::at(server, name)).await?;
-    let mut connection = server.connect_nowhere().await?;
     if scratch::exists(&mut connection, name).await? {
         return Err(scratch::taken(name));
     }

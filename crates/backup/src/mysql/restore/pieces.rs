@@ -34,9 +34,12 @@ fn is_merge(definition: &str) -> bool {
 }
 
 /// The first of the pieces whose text names a database, as what people write may do: no server takes such a name out.
-pub(super) fn naming<'p>(pieces: &'p [Piece], database: &str) -> Option<&'p ObjectId> {
+pub(super) fn naming<'p>(pieces: &'p [Piece], database: &str, lower_case: bool) -> Option<&'p ObjectId> {
+    let cased = |text: &str| if lower_case { text.to_lowercase() } else { text.to_owned() };
+    let database = &cased(database);
     let names = |piece: &&Piece| {
-        let statements = script::split(Engine::Mysql, &piece.definition).unwrap_or_default();
+        let definition = cased(&piece.definition);
+        let statements = script::split(Engine::Mysql, &definition).unwrap_or_default();
         statements.iter().any(|statement| {
             ["", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"].iter().any(
                 |mode| {

@@ -85,10 +85,13 @@ async fn fill(
         history::leave_out(&mut schema)?;
     }
     let same_server = super::same_version(archive, &reader);
+    let lower_case = reader.lower_case();
     reader.close().await;
     prove::objects(&schema, index)?;
     let old = &archive.head().database;
-    if let Some(id) = pieces::naming(&pieces::of(&schema), old).filter(|_| old != named) {
+    if let Some(id) =
+        pieces::naming(&pieces::of(&schema), old, lower_case).filter(|_| !same_name(old, named, lower_case))
+    {
         return Err(Error::new(
             ErrorKind::Refused,
             format!("the text of {id} names the database `{old}`, so in `{named}` it would act on that one"),
@@ -113,6 +116,10 @@ async fn fill(
     }
     progress.done();
     Ok(remade)
+}
+
+fn same_name(one: &str, other: &str, lower_case: bool) -> bool {
+    one == other || lower_case && one.to_lowercase() == other.to_lowercase()
 }
 
 /// The statement that makes a database with its own properties.
@@ -153,6 +160,7 @@ pub(super) async fn free_name(server: &Server, target: &str, what: Made) -> Resu
     let now = Utc::now();
     for attempt in names::attempts(what) {
         let name = names::made(target, what, now, attempt, NAME_BYTES);
+        let name = if connection.lower_case() { name.to_lowercase() } else { name };
         if !exists(&mut connection, &name).await? {
             connection.close().await;
             return Ok(name);

@@ -1,5 +1,6 @@
 mod elsewhere;
 mod local;
+mod lower_case;
 mod namesakes;
 mod rights;
 
