@@ -2,6 +2,7 @@
 
 mod beside;
 mod definers;
+mod foreign;
 mod globals;
 mod keys;
 mod lenient;

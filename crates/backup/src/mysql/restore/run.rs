@@ -8,6 +8,7 @@ use database::mysql::{Connection, Flavour};
 use database::{Engine, quote, script};
 
 use super::definers::Definers;
+use super::foreign;
 use super::keys::Keys;
 use super::local::Local;
 use crate::{Error, ErrorKind, Result};
@@ -43,6 +44,7 @@ pub(super) async fn statements(
     statements.iter().try_for_each(|statement| check(statement.text))?;
     for statement in statements {
         let sql = definers.map_or(statement.text.into(), |definers| definers.apply(statement.text));
+        let sql = foreign::table(sql, connection.flavour(), connection.release())?;
         let sql = keys.defer(&sql).map_or(sql, Cow::Owned);
         let sql = fitting(sql, connection.flavour());
         let ends = ends(&sql);

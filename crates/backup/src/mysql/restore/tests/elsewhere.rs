@@ -4,7 +4,7 @@ use database::mysql::Server;
 
 use super::{backed_up, database, named};
 use crate::ErrorKind;
-use crate::mysql::testing::{fresh, fresh_on, rows, run};
+use crate::mysql::testing::{fresh, fresh_on, is_mariadb, rows, run};
 use crate::progress::Silent;
 use crate::restore::{self, RestoreOptions};
 
@@ -85,4 +85,40 @@ async fn what_only_one_kind_has_is_refused_by_name() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.to_string().contains("utf8mb4_0900_ai_ci"), "{error}");
+}
+
+/// What MySQL writes into comments that MariaDB passes over goes there in its words, or not at all.
+#[tokio::test]
+async fn what_one_kind_passes_over_is_not_lost_in_silence() {
+    let (here, there) = (fresh().await, fresh_on("DBM_TEST_MARIADB_OTHER_URL").await);
+    if is_mariadb() {
+        return;
+    }
+    prepared(&here).await;
+    let name = format!("{}_copy", there.database());
+    run(
+        &here,
+        "CREATE TABLE known (id int PRIMARY KEY, hidden int INVISIBLE, shapes geometrycollection, KEY unseen (hidden) INVISIBLE);
+         INSERT INTO known (id, hidden, shapes) VALUES (1, 2, ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 1))'))",
+    )
+    .await;
+    let (_folder, archive) = backed_up(&here).await;
+    let copy = into(&archive, &there, &name).await;
+    assert_eq!(copy.digests().await.unwrap(), here.digests().await.unwrap());
+    let text = rows(&copy, "SHOW CREATE TABLE known").await[0][1].clone().unwrap();
+    assert!(text.contains("INVISIBLE") && text.contains("IGNORED"), "{text}");
+    for (column, named) in
+        [("a point NOT NULL SRID 4326", "SRID 4326"), ("a int CHECK (a > 0) NOT ENFORCED", "NOT ENFORCED")]
+    {
+        run(&here, &format!("CREATE TABLE odd ({column})")).await;
+        let (_folder, archive) = backed_up(&here).await;
+        let name = format!("{name}_2");
+        let error = restore::into(&archive, &database(&there), &name, &RestoreOptions::default(), &Silent)
+            .await
+            .unwrap_err();
+        assert!(error.kind() == ErrorKind::Refused && error.to_string().contains(named), "{error}");
+        assert!(error.to_string().contains("`odd`"), "{error}");
+        assert!(rows(&there, &format!("SHOW DATABASES LIKE '{name}%'")).await.is_empty());
+        run(&here, "DROP TABLE odd").await;
+    }
 }
