@@ -4,6 +4,7 @@ use database::mysql::{Connection, Flavour, OWN_TABLES, Server, is_database};
 use database::{About, Engine, quote};
 
 use super::definers::Definers;
+use super::folders;
 use super::rights;
 use crate::archive::Archive;
 use crate::mysql::dump::remedy;
@@ -87,6 +88,8 @@ pub(crate) async fn preflight(
         ));
     }
     fits(&mut connection, archive, &mut preflight).await?;
+    let target = (goes == Goes::IntoTarget).then(|| server.database());
+    folders::check(&mut connection, archive, target, &mut preflight).await?;
     definers(&mut connection, archive, &about, options, &mut preflight).await?;
     if preflight.problems.is_empty() {
         let made = |word: &str| format!("{}{word}", server.database());

@@ -1,4 +1,5 @@
 mod elsewhere;
+mod folders;
 mod local;
 mod lower_case;
 mod namesakes;
