@@ -16,6 +16,9 @@ use crate::restore::{Preflight, RestoreOptions};
 /// What making, filling, reading and renaming tables takes, and seeing that there is nothing else.
 const ALWAYS: [&str; 7] = ["SELECT", "INSERT", "CREATE", "DROP", "ALTER", "TRIGGER", "EVENT"];
 
+/// What a MERGE table takes beside it of the tables that it is made of.
+const OF_MERGES: [&str; 2] = ["UPDATE", "DELETE"];
+
 /// What a kind of object takes beside it.
 fn takes(kind: Kind, flavour: Flavour) -> &'static [&'static str] {
     match kind {
@@ -39,9 +42,12 @@ pub(super) async fn check(
     let grants = Grants::read(connection).await?;
     let kinds = &archive.index().kinds;
     let flavour = connection.flavour();
+    let merges =
+        super::extras(archive)?.engines.iter().any(|engine| engine.eq_ignore_ascii_case("MRG_MyISAM"));
+    let of_merges: &[&str] = if merges { &OF_MERGES } else { &[] };
     let of_kinds = kinds.keys().flat_map(|kind| takes(*kind, flavour));
     let mut needed: Vec<&str> = Vec::new();
-    for right in ALWAYS.iter().chain(of_kinds) {
+    for right in ALWAYS.iter().chain(of_kinds).chain(of_merges) {
         if !needed.contains(right) {
             needed.push(right);
         }

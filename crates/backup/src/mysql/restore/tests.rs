@@ -1,4 +1,5 @@
 mod elsewhere;
+mod events;
 mod folders;
 mod local;
 mod lower_case;
