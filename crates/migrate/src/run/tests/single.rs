@@ -370,10 +370,10 @@ async fn one_files_settings_do_not_reach_the_next() {
     let sandbox = sandbox(Engine::Postgres).await;
     sandbox.file(
         "001_a",
-        "CREATE SCHEMA other;\nSELECT set_config('search_path', '', false);\nSET statement_timeout = 1;",
+        "CREATE SCHEMA other;\nSELECT set_config('search_path', '', false);\nSET statement_timeout = 100;",
         "DROP SCHEMA other;",
     );
-    sandbox.file("002_b", "CREATE TABLE b (c int);\nSELECT pg_sleep(0.05);", "DROP TABLE b;");
+    sandbox.file("002_b", "CREATE TABLE b (c int);\nSELECT pg_sleep(0.2);", "DROP TABLE b;");
     let report = sandbox.migrate().await;
     assert_eq!(report.outcome, Outcome::Done, "{report:?}");
     assert_eq!(sandbox.ask("SELECT to_regclass('public.b') IS NOT NULL").await, "t");
