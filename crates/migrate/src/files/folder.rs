@@ -163,11 +163,17 @@ pub(super) fn survey_in(origin: Origin, folder: &Folder) -> Result<(Vec<Migratio
     // Of a thousand small files, what takes time is the system's calls.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let share = numbered.len().div_ceil(cores).max(FEW);
-    std::thread::scope(|scope| {
-        for part in numbered.chunks_mut(share) {
-            scope.spawn(move || part.iter_mut().for_each(|one| one.load(origin, folder)));
-        }
-    });
+    if numbered.len() > share {
+        std::thread::scope(|scope| {
+            for part in numbered.chunks_mut(share) {
+                let load = move || part.iter_mut().for_each(|one| one.load(origin, folder));
+                // Where there is no thread to be had, all is read below.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, load);
+            }
+        });
+    }
+    // What is read already has nothing left to read.
+    numbered.iter_mut().for_each(|one| one.load(origin, folder));
     let mut migrations = Vec::new();
     for mut one in numbered {
         migrations.append(&mut one.migrations);
