@@ -95,15 +95,32 @@ fn is_dropped_apart(object: &Object, between: Between<'_>) -> bool {
         matches!(need.kind, Kind::Table | Kind::Namespace)
             && before.zip(after).is_some_and(|(before, after)| before.definition == after.definition)
     };
+    let holds_rows = |object: &Object| {
+        between
+            .table_before(object)
+            .and_then(|table| table.table.as_deref())
+            .is_some_and(|table| table.holds_rows)
+    };
+    // What is made in the first file finds the name taken; and a new foreign key there would bind to the index that goes.
     let is_replaced = between.new.objects.iter().any(|other| {
-        other.id.kind != Kind::Index && (&other.id.namespace, &other.id.name) == (&id.namespace, &id.name)
+        let takes_name = (&other.id.namespace, &other.id.name) == (&id.namespace, &id.name);
+        takes_name && !(other.id.kind == Kind::Index && holds_rows(other))
     });
+    let is_bound_to = object.definition.starts_with("CREATE UNIQUE ")
+        && between.new.objects.iter().any(|other| {
+            let table = |need: &ObjectId| {
+                need.kind == Kind::Table && (&need.namespace, &need.name) == (&id.namespace, &id.of)
+            };
+            other.id.kind == Kind::ForeignKey
+                && other.depends_on.iter().any(table)
+                && between.old.get(&other.id).is_none_or(|before| before.definition != other.definition)
+        });
     // That of a partitioned table goes with those of its partitions.
-    let table = between.table_before(object).and_then(|table| table.table.as_deref());
     between.style.apart
-        && table.is_some_and(|table| table.holds_rows)
+        && holds_rows(object)
         && object.depends_on.iter().all(stays)
         && !is_replaced
+        && !is_bound_to
 }
 
 fn detach(object: &Object) -> Result<Vec<Statement>, Unwritable> {

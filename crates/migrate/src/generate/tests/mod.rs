@@ -374,6 +374,17 @@ async fn an_index_goes_with_nobody_waiting_for_it() {
         let plain = files(&old, new, one_file).await;
         assert!(!plain.iter().any(|draft| draft.up.contains("DROP INDEX CONCURRENTLY")), "{plain:#?}");
     }
+    // What is made with a table of its own needs the name at once, and what refers to a key would bind to the old one.
+    let moved = table.to_owned() + "CREATE TABLE v (a int); CREATE INDEX i ON v (a);";
+    let parted = table.to_owned() + "CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE INDEX i ON p (a);";
+    for new in [&moved, &parted] {
+        let plain = files(&(table.to_owned() + "CREATE INDEX i ON t (a);"), new, false).await;
+        assert!(!plain.iter().any(|draft| draft.up.contains("DROP INDEX CONCURRENTLY")), "{plain:#?}");
+    }
+    let key = table.to_owned()
+        + "ALTER TABLE t ADD CONSTRAINT kc UNIQUE (b); CREATE TABLE c (b int REFERENCES t (b));";
+    let plain = files(&(table.to_owned() + "CREATE UNIQUE INDEX k ON t (b);"), &key, false).await;
+    assert!(!plain.iter().any(|draft| draft.up.contains("DROP INDEX CONCURRENTLY")), "{plain:#?}");
     // What refers to it goes before.
     let referred = old.clone() + "CREATE UNIQUE INDEX k ON t (a); CREATE TABLE c (a text REFERENCES t (a));";
     let both = files(&referred, &(old.clone() + "CREATE TABLE c (a text);"), false).await;
