@@ -329,7 +329,11 @@ impl Plan {
     async fn keep_out(&mut self, session: &mut Session) -> Result<()> {
         let Some(state) = &self.fence else { return Ok(()) };
         match session.raise_fence(state).await {
-            Err(error) if error.kind() == database::ErrorKind::Permission => {
+            // Where all accounts are locked, somebody who may not be ended is still inside.
+            Err(error)
+                if error.kind() == database::ErrorKind::Permission
+                    && !session.fence_stands(state).await? =>
+            {
                 tracing::warn!(%error, "{NO_FENCE}");
                 session.lift_fence(state).await?;
                 self.fence = None;
