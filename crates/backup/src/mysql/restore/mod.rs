@@ -76,7 +76,7 @@ async fn into_free(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<Remade>> {
-    let remade = new(archive, server, made, name, options, progress).await?;
+    let remade = new(archive, server, Goes::IntoNew, (made, name), options, progress).await?;
     let (last, properties) = beside::ending(archive, options, progress).await?;
     let named = Box::pin(swap::take_name(server, made, name, last, properties)).await;
     if let Err(error) = &named
@@ -95,19 +95,19 @@ pub(crate) async fn into_scratch(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<Remade>> {
-    new(archive, server, name, &archive.head().database, options, progress).await
+    new(archive, server, Goes::IntoScratch, (name, &archive.head().database), options, progress).await
 }
 
 async fn new(
     archive: &Archive,
     server: &Server,
-    scratch: &str,
-    named: &str,
+    goes: Goes,
+    (scratch, named): (&str, &str),
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<Remade>> {
     made_here(scratch)?;
-    preflight(archive, server, Goes::IntoNew, options).await?.check()?;
+    preflight(archive, server, goes, options).await?.check()?;
     Box::pin(scratch::build(archive, server, scratch, named, options, progress)).await
 }
 

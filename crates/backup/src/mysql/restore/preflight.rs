@@ -16,8 +16,10 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) enum Goes {
     /// Into the place of the URL's database.
     IntoTarget,
-    /// Into a new database on the same server.
+    /// Into a new database on the same server, which gets its name once it is proven.
     IntoNew,
+    /// Into a database that is looked at and dropped.
+    IntoScratch,
 }
 
 /// Looks at archive, server and target, and changes nothing.
@@ -37,7 +39,7 @@ pub(crate) async fn preflight(
     }
     let about = match server.about().await {
         // The URL's database may be the very one that is to be made.
-        Err(error) if error.kind() == database::ErrorKind::NoDatabase && goes == Goes::IntoNew => {
+        Err(error) if error.kind() == database::ErrorKind::NoDatabase && goes != Goes::IntoTarget => {
             super::swap::at(server, "information_schema").about().await?
         }
         about => about?,
@@ -88,14 +90,16 @@ pub(crate) async fn preflight(
         ));
     }
     fits(&mut connection, archive, &mut preflight).await?;
-    let target = (goes == Goes::IntoTarget).then(|| server.database());
-    folders::check(&mut connection, archive, target, &mut preflight).await?;
+    if goes != Goes::IntoScratch {
+        let target = (goes == Goes::IntoTarget).then(|| server.database());
+        folders::check(&mut connection, archive, target, &mut preflight).await?;
+    }
     definers(&mut connection, archive, &about, options, &mut preflight).await?;
     if preflight.problems.is_empty() {
         let made = |word: &str| format!("{}{word}", server.database());
         let names = match goes {
             Goes::IntoTarget => vec![made(""), made("_restoring_"), made("_replaced_")],
-            Goes::IntoNew => Vec::new(),
+            Goes::IntoNew | Goes::IntoScratch => Vec::new(),
         };
         rights::check(&mut connection, archive, &names, &about, options, &mut preflight).await?;
     }

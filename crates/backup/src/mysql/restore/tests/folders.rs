@@ -29,6 +29,12 @@ async fn tables_in_folders_of_their_own_are_refused_by_name() {
         assert!(error.to_string().contains(&format!("takes them: {table}")), "{error}");
         let error = restore::into(&with, &database(&shop), "copy", &options, &Silent).await.unwrap_err();
         assert!(error.to_string().contains(&format!("takes them: {table}")), "{error}");
+        // No rename takes place where a copy is only looked at.
+        if table == "moved" {
+            let scratch = restore::scratch_name(&database(&shop)).await.unwrap();
+            restore::into_scratch(&with, &database(&shop), &scratch, None, &options, &Silent).await.unwrap();
+            restore::discard_scratch(&database(&shop), &scratch).await.unwrap();
+        }
         if table != "parts" {
             let error = restore::beside(&without, &database(&shop), &options, &Silent).await.unwrap_err();
             assert!(error.to_string().contains(&format!("takes them: {table}")), "{error}");
