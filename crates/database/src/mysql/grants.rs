@@ -69,6 +69,21 @@ impl Grants {
             here && grant.gives(privilege)
         })
     }
+
+    /// The pattern by which something is given on this database and on no other name that it may have, as it is written:
+    /// `my\_shop`, or `my_shop`, which most people write.
+    pub fn spelled(&self, database: &str) -> Option<&str> {
+        let mut patterns = self.given.iter().filter_map(|grant| grant.database.as_deref());
+        patterns.find(|pattern| pattern.replace("\\_", "_").replace("\\%", "%") == database)
+    }
+
+    /// The privileges, in capitals, that are given on this database, by whatever pattern.
+    pub fn given_on(&self, database: &str) -> impl Iterator<Item = &str> {
+        let here = self.given.iter().filter(move |grant| {
+            grant.database.as_ref().is_some_and(|pattern| like(pattern.as_bytes(), database.as_bytes()))
+        });
+        here.flat_map(|grant| grant.privileges.iter().map(String::as_str))
+    }
 }
 
 impl Grant {
@@ -142,6 +157,13 @@ mod tests {
         assert!(grants.on("shop_eu", "CREATE") && !grants.on("shopXeu", "CREATE"));
         assert!(grants.on("a`b", "INSERT") && !grants.on("a`b", "DELETE"));
         assert!(!grants.on("shop", "DELETE"));
+        assert_eq!((grants.spelled("a`b"), grants.spelled("shop_eu")), (Some("a`b"), None));
+        assert_eq!(grants.given_on("shop_eu").collect::<Vec<_>>(), ["ALL PRIVILEGES"]);
+        let lines =
+            ["GRANT SELECT ON `my_shop`.* TO `u`@`%`", "GRANT DROP ON `my\\_shop\\_re%`.* TO `u`@`%`"];
+        let own = Grants::of(lines.into_iter());
+        assert_eq!((own.spelled("my_shop"), own.spelled("my_shop_restoring_")), (Some("my_shop"), None));
+        assert_eq!(own.given_on("my_shop_restoring_").collect::<Vec<_>>(), ["DROP"]);
         let parted = Grants::of(
             [
                 "GRANT SELECT, TRIGGER ON *.* TO `u`@`%`",

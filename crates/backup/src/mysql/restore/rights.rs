@@ -56,13 +56,28 @@ pub(super) async fn check(
     let missing: Vec<&str> = needed.iter().filter(lacks).copied().collect();
     if let (Some(target), false) = (names.first(), missing.is_empty()) {
         let (account, pattern) = (literal(&about.account), pattern(target));
-        // All of them: of several patterns that fit a name, servers go by one alone.
-        let needed = needed.join(", ");
+        // Of several patterns that fit a name servers go by one alone. So what is given already is added to, as it is
+        // spelled there; a pattern of its own has to give all that the others gave.
+        let given = |name: &str, pattern: String| {
+            let mut all: Vec<&str> = needed.clone();
+            let spelled = grants.spelled(name);
+            if spelled.is_none() {
+                let more: Vec<&str> = grants.given_on(name).collect();
+                all.extend(more.into_iter().filter(|more| !needed.contains(more)));
+            }
+            if all.contains(&"ALL PRIVILEGES") {
+                all = vec!["ALL PRIVILEGES"];
+            }
+            let pattern = spelled.map_or(pattern, |pattern| pattern.replace('`', "``"));
+            format!("GRANT {} ON `{pattern}`.* TO {account}", all.join(", "))
+        };
+        let beside = names.get(1).unwrap_or(target);
         preflight.problems.push(finding(
             format!("`{}` lacks {} in the databases that a restore makes", about.account, missing.join(", ")),
             format!(
-                "as an administrator: GRANT {needed} ON `{pattern}`.* TO {account}; \
-                 GRANT {needed} ON `{pattern}\\_re%`.* TO {account}"
+                "as an administrator: {}; {}",
+                given(target, pattern.clone()),
+                given(beside, format!("{pattern}\\_re%"))
             ),
         ));
     }
@@ -203,7 +218,7 @@ async fn there(connection: &mut Connection, database: &str) -> Result<Vec<String
         of("triggers", "event_object_schema"),
         of("events", "event_schema"),
     ];
-    let rows = connection.query(&views.join(" UNION "), "cannot look in whose name objects act").await?;
+    let rows = connection.query(&views.join(" UNION ALL "), "cannot look in whose name objects act").await?;
     // MariaDB writes a role as an account without a host.
     let names = rows.into_iter().flatten().flatten().map(|name| name.trim_end_matches('@').to_owned());
     Ok(names.filter(|name| !name.is_empty()).collect())

@@ -102,7 +102,7 @@ async fn what_is_asked_for_is_enough() {
     run(
         &target,
         &format!(
-            "REVOKE ALL ON {name}.* FROM {user}; GRANT SELECT, CREATE ON {name}.* TO {user};
+            "REVOKE ALL ON {name}.* FROM {user}; GRANT SELECT, CREATE, INDEX ON {name}.* TO {user};
              GRANT CREATE ON `{name}\\_re%`.* TO {user}"
         ),
     )
@@ -112,6 +112,14 @@ async fn what_is_asked_for_is_enough() {
     assert!(error.to_string().contains(" lacks SELECT, INSERT,"), "{error}");
     assert_eq!(error.to_string().contains("REFERENCES"), !is_mariadb(), "{error}");
     run(&target, &grants(error.hint().unwrap())).await;
+    // Servers go by one line alone, which has to have what was given before.
+    let lines = rows(&target, &format!("SHOW GRANTS FOR {user}")).await;
+    let own = format!("`{name}`.*");
+    let lines: Vec<String> = lines.into_iter().flatten().flatten().collect();
+    assert!(
+        lines.iter().any(|line| line.contains("INDEX") && line.contains("TRIGGER") && line.contains(&own)),
+        "{lines:?}"
+    );
     let digests = target.digests().await.unwrap();
     let beside = restore::beside(&archive, &plain, &options(), &Silent).await.unwrap();
     let replaced = beside.swap(&[], true).await.unwrap();
