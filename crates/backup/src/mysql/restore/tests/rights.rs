@@ -1,15 +1,15 @@
 //! What an account has to be allowed, and what is told before anything is touched.
 
-use database::mysql::{Server, Settings};
+use database::mysql::{SCRATCH_ACCOUNTS, Server, Settings};
 
 use super::{backed_up, database};
 use crate::mysql::testing::{fresh, is_mariadb, rows, run};
 use crate::progress::Silent;
 use crate::restore::{self, RestoreOptions};
 
-/// An account of a test's own, and the server as it sees it.
+/// An account of a test's own, which the fences of other tests leave alone, and the server as it sees it.
 async fn account(server: &Server) -> (String, Server) {
-    let user = server.database().replace("dbm_backup", "r");
+    let user = server.database().replace("dbm_backup", &format!("{SCRATCH_ACCOUNTS}r"));
     run(server, &format!("CREATE USER {user} IDENTIFIED BY 'x'")).await;
     let (name, password) = (Some(user.clone()), Some("x".to_owned().into()));
     (user, Server::new(Settings { user: name, password, ..server.settings().clone() }))
