@@ -387,7 +387,11 @@ async fn accounts_come_back_on_request() {
     assert_eq!(all().await, before);
     // By the stock client, too.
     run(&source, &gone).await;
-    crate::mysql::testing::load(&fresh().await, &script).unwrap();
+    // Those of other tests may have a right on a routine that has gone since.
+    let script = String::from_utf8(script).unwrap();
+    let script: Vec<&str> =
+        script.lines().filter(|line| !line.contains(database::mysql::SCRATCH_ACCOUNTS)).collect();
+    crate::mysql::testing::load(&fresh().await, script.join("\n").as_bytes()).unwrap();
     assert_eq!(all().await, before);
     // Without hashes nobody gets in before somebody has given him a password.
     let bare_script = String::from_utf8(bare_script).unwrap();

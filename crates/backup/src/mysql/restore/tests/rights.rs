@@ -70,6 +70,7 @@ async fn what_acts_in_the_name_of_accounts_above_ours_is_told_first() {
         }
         run(&target, remove).await;
     }
+    run(&target, &format!("DROP USER {user}")).await;
 }
 
 /// Everything that no other right is needed for, made again by an account that has been given what it was told it lacks.
@@ -125,4 +126,5 @@ async fn what_is_asked_for_is_enough() {
     let replaced = beside.swap(&[], true).await.unwrap();
     assert_eq!(target.digests().await.unwrap(), digests);
     restore::let_go(&plain, &replaced.name).await.unwrap();
+    run(&target, &format!("DROP USER {user}")).await;
 }
