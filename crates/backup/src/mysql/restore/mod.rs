@@ -95,7 +95,7 @@ pub(crate) async fn into_scratch(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<Remade>> {
-    new(archive, server, Goes::IntoScratch, (name, &archive.head().database), options, progress).await
+    new(archive, server, Goes::Aside, (name, &archive.head().database), options, progress).await
 }
 
 async fn new(

@@ -19,7 +19,7 @@ pub(crate) enum Goes {
     /// Into a new database on the same server, which gets its name once it is proven.
     IntoNew,
     /// Into a database that is looked at and dropped.
-    IntoScratch,
+    Aside,
 }
 
 /// Looks at archive, server and target, and changes nothing.
@@ -90,7 +90,7 @@ pub(crate) async fn preflight(
         ));
     }
     fits(&mut connection, archive, &mut preflight).await?;
-    if goes != Goes::IntoScratch {
+    if goes != Goes::Aside {
         let target = (goes == Goes::IntoTarget).then(|| server.database());
         folders::check(&mut connection, archive, target, &mut preflight).await?;
     }
@@ -99,7 +99,7 @@ pub(crate) async fn preflight(
         let made = |word: &str| format!("{}{word}", server.database());
         let names = match goes {
             Goes::IntoTarget => vec![made(""), made("_restoring_"), made("_replaced_")],
-            Goes::IntoNew | Goes::IntoScratch => Vec::new(),
+            Goes::IntoNew | Goes::Aside => Vec::new(),
         };
         rights::check(&mut connection, archive, &names, &about, options, &mut preflight).await?;
     }
