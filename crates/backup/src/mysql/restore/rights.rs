@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use database::mysql::catalog::without_definer;
+use database::mysql::catalog::{sees_routines, without_definer};
 use database::mysql::{Connection, Flavour, Grants, is_database};
 use database::{About, Engine, Kind, ObjectId, quote, script};
 
@@ -50,6 +50,13 @@ pub(super) async fn check(
     for right in ALWAYS.iter().chain(of_kinds).chain(of_merges) {
         if !needed.contains(right) {
             needed.push(right);
+        }
+    }
+    // What is made is read back, and nobody is told that there is nothing who may not see it.
+    for name in names {
+        if !sees_routines(connection, &grants, name).await && !needed.contains(&"CREATE ROUTINE") {
+            needed.push("EXECUTE");
+            break;
         }
     }
     let lacks = |right: &&&str| !names.iter().all(|name| grants.on(name, right));

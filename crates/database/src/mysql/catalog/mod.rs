@@ -20,6 +20,7 @@ mod wrap;
 
 pub use definer::{Definer, definer, without_definer};
 pub use reader::read;
+pub use sight::sees_routines;
 pub use wrap::{ROWS_MODE, SCRIPT_MODE, SCRIPT_SESSION, at_early_time, at_own_time};
 
 #[cfg(test)]

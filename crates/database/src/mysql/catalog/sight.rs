@@ -12,10 +12,7 @@ pub(super) async fn check(connection: &mut Connection, database: &str) -> Result
             missing.push((privilege, what));
         }
     }
-    let routines = ["EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE", "SHOW CREATE ROUTINE"].into_iter().any(has)
-        || ["SELECT", "SHOW_ROUTINE"].into_iter().any(|privilege| grants.everywhere(privilege))
-        || connection.query("SELECT 1 FROM mysql.proc LIMIT 0", "cannot look").await.is_ok();
-    if !routines {
+    if !sees_routines(connection, &grants, database).await {
         missing.push(("EXECUTE", "functions and procedures"));
     }
     if missing.is_empty() {
@@ -28,4 +25,12 @@ pub(super) async fn check(connection: &mut Connection, database: &str) -> Result
         "GRANT {} ON {on}.* to it: what it may not see would be left out",
         privileges.join(", ")
     )))
+}
+
+/// Whether the account is told of all functions and procedures of a database.
+pub async fn sees_routines(connection: &mut Connection, grants: &Grants, database: &str) -> bool {
+    let has = |privilege| grants.on(database, privilege);
+    ["EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE", "SHOW CREATE ROUTINE"].into_iter().any(has)
+        || ["SELECT", "SHOW_ROUTINE"].into_iter().any(|privilege| grants.everywhere(privilege))
+        || connection.query("SELECT 1 FROM mysql.proc LIMIT 0", "cannot look").await.is_ok()
 }

@@ -128,3 +128,25 @@ async fn what_is_asked_for_is_enough() {
     restore::let_go(&plain, &replaced.name).await.unwrap();
     run(&target, &format!("DROP USER {user}")).await;
 }
+
+/// What is made is read back, and the server says nothing of routines to those who may not see any.
+#[tokio::test]
+async fn whoever_is_told_of_no_routines_is_told_first() {
+    let target = fresh().await;
+    let (user, plain) = account(&target).await;
+    let (name, plain) = (target.database(), database(&plain));
+    run(&target, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await;
+    let (_folder, archive) = backed_up(&target).await;
+    let rights = "SELECT, INSERT, CREATE, DROP, ALTER, TRIGGER, EVENT";
+    run(&target, &format!("GRANT ALL ON dbm.* TO {user}")).await;
+    for on in [name.to_owned(), format!("`{name}\\_re%`")] {
+        run(&target, &format!("GRANT {rights} ON {on}.* TO {user}")).await;
+    }
+    let error = restore::beside(&archive, &plain, &options(), &Silent).await.unwrap_err();
+    assert!(error.to_string().contains("lacks EXECUTE in"), "{error}");
+    run(&target, &grants(error.hint().unwrap())).await;
+    let beside = restore::beside(&archive, &plain, &options(), &Silent).await.unwrap();
+    let replaced = beside.swap(&[], true).await.unwrap();
+    restore::let_go(&plain, &replaced.name).await.unwrap();
+    run(&target, &format!("DROP USER {user}")).await;
+}
