@@ -42,12 +42,13 @@ pub(crate) fn made(of: &str, what: Made, at: DateTime<Utc>, attempt: u32, limit:
 /// The attempts at a name. Of what no lock keeps apart, two may be made within one second, before either is there: those
 /// begin at a number of their own.
 pub(crate) fn attempts(what: Made) -> std::ops::Range<u32> {
-    let mut random = [0_u8; 2];
+    let mut random = [0_u8; 4];
     if what == Made::Scratch {
-        // Without random numbers all begin alike, and the second to come fails.
-        let _ = getrandom::fill(&mut random);
+        // Without random numbers all begin alike, and the second to come fails. Three bytes: of two, a build server that
+        // makes hundreds of scratch databases a minute meets the same number every few dozen days.
+        let _ = getrandom::fill(&mut random[1..]);
     }
-    let first = u32::from(u16::from_be_bytes(random));
+    let first = u32::from_be_bytes(random);
     first..first + 100
 }
 
@@ -75,6 +76,14 @@ pub(crate) fn stamp(name: &str, what: Made) -> Option<(DateTime<Utc>, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scratch_names_of_one_second_differ() {
+        // A number of two bytes is not enough: two tests met.
+        let firsts: Vec<u32> = (0..100).map(|_| attempts(Made::Scratch).start).collect();
+        assert!(firsts.iter().any(|first| *first > u32::from(u16::MAX)), "{firsts:?}");
+        assert_eq!(attempts(Made::Replaced).start, 0);
+    }
 
     #[test]
     fn made_and_known_again() {
