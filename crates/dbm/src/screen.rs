@@ -156,6 +156,7 @@ pub(crate) fn plan_lines(plan: &Plan) -> Vec<String> {
     for wide in &plan.server_wide {
         lines.push(format!("  not covered by the backup: {}, line {}: {}", wide.file, wide.line, wide.what));
     }
+    lines.extend(plan.warnings.iter().map(|warning| format!("warning: {warning}")));
     lines.push(match plan.way_back {
         WayBack::None => "way back: none is needed".to_owned(),
         WayBack::Rollback => "way back: the transaction is rolled back".to_owned(),

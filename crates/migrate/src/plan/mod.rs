@@ -105,6 +105,8 @@ pub struct Plan {
     pub way_back: WayBack,
     /// What the archive cannot put back.
     pub server_wide: Vec<ServerWide>,
+    /// What has to be known before it is run.
+    pub warnings: Vec<String>,
     /// The values that no message may hold.
     #[serde(skip)]
     pub(crate) secrets: Vec<String>,

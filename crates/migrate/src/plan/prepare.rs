@@ -38,6 +38,7 @@ impl Plan {
             groups,
             way_back,
             server_wide,
+            warnings: selection.warnings,
             secrets: filler.secrets().to_vec(),
         })
     }

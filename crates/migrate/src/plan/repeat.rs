@@ -18,7 +18,7 @@ impl Selection {
     /// Nothing but files without a number.
     pub(crate) fn of_repeated<'f>(files: impl IntoIterator<Item = &'f RepeatedFile>) -> Self {
         let chosen = files.into_iter().map(choose).collect();
-        Self { direction: Direction::Migrate, chosen }
+        Self { direction: Direction::Migrate, chosen, warnings: Vec::new() }
     }
 
     /// Adds what has to run again after the numbered ones: all of it after any of them, which may drop what a view needs and

@@ -17,6 +17,8 @@ pub struct Selection {
     /// Which way.
     pub direction: Direction,
     pub(super) chosen: Vec<Chosen>,
+    /// What has to be known before it is run.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Selection {
@@ -165,7 +167,7 @@ pub fn to_migrate(
         checksum: file.checksum(),
         rollback: file.rollback.as_ref().map(|rollback| rollback.text.clone()),
     });
-    Ok(Selection { direction: Direction::Migrate, chosen: chosen.collect() })
+    Ok(Selection { direction: Direction::Migrate, chosen: chosen.collect(), warnings: Vec::new() })
 }
 
 /// Pending files with a number below one of the same module that is applied.
@@ -298,8 +300,34 @@ pub fn to_rollback(
     let squashed = squashed(migrations);
     // What is folded is taken back by what its row has kept.
     let file_of = |row: &Applied| files.get(&row.number).copied().filter(|_| !is_folded(squashed, row));
+    let warnings = squashed.and_then(|file| left_with_a_part(file, history, &going)).into_iter().collect();
     let chosen = rows.into_iter().map(|row| choose(row, file_of(row))).collect::<Result<_>>()?;
-    Ok(Selection { direction: Direction::Rollback, chosen })
+    Ok(Selection { direction: Direction::Rollback, chosen, warnings })
+}
+
+/// That this folder has no way forward any more where only a part of what one file stands for is taken back.
+fn left_with_a_part(squashed: &Migration, history: &[Applied], going: &BTreeSet<u64>) -> Option<String> {
+    let (folded, stay): (Vec<&Applied>, Vec<&Applied>) =
+        history.iter().partition(|row| going.contains(&row.number));
+    let folded: Vec<String> = folded
+        .into_iter()
+        .filter(|row| is_folded(Some(squashed), row))
+        .map(|row| label(row.number, &row.name))
+        .collect();
+    let stay: Vec<Applied> = stay.into_iter().cloned().collect();
+    if folded.is_empty() || partly(squashed, &stay).is_none() {
+        return None;
+    }
+    let (are, they, files) = match folded.len() {
+        1 => ("is", "it", "its file"),
+        _ => ("are", "them", "their files"),
+    };
+    Some(format!(
+        "{} {are} folded into {}, so this folder cannot apply {they} again, nor anything after {they}: that takes the release \
+         that has {files}",
+        folded.join(", "),
+        squashed.label()
+    ))
 }
 
 fn are(count: usize) -> String {

@@ -119,6 +119,15 @@ async fn old_migrations_become_one_for_new_databases() {
         let back = RollbackOptions { until: Until::To(1), module: None };
         let mut runner = old.runner();
         runner.settings.allowed.accept_lost_writes = true;
+        let plan = runner.plan_rollback(&migrations, &back).await.unwrap();
+        let folded =
+            "002_note, 003_index are folded into 003_squashed, so this folder cannot apply them again";
+        assert!(plan.warnings.len() == 1 && plan.warnings[0].starts_with(folded), "{:?}", plan.warnings);
+        for until in [Until::Count(1), Until::All] {
+            let options = RollbackOptions { until, module: None };
+            let plan = runner.plan_rollback(&migrations, &options).await.unwrap();
+            assert_eq!(plan.warnings, [""; 0], "{engine}: the folder can bring it forward again");
+        }
         let report = runner.rollback(&migrations, &back).await.unwrap();
         assert_eq!((report.outcome, report.migrations.len()), (Outcome::Done, 3), "{:?}", report.failure);
         let error = new.runner().rollback(&migrations, &back).await.unwrap_err();
