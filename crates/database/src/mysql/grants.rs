@@ -105,7 +105,7 @@ fn grant(line: &str, verb: &str) -> Option<Grant> {
 }
 
 /// A name in backticks, or a plain one, and what follows it.
-fn name(text: &str) -> Option<(String, &str)> {
+pub(super) fn name(text: &str) -> Option<(String, &str)> {
     let Some(rest) = text.strip_prefix('`') else {
         let (name, _) = text.split_once('.')?;
         return Some((name.to_owned(), &text[name.len()..]));

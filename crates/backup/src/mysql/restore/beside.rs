@@ -18,6 +18,8 @@ pub(crate) struct Beside {
     /// What wakes it up where it has its name.
     last: Vec<String>,
     properties: Properties,
+    /// What accounts made for it may do with single objects of it.
+    grants: Vec<String>,
     /// What was made anew and is not what it was.
     remade: Vec<Remade>,
 }
@@ -34,9 +36,9 @@ pub(crate) async fn beside(
         None => scratch_name(server, server.database()).await?,
     };
     let build = scratch::build(archive, server, &scratch, server.database(), options, progress);
-    let remade = Box::pin(globals::around(archive, server, (options, progress), build)).await?;
+    let (remade, grants) = Box::pin(globals::around(archive, server, (options, progress), build)).await?;
     let (last, properties) = ending(archive, options, progress).await?;
-    Ok(Beside { server: server.clone(), scratch, last, properties, remade })
+    Ok(Beside { server: server.clone(), scratch, last, properties, grants, remade })
 }
 
 /// What is still to be done where the restored database has its name: the statements that wake it up, its properties.
@@ -69,6 +71,7 @@ impl Beside {
             server: &self.server,
             scratch: &self.scratch,
             last: self.last.clone(),
+            grants: self.grants.clone(),
             properties: self.properties.clone(),
             disconnect,
         };

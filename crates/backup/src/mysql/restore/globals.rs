@@ -1,6 +1,6 @@
 //! Accounts and roles, made before what acts in their name; and gone again where the restore failed.
 
-use database::mysql::globals::{self, Account, Globals};
+use database::mysql::globals::{self, Account, Globals, OnObject};
 use database::mysql::{Connection, Server};
 
 use crate::archive::Archive;
@@ -8,7 +8,8 @@ use crate::progress::Progress;
 use crate::restore::RestoreOptions;
 use crate::{Error, ErrorKind, Result};
 
-/// Makes what the options want of the archive's accounts, then does the work, and then lets them use what that made.
+/// Makes what the options want of the archive's accounts, then does the work. Beside what that gave is what lets the new
+/// accounts use single tables and routines, for when these have their names.
 ///
 /// # Errors
 /// What the work or the making failed at; then nothing of what was made is left, or the message says so.
@@ -17,9 +18,9 @@ pub(super) async fn around<T>(
     server: &Server,
     (options, progress): (&RestoreOptions, &dyn Progress),
     work: impl Future<Output = Result<T>>,
-) -> Result<T> {
+) -> Result<(T, Vec<String>)> {
     if !options.globals {
-        return Box::pin(work).await;
+        return Ok((Box::pin(work).await?, Vec::new()));
     }
     let wanted = super::extras(archive)?.globals.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("{} holds no accounts", archive.name()))
@@ -43,12 +44,6 @@ pub(super) async fn around<T>(
         }
     };
     for account in &missing {
-        for grant in &account.on_objects {
-            // Of another database, or of one that has another name now.
-            if let Err(error) = connection.batch(grant, "").await {
-                progress.note(&format!("{} was not granted: {error}", grant.trim_start_matches("GRANT ")));
-            }
-        }
         let locked = if account.without_password {
             "; its password is not in the archive, so it is locked"
         } else {
@@ -57,7 +52,23 @@ pub(super) async fn around<T>(
         progress.note(&format!("made the account {}{locked}", account.name));
     }
     connection.close().await;
-    Ok(done)
+    let on_objects = missing.iter().flat_map(|account| &account.on_objects);
+    Ok((done, on_objects.flat_map(|grant| OnObject::of(grant)).map(|part| part.sql).collect()))
+}
+
+/// Gives what [`around`] left to be given: not what is on something that is gone, or has another name here.
+pub(super) async fn give(server: &Server, grants: &[String], progress: &dyn Progress) -> Result<()> {
+    if grants.is_empty() {
+        return Ok(());
+    }
+    let mut connection = server.connect_nowhere().await?;
+    for grant in grants {
+        if let Err(error) = connection.batch(grant, "").await {
+            progress.note(&format!("{} was not granted: {error}", grant.trim_start_matches("GRANT ")));
+        }
+    }
+    connection.close().await;
+    Ok(())
 }
 
 /// The accounts that are not there; what those that are may do otherwise is said.

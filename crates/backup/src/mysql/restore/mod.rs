@@ -66,7 +66,9 @@ pub(crate) async fn into(
     connection.close().await;
     let made = scratch_name(server, name).await?;
     let work = into_free(archive, server, (&made, name), options, progress);
-    Box::pin(globals::around(archive, server, (options, progress), work)).await
+    let (remade, grants) = Box::pin(globals::around(archive, server, (options, progress), work)).await?;
+    globals::give(server, &grants, progress).await?;
+    Ok(remade)
 }
 
 async fn into_free(

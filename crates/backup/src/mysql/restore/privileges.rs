@@ -44,9 +44,9 @@ pub(super) async fn of_routines(connection: &mut Connection, database: &str) -> 
 /// Gives them again, where the routines are there.
 pub(super) async fn give(session: &mut Session, grants: &[String]) -> Result<()> {
     for grant in grants {
-        match session.batch(grant, "cannot give a right again").await {
+        match session.batch(grant, "cannot give a right").await {
             Err(error) if ErrorKind::from(error.kind()) == ErrorKind::Connection => return Err(error.into()),
-            Err(error) => tracing::warn!(%error, grant, "a right on a routine is not given again"),
+            Err(error) => tracing::warn!(%error, grant, "a right is not given"),
             Ok(()) => {}
         }
     }

@@ -81,6 +81,9 @@ pub(super) struct Plan {
     new_properties: Properties,
     /// Who may run the target's routines: removing one forgets it.
     grants: Vec<String>,
+    /// What accounts that the restore made may do with single objects, once these are here.
+    #[serde(default)]
+    new_grants: Vec<String>,
     /// Where something acts by itself when rows are written, nobody else may write meanwhile.
     fence: Option<FenceState>,
     /// What becomes the journal of the target's runs.
@@ -93,6 +96,7 @@ pub(super) struct Exchange<'a> {
     pub(super) server: &'a Server,
     pub(super) scratch: &'a str,
     pub(super) last: Vec<String>,
+    pub(super) grants: Vec<String>,
     pub(super) properties: Properties,
     pub(super) disconnect: bool,
 }
@@ -125,6 +129,7 @@ impl Exchange<'_> {
             old_properties: Some(old_properties),
             new_properties: self.properties.clone(),
             grants,
+            new_grants: self.grants.clone(),
             fence: None,
             publish: publish.to_vec(),
         };
@@ -195,6 +200,7 @@ pub(super) async fn take_name(
         old_properties: None,
         new_properties: properties,
         grants: Vec::new(),
+        new_grants: Vec::new(),
         fence: None,
         publish: Vec::new(),
     };
@@ -437,6 +443,7 @@ impl Plan {
             pieces::run(session, &statement).await?;
         }
         privileges::give(session, &self.grants).await?;
+        privileges::give(session, &self.new_grants).await?;
         if let Some(replaced) = &self.replaced {
             pieces::enter(session, replaced).await?;
             pieces::clear(session, &self.old.pieces).await?;

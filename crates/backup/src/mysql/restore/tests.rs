@@ -1,6 +1,7 @@
 mod elsewhere;
 mod events;
 mod folders;
+mod globals;
 mod local;
 mod lower_case;
 mod namesakes;
@@ -315,93 +316,6 @@ async fn the_history_of_tables_may_stay_behind() {
     }
     let found = restore::preflight(&archive, &database(&source), &RestoreOptions::default()).await.unwrap();
     assert!(found.check().unwrap_err().to_string().contains("partial"));
-}
-
-/// Accounts and roles come back on request, as the server itself prints them, and are gone where the restore failed.
-#[tokio::test]
-async fn accounts_come_back_on_request() {
-    let source = fresh().await;
-    let tag = source.database().replace("dbm_backup_", "g");
-    let (role, app, open) = (format!("r_{tag}"), format!("a'`\"_{tag}"), format!("o_{tag}"));
-    let quoted = |name: &str| database::quote::identifier(database::Engine::Mysql, name);
-    let account = |name: &str| format!("{}@`10.%`", quoted(name));
-    let role_name = if is_mariadb() { quoted(&role) } else { format!("{}@`%`", quoted(&role)) };
-    let default_role = if is_mariadb() { "SET DEFAULT ROLE {} FOR" } else { "SET DEFAULT ROLE {} TO" };
-    run(
-        &source,
-        &format!(
-            "CREATE TABLE t (a int, b int); CREATE ROLE {role_name}; CREATE USER {app} IDENTIFIED BY 'it''s secret' REQUIRE SSL;
-             CREATE USER {open}; GRANT PROCESS ON *.* TO {role_name}; GRANT {role_name} TO {app} WITH ADMIN OPTION;
-             GRANT RELOAD ON *.* TO {app} WITH GRANT OPTION; GRANT SELECT, INSERT ON {database}.* TO {app};
-             GRANT SELECT (a) ON {database}.t TO {open}; {default} {app}",
-            app = account(&app),
-            open = account(&open),
-            database = source.database(),
-            default = default_role.replace("{}", &role_name),
-        ),
-    )
-    .await;
-    let shown = async || {
-        let mut told = Vec::new();
-        for name in [account(&app), account(&open), role_name.clone()] {
-            let mut connection = source.connect(None).await.unwrap();
-            if !is_mariadb() {
-                connection.batch("SET print_identified_with_as_hex = ON", "").await.unwrap();
-            }
-            for sql in [format!("SHOW CREATE USER {name}"), format!("SHOW GRANTS FOR {name}")] {
-                told.push(connection.query(&sql, "").await.unwrap_or_default());
-            }
-        }
-        told
-    };
-    // Whoever may do something everywhere is locked while another test's database is exchanged.
-    let all = async || {
-        let mut told = shown().await;
-        for text in told.iter_mut().flatten().flatten().flatten() {
-            *text = text.replace(" ACCOUNT LOCK", "").replace(" ACCOUNT UNLOCK", "");
-        }
-        told
-    };
-    let gone = format!("DROP USER {}, {}; DROP ROLE {role_name}", account(&app), account(&open));
-    let before = all().await;
-    let options = BackupOptions { globals: true, role_passwords: true, ..BackupOptions::default() };
-    let (_folder, archive, script) = back_up(&source, &options).await;
-    let bare = BackupOptions { globals: true, ..BackupOptions::default() };
-    let (_bare_folder, without_hashes, bare_script) = back_up(&source, &bare).await;
-    let (_none_folder, none) = backed_up(&source).await;
-    let options = RestoreOptions { globals: true, ..RestoreOptions::default() };
-    run(&source, &gone).await;
-    let nobody = all().await;
-    let into = |number: u32| format!("{}_{number}", source.database());
-    let refused = restore::into(&none, &database(&source), &into(1), &options, &Silent).await.unwrap_err();
-    assert!(refused.to_string().contains("holds no accounts"), "{refused}");
-    // What fails after they were made leaves none of them.
-    let far = RestoreOptions { cancel: tokio_util::sync::CancellationToken::new(), ..options.clone() };
-    far.cancel.cancel();
-    restore::into(&archive, &database(&source), &into(1), &far, &Silent).await.unwrap_err();
-    assert_eq!(all().await, nobody);
-    restore::into(&archive, &database(&source), &into(1), &options, &Silent).await.unwrap();
-    assert_eq!(all().await, before);
-    // Again it makes nothing.
-    restore::into(&archive, &database(&source), &into(2), &options, &Silent).await.unwrap();
-    assert_eq!(all().await, before);
-    // By the stock client, too.
-    run(&source, &gone).await;
-    // Those of other tests may have a right on a routine that has gone since.
-    let script = String::from_utf8(script).unwrap();
-    let script: Vec<&str> =
-        script.lines().filter(|line| !line.contains(database::mysql::SCRATCH_ACCOUNTS)).collect();
-    crate::mysql::testing::load(&fresh().await, script.join("\n").as_bytes()).unwrap();
-    assert_eq!(all().await, before);
-    // Without hashes nobody gets in before somebody has given him a password.
-    let bare_script = String::from_utf8(bare_script).unwrap();
-    assert!(bare_script.contains("ACCOUNT LOCK") && !bare_script.contains("IDENTIFIED BY PASSWORD"));
-    run(&source, &gone).await;
-    restore::into(&without_hashes, &database(&source), &into(3), &options, &Silent).await.unwrap();
-    let locked =
-        shown().await.into_iter().flatten().flatten().flatten().any(|text| text.contains("ACCOUNT LOCK"));
-    assert!(locked, "{:?}", shown().await);
-    run(&source, &gone).await;
 }
 
 #[tokio::test]

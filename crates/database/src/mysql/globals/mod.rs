@@ -1,10 +1,12 @@
 //! What belongs to the server and not to a database: accounts, roles, and what they may do.
 
+mod objects;
 mod read;
 mod text;
 
 use serde::{Deserialize, Serialize};
 
+pub use objects::OnObject;
 pub use read::read;
 
 /// All accounts of a server but its own.
@@ -54,7 +56,7 @@ impl Account {
 
 impl Globals {
     /// A script that makes what is not there, for whoever restores without dbm. Privileges are added to accounts that
-    /// are there, as the server's own tool does it.
+    /// are there, as the server's own tool does it; those on what is not there are left out, and shown.
     pub fn script(&self) -> String {
         let mut script = String::new();
         let mut line = |statement: &str| script.push_str(&format!("{statement};\n"));
@@ -67,7 +69,13 @@ impl Globals {
                 }
             }
         }
-        self.accounts.iter().flat_map(Account::may).for_each(|statement| line(statement));
+        for account in &self.accounts {
+            account.grants.iter().chain(&account.default_role).for_each(|statement| line(statement));
+        }
+        let on_objects = self.accounts.iter().flat_map(|account| &account.on_objects);
+        for part in on_objects.flat_map(|grant| OnObject::of(grant)) {
+            line(&part.line());
+        }
         script
     }
 }

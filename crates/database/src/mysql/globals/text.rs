@@ -1,7 +1,7 @@
 //! What `SHOW CREATE USER` and `SHOW GRANTS` print, taken apart.
 
 /// The places of a text's words outside of what is quoted.
-fn find(text: &str, word: &str) -> Option<usize> {
+pub(super) fn find(text: &str, word: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -93,6 +93,10 @@ pub(super) fn grant(line: &str) -> String {
 
 /// Whether a grant is on one table or routine.
 pub(super) fn is_on_object(grant: &str) -> bool {
+    // What MySQL takes out of what is given on everything (`partial_revokes`) belongs to that.
+    if grant.starts_with("REVOKE ") {
+        return false;
+    }
     let Some(at) = find(grant, " ON ") else { return false };
     let rest = &grant[at + 4..];
     let end = find(rest, " TO ").unwrap_or(rest.len());
@@ -141,6 +145,7 @@ mod tests {
         assert!(is_on_object("GRANT EXECUTE ON PROCEDURE `s`.`p` TO `a`@`%`"));
         assert!(!is_on_object("GRANT ALL PRIVILEGES ON `s`.* TO `a`@`%`"));
         assert!(!is_on_object("GRANT `r`@`%` TO `a`@`%`"));
+        assert!(!is_on_object("REVOKE SELECT ON `s`.* FROM `a`@`%`"));
     }
 
     #[test]
