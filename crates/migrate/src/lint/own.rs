@@ -249,16 +249,28 @@ fn is_harmless_action(file: &File<'_>, place: usize, at: usize) -> bool {
         return is_new(&column);
     }
     // Whoever does not know a column that is new gives it no value: without a default its rows are refused then.
-    let is_required = actions(0, end).into_iter().any(|other| {
-        let altered = altered_column(other)
-            .filter(|(name, how)| *name == column && begins(how, &["SET", "NOT", "NULL"]));
-        let required = |definition| {
-            look::says(definition, &["NOT", "NULL"]) || look::says(definition, &["PRIMARY", "KEY"])
-        };
-        let added = look::added_columns(other).into_iter().find(|(name, _)| *name == column);
-        altered.is_some() || added.is_some_and(|(_, definition)| required(definition))
-    });
+    let says = |statement: usize, words: &[&str]| {
+        actions(statement, statement + 1).into_iter().any(|other| {
+            altered_column(other).is_some_and(|(name, how)| name == column && begins(how, words))
+        })
+    };
+    let is_added_required = |statement: usize| {
+        let added: Vec<_> =
+            actions(statement, statement + 1).into_iter().flat_map(look::added_columns).collect();
+        added.iter().any(|(name, definition)| {
+            let required = look::says(definition, &["NOT", "NULL"]);
+            *name == column && (required || look::says(definition, &["PRIMARY", "KEY"]))
+        })
+    };
     // Within one statement the server drops first, whatever stands first.
+    let is_required_after = |last: usize| {
+        (0..=last).fold(false, |required, statement| {
+            let stays = required && !says(statement, &["DROP", "NOT", "NULL"]);
+            stays || is_added_required(statement) || says(statement, &["SET", "NOT", "NULL"])
+        })
+    };
+    // In a transaction others see the end of it alone.
+    let is_required = is_required_after(end - 1) || !file.transaction && is_required_after(place);
     is_new(&column) && !is_required || actions(place, end).iter().any(|other| sets(other))
 }
 

@@ -175,6 +175,15 @@ fn what_runs_of_postgres_trips_over() {
             "ALTER TABLE item ADD x int DEFAULT 0;\nALTER TABLE item ALTER x SET NOT NULL;\nALTER TABLE item ALTER x DROP DEFAULT;",
             "ban-drop-default:3",
         ),
+        // Required again, or required while others already see it.
+        (
+            "ALTER TABLE item ADD x int NOT NULL DEFAULT 0;\nALTER TABLE item ALTER x DROP NOT NULL, ALTER x SET NOT NULL, ALTER x DROP DEFAULT;",
+            "ban-drop-default:2",
+        ),
+        (
+            "-- dbm: no-transaction\nALTER TABLE item ADD x int NOT NULL DEFAULT 0;\nALTER TABLE item ALTER x DROP DEFAULT;\nALTER TABLE item ALTER x DROP NOT NULL;",
+            "ban-drop-default:3",
+        ),
         (
             "ALTER TABLE item ALTER a SET DEFAULT 1;\nALTER TABLE item ALTER a DROP DEFAULT;",
             "ban-drop-default:2",
@@ -200,6 +209,9 @@ fn what_runs_of_postgres_trips_over() {
     for text in [
         "ALTER TABLE item ALTER a DROP DEFAULT, ALTER a SET DATA TYPE text;\nALTER TABLE item ALTER COLUMN a SET DEFAULT 1;",
         "ALTER TABLE item ADD COLUMN x int DEFAULT 0;\nALTER TABLE item ALTER COLUMN x DROP DEFAULT;",
+        "ALTER TABLE item ADD COLUMN x int NOT NULL DEFAULT 0;\nALTER TABLE item ALTER x DROP NOT NULL;\nALTER TABLE item ALTER x DROP DEFAULT;",
+        "ALTER TABLE item ADD COLUMN x int NOT NULL DEFAULT 0;\nALTER TABLE item ALTER x DROP DEFAULT, ALTER x DROP NOT NULL;",
+        "-- dbm: no-transaction\nALTER TABLE item ADD x int NOT NULL DEFAULT 0;\nALTER TABLE item ALTER x DROP NOT NULL;\nALTER TABLE item ALTER x DROP DEFAULT;",
         "ALTER TABLE item ADD COLUMN x int CONSTRAINT c CHECK (x > 0);\nALTER TABLE item DROP CONSTRAINT c;",
         "ALTER TABLE item ADD x int;\nALTER TABLE item DROP COLUMN x;",
         "CREATE FUNCTION f(a int, b text DEFAULT 'x') RETURNS int LANGUAGE sql AS '1';\nDROP FUNCTION f(int, text);",
