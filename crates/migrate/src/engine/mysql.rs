@@ -1,9 +1,11 @@
 use backup::{Error, ErrorKind, Result};
 use database::mysql::catalog::at_own_time;
 use database::mysql::is_database;
+use database::script::{Lexeme, LexemeKind};
 use database::{Database, Engine, Kind, Object, Schema, Session, quote, script};
 
 use super::{HistoryTable, Storages};
+use crate::clauses::{closing, span, split};
 use crate::files::{Name, Unless};
 
 /// Tables whose rows are on other servers.
@@ -189,9 +191,32 @@ pub(crate) fn without_starts(definition: &str) -> Option<String> {
     Some(format!("{}{}", definition[..from].trim_end(), &definition[to..]))
 }
 
-/// When an event was read says nothing of it, nor does whose it is.
+/// When an event was read says nothing of it, nor does whose it is; nor in which order a table's keys and checks were added.
 pub(super) fn canonical(definition: &str) -> String {
-    without_definer(&at_own_time(definition))
+    let text = without_definer(&at_own_time(definition));
+    in_one_order(&text).unwrap_or(text)
+}
+
+/// A table with its keys and constraints in the order of their texts; none where the text is of no table.
+fn in_one_order(text: &str) -> Option<String> {
+    // A routine that makes one says in which order.
+    if !text.starts_with("CREATE TABLE ") {
+        return None;
+    }
+    let lexemes = script::lexemes(Engine::Mysql, text).ok()?;
+    let open = lexemes.iter().position(|lexeme| lexeme.is_sign(b'('))?;
+    let close = closing(&lexemes, open);
+    let (mut columns, mut others) = (Vec::new(), Vec::new());
+    for clause in split(lexemes.get(open + 1..close)?) {
+        // The server writes every name of its own in backticks.
+        let of = if clause[0].kind == LexemeKind::Word { &mut others } else { &mut columns };
+        of.push(span(text, clause)?);
+    }
+    others.sort_unstable();
+    columns.append(&mut others);
+    let place = |lexeme: &Lexeme<'_>| lexeme.text.as_ptr() as usize - text.as_ptr() as usize;
+    let (open, close) = (place(&lexemes[open]), place(lexemes.get(close)?));
+    Some(format!("{}\n  {}\n{}", &text[..=open], columns.join(",\n  "), &text[close..]))
 }
 
 /// Whose a view or a routine is depends on who has made it.
@@ -245,6 +270,24 @@ mod tests {
         assert_ne!(own, early);
         assert_eq!(canonical(own), canonical(&early));
         assert_ne!(canonical(own), canonical(&early.replace("+05", "+06")));
+    }
+
+    #[test]
+    fn keys_and_checks_have_no_order_and_columns_have() {
+        let table = |clauses: &[&str]| {
+            format!("CREATE TABLE `t (` (\n  {}\n) ENGINE=InnoDB COMMENT='(a, b)';\n", clauses.join(",\n  "))
+        };
+        let (a, b) = ("`KEY` int(11) DEFAULT 1 COMMENT 'a, KEY (b)'", "`b` varchar(9) /*!80023 INVISIBLE */");
+        let (key, hidden) = ("KEY `k` (`KEY`,`b`(3))", "UNIQUE KEY `u` (`b`) /*!80000 INVISIBLE */");
+        let check = "CONSTRAINT `c` CHECK (`KEY` in (1,2))";
+        let one = canonical(&table(&[a, b, key, hidden, check]));
+        assert_eq!(one, canonical(&table(&[a, b, check, hidden, key])));
+        assert!([a, b, key, hidden, check].iter().all(|clause| one.contains(clause)), "{one}");
+        for other in [&[b, a, key, hidden, check][..], &[a, b, key, hidden]] {
+            assert_ne!(one, canonical(&table(other)));
+        }
+        let routine = format!("CREATE PROCEDURE `p`()\n{}", table(&[a, key, check, hidden]));
+        assert_eq!(canonical(&routine), routine);
     }
 
     #[test]

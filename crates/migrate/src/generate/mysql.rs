@@ -231,8 +231,12 @@ fn table(old: &Object, new: &Object) -> Result<InPlace, Unwritable> {
         .filter(|name| anew(name) && after.column(name).is_some())
         .map(|name| name.to_lowercase())
         .collect();
+    // MariaDB keeps the size that the table had with each key that it does not make again.
+    let resized = block_size(&before.tail) != block_size(&after.tail);
+    let is_key = |clause: &str| !clause.starts_with("CONSTRAINT") && !clause.starts_with("PERIOD");
     let stays = |clause: &String, others: &[(String, String)]| {
-        others.iter().any(|(_, other)| other == clause) && names_in(clause).is_disjoint(&remade)
+        let is_same = others.iter().any(|(_, other)| other == clause);
+        is_same && names_in(clause).is_disjoint(&remade) && !(resized && is_key(clause))
     };
     let mut found = InPlace::default();
     for (_, clause) in before.others.iter().filter(|(_, clause)| !stays(clause, &after.others)) {
@@ -354,6 +358,13 @@ fn tail(text: &str) -> (&str, &str) {
         _ => place,
     };
     (text[..start].trim_end(), text[start..].trim_end())
+}
+
+/// How large a table's options want the blocks of its keys.
+fn block_size(text: &str) -> Option<String> {
+    let lexemes = script::lexemes(Engine::Mysql, tail(text).0).unwrap_or_default();
+    let found = lexemes.windows(3).find(|words| words[0].is("KEY_BLOCK_SIZE") && words[1].is_sign(b'='));
+    found.map(|words| words[2].text.to_owned())
 }
 
 /// The options behind the columns that differ. Those that something else hangs on are not changed.

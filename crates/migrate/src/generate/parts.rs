@@ -18,7 +18,7 @@ pub(super) struct Parts {
     pub(super) after: Vec<String>,
 }
 
-/// The words that a clause begins with that is no column.
+/// The words that a clause begins with that is no column. MySQL and MariaDB write every column's name in backticks.
 const NO_COLUMN: &[&str] = &[
     "CONSTRAINT",
     "PRIMARY",
@@ -59,8 +59,8 @@ impl Parts {
         };
         for clause in split(&lexemes[open + 1..close]) {
             let whole = span(text, clause)?;
-            let no_column =
-                clause[0].kind == LexemeKind::Word && NO_COLUMN.iter().any(|word| clause[0].is(word));
+            let no_column = clause[0].kind == LexemeKind::Word
+                && (engine == Engine::Mysql || NO_COLUMN.iter().any(|word| clause[0].is(word)));
             if no_column {
                 let named = clause[0].is("CONSTRAINT").then(|| clause.get(1)?.identifier()).flatten();
                 parts.others.push((named.unwrap_or_else(|| whole.clone()), whole));

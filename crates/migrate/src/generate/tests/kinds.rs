@@ -185,6 +185,16 @@ const MARIADB: &[Shapes] = &[
         "CREATE TABLE `od``d na.me` (`ü` varchar(9) CHARACTER SET utf8mb4 DEFAULT 'é\\\\', `se;l\"ect` bigint PRIMARY KEY) DEFAULT CHARSET=latin1;",
         "",
     ],
+    // What comes in between is added behind; and each key that stays would keep the table's old size of blocks.
+    &[
+        "CREATE TABLE many (id int PRIMARY KEY, a int, b int, UNIQUE KEY u2 (b), KEY k2 (b), FULLTEXT KEY words (t), t text, CONSTRAINT c2 CHECK (b > 0)) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8;
+         CREATE TABLE of_many (id int, m int, n int, CONSTRAINT f2 FOREIGN KEY (m) REFERENCES many (id));",
+        "CREATE TABLE many (id int PRIMARY KEY, a int, b int, UNIQUE KEY u1 (a), UNIQUE KEY u2 (b), KEY k1 (a) KEY_BLOCK_SIZE=2, KEY k2 (b), FULLTEXT KEY words (t), t text, CONSTRAINT c1 CHECK (a > 0),
+         CONSTRAINT c2 CHECK (b > 0)) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=4;
+         CREATE TABLE of_many (id int, m int, n int, CONSTRAINT f1 FOREIGN KEY (n) REFERENCES many (id), CONSTRAINT f2 FOREIGN KEY (m) REFERENCES many (id));",
+        "CREATE TABLE many (id int PRIMARY KEY, a int, b int, KEY k2 (b), KEY k1 (a), FULLTEXT KEY words (t), t text, CONSTRAINT c2 CHECK (b > 0), CONSTRAINT c1 CHECK (a > 0));
+         CREATE TABLE of_many (id int, m int, n int, CONSTRAINT f2 FOREIGN KEY (m) REFERENCES many (id), CONSTRAINT f1 FOREIGN KEY (n) REFERENCES many (id));",
+    ],
 ];
 
 /// With what MySQL alone has, in comments that MariaDB passes over: there the rest of each shape becomes the next.
