@@ -17,6 +17,13 @@ use crate::history;
 use crate::journal::{ArchiveNote, Ending, RunKind, Step, Told};
 use crate::scratch;
 
+/// The name of the archive that a journal names.
+pub(super) fn name_of(note: &ArchiveNote) -> Result<BackupName> {
+    note.name.parse().map_err(|error| {
+        Error::new(ErrorKind::Refused, format!("`{}` is not an archive's name: {error}", note.name))
+    })
+}
+
 impl Runner {
     /// Backs the database up; the dump has ended when this returns, so that none of its locks is in a migration's way.
     pub(super) async fn back_up(
@@ -95,9 +102,7 @@ impl Runner {
             );
             Error::new(ErrorKind::Store, message).with_hint(hint).with_source(error)
         };
-        let name: BackupName = note.name.parse().map_err(|error| {
-            Error::new(ErrorKind::Refused, format!("`{}` is not an archive's name: {error}", note.name))
-        })?;
+        let name = name_of(note)?;
         let opened = match self.store.source(&name).await {
             Ok(source) => Archive::open(source).await,
             Err(error) => Err(error),

@@ -6,9 +6,11 @@ use backup::archive::Archive;
 use backup::dump::BackupOptions;
 use backup::restore::{self, RestoreOptions};
 use backup::store::{LocalStore, Store};
+use backup::verify::verify;
 use backup::{Error, ErrorKind, Result};
 use database::{Database, Session};
 
+use super::archives::name_of;
 use super::go::unlock;
 use super::open::Open;
 use super::report::{Failure, Outcome, Report};
@@ -171,11 +173,15 @@ impl Runner {
         discarded.map_err(plain)
     }
 
-    /// The backup of what is there, once every byte of it has been read again.
+    /// The backup of what is there, once every byte of it has been read again, which is noted beside it.
     async fn read_back(&self, told: &Told) -> Result<Archive> {
         let note = told.backup().ok_or_else(|| Error::new(ErrorKind::Internal, "the run has no backup"))?;
         let archive = self.open_archive(note, &told.begun.host).await?;
-        archive.verify_all(&*self.progress, &self.cancel).await?;
+        let options = RestoreOptions { cancel: self.cancel.clone(), ..RestoreOptions::default() };
+        let verified = verify(&*self.store, &name_of(note)?, None, &options, &*self.progress).await?;
+        if let Some(error) = verified.not_noted {
+            self.watch.note(&format!("that the backup was checked could not be noted beside it: {error}"));
+        }
         Ok(archive)
     }
 

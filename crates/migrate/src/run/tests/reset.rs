@@ -71,6 +71,12 @@ async fn a_development_database_is_made_anew() {
         assert!(!sandbox.notes().contains("by hand"), "{engine}: {}", sandbox.notes());
 
         let name = reset.backup.unwrap().name.parse().unwrap();
+        let runner = sandbox.runner();
+        let beside = runner.store().read_sidecar(&name).await.unwrap().unwrap();
+        assert!(
+            beside.last_verified.is_some(),
+            "{engine}: every byte was read before what it is of was let go"
+        );
         let back = sandbox.runner().restore(&name, &Restoring::default()).await.unwrap();
         assert_eq!(back.outcome, Outcome::Done, "{engine}: {:?}", back.failure);
         assert_eq!(sandbox.ask("SELECT name FROM item").await, "by hand", "{engine}");
