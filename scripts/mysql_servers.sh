@@ -74,6 +74,19 @@ prepare_mysql() {
     { cat "$folder/install.log" >&2; return 1; }
 }
 
+mysqld_program() { command -v mysqld || echo /usr/sbin/mysqld; }
+
+# start_mysql FOLDER: prints the URL of a new server of the machine's own MySQL, whose superuser has no password.
+start_mysql() {
+  local folder=$1
+  mkdir -p "$folder"
+  as_program "$folder" "$(mysqld_program)" --no-defaults --loose-mysqlx=OFF
+  local -x TMPDIR=$folder
+  from_program "$folder" --datadir="$folder/data" --initialize-insecure >"$folder/install.log" 2>&1 ||
+    { cat "$folder/install.log" >&2; return 1; }
+  start_prepared "$folder" mysql
+}
+
 # prepare_mariadb BIN FOLDER: the same of MariaDB, whose tables are made by its own scripts.
 prepare_mariadb() {
   local bin=$1 folder=$2 own share
