@@ -456,6 +456,33 @@ async fn what_is_not_run_everywhere_is_refused_or_left_out() {
 }
 
 #[tokio::test]
+async fn what_has_no_statement_does_nothing() {
+    let sandbox = Sandbox::new(Engine::Sqlite).await;
+    let files = [
+        ("V1__one.sql", "CREATE TABLE one (a varchar(20) DEFAULT '${word}');"),
+        ("U1__one.sql", "-- nothing"),
+        ("V2__none.sql", ""),
+        ("V3__said.sql", "-- nothing"),
+    ];
+    let from = theirs(&sandbox, &files);
+    let mut session = sandbox.database.session().await.unwrap();
+    let planned =
+        plan(Tool::Flyway, &from, None, true, &folder(sandbox.path()), &mut *session).await.unwrap();
+    let ends: Vec<_> = planned.files.iter().map(|file| file.text.split_once("\n\n").unwrap().1).collect();
+    assert_eq!(
+        ends,
+        [files[0].1.to_owned() + "\n", "SELECT 1;\n".to_owned(), "-- nothing\nSELECT 1;\n".to_owned()]
+    );
+    assert!(planned.files.iter().all(|file| file.text.contains("-- dbm: irreversible")));
+    assert_eq!(planned.notes, ["these placeholders get their values from dbm.toml, [placeholders]: word"]);
+    write(&planned).unwrap();
+    let mut sandbox = sandbox;
+    sandbox.settings.placeholders.common.insert("word".to_owned(), "x".to_owned());
+    let report = sandbox.migrate().await;
+    assert_eq!((report.outcome, report.migrations.len()), (Outcome::Done, 3), "{:?}", report.failure);
+}
+
+#[tokio::test]
 async fn no_file_is_written_where_one_is_in_the_way() {
     let sandbox = Sandbox::new(Engine::Sqlite).await;
     let from = theirs(&sandbox, &[("1_a.up.sql", "SELECT 1;"), ("2_b.up.sql", "SELECT 1;")]);

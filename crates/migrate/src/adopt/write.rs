@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use backup::{Error, ErrorKind, Result};
 
+use super::script::has_statement;
 use super::{Adopted, Adoption, Found, Project, Tool, reading};
 use crate::files::Folder;
 use crate::placeholders;
@@ -18,10 +19,11 @@ pub(super) fn adoption(tool: Tool, project: Project, applied: &[bool], to: &Fold
     let mut files = Vec::new();
     for (number, (found, applied)) in (1_u64..).zip(migrations.iter().zip(applied)) {
         let mut head = format!("-- {} {}{}\n", tool.word(), found.version, described(found));
+        let down = found.down.as_ref().filter(|down| has_statement(down));
         if found.no_transaction {
             head.push_str("-- dbm: no-transaction\n");
         }
-        if found.down.is_none() {
+        if down.is_none() {
             head.push_str(&format!("-- dbm: irreversible {} had nothing that takes it back\n", tool.word()));
         }
         let name = match slug(&found.name) {
@@ -32,10 +34,10 @@ pub(super) fn adoption(tool: Tool, project: Project, applied: &[bool], to: &Fold
             path: to.migrations.join(format!("{number:03}_{name}.sql")),
             from: Some(found.version.clone()),
             applied: *applied,
-            text: format!("{head}\n{}", text(found.up.trim_start_matches('\n'))),
+            text: format!("{head}\n{}", text(&something(&found.up))),
             number: Some(number),
         });
-        if let Some(down) = &found.down {
+        if let Some(down) = down {
             let alone = if found.no_transaction { "-- dbm: no-transaction\n" } else { "" };
             files.push(Adopted {
                 path: to.rollback.join(format!("{number:03}_{name}.sql")),
@@ -54,14 +56,48 @@ pub(super) fn adoption(tool: Tool, project: Project, applied: &[bool], to: &Fold
             path: to.migrations.join("repeatable").join(format!("{}.sql", slug(&found.name))),
             from: Some(found.name.clone()),
             applied: false,
-            text: format!("-- {} {}\n\n{}", tool.word(), found.name, text(&found.up)),
+            text: format!("-- {} {}\n\n{}", tool.word(), found.name, text(&something(&found.up))),
             number: None,
         });
+    }
+    let names: BTreeSet<&str> = match placeholders {
+        true => {
+            let all = migrations.iter().chain(&repeatables);
+            all.flat_map(|found| std::iter::once(&found.up).chain(&found.down))
+                .flat_map(|sql| named(sql))
+                .collect()
+        }
+        false => BTreeSet::new(),
+    };
+    if !names.is_empty() {
+        let names: Vec<&str> = names.into_iter().collect();
+        notes.push(format!(
+            "these placeholders get their values from dbm.toml, [placeholders]: {}",
+            names.join(", ")
+        ));
     }
     if !repeatables.is_empty() {
         notes.push("what runs again when it changes runs once more with the first `dbm migrate`".to_owned());
     }
     Adoption { tool, files, notes }
+}
+
+/// The names of the placeholders in a text.
+fn named(sql: &str) -> impl Iterator<Item = &str> {
+    sql.split("${")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('}')?.0))
+        .filter(|name| !name.starts_with('{'))
+}
+
+/// Other tools apply a file that has no statement; to dbm it is one that was forgotten.
+fn something(sql: &str) -> String {
+    let sql = sql.trim_start_matches('\n');
+    match (has_statement(sql), sql.trim_end()) {
+        (true, _) => sql.to_owned(),
+        (false, "") => "SELECT 1;\n".to_owned(),
+        (false, comment) => format!("{comment}\nSELECT 1;\n"),
+    }
 }
 
 fn described(found: &Found) -> String {
