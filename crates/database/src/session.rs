@@ -70,8 +70,9 @@ pub trait Statements: Send {
     /// Begins a transaction in which each wait for a lock lasts at most `lock_timeout`.
     async fn begin(&mut self, lock_timeout: Option<Duration>) -> Result<()>;
 
-    /// Checks what is deferred (`SET CONSTRAINTS ALL IMMEDIATE`, `foreign_key_check`), inside the transaction.
-    async fn check_deferred(&mut self) -> Result<()>;
+    /// Ends a file inside the transaction: checks what is deferred (`SET CONSTRAINTS ALL IMMEDIATE`,
+    /// `foreign_key_check`), and gives the session the settings of a new one, as [`Statements::reset`].
+    async fn end_file(&mut self) -> Result<()>;
 
     /// From here to [`Statements::end_reading`], what writes is an error with the SQLSTATE [`WRITES`], inside a
     /// transaction or outside one.

@@ -4,6 +4,8 @@
 //!
 //! The shape of `--json` and of the log, and the exit codes, are in this crate's README.md.
 
+#![recursion_limit = "256"]
+
 mod alone;
 mod arguments;
 mod ask;
@@ -25,7 +27,6 @@ mod screen;
 mod signals;
 mod stop;
 
-use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -38,6 +39,9 @@ use context::Context;
 use error::{CommandError, Meaning, Result};
 use output::Output;
 
+/// The stack of each thread, in bytes: what the main thread has on Linux.
+const STACK: usize = 8 * 1024 * 1024;
+
 fn main() -> ExitCode {
     memory::bound();
     let arguments = match Arguments::try_parse() {
@@ -47,7 +51,8 @@ fn main() -> ExitCode {
     let global = &arguments.global;
     let output = Output::new(global.json, global.quiet, global.no_color);
     let command = arguments.command.word();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             output.error(&format!("error: cannot start: {error}"));
@@ -59,8 +64,9 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(move |panic| {
         hook.error(&format!("error: dbm met a mistake of its own: {panic}"))
     }));
-    let work = AssertUnwindSafe(|| runtime.block_on(Box::pin(run(arguments, output.clone()))));
-    let result = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+    // On one of the runtime's own threads: from another one each answer of a server has to wake two.
+    let work = runtime.spawn(run(arguments, output.clone()));
+    let result = runtime.block_on(work).unwrap_or_else(|_| {
         // Told by the hook; whether a run is open now, only its journal knows.
         output.error(
             "hint: `dbm status` says whether a run was left open; then `dbm recover`. Please report this",

@@ -165,9 +165,9 @@ impl Statements for Session {
         Ok(())
     }
 
-    async fn check_deferred(&mut self) -> Result<()> {
+    async fn end_file(&mut self) -> Result<()> {
         // Nothing is deferred here: https://dev.mysql.com/doc/refman/8.4/en/create-table-foreign-keys.html
-        Ok(())
+        self.reset().await
     }
 
     async fn begin_reading(&mut self) -> Result<()> {

@@ -122,6 +122,31 @@ impl Session {
         self.transaction.is_some()
     }
 
+    /// Gives the session what a new one has, and names the meaning that they have to users.
+    fn reset_sql(&self) -> String {
+        let mut sql = "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; \
+                       DISCARD SEQUENCES; DISCARD TEMP; SET statement_timeout = 0; SET lock_timeout = 0; \
+                       SET idle_in_transaction_session_timeout = 0; "
+            .to_owned();
+        sql.push_str(KEEPALIVES);
+        for (since, set) in [
+            (14, "SET idle_session_timeout = 0; "),
+            (14, "SET client_connection_check_interval = '5s'; "),
+            (17, "SET transaction_timeout = 0; "),
+        ] {
+            if self.connection.major_version() >= since {
+                sql.push_str(set);
+            }
+        }
+        if let Some((_, lock_timeout)) = &self.transaction {
+            sql.push_str(&format!("SET LOCAL lock_timeout = {}; ", milliseconds(*lock_timeout)));
+        }
+        if self.locked {
+            sql.push_str(&self.name_sql());
+        }
+        sql
+    }
+
     async fn send(&mut self, statement: &Statement<'_>) -> Result<u64, tokio_postgres::Error> {
         if let Some(rows) = statement.copy_rows {
             let sink = self.connection.copy_in::<_, Bytes>(statement.text).await?;
@@ -235,15 +260,26 @@ impl Statements for Session {
         Ok(())
     }
 
-    async fn check_deferred(&mut self) -> Result<()> {
-        // What is deferred from its start on is to be so again for the next file. What is checked may call the users'
-        // functions, so that names are theirs here.
-        let sql = "SET CONSTRAINTS ALL IMMEDIATE;
-                   SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')
-                     FROM pg_catalog.pg_constraint c
-                     JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.connamespace
-                    WHERE c.condeferred";
-        match first(self.rows(sql, "").await?) {
+    async fn end_file(&mut self) -> Result<()> {
+        // What is checked may call the users' functions, so that names are theirs here.
+        self.as_users_read().await?;
+        // One message, since a thousand small files take as long as their messages. It ends as the next file begins, with
+        // names that are the users'. Only the triggers are read whole: most databases have few, and no constraint is
+        // deferred without one.
+        let sql = format!(
+            "SET CONSTRAINTS ALL IMMEDIATE; {}
+             SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%s.%I', connamespace::pg_catalog.regnamespace, conname), ', ')
+               FROM pg_catalog.pg_constraint
+              WHERE oid OPERATOR(pg_catalog.=)
+                    ANY (ARRAY(SELECT tgconstraint FROM pg_catalog.pg_trigger WHERE tginitdeferred)); {}",
+            self.reset_sql(),
+            self.keep_lock_sql()
+        );
+        let mut answers = self.rows(&sql, "").await?.into_iter();
+        let deferred = answers.next().and_then(|row| row.into_iter().next().flatten());
+        self.lock_kept(answers.collect())?;
+        // What is deferred from its start on is to be so again for the next file.
+        match deferred {
             Some(names) => self.batch(&format!("SET CONSTRAINTS {names} DEFERRED"), "").await,
             None => Ok(()),
         }
@@ -297,28 +333,7 @@ impl Statements for Session {
     }
 
     async fn reset(&mut self) -> Result<()> {
-        let mut sql = "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; \
-                       DISCARD SEQUENCES; DISCARD TEMP; SET statement_timeout = 0; SET lock_timeout = 0; \
-                       SET idle_in_transaction_session_timeout = 0; "
-            .to_owned();
-        sql.push_str(KEEPALIVES);
-        sql.push_str(QUIET);
-        for (since, set) in [
-            (14, "SET idle_session_timeout = 0; "),
-            (14, "SET client_connection_check_interval = '5s'; "),
-            (17, "SET transaction_timeout = 0; "),
-        ] {
-            if self.connection.major_version() >= since {
-                sql.push_str(set);
-            }
-        }
-        if let Some((_, lock_timeout)) = &self.transaction {
-            sql.push_str(&format!("SET LOCAL lock_timeout = {}; ", milliseconds(*lock_timeout)));
-        }
-        if self.locked {
-            sql.push_str(&self.name_sql());
-        }
-        sql.push_str(&self.keep_lock_sql());
+        let sql = format!("{}{QUIET}{}", self.reset_sql(), self.keep_lock_sql());
         let answer = self.rows(&sql, "cannot reset the session").await?;
         self.quiet = true;
         self.lock_kept(answer)

@@ -73,11 +73,39 @@ async fn deferred_constraints_are_checked_between_files_and_deferred_again() {
                   CREATE TABLE c (p int CONSTRAINT \"a\"\"b\" REFERENCES p DEFERRABLE INITIALLY DEFERRED)";
     session.execute(tables).await.unwrap();
     session.begin(None).await.unwrap();
+    let temporary = "CREATE TEMP TABLE q (id int PRIMARY KEY);
+                     CREATE TEMP TABLE d (q int REFERENCES q DEFERRABLE INITIALLY DEFERRED)";
+    session.execute(temporary).await.unwrap();
     session.execute("INSERT INTO c VALUES (1); INSERT INTO p VALUES (1)").await.unwrap();
-    session.check_deferred().await.unwrap();
+    session.end_file().await.unwrap();
     session.execute("INSERT INTO c VALUES (2)").await.unwrap();
-    assert_eq!(session.check_deferred().await.unwrap_err().sqlstate(), Some("23503"));
+    assert_eq!(session.end_file().await.unwrap_err().sqlstate(), Some("23503"));
     session.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn each_kind_of_deferred_constraint_is_deferred_again() {
+    let mut session = fresh().await.session().await.unwrap();
+    let tables = "CREATE SCHEMA \"S 1\";
+                  CREATE TABLE \"S 1\".u (a int CONSTRAINT \"U 1\" UNIQUE DEFERRABLE INITIALLY DEFERRED);
+                  CREATE TABLE \"S 1\".k (a int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED);
+                  CREATE TABLE x (a int4range, EXCLUDE USING gist (a WITH &&) DEFERRABLE INITIALLY DEFERRED);
+                  CREATE TABLE p (id int PRIMARY KEY);
+                  CREATE TABLE f (p int REFERENCES p DEFERRABLE INITIALLY DEFERRED) PARTITION BY RANGE (p);
+                  CREATE TABLE f1 PARTITION OF f FOR VALUES FROM (0) TO (100)";
+    session.execute(tables).await.unwrap();
+    for wrong in [
+        "INSERT INTO \"S 1\".u VALUES (1), (1)",
+        "INSERT INTO \"S 1\".k VALUES (1), (1)",
+        "INSERT INTO x VALUES ('[1,3]'), ('[2,4]')",
+        "INSERT INTO f VALUES (1)",
+    ] {
+        session.begin(None).await.unwrap();
+        session.end_file().await.unwrap();
+        session.execute(wrong).await.unwrap();
+        assert!(session.end_file().await.is_err(), "{wrong}");
+        session.rollback().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,39 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Refuses what points nowhere and did not at the transaction's beginning.
+    async fn check_deferred(&self) -> Result<()> {
+        let now = self.with(|connection| Ok(violations(connection))).await?;
+        match (&self.violations, now) {
+            (Some(before), Some(now)) => {
+                let added = now.iter().find(|(tables, count)| *count > before.get(tables).unwrap_or(&0));
+                match added {
+                    None => Ok(()),
+                    Some(((child, parent), count)) => Err(Error::new(
+                        ErrorKind::Statement,
+                        match before.get(&(child.clone(), parent.clone())) {
+                            None => format!(
+                                "{count} rows of `{child}` point to rows of `{parent}` that are not there"
+                            ),
+                            Some(had) => format!(
+                                "{count} rows of `{child}` point to rows of `{parent}` that are not there, \
+                                 {had} before these statements"
+                            ),
+                        },
+                    )
+                    .with_hint(format!("see them with `PRAGMA foreign_key_check(\"{child}\")`"))),
+                }
+            }
+            (Some(_), None) => Err(Error::new(
+                ErrorKind::Statement,
+                "a foreign key points to columns that are no key of their table, so nothing can be checked",
+            )),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
 #[async_trait]
 impl Statements for Session {
     fn engine(&self) -> Engine {
@@ -106,34 +139,9 @@ impl Statements for Session {
         Ok(())
     }
 
-    async fn check_deferred(&mut self) -> Result<()> {
-        let now = self.with(|connection| Ok(violations(connection))).await?;
-        match (&self.violations, now) {
-            (Some(before), Some(now)) => {
-                let added = now.iter().find(|(tables, count)| *count > before.get(tables).unwrap_or(&0));
-                match added {
-                    None => Ok(()),
-                    Some(((child, parent), count)) => Err(Error::new(
-                        ErrorKind::Statement,
-                        match before.get(&(child.clone(), parent.clone())) {
-                            None => format!(
-                                "{count} rows of `{child}` point to rows of `{parent}` that are not there"
-                            ),
-                            Some(had) => format!(
-                                "{count} rows of `{child}` point to rows of `{parent}` that are not there, \
-                                 {had} before these statements"
-                            ),
-                        },
-                    )
-                    .with_hint(format!("see them with `PRAGMA foreign_key_check(\"{child}\")`"))),
-                }
-            }
-            (Some(_), None) => Err(Error::new(
-                ErrorKind::Statement,
-                "a foreign key points to columns that are no key of their table, so nothing can be checked",
-            )),
-            (None, _) => Ok(()),
-        }
+    async fn end_file(&mut self) -> Result<()> {
+        self.check_deferred().await?;
+        self.reset().await
     }
 
     async fn begin_reading(&mut self) -> Result<()> {

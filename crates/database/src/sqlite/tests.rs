@@ -70,9 +70,9 @@ async fn foreign_keys_are_checked_at_the_end_and_old_violations_are_not_ours() {
     let mut session = filled(&file).await;
     session.execute("INSERT INTO child VALUES (30, 99)").await.unwrap();
     session.begin(None).await.unwrap();
-    session.check_deferred().await.unwrap();
+    session.end_file().await.unwrap();
     session.execute("DELETE FROM parent WHERE id = 2").await.unwrap();
-    let error = session.check_deferred().await.unwrap_err();
+    let error = session.end_file().await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "2 rows of `child` point to rows of `parent` that are not there, 1 before these statements"
@@ -101,7 +101,7 @@ async fn the_foreign_keys_pragma_does_nothing_inside_a_transaction_so_it_is_off_
         )
         .await
         .unwrap();
-    session.check_deferred().await.unwrap();
+    session.end_file().await.unwrap();
     session.commit().await.unwrap();
     assert_eq!(session.query("SELECT count(*) FROM child").await.unwrap()[0][0].as_deref(), Some("2"));
 }

@@ -159,7 +159,11 @@ async fn go(
         if let Some(how) = rehearse {
             runner = runner.with_rehearsal(how);
         }
-        let migrations = files::read(&context.folder())?;
+        let folder = context.folder();
+        let reading = tokio::task::spawn_blocking(move || files::read(&folder));
+        let read =
+            async { reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) };
+        let migrations = runner.locked_while(read).await?;
         let done = runner.migrate(&migrations, options).await;
         run_flags::judged(&runner, done).await
     };

@@ -97,7 +97,7 @@ impl Status {
         let tables = match self.tables {
             true => {
                 let schema = database.schema().await?;
-                let all = schema.tables_with_rows().map(|(id, _)| id.clone());
+                let all: Vec<_> = schema.tables_with_rows().map(|(id, _)| id.clone()).collect();
                 Some(migrate::status::tables(&mut *session, all).await?)
             }
             false => None,

@@ -96,41 +96,50 @@ pub async fn create(session: &mut dyn Session) -> Result<()> {
     Ok(session.check_own_tables().await?)
 }
 
-/// Writes one row. Its position is the next one.
+/// Writes rows of a run that holds the lock. Their positions are the next ones.
 ///
 /// # Errors
-/// The number is there already, or the connection broke.
-pub async fn insert(session: &mut dyn Session, row: &Applied) -> Result<()> {
+/// A number is there already, or the connection broke.
+pub async fn insert(session: &mut dyn Session, rows: &[Applied]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     let engine = session.engine();
-    let table = session.history_table();
+    let table = session.history_table().to_owned();
+    let last = session.own(&format!("SELECT coalesce(max(position), 0) FROM {table}")).await?;
+    let last: u64 =
+        last.into_iter().flatten().flatten().next().and_then(|last| last.parse().ok()).unwrap_or(0);
     let text = |value: &str| quote::literal(engine, value);
     let optional = |value: &Option<String>| value.as_deref().map_or_else(|| "NULL".to_owned(), text);
-    let sql = format!(
-        "INSERT INTO {table} ({COLUMNS}) SELECT {}, coalesce(max(position), 0) + 1, {}, {}, {}, {}, {}, {}, {}, {}, {}, \
-         {}, {} FROM {table}",
-        row.number,
-        text(&row.name),
-        optional(&row.module),
-        text(&row.checksum),
-        text(&row.algorithm),
-        optional(&row.rollback),
-        text(row.state.word()),
-        text(&row.applied_at),
-        text(&row.applied_by),
-        row.duration_ms,
-        text(&row.run),
-        text(&row.dbm),
-    );
-    session.own(&sql).await?;
+    let rows: Vec<String> = rows
+        .iter()
+        .zip(last + 1..)
+        .map(|(row, position)| {
+            let Applied { number, duration_ms, .. } = row;
+            let [name, checksum, algorithm] = [&row.name, &row.checksum, &row.algorithm].map(|value| text(value));
+            let [at, by, run, dbm] = [&row.applied_at, &row.applied_by, &row.run, &row.dbm].map(|value| text(value));
+            let [module, rollback] = [&row.module, &row.rollback].map(optional);
+            let state = text(row.state.word());
+            format!(
+                "({number}, {position}, {name}, {module}, {checksum}, {algorithm}, {rollback}, {state}, {at}, {by}, \
+                 {duration_ms}, {run}, {dbm})"
+            )
+        })
+        .collect();
+    session.own(&format!("INSERT INTO {table} ({COLUMNS}) VALUES {}", rows.join(", "))).await?;
     Ok(())
 }
 
-/// Removes one row.
+/// Removes the rows of these numbers.
 ///
 /// # Errors
 /// The connection broke.
-pub async fn delete(session: &mut dyn Session, number: u64) -> Result<()> {
-    let sql = format!("DELETE FROM {} WHERE number = {number}", session.history_table());
+pub async fn delete(session: &mut dyn Session, numbers: &[u64]) -> Result<()> {
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    let sql = format!("DELETE FROM {} WHERE number IN ({})", session.history_table(), numbers.join(", "));
     session.own(&sql).await?;
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use backup::{Error, ErrorKind, Result};
-use chrono::{SecondsFormat, Utc};
 use database::script::{self, Statement};
 use database::{Canceller, Session};
 
@@ -12,10 +11,10 @@ use super::Runner;
 use super::lock::jitter;
 use super::observe::Seen;
 use super::open::Open;
+use super::record::Record;
 use super::report::{Became, Failure, RanMigration, Report};
 use crate::engine;
-use crate::files::ALGORITHM;
-use crate::history::{self, Applied, Repeated, State};
+use crate::history;
 use crate::journal::Step;
 use crate::placeholders::Filled;
 use crate::plan::{Action, Direction, Group, Item, Plan};
@@ -141,20 +140,19 @@ impl Runner {
             history::create(&mut **open.session()?).await?;
         }
         let mut ran = Vec::with_capacity(items.len());
-        let mut outdated = false;
+        let mut record = Record::new(&self.settings, open.run.clone());
         for item in items {
             let since = Instant::now();
-            let run = open.run.clone();
             let session = &mut **open.session()?;
             let done = self.item(session, item, context, since, false).await?;
-            session.check_deferred().await.map_err(|error| of_item(item, &error.into()))?;
-            // Before the history's row is written: the file may have said SET ROLE, and that role need not have rights on the
-            // history.
-            session.reset().await?;
-            self.record(session, item, done.became, &run, since.elapsed(), &mut outdated).await?;
+            // Before anything is written into the history: the file may have said SET ROLE, and that role need not have
+            // rights on it.
+            session.end_file().await.map_err(|error| of_item(item, &error.into()))?;
+            record.add(session, item, done.became, since.elapsed()).await?;
             self.watch.migration(&item.label(), since.elapsed());
             ran.push(done);
         }
+        record.write(&mut **open.session()?).await?;
         self.commit(open, context).await?;
         open.session()?.reset().await?;
         Ok(ran)
@@ -217,12 +215,12 @@ impl Runner {
         session.reset().await?;
         session.begin(Some(self.settings.lock_timeout)).await?;
         let mut ran = Vec::with_capacity(done.len());
-        let mut outdated = false;
+        let mut record = Record::new(&self.settings, open.run.clone());
         for (item, took, migration) in done {
-            let run = open.run.clone();
-            self.record(&mut **open.session()?, item, migration.became, &run, took, &mut outdated).await?;
+            record.add(&mut **open.session()?, item, migration.became, took).await?;
             ran.push(migration);
         }
+        record.write(&mut **open.session()?).await?;
         self.commit(open, context).await?;
         Ok(ran)
     }
@@ -449,62 +447,6 @@ impl Runner {
             }
         }
     }
-
-    /// Writes what became of an item into the history. `outdated`: whether all that is made again is due already.
-    async fn record(
-        &self,
-        session: &mut dyn Session,
-        item: &Item,
-        became: Became,
-        run: &str,
-        took: Duration,
-        outdated: &mut bool,
-    ) -> Result<(), Failed> {
-        let applied_at = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
-        if let Some(kind) = item.repeat {
-            let row = Repeated {
-                kind,
-                name: item.name.clone(),
-                module: item.module.clone(),
-                checksum: item.checksum.clone(),
-                algorithm: ALGORITHM.to_owned(),
-                text: item.source.clone(),
-                applied_at,
-                applied_by: self.settings.by.clone(),
-                duration_ms: millis(took),
-                run: run.to_owned(),
-                dbm: self.settings.dbm.clone(),
-            };
-            *outdated = false;
-            return Ok(history::put_repeated(session, &row).await?);
-        }
-        if matches!(became, Became::Applied | Became::RolledBack) && !std::mem::replace(outdated, true) {
-            history::outdate_repeatables(session).await?;
-        }
-        let state = match became {
-            Became::Applied => State::Applied,
-            Became::Satisfied => State::Satisfied,
-            Became::RolledBack | Became::Forgotten => {
-                return Ok(history::delete(session, item.number).await?);
-            }
-        };
-        let row = Applied {
-            number: item.number,
-            position: 0,
-            name: item.name.clone(),
-            module: item.module.clone(),
-            checksum: item.checksum.clone(),
-            algorithm: ALGORITHM.to_owned(),
-            rollback: item.rollback.clone(),
-            state,
-            applied_at,
-            applied_by: self.settings.by.clone(),
-            duration_ms: millis(took),
-            run: run.to_owned(),
-            dbm: self.settings.dbm.clone(),
-        };
-        Ok(history::insert(session, &row).await?)
-    }
 }
 
 /// Each relation that a transaction makes or drops is a lock until its end, and the server has room for so many:
@@ -525,7 +467,7 @@ fn fewer(mut failed: Failed, context: &Context<'_>) -> Failed {
     failed
 }
 
-fn millis(took: Duration) -> u64 {
+pub(super) fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -1,17 +1,64 @@
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backup::{Error, ErrorKind, Result};
 use database::{Session, SessionId};
 
 use super::Runner;
+use crate::engine;
+
+/// A session that was asked for ahead of the command that needs it, and what came of it.
+pub(super) type Ahead = Mutex<Option<Result<Box<dyn Session>>>>;
 
 impl Runner {
+    /// Takes the lock while something else is done, such as reading the files, for the command that comes next; what goes
+    /// wrong with it is that command's to tell.
+    ///
+    /// # Errors
+    /// What the other thing fails with. Nothing is waited for then, and no lock is kept.
+    pub async fn locked_while<T, E>(
+        &self,
+        work: impl Future<Output = std::result::Result<T, E>>,
+    ) -> std::result::Result<T, E> {
+        // A file that is not there is not to be made for something that then fails.
+        if engine::is_file(self.database.engine()) {
+            return work.await;
+        }
+        let (mut work, mut lock) = (pin!(work), pin!(self.locked_session()));
+        let (done, locked) = tokio::select! {
+            biased;
+            done = &mut work => (Ok(done?), None),
+            locked = &mut lock => (work.await, Some(locked)),
+        };
+        let locked = match locked {
+            Some(locked) => locked,
+            None => lock.await,
+        };
+        match done {
+            Ok(done) => {
+                *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(locked);
+                Ok(done)
+            }
+            Err(error) => {
+                if let Ok(mut session) = locked {
+                    let _gone = session.unlock().await;
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// A session that holds the lock.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] if another run does not end in time.
     pub(super) async fn locked_session(&self) -> Result<Box<dyn Session>> {
-        self.locked_within(self.settings.lock_wait).await
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match ahead {
+            Some(locked) => locked,
+            None => self.locked_within(self.settings.lock_wait).await,
+        }
     }
 
     async fn locked_within(&self, wait: Duration) -> Result<Box<dyn Session>> {

@@ -103,9 +103,9 @@ impl Runner {
                         run: run.clone(),
                         dbm: self.settings.dbm.clone(),
                     };
-                    history::insert(session, &row).await?;
+                    history::insert(session, &[row]).await?;
                 }
-                Change::Forget { number, .. } => history::delete(session, *number).await?,
+                Change::Forget { number, .. } => history::delete(session, &[*number]).await?,
                 Change::ForgetRepeated { kind, name } => {
                     history::forget_repeated(session, *kind, name).await?;
                 }

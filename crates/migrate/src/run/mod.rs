@@ -9,6 +9,7 @@ mod lock;
 mod mark;
 mod observe;
 mod open;
+mod record;
 mod report;
 mod reset;
 mod restore;

@@ -14,6 +14,7 @@ use crate::placeholders::{NoVariables, Variables};
 use crate::plan::{MigrateOptions, Plan, RollbackOptions, Selection};
 use crate::rehearse::Rehearse;
 
+use super::lock::Ahead;
 use super::observe::Observe;
 use super::report::Report;
 use super::wanted::Wanted;
@@ -28,6 +29,7 @@ pub struct Runner {
     pub(super) progress: Arc<dyn Progress>,
     pub(super) cancel: CancellationToken,
     pub(super) observer: Option<Arc<dyn Observe>>,
+    pub(super) ahead: Ahead,
 }
 
 impl Runner {
@@ -42,6 +44,7 @@ impl Runner {
             progress: Arc::new(Silent),
             cancel: CancellationToken::new(),
             observer: None,
+            ahead: Ahead::default(),
         }
     }
 

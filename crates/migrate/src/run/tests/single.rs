@@ -1,6 +1,6 @@
 //! Runs of one group, whose way back is the transaction where the engine has one that holds DDL.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use database::Engine;
 use tokio_util::sync::CancellationToken;
@@ -509,5 +509,56 @@ async fn sequences_that_a_rolled_back_run_has_set_back_are_where_they_were() {
         let notes = sandbox.watch.notes.lock().unwrap().join("\n");
         assert!(notes.contains("public.t_id_seq") && notes.contains("public.down"), "{notes}");
         assert!(!notes.contains("untouched") && !notes.contains("ahead"), "{notes}");
+    }
+}
+
+#[tokio::test]
+async fn rows_of_the_history_that_fill_several_statements_keep_their_order() {
+    for engine in ENGINES {
+        let mut sandbox = Sandbox::new(engine).await;
+        sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
+        let long = "-- a reason\n".repeat(10_000);
+        for number in 1..=5 {
+            let (up, down) =
+                (format!("CREATE TABLE t{number} (a int);"), format!("{long}DROP TABLE t{number};"));
+            sandbox.file(&format!("00{number}_t"), &up, &down);
+        }
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        let rows: Vec<_> =
+            sandbox.history().await.into_iter().map(|row| (row.number, row.position, row.rollback)).collect();
+        let wanted = |number| (number, number, Some(format!("{long}DROP TABLE t{number};")));
+        assert!(rows == (1..=5).map(wanted).collect::<Vec<_>>(), "{engine}");
+        let (runner, options) = (sandbox.runner(), RollbackOptions { until: Until::Count(1), module: None });
+        assert_eq!(runner.rollback(&sandbox.migrations(), &options).await.unwrap().outcome, Outcome::Done);
+        assert_eq!(sandbox.history().await.len(), 4, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn the_lock_is_taken_while_something_else_is_done() {
+    for engine in [Engine::Postgres, Engine::Mysql] {
+        let sandbox = Sandbox::new(engine).await;
+        let mut other = sandbox.database.session().await.unwrap();
+        let runner = sandbox.runner();
+        for (late, done) in [(true, Err("no file")), (false, Err("no file")), (true, Ok(())), (false, Ok(()))]
+        {
+            let work = async {
+                if late {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                done
+            };
+            assert_eq!(runner.locked_while(work).await, done);
+            if done.is_ok() {
+                assert!(!other.try_lock().await.unwrap(), "{engine}: it is the next command's");
+                runner.migrate(&sandbox.migrations(), &MigrateOptions::default()).await.unwrap();
+            }
+            let start = Instant::now();
+            while !other.try_lock().await.unwrap() {
+                assert!(start.elapsed() < Duration::from_secs(10), "{engine}: it is given back");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            other.unlock().await.unwrap();
+        }
     }
 }
