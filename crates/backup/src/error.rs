@@ -134,7 +134,8 @@ impl Error {
         }
     }
 
-    /// An error of reading or writing a store or a file: a full disk is told from the rest.
+    /// An error of reading or writing a store or a file: a full disk is told from the rest, and so is a thread that the
+    /// system does not give.
     pub fn io(kind: ErrorKind, what: impl Into<String>, cause: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
         let what = what.into();
@@ -148,6 +149,10 @@ impl Error {
             }
             Io::NotADirectory | Io::AlreadyExists if kind == ErrorKind::Store => Self::new(kind, what)
                 .with_hint("the store has to be a folder: name another with `--store FOLDER`"),
+            // A thread that the system does not give.
+            Io::WouldBlock if kind == ErrorKind::Internal => Self::new(kind, what).with_hint(
+                "raise the limit of processes and threads: `ulimit -u` shows the account's, containers and services have their own",
+            ),
             _ => Self::new(kind, what),
         }
         .with_source(cause)

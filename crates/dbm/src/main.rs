@@ -26,6 +26,7 @@ mod report;
 mod screen;
 mod signals;
 mod stop;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -51,12 +52,17 @@ fn main() -> ExitCode {
     let global = &arguments.global;
     let output = Output::new(global.json, global.quiet, global.no_color);
     let command = arguments.command.word();
-    let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build();
+    let runtime = threads::ask(STACK).and_then(|()| {
+        tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build()
+    });
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            output.error(&format!("error: cannot start: {error}"));
-            return ExitCode::FAILURE;
+            let error = CommandError::failed(format!("cannot start: {error}")).hint(
+                "raise the limit of processes and threads: `ulimit -u` shows the account's, containers and services have their own",
+            );
+            fail(&error, command, &output);
+            return ExitCode::from(error.meaning.exit_code());
         }
     };
     let hook = output.clone();

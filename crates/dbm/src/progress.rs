@@ -79,7 +79,8 @@ impl Shown {
         bar.set_prefix(name.to_owned());
         bar.set_message("0 rows");
         let late = bar.clone();
-        std::thread::spawn(move || {
+        // Where there is no thread to be had, there is no bar.
+        let _hidden = std::thread::Builder::new().spawn(move || {
             std::thread::sleep(SHOWN_AFTER);
             if !late.is_finished() {
                 late.set_draw_target(ProgressDrawTarget::stderr());
