@@ -1,14 +1,21 @@
 //! What an account may do, read from `SHOW GRANTS`, which also tells an account without privileges.
 
-use super::Connection;
+mod rank;
+#[cfg(test)]
+mod tests;
+
+use rank::{Rank, Rule};
+
+use super::{Connection, Flavour};
 use crate::Result;
 
 /// The privileges of the account that we are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grants {
     given: Vec<Grant>,
     /// What MySQL has taken out of what is given on everything (`partial_revokes`).
     revoked: Vec<Grant>,
+    rule: Rule,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +23,16 @@ struct Grant {
     privileges: Vec<String>,
     /// The database's name or pattern, `None` for all; a single table's are not kept.
     database: Option<String>,
+    to: To,
+}
+
+/// Whom something is given to: on MariaDB what one of these may do on a database is added to what the others may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum To {
+    Account,
+    /// The current role, with those that it has itself.
+    Role,
+    Public,
 }
 
 impl Grants {
@@ -28,7 +45,8 @@ impl Grants {
         // MySQL tells what its roles may do only when they are named; MariaDB tells of the current one by itself, and
         // 5.7 knows of none.
         let roles = connection.value("SELECT CURRENT_ROLE()", what).await.unwrap_or_default();
-        let of_roles = match roles.filter(|roles| roles.contains("`@`")) {
+        let roles = roles.filter(|roles| roles.contains("`@`"));
+        let of_roles = match &roles {
             Some(roles) => {
                 connection.query(&format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}"), what).await.ok()
             }
@@ -38,11 +56,21 @@ impl Grants {
             Some(rows) => rows,
             None => connection.query("SHOW GRANTS", what).await?,
         };
-        Ok(Self::of(rows.iter().filter_map(|row| row.first()?.as_deref())))
+        let literal = async |connection: &mut Connection| {
+            let on = connection.value("SELECT @@global.partial_revokes", what).await.unwrap_or_default();
+            on.as_deref() == Some("1")
+        };
+        let rule = match connection.flavour() {
+            Flavour::MariaDb => Rule::Fewest,
+            Flavour::MySql if literal(connection).await => Rule::Literal,
+            Flavour::MySql if roles.is_some() => Rule::FirstByName,
+            Flavour::MySql => Rule::Longest,
+        };
+        Ok(Self::of(rule, rows.iter().filter_map(|row| row.first()?.as_deref())))
     }
 
-    fn of<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
-        let mut grants = Self::default();
+    fn of<'a>(rule: Rule, lines: impl Iterator<Item = &'a str>) -> Self {
+        let mut grants = Self { given: Vec::new(), revoked: Vec::new(), rule };
         for line in lines {
             grants.given.extend(grant(line, "GRANT "));
             grants.revoked.extend(grant(line, "REVOKE "));
@@ -61,27 +89,48 @@ impl Grants {
             .revoked
             .iter()
             .any(|grant| grant.database.as_deref() == Some(database) && grant.gives(privilege));
-        self.given.iter().any(|grant| {
-            let here = match grant.database.as_deref() {
-                None => !taken,
-                Some(pattern) => like(pattern.as_bytes(), database.as_bytes()),
+        if !taken && self.everywhere(privilege) {
+            return true;
+        }
+        [To::Account, To::Role, To::Public].into_iter().any(|to| {
+            let deciding = self.deciding(database, to);
+            // Which of equals it goes by is the server's secret, so each of them has to give it.
+            let given_by = |pattern: &Option<String>| {
+                deciding.iter().any(|grant| grant.database == *pattern && grant.gives(privilege))
             };
-            here && grant.gives(privilege)
+            !deciding.is_empty() && deciding.iter().all(|grant| given_by(&grant.database))
         })
+    }
+
+    /// Of the patterns that fit a database the one by which the server goes: what the others give, it does not give here.
+    fn deciding(&self, database: &str, to: To) -> Vec<&Grant> {
+        let ranked = |grant: &'_ Grant| -> Option<Rank> {
+            let pattern = grant.database.as_deref().filter(|_| grant.to == to)?;
+            self.rule.fits(pattern, database).then(|| self.rule.rank(pattern, database))
+        };
+        let best = self.given.iter().filter_map(ranked).max();
+        self.given.iter().filter(|grant| best.is_some() && ranked(grant) == best).collect()
+    }
+
+    /// Whether the server takes the name of a database in a grant for a pattern.
+    pub fn take_patterns(&self) -> bool {
+        self.rule != Rule::Literal
     }
 
     /// The pattern by which something is given on this database and on no other name that it may have, as it is written:
     /// `my\_shop`, or `my_shop`, which most people write.
     pub fn spelled(&self, database: &str) -> Option<&str> {
-        let mut patterns = self.given.iter().filter_map(|grant| grant.database.as_deref());
-        patterns.find(|pattern| pattern.replace("\\_", "_").replace("\\%", "%") == database)
+        let patterns = self.given.iter().filter_map(|grant| grant.database.as_deref());
+        let fitting = patterns.filter(|pattern| match self.rule {
+            Rule::Literal => *pattern == database,
+            _ => pattern.replace("\\_", "_").replace("\\%", "%") == database,
+        });
+        fitting.max_by_key(|pattern| self.rule.rank(pattern, database))
     }
 
-    /// The privileges, in capitals, that are given on this database, by whatever pattern.
+    /// The privileges, in capitals, that it has on this database by a pattern.
     pub fn given_on(&self, database: &str) -> impl Iterator<Item = &str> {
-        let here = self.given.iter().filter(move |grant| {
-            grant.database.as_ref().is_some_and(|pattern| like(pattern.as_bytes(), database.as_bytes()))
-        });
+        let here = [To::Account, To::Role, To::Public].into_iter().flat_map(|to| self.deciding(database, to));
         here.flat_map(|grant| grant.privileges.iter().map(String::as_str))
     }
 }
@@ -97,11 +146,18 @@ impl Grant {
 fn grant(line: &str, verb: &str) -> Option<Grant> {
     let (privileges, rest) = line.strip_prefix(verb)?.split_once(" ON ")?;
     let privileges = privileges.split(',').map(|one| one.trim().to_ascii_uppercase()).collect();
-    let rest = rest.strip_prefix("*.*").map(|_| None).or_else(|| {
+    let (database, rest) = rest.strip_prefix("*.*").map(|rest| (None, rest)).or_else(|| {
         let (name, after) = name(rest)?;
-        after.starts_with(".*").then_some(Some(name))
+        Some((Some(name), after.strip_prefix(".*")?))
     })?;
-    Some(Grant { privileges, database: rest })
+    let to = match rest.strip_prefix(" TO ") {
+        Some(to) if to.starts_with("PUBLIC") => To::Public,
+        Some(to) if to.starts_with('`') && name(to).is_some_and(|(_, after)| !after.starts_with('@')) => {
+            To::Role
+        }
+        _ => To::Account,
+    };
+    Some(Grant { privileges, database, to })
 }
 
 /// A name in backticks, or a plain one, and what follows it.
@@ -122,61 +178,4 @@ pub(super) fn name(text: &str) -> Option<(String, &str)> {
         }
     }
     None
-}
-
-/// `LIKE`, as names of databases in grants are matched.
-fn like(pattern: &[u8], name: &[u8]) -> bool {
-    match (pattern, name) {
-        ([], []) => true,
-        ([b'%', pattern @ ..], _) => (0..=name.len()).any(|skip| like(pattern, &name[skip..])),
-        ([b'\\', escaped, pattern @ ..], [first, name @ ..]) => escaped == first && like(pattern, name),
-        ([b'_', pattern @ ..], [_, name @ ..]) => like(pattern, name),
-        ([own, pattern @ ..], [first, name @ ..]) => own == first && like(pattern, name),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_lines_say() {
-        let grants = Grants::of(
-            [
-                "GRANT PROCESS, BINLOG MONITOR ON *.* TO `u`@`%` IDENTIFIED BY PASSWORD '*A'",
-                "GRANT ALL PRIVILEGES ON `shop\\_%`.* TO `u`@`%` WITH GRANT OPTION",
-                "GRANT SELECT, INSERT ON `a``b`.* TO `u`@`%`",
-                "GRANT DELETE ON `shop`.`one` TO `u`@`%`",
-                "GRANT `role` TO `u`@`%`",
-            ]
-            .into_iter(),
-        );
-        assert!(grants.everywhere("PROCESS") && grants.everywhere("BINLOG MONITOR"));
-        assert!(!grants.everywhere("SELECT") && !grants.everywhere("ALL PRIVILEGES"));
-        assert!(grants.on("shop_eu", "CREATE") && !grants.on("shopXeu", "CREATE"));
-        assert!(grants.on("a`b", "INSERT") && !grants.on("a`b", "DELETE"));
-        assert!(!grants.on("shop", "DELETE"));
-        assert_eq!((grants.spelled("a`b"), grants.spelled("shop_eu")), (Some("a`b"), None));
-        assert_eq!(grants.given_on("shop_eu").collect::<Vec<_>>(), ["ALL PRIVILEGES"]);
-        let lines =
-            ["GRANT SELECT ON `my_shop`.* TO `u`@`%`", "GRANT DROP ON `my\\_shop\\_re%`.* TO `u`@`%`"];
-        let own = Grants::of(lines.into_iter());
-        assert_eq!((own.spelled("my_shop"), own.spelled("my_shop_restoring_")), (Some("my_shop"), None));
-        assert_eq!(own.given_on("my_shop_restoring_").collect::<Vec<_>>(), ["DROP"]);
-        let parted = Grants::of(
-            [
-                "GRANT SELECT, TRIGGER ON *.* TO `u`@`%`",
-                "GRANT BACKUP_ADMIN,SET_ANY_DEFINER,SHOW_ROUTINE ON *.* TO `u`@`%`",
-                "REVOKE TRIGGER ON `shop`.* FROM `u`@`%`",
-            ]
-            .into_iter(),
-        );
-        assert!(parted.everywhere("SHOW_ROUTINE") && parted.everywhere("SET_ANY_DEFINER"));
-        assert!(
-            parted.on("shop", "SELECT") && parted.on("other", "TRIGGER") && !parted.on("shop", "TRIGGER")
-        );
-        let all = Grants::of(["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`"].into_iter());
-        assert!(all.everywhere("CREATE") && all.on("x", "DROP"));
-    }
 }

@@ -2,7 +2,7 @@ use backup::archive::Archive;
 use backup::progress::Progress;
 use backup::restore::RestoreOptions;
 use backup::{Error, ErrorKind, Result};
-use database::mysql::{SCRATCH_ACCOUNTS, Server};
+use database::mysql::{Connection, Grants, SCRATCH_ACCOUNTS, Server};
 use database::{Database, Engine, quote};
 
 use super::Made;
@@ -34,15 +34,22 @@ impl Account {
     }
 
     /// What makes it, with all rights in one database.
-    fn statements(&self, database: &str, password: &str) -> [String; 2] {
-        let database = quote::identifier(Engine::Mysql, database);
-        // In a grant `_` and `%` stand for any sign, also of another database's name.
-        let pattern = database.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%");
+    async fn statements(
+        &self,
+        connection: &mut Connection,
+        database: &str,
+        password: &str,
+    ) -> Result<[String; 2]> {
+        let mut pattern = quote::identifier(Engine::Mysql, database);
+        if Grants::read(connection).await?.take_patterns() {
+            // In a grant `_` and `%` stand for any sign, also of another database's name.
+            pattern = pattern.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%");
+        }
         let (account, password) = (self.quoted(), quote::literal(Engine::Mysql, password));
-        [
+        Ok([
             format!("CREATE USER {account} IDENTIFIED BY {password}"),
             format!("GRANT ALL PRIVILEGES ON {pattern}.* TO {account}"),
-        ]
+        ])
     }
 
     /// The database as it alone sees it.
@@ -95,9 +102,9 @@ pub(crate) async fn make(server: &Server, on: &Database, name: String) -> Result
     let charset = connection.value(&asked, what).await?.unwrap_or_default();
     let quoted = quote::identifier(Engine::Mysql, &name);
     let (account, password) = Account::with_password(&name)?;
-    for (place, statement) in std::iter::once(format!("CREATE DATABASE {quoted}{charset}"))
-        .chain(account.statements(&name, &password))
-        .enumerate()
+    let of_account = account.statements(&mut connection, &name, &password).await?;
+    for (place, statement) in
+        std::iter::once(format!("CREATE DATABASE {quoted}{charset}")).chain(of_account).enumerate()
     {
         if let Err(error) = connection.batch(&statement, what).await {
             // One that could not be made may be another command's.
@@ -123,7 +130,7 @@ pub(crate) async fn restore(
 ) -> Result<(Database, Made)> {
     let (account, password) = Account::with_password(&name)?;
     let mut connection = server.connect_nowhere().await?;
-    for statement in account.statements(&name, &password) {
+    for statement in account.statements(&mut connection, &name, &password).await? {
         if let Err(error) = connection.batch(&statement, "cannot make the scratch database's account").await {
             let _gone = account.drop(server).await;
             return Err(Error::from(error).with_hint(HINT));

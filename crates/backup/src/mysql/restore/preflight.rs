@@ -1,6 +1,6 @@
 //! What is looked at before a restore touches anything.
 
-use database::mysql::{Connection, Flavour, OWN_TABLES, Server, is_database};
+use database::mysql::{Connection, Flavour, Grants, OWN_TABLES, Server, is_database};
 use database::{About, Engine, quote};
 
 use super::definers::Definers;
@@ -67,17 +67,25 @@ pub(crate) async fn preflight(
             if options.disconnect { server.others().await? } else { server.others_staying().await? };
         if !about.may_create_databases {
             let name = server.database();
-            preflight.problems.push(finding(
-                format!(
-                    "`{}` may not create databases beside `{name}`, where a restore is proven before it takes its place",
-                    about.account
-                ),
+            let hint = if Grants::read(&mut connection).await?.take_patterns() {
                 format!(
                     "as an administrator: GRANT ALL ON `{}\\_re%`.* TO {}; it lets the account make databases whose \
                      names begin so, and no others",
                     rights::pattern(name),
                     rights::literal(&about.account)
+                )
+            } else {
+                format!(
+                    "as an administrator: GRANT CREATE ON *.* TO {}; partial_revokes lets nothing be given by a pattern",
+                    rights::literal(&about.account)
+                )
+            };
+            preflight.problems.push(finding(
+                format!(
+                    "`{}` may not create databases beside `{name}`, where a restore is proven before it takes its place",
+                    about.account
                 ),
+                hint,
             ));
         }
         let same = preflight.same_source() || archive.index().source == server.source_by_place();

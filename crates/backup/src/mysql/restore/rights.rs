@@ -62,7 +62,7 @@ pub(super) async fn check(
     let lacks = |right: &&&str| !names.iter().all(|name| grants.on(name, right));
     let missing: Vec<&str> = needed.iter().filter(lacks).copied().collect();
     if let (Some(target), false) = (names.first(), missing.is_empty()) {
-        let (account, pattern) = (literal(&about.account), pattern(target));
+        let account = literal(&about.account);
         // Of several patterns that fit a name servers go by one alone. So what is given already is added to, as it is
         // spelled there; a pattern of its own has to give all that the others gave.
         let given = |name: &str, pattern: String| {
@@ -79,13 +79,20 @@ pub(super) async fn check(
             format!("GRANT {} ON `{pattern}`.* TO {account}", all.join(", "))
         };
         let beside = names.get(1).unwrap_or(target);
+        let hint = if grants.take_patterns() {
+            let pattern = pattern(target);
+            format!("{}; {}", given(target, pattern.clone()), given(beside, format!("{pattern}\\_re%")))
+        } else {
+            // What is taken out of it is given again by the database's name alone.
+            let in_target = given(target, target.replace('`', "``"));
+            format!(
+                "GRANT {} ON *.* TO {account}, since partial_revokes lets nothing be given by a pattern; {in_target}",
+                needed.join(", ")
+            )
+        };
         preflight.problems.push(finding(
             format!("`{}` lacks {} in the databases that a restore makes", about.account, missing.join(", ")),
-            format!(
-                "as an administrator: {}; {}",
-                given(target, pattern.clone()),
-                given(beside, format!("{pattern}\\_re%"))
-            ),
+            format!("as an administrator: {hint}"),
         ));
     }
     others(connection, archive, names.first(), &grants, about, options, preflight).await?;
