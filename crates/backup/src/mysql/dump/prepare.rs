@@ -52,6 +52,9 @@ pub(crate) struct Properties {
     /// Its comment, which MariaDB has since 10.5.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) comment: String,
+    /// Whether its new tables are encrypted, which MySQL has since 8.0.16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) encrypted: Option<bool>,
 }
 
 /// A database of which the snapshot is taken and the catalog read: nothing stands in the way any more.
@@ -260,16 +263,25 @@ async fn transactional(connection: &mut Connection, database: &str) -> Result<Ve
 pub(crate) async fn properties(connection: &mut Connection, database: &str) -> Result<Properties> {
     let literal = database::quote::literal(database::Engine::Mysql, database);
     let what = "cannot read the database's own properties";
-    let comment = match connection.flavour() {
-        Flavour::MariaDb if connection.release() >= (10, 5) => "schema_comment",
-        _ => "''",
+    // Of a server that has no such column none is named: 8.0 before 8.0.16 and 5.7.
+    let encryption = "SELECT column_name FROM information_schema.columns
+        WHERE table_schema = 'information_schema' AND table_name = 'SCHEMATA' AND column_name = 'DEFAULT_ENCRYPTION'";
+    let (comment, encryption) = match connection.flavour() {
+        Flavour::MariaDb if connection.release() >= (10, 5) => ("schema_comment", "''"),
+        Flavour::MySql if connection.value(encryption, what).await?.is_some() => ("''", "default_encryption"),
+        _ => ("''", "''"),
     };
     let sql = format!(
-        "SELECT default_character_set_name, default_collation_name, {comment} FROM information_schema.schemata
+        "SELECT default_character_set_name, default_collation_name, {comment}, {encryption} FROM information_schema.schemata
           WHERE schema_name = {literal}"
     );
     let row = connection.query(&sql, what).await?.into_iter().next().unwrap_or_default();
     let mut values = row.into_iter().map(Option::unwrap_or_default);
     let mut next = || values.next().unwrap_or_default();
-    Ok(Properties { charset: next(), collation: next(), comment: next() })
+    let (charset, collation, comment) = (next(), next(), next());
+    let encrypted = match next().as_str() {
+        "" => None,
+        said => Some(said == "YES"),
+    };
+    Ok(Properties { charset, collation, comment, encrypted })
 }

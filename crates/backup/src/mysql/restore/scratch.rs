@@ -136,6 +136,9 @@ pub(super) fn properties_sql(properties: &Properties, flavour: database::mysql::
         format!(" CHARACTER SET {} COLLATE {}", literal(&properties.charset), literal(&properties.collation));
     if flavour == database::mysql::Flavour::MariaDb {
         sql.push_str(&format!(" COMMENT {}", literal(&properties.comment)));
+    } else if let Some(encrypted) = properties.encrypted {
+        // By it the server prints which tables are not as the others.
+        sql.push_str(&format!(" /*!80016 ENCRYPTION {} */", literal(if encrypted { "Y" } else { "N" })));
     }
     sql
 }

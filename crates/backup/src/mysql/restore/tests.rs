@@ -124,6 +124,30 @@ async fn a_new_database_holds_all_that_the_archive_holds() {
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Refused);
 }
 
+/// MySQL prints of a table whether it is encrypted where the database's own tables are not so.
+#[tokio::test]
+async fn whether_new_tables_are_encrypted_is_carried() {
+    let source = fresh().await;
+    if is_mariadb() {
+        return;
+    }
+    let name = source.database();
+    run(&source, &format!("CREATE TABLE t (a int); ALTER DATABASE {name} ENCRYPTION 'Y'")).await;
+    let (_folder, archive) = backed_up(&source).await;
+    let copy = named(&source, &format!("{name}_new"));
+    let options = RestoreOptions::default();
+    restore::into(&archive, &database(&source), copy.database(), &options, &Silent).await.unwrap();
+    let other = fresh().await;
+    let options = RestoreOptions { from_source: Some(archive.index().source.clone()), ..options };
+    let made = restore::beside(&archive, &database(&other), &options, &Silent).await.unwrap();
+    made.swap(&[], true).await.unwrap();
+    for copy in [copy, other] {
+        same(&copy, &source).await;
+        let sql = "SELECT default_encryption FROM information_schema.schemata WHERE schema_name = DATABASE()";
+        assert_eq!(rows(&copy, sql).await[0][0].as_deref(), Some("YES"));
+    }
+}
+
 #[tokio::test]
 async fn a_proof_leaves_nothing() {
     let source = fresh().await;
