@@ -2,7 +2,7 @@
 //! engines, and a rename into another database leaves files behind that keep the old one from being dropped.
 
 use database::mysql::{Connection, is_database};
-use database::{Engine, Kind, script};
+use database::{Engine, Kind, quote, script};
 
 use super::preflight::finding;
 use crate::Result;
@@ -18,12 +18,7 @@ pub(super) async fn check(
 ) -> Result<()> {
     let mut found = of_archive(archive).await?;
     if let Some(target) = target {
-        let sql = format!(
-            "SELECT table_name FROM information_schema.tables WHERE {} AND create_options LIKE '%DIRECTORY=%' ORDER BY 1",
-            is_database("table_schema", target)
-        );
-        let there = connection.query(&sql, "cannot look where tables lie").await?;
-        found.extend(there.into_iter().flatten().flatten());
+        found.extend(of_target(connection, target).await?);
     }
     found.sort();
     found.dedup();
@@ -35,6 +30,28 @@ pub(super) async fn check(
         ));
     }
     Ok(())
+}
+
+async fn of_target(connection: &mut Connection, target: &str) -> Result<Vec<String>> {
+    let what = "cannot look where tables lie";
+    let with = |option: &str| {
+        format!(
+            "SELECT table_name FROM information_schema.tables WHERE {} AND create_options LIKE '%{option}%' ORDER BY 1",
+            is_database("table_schema", target)
+        )
+    };
+    let there = connection.query(&with("DIRECTORY="), what).await?;
+    let mut found: Vec<String> = there.into_iter().flatten().flatten().collect();
+    // Of a partition only the definition says it.
+    for table in connection.query(&with("partitioned"), what).await?.into_iter().flatten().flatten() {
+        let sql = format!("SHOW CREATE TABLE {}", quote::qualified(Engine::Mysql, &[target, &table]));
+        let shown = connection.query(&sql, what).await?;
+        let definition = shown.first().and_then(|row| row.get(1)?.as_deref());
+        if definition.is_some_and(|definition| in_its_own(definition).is_some()) {
+            found.push(table);
+        }
+    }
+    Ok(found)
 }
 
 async fn of_archive(archive: &Archive) -> Result<Vec<String>> {
