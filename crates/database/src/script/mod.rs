@@ -3,6 +3,7 @@
 //! One file per dialect: its lexer, and the rule by which its client finds the end of a statement.
 
 pub(crate) mod mysql;
+mod mysql_mode;
 mod mysql_nature;
 mod nature;
 mod postgres;

@@ -3,6 +3,7 @@
 //!
 //! Comments are sent with the statement that they are in, as the clients do with `--comments`: a routine keeps its own.
 
+use super::mysql_mode::Modes;
 use super::token::{Kind, Lexeme, Token, Unfinished};
 use super::{Pieces, Statement, line_of};
 use crate::{Error, ErrorKind, Result};
@@ -25,6 +26,14 @@ impl Quoting {
             no_escapes: has("NO_BACKSLASH_ESCAPES"),
             ansi: ["ANSI", "ORACLE", "MSSQL", "POSTGRESQL", "DB2", "MAXDB"].iter().any(|word| has(word)),
         }
+    }
+
+    pub(super) fn with(self, other: Self) -> Self {
+        Self { no_escapes: self.no_escapes || other.no_escapes, ansi: self.ansi || other.ansi }
+    }
+
+    pub(super) fn without(self, other: Self) -> Self {
+        Self { no_escapes: self.no_escapes && !other.no_escapes, ansi: self.ansi && !other.ansi }
     }
 }
 
@@ -155,70 +164,119 @@ fn is_word(byte: u8) -> bool {
 }
 
 pub(super) fn split(script: &str) -> Result<Vec<Statement<'_>>> {
-    let mut pieces = Pieces::new(script);
-    let mut lexer = Lexer::new(script, Quoting::default());
-    let mut delimiter = ";".to_owned();
-    let mut start: Option<usize> = None;
-    // What it ends at keeps the comments before it, as the clients send them.
-    loop {
-        lexer.skip_blanks().map_err(|unfinished| unfinished.in_script(script))?;
-        let at = lexer.at;
-        if at >= script.len() {
-            if let Some(start) = start {
-                push(&mut pieces, &mut lexer, start, script.len());
-            }
-            return Ok(pieces.statements);
+    Cutter::new(script, 0, ";", Modes::default()).cut(true)
+}
+
+/// A place in a script, and all that its past says of how it goes on.
+struct Cutter<'a> {
+    pieces: Pieces<'a>,
+    lexer: Lexer<'a>,
+    delimiter: String,
+    modes: Modes,
+}
+
+impl<'a> Cutter<'a> {
+    fn new(script: &'a str, at: usize, delimiter: &str, modes: Modes) -> Self {
+        let mut lexer = Lexer::new(script, modes.now);
+        lexer.at = at;
+        Self { pieces: Pieces::new(script), lexer, delimiter: delimiter.to_owned(), modes }
+    }
+
+    /// Ends a statement. Where nobody sees what it makes of `sql_mode`, what follows must be the same whatever that is.
+    fn push(&mut self, (start, end): (usize, usize), after: usize, careful: bool) -> Result<()> {
+        let script = self.pieces.script;
+        let text = script[start..end].trim_end();
+        let seen = self.modes.follow(text);
+        self.lexer.quoting = self.modes.now;
+        self.pieces.push(start, start + text.len(), None);
+        if seen || !careful {
+            return Ok(());
         }
-        let rest = &script[at..];
-        if rest.starts_with(&delimiter) || rest.starts_with("\\g") || rest.starts_with("\\G") {
-            if let Some(start) = start.take() {
-                push(&mut pieces, &mut lexer, start, at);
-            }
-            lexer.conditional = false;
-            lexer.at = at + if rest.starts_with(&delimiter) { delimiter.len() } else { 2 };
-            continue;
+        let mut ways =
+            [(false, false), (false, true), (true, false), (true, true)].map(|(no_escapes, ansi)| {
+                let modes = Modes { now: Quoting { no_escapes, ansi }, ..self.modes.clone() };
+                Self::new(script, after, &self.delimiter, modes).cut(false).ok()
+            });
+        let first = ways[0].take();
+        if first.is_some() && ways[1..].iter().all(|way| *way == first) {
+            return Ok(());
         }
-        if start.is_none() {
-            let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
-            // A line that begins so is a comment for the clients, whatever follows.
-            if line.starts_with("--") && at_line_start(script, at) {
-                lexer.at = at + line.len();
+        let line = line_of(script, start);
+        Err(Error::new(
+            ErrorKind::Usage,
+            format!("line {line}: the text does not say what sql_mode becomes, and where the statements after it end depends on that"),
+        )
+        .with_hint("name its words: SET sql_mode = 'ANSI_QUOTES'; or put back what the script itself has kept: SET @old = @@sql_mode"))
+    }
+
+    fn cut(mut self, careful: bool) -> Result<Vec<Statement<'a>>> {
+        let script = self.pieces.script;
+        let mut start: Option<usize> = None;
+        // What it ends at keeps the comments before it, as the clients send them.
+        loop {
+            self.lexer.skip_blanks().map_err(|unfinished| unfinished.in_script(script))?;
+            let at = self.lexer.at;
+            if at >= script.len() {
+                if let Some(start) = start {
+                    self.push((start, script.len()), script.len(), careful)?;
+                }
+                return Ok(self.pieces.statements);
+            }
+            let rest = &script[at..];
+            if rest.starts_with(&self.delimiter) || rest.starts_with("\\g") || rest.starts_with("\\G") {
+                let after = at + if rest.starts_with(&self.delimiter) { self.delimiter.len() } else { 2 };
+                if let Some(start) = start.take() {
+                    self.push((start, at), after, careful)?;
+                }
+                self.lexer.conditional = false;
+                self.lexer.at = after;
                 continue;
             }
-            match command(line) {
-                Some(Command::Delimiter(new)) if !new.is_empty() && !new.contains('\\') => {
-                    new.clone_into(&mut delimiter);
-                    lexer.at = at + line.len();
+            if start.is_none() {
+                let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
+                // A line that begins so is a comment for the clients, whatever follows.
+                if line.starts_with("--") && at_line_start(script, at) {
+                    self.lexer.at = at + line.len();
                     continue;
                 }
-                Some(Command::Delimiter(_)) => return Err(bad_delimiter(script, at)),
-                Some(Command::Use) if !line.contains(&delimiter) && at_line_start(script, at) => {
-                    pieces.push(at, at + line.trim_end().len(), None);
-                    lexer.at = at + line.len();
-                    continue;
+                match command(line) {
+                    Some(Command::Delimiter(new)) if !new.is_empty() && !new.contains('\\') => {
+                        new.clone_into(&mut self.delimiter);
+                        self.lexer.at = at + line.len();
+                        continue;
+                    }
+                    Some(Command::Delimiter(_)) => return Err(bad_delimiter(script, at)),
+                    Some(Command::Use) if !line.contains(&self.delimiter) && at_line_start(script, at) => {
+                        self.pieces.push(at, at + line.trim_end().len(), None);
+                        self.lexer.at = at + line.len();
+                        continue;
+                    }
+                    Some(Command::Other(word))
+                        if !line.contains(&self.delimiter) && at_line_start(script, at) =>
+                    {
+                        return Err(client_command(script, at, word));
+                    }
+                    _ => {}
                 }
-                Some(Command::Other(word)) if !line.contains(&delimiter) && at_line_start(script, at) => {
-                    return Err(client_command(script, at, word));
-                }
-                _ => {}
             }
-        }
-        if rest.starts_with('\\') && !rest.starts_with("\\N") {
-            let end = rest.chars().nth(1).map_or(1, |next| 1 + next.len_utf8());
-            return Err(client_command(script, at, &rest[..end]));
-        }
-        // What opens a conditional comment belongs to the statement.
-        let begins =
-            script[..at].rfind("/*").filter(|&opened| lexer.conditional && only_opens(&script[opened..at]));
-        let token = lexer.token().map_err(|unfinished| unfinished.in_script(script))?;
-        if let Some(token) = token {
-            start.get_or_insert(begins.unwrap_or(token.start));
-            // A delimiter may stand right after a word: `END$$`.
-            let text = &script[token.start..token.end];
-            if matches!(token.kind, Kind::Word | Kind::Number)
-                && let Some(found) = text.find(&delimiter).filter(|&found| found > 0)
-            {
-                lexer.at = token.start + found;
+            if rest.starts_with('\\') && !rest.starts_with("\\N") {
+                let end = rest.chars().nth(1).map_or(1, |next| 1 + next.len_utf8());
+                return Err(client_command(script, at, &rest[..end]));
+            }
+            // What opens a conditional comment belongs to the statement.
+            let begins = script[..at]
+                .rfind("/*")
+                .filter(|&opened| self.lexer.conditional && only_opens(&script[opened..at]));
+            let token = self.lexer.token().map_err(|unfinished| unfinished.in_script(script))?;
+            if let Some(token) = token {
+                start.get_or_insert(begins.unwrap_or(token.start));
+                // A delimiter may stand right after a word: `END$$`.
+                let text = &script[token.start..token.end];
+                if matches!(token.kind, Kind::Word | Kind::Number)
+                    && let Some(found) = text.find(&self.delimiter).filter(|&found| found > 0)
+                {
+                    self.lexer.at = token.start + found;
+                }
             }
         }
     }
@@ -227,58 +285,6 @@ pub(super) fn split(script: &str) -> Result<Vec<Statement<'_>>> {
 /// Whether a text is no more than the opening of a conditional comment and blanks.
 fn only_opens(text: &str) -> bool {
     conditional(text).is_some_and(|length| text[length..].trim().is_empty())
-}
-
-fn push<'a>(pieces: &mut Pieces<'a>, lexer: &mut Lexer<'a>, start: usize, end: usize) {
-    let text = pieces.script[start..end].trim_end();
-    if let Some(mode) = sql_mode(text, lexer.quoting) {
-        lexer.quoting = mode;
-    }
-    pieces.push(start, start + text.len(), None);
-}
-
-/// How `SET sql_mode = …` leaves strings and names to be read, where they are read as `now` before it. A mode from a variable
-/// is taken for the usual one; what is added to the mode that is, or taken out of it, is known by its words.
-fn sql_mode(text: &str, now: Quoting) -> Option<Quoting> {
-    let lexemes = Lexer::lexemes(text, now).ok()?;
-    if !lexemes.first()?.is("SET") {
-        return None;
-    }
-    let is_sign =
-        |at: usize| lexemes.get(at).is_some_and(|lexeme| matches!(lexeme.kind, Kind::Sign(b'=' | b':')));
-    let named = |lexeme: &Lexeme<'_>| {
-        let name = lexeme.text.trim_start_matches('@').trim_matches('`');
-        name.eq_ignore_ascii_case("sql_mode") && !lexeme.text.starts_with("@sql") && lexeme.kind != Kind::Text
-    };
-    let place = (1..lexemes.len()).rev().find(|&at| named(&lexemes[at]) && is_sign(at + 1))?;
-    if place >= 2
-        && lexemes.get(place.wrapping_sub(2)).is_some_and(|scope| scope.text.eq_ignore_ascii_case("@@global"))
-        || lexemes.get(place.wrapping_sub(1)).is_some_and(|scope| scope.is("GLOBAL"))
-    {
-        return None;
-    }
-    let mut depth = 0_usize;
-    let value =
-        lexemes[place + 1..].iter().skip_while(|lexeme| matches!(lexeme.kind, Kind::Sign(b'=' | b':')));
-    let value = value.take_while(|lexeme| {
-        match (lexeme.is_sign(b'('), lexeme.is_sign(b')')) {
-            (true, _) => depth += 1,
-            (_, true) => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth > 0 || !lexeme.is_sign(b',')
-    });
-    let value: Vec<&Lexeme<'_>> = value.collect();
-    let first = value.first()?;
-    if !value.iter().any(|lexeme| named(lexeme)) {
-        return Some(Quoting::of(first.text));
-    }
-    let takes_out = value.iter().any(|lexeme| lexeme.is("REPLACE"));
-    let words = value.iter().filter(|lexeme| matches!(lexeme.kind, Kind::Text | Kind::Name));
-    Some(words.map(|word| Quoting::of(word.text)).fold(now, |mode, word| match takes_out {
-        true => Quoting { no_escapes: mode.no_escapes && !word.no_escapes, ansi: mode.ansi && !word.ansi },
-        false => Quoting { no_escapes: mode.no_escapes || word.no_escapes, ansi: mode.ansi || word.ansi },
-    }))
 }
 
 enum Command<'a> {
