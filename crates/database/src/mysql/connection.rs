@@ -85,10 +85,16 @@ impl Connection {
 
     /// The version's first two numbers: `(10, 11)`.
     pub fn release(&self) -> (u32, u32) {
+        let [first, second, _] = self.version();
+        (first, second)
+    }
+
+    /// The version's three numbers: `[10, 11, 6]`.
+    pub fn version(&self) -> [u32; 3] {
         // Some MariaDB servers put `5.5.5-` before their own version.
         let version = self.version.strip_prefix("5.5.5-").unwrap_or(&self.version);
         let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
-        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+        [(); 3].map(|()| numbers.next().unwrap_or(0))
     }
 
     /// Runs a query and reads all of its rows as the server's bytes, those of every result set. For small results only.

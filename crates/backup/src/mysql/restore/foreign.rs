@@ -11,11 +11,11 @@ use crate::{Error, ErrorKind, Result};
 const SAID_OTHERWISE: [(&str, &str); 2] =
     [("/*!80023 INVISIBLE */", "INVISIBLE"), ("/*!80000 INVISIBLE */", "IGNORED")];
 
-/// A statement as a server of this kind and release takes all of it.
+/// A statement as a server of this kind and version takes all of it.
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] where it would leave something out in silence.
-pub(super) fn table(sql: Cow<'_, str>, flavour: Flavour, release: (u32, u32)) -> Result<Cow<'_, str>> {
+pub(super) fn table(sql: Cow<'_, str>, flavour: Flavour, version: [u32; 3]) -> Result<Cow<'_, str>> {
     if !sql.starts_with("CREATE TABLE ") {
         return Ok(sql);
     }
@@ -27,7 +27,7 @@ pub(super) fn table(sql: Cow<'_, str>, flavour: Flavour, release: (u32, u32)) ->
                 let end = quoted(rest, first);
                 (rest[..end].into(), end)
             }
-            b'/' => match passed_over(rest, flavour, release) {
+            b'/' => match passed_over(rest, flavour, version) {
                 Some(end) => (otherwise(&rest[..end], flavour, &sql)?.into(), end),
                 None => ("/".into(), 1),
             },
@@ -59,12 +59,13 @@ fn quoted(text: &str, quote: u8) -> usize {
 }
 
 /// The length of the comment that a text begins with, where it holds what this server does not read.
-fn passed_over(text: &str, flavour: Flavour, release: (u32, u32)) -> Option<usize> {
+fn passed_over(text: &str, flavour: Flavour, version: [u32; 3]) -> Option<usize> {
     let of_mariadb = text.strip_prefix("/*M!");
     let inner = of_mariadb.or_else(|| text.strip_prefix("/*!"))?;
     let digits = inner.bytes().take(6).take_while(u8::is_ascii_digit).count();
     let from: u32 = inner[..digits].parse().unwrap_or(0);
-    let read = from < release.0 * 10_000 + (release.1 + 1) * 100;
+    let [first, second, third] = version;
+    let read = from <= first * 10_000 + second * 100 + third;
     let read = match flavour {
         // What MySQL has had since it went its own way.
         Flavour::MariaDb => read && !(50_700..100_000).contains(&from),
@@ -91,13 +92,13 @@ mod tests {
 
     #[test]
     fn nothing_is_passed_over_in_silence() {
-        let of = |text: &str, flavour, release| {
-            table(format!("CREATE TABLE `t` (\n  {text}\n)").into(), flavour, release)
+        let of = |text: &str, flavour, version| {
+            table(format!("CREATE TABLE `t` (\n  {text}\n)").into(), flavour, version)
                 .map(|sql| sql["CREATE TABLE `t` (\n  ".len()..sql.len() - 2].to_owned())
                 .map_err(|error| error.to_string())
         };
-        let mariadb = |text| of(text, Flavour::MariaDb, (10, 11));
-        let mysql = |text| of(text, Flavour::MySql, (9, 7));
+        let mariadb = |text| of(text, Flavour::MariaDb, [10, 11, 6]);
+        let mysql = |text| of(text, Flavour::MySql, [9, 7, 0]);
         let own = "`a` int COMMENT '/*!80003 x */ geomcollection''\\'/*!80003 y */', `/*!80003 z */` point /*!50100 b */ / 2";
         assert_eq!(mariadb(own).as_deref(), Ok(own));
         assert_eq!(mysql(own).as_deref(), Ok(own));
@@ -111,7 +112,10 @@ mod tests {
             ("CHECK (`a` > 0) /*!80016 NOT ENFORCED */", "NOT ENFORCED"),
         ] {
             assert_eq!(mysql(text).as_deref(), Ok(text));
-            assert!(of(text, Flavour::MySql, (5, 7)).unwrap_err().contains(name));
+            for older in [[5, 7, 44], [8, 0, 2]] {
+                assert!(of(text, Flavour::MySql, older).unwrap_err().contains(name));
+            }
+            assert_eq!(of(text, Flavour::MySql, [8, 0, 16]).as_deref(), Ok(text));
             let error = mariadb(text).unwrap_err();
             assert!(error.contains(&format!("`{name}`")) && error.contains("`CREATE TABLE `t``"), "{error}");
         }
@@ -120,6 +124,6 @@ mod tests {
             assert!(mysql(text).unwrap_err().contains("`COMPRESSED`"));
         }
         let other = "CREATE PROCEDURE p() SELECT 1 /*!80016 NOT ENFORCED */";
-        assert_eq!(table(other.into(), Flavour::MariaDb, (10, 11)).unwrap(), other);
+        assert_eq!(table(other.into(), Flavour::MariaDb, [10, 11, 6]).unwrap(), other);
     }
 }

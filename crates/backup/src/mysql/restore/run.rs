@@ -44,7 +44,7 @@ pub(super) async fn statements(
     statements.iter().try_for_each(|statement| check(statement.text))?;
     for statement in statements {
         let sql = definers.map_or(statement.text.into(), |definers| definers.apply(statement.text));
-        let sql = foreign::table(sql, connection.flavour(), connection.release())?;
+        let sql = foreign::table(sql, connection.flavour(), connection.version())?;
         let sql = keys.defer(&sql).map_or(sql, Cow::Owned);
         let sql = fitting(sql, connection.flavour());
         let ends = ends(&sql);
