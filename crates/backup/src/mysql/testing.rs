@@ -1,17 +1,22 @@
 //! A fresh database for each test, on the server that `scripts/test` started, and the stock tools that judge.
 
+#[path = "../../../database/src/mysql/testing/own.rs"]
+mod own;
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use database::mysql::{Flavour, Place, Server};
+use database::mysql::{Flavour, Place, Server, Settings};
 use database::{Database, DatabaseUrl, Engine, quote, script};
 
 use crate::archive::Archive;
 use crate::dump::{BackupOptions, create};
 use crate::progress::Silent;
 use crate::store::{LocalStore, Store as _};
+
+pub(crate) use own::own;
 
 const EVERYTHING: &str = include_str!("../../../database/src/mysql/catalog/tests/everything.sql");
 const EVERYTHING_OF_MYSQL: &str =
@@ -177,55 +182,6 @@ pub(crate) async fn run(server: &Server, sql: &str) {
     for statement in script::split(Engine::Mysql, sql).unwrap() {
         session.batch(statement.text, statement.text).await.unwrap_or_else(|error| panic!("{error}"));
     }
-}
-
-/// A server of a test's own, which ends with the test.
-pub(crate) struct Own {
-    process: std::process::Child,
-    /// Its superuser, in the database `mysql`.
-    pub(crate) server: Server,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Starts a MariaDB server with an option; as root it has to be told that this is meant.
-pub(crate) async fn own(option: &str) -> Own {
-    let folder = tempfile::Builder::new().prefix("dbm-mariadb").tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let root = rustix::process::getuid().is_root().then_some("--user=root");
-    let mut install = Command::new("mariadb-install-db");
-    install.arg("--no-defaults").args(root).arg(format!("--datadir={}", path("data")));
-    install.args(["--auth-root-authentication-method=normal", "--skip-test-db", option]);
-    // A starting server removes the temporary files of others that share its folder for them.
-    let installed = install.env("TMPDIR", folder.path()).output().unwrap();
-    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
-    let programs = ["/usr/sbin/mariadbd", "/usr/libexec/mariadbd"];
-    let program = programs.into_iter().find(|file| std::path::Path::new(file).exists());
-    let mut command = Command::new(program.unwrap_or("mariadbd"));
-    command.arg("--no-defaults").args(root).arg(format!("--datadir={}", path("data")));
-    command.args([format!("--socket={}", path("socket")), format!("--pid-file={}", path("pid"))]);
-    command.args(["--skip-networking", "--innodb-buffer-pool-size=16M", option]).env("TMPDIR", folder.path());
-    let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let settings = database::mysql::Settings {
-        user: Some("root".to_owned()),
-        database: "mysql".to_owned(),
-        place: Place::Socket(folder.path().join("socket")),
-        ..database::mysql::Settings::default()
-    };
-    let own = Own { process, server: Server::new(settings), _folder: folder };
-    for _ in 0..600 {
-        if own.server.connect(None).await.is_ok() {
-            return own;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("the server does not come up");
 }
 
 /// Rows of a query.

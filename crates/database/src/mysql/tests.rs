@@ -290,7 +290,7 @@ async fn an_account_that_may_make_no_database_keeps_the_journal_in_its_own() {
 
 #[tokio::test]
 async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
-    let own = testing::own().await;
+    let own = testing::own("--event-scheduler=ON").await;
     let mut root = own.server.connect(None).await.unwrap();
     root.batch(
         "CREATE DATABASE shop; CREATE USER app; GRANT ALL ON shop.* TO app; CREATE USER shut ACCOUNT LOCK;
@@ -346,7 +346,7 @@ async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
 /// A limit that the server gives to all its sessions would cut every table short in silence.
 #[tokio::test]
 async fn what_a_server_gives_its_sessions_is_no_matter() {
-    let own = testing::own().await;
+    let own = testing::own("--event-scheduler=ON").await;
     let mut root = own.server.connect(None).await.unwrap();
     let globals = "SET GLOBAL sql_select_limit = 1, GLOBAL autocommit = 0, GLOBAL max_join_size = 1";
     root.batch(globals, "").await.unwrap();
@@ -362,7 +362,7 @@ async fn what_a_server_gives_its_sessions_is_no_matter() {
 /// Accounts belong to the server: whose fence is lifted first must not let writers into the other database.
 #[tokio::test]
 async fn fences_of_two_databases_do_not_lift_each_other() {
-    let own = testing::own().await;
+    let own = testing::own("--event-scheduler=ON").await;
     let mut root = own.server.connect(None).await.unwrap();
     root.batch(
         "CREATE DATABASE one; CREATE DATABASE two; CREATE USER app; CREATE USER shut ACCOUNT LOCK;

@@ -192,7 +192,7 @@ async fn numbers_with_a_point_are_printed_as_the_server_prints_them() {
 
 #[tokio::test]
 async fn a_server_without_prepared_statements_prints_its_rows() {
-    let own = testing::own().await;
+    let own = testing::own("--event-scheduler=ON").await;
     let mut connection = own.server.connect(None).await.unwrap();
     connection.batch("SET GLOBAL max_prepared_stmt_count = 0", "").await.unwrap();
     let (rows, kept) = read(&mut connection, "SELECT 1, 0.5e0").await;
