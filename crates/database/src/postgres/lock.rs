@@ -201,9 +201,9 @@ pub async fn refuse_pooler(server: &Server, connection: &Connection) -> Result<(
     // Where no second connection is to be had, there is no room for a pooler's tricks either.
     let Ok(second) = server.connect(None).await else { return Ok(()) };
     // A pool that has no other session to give lets the second one wait, and ours is not shared then.
-    let Ok(begun) = tokio::time::timeout(SECOND, query(&second, "BEGIN", what)).await else { return Ok(()) };
-    begun?;
-    let theirs = first(query(&second, pid, what).await?);
+    let begin = format!("BEGIN; {pid}");
+    let Ok(begun) = tokio::time::timeout(SECOND, query(&second, &begin, what)).await else { return Ok(()) };
+    let theirs = first(begun?);
     // Ours is asked only where it need not wait for the other.
     let shared = theirs == ours || first(query(connection, pid, what).await?) != ours;
     query(&second, "ROLLBACK", what).await?;

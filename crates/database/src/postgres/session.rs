@@ -52,8 +52,9 @@ impl Session {
             // A server on a system that cannot look says so with an error, and does without.
             let _ = connection.batch_execute("SET client_connection_check_interval = '5s'").await;
         }
+        // What pg_stat_activity asks, without the names of accounts and databases, for which a new session reads catalogs.
         let sql = format!(
-            "SELECT pid, {STARTED} FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()"
+            "SELECT pid, {STARTED} FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
         );
         let rows = as_login(&connection, &sql, "cannot ask the server who we are").await?;
         let (pid, started) = match rows.into_iter().next().map(<[Option<String>; 2]>::try_from) {
