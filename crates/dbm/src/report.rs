@@ -125,6 +125,9 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
         for remade in &restored.remade {
             row("remade", remade.to_string());
         }
+        for grant in &restored.not_granted {
+            row("not granted", grant.clone());
+        }
         if restored.unarchived.len() > 5 {
             row("", format!("and {} more tables", restored.unarchived.len() - 5));
         }

@@ -37,6 +37,9 @@ pub struct BackupOptions {
     pub globals: bool,
     /// Whether these hold the hashes of the roles' passwords.
     pub role_passwords: bool,
+    /// Whether the archive says who may use what, where that belongs to the server and is forgotten with the object: routines
+    /// of MySQL and MariaDB.
+    pub rights: bool,
     /// Whether the planner's statistics are archived, so that a restore need not make them anew.
     pub statistics: bool,
     /// Why the archive must not be pruned from the moment on when it is there.
@@ -88,6 +91,7 @@ impl Default for BackupOptions {
             is_open: None,
             secrets: false,
             globals: false,
+            rights: false,
             role_passwords: false,
             statistics: false,
             pin: None,

@@ -2,6 +2,7 @@
 
 pub(crate) mod dump;
 pub(crate) mod history;
+pub(crate) mod privileges;
 pub(crate) mod restore;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -92,6 +92,19 @@ fn partial(archive: &Archive) -> Error {
     .with_hint("restore it into a new database (--into NAME), or a full archive (`dbm backups`)")
 }
 
+/// What accounts could do with single objects when the archive was made and cannot do now, as the statements that would give
+/// it: of archives that say so ([`BackupOptions::rights`](crate::dump::BackupOptions::rights)).
+///
+/// # Errors
+/// What could not be looked at.
+pub async fn not_granted(archive: &Archive, database: &Database) -> Result<Vec<String>> {
+    match database {
+        Database::Mysql(server) => mysql::not_granted(archive, server).await,
+        // There it is part of the object.
+        Database::Postgres(_) | Database::Sqlite(_) => Ok(Vec::new()),
+    }
+}
+
 /// A name for a database to restore into that is free now, for [`RestoreOptions::scratch`].
 pub async fn scratch_name(database: &Database) -> Result<String> {
     match database {

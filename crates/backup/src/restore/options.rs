@@ -27,6 +27,10 @@ pub struct RestoreOptions {
     pub from_source: Option<SourceId>,
     /// Makes what the server lacks of the archive's roles, memberships, settings of roles and privileges on parameters.
     pub globals: bool,
+    /// Gives again, where the server forgets it with an object that is removed, what the archive says of who might use it
+    /// ([`BackupOptions::rights`](crate::dump::BackupOptions::rights)): a run that is put back leaves no account without it.
+    /// What was given since is kept.
+    pub rights_as_then: bool,
     /// Collects the planner's statistics of what was restored.
     pub analyze: bool,
     /// The name of the database to restore into, chosen by the caller so that a
@@ -48,6 +52,7 @@ impl Default for RestoreOptions {
             detach_replication: false,
             from_source: None,
             globals: false,
+            rights_as_then: false,
             analyze: true,
             scratch: None,
             cancel: CancellationToken::new(),

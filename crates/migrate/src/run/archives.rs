@@ -43,6 +43,7 @@ impl Runner {
             is_open: None,
             // A safe run has to bring everything back.
             secrets: true,
+            rights: true,
             pin: Some(pin_of(&open.run)),
             cancel: self.cancel.clone(),
             // All of it: nothing less is a way back.
@@ -222,12 +223,15 @@ impl Runner {
     ) -> Result<Restored> {
         let scratch = restore::scratch_name(&self.database).await?;
         options.scratch = Some(scratch.clone());
+        // Those that went with what the failed files dropped.
+        options.rights_as_then = is_way_back(told, note);
         let step = Step::Restore { archive: note.clone(), scratch: Some(scratch) };
         let taking = open.take("restore", Some(note.name.clone()), Some(&step)).await?;
         let beside = restore::beside(archive, &self.database, &options, &*self.progress).await;
         open.after(taking, beside.as_ref().err());
         let beside = beside?;
         let remade = beside.remade().to_vec();
+        let rights_as_then = options.rights_as_then;
         let taking = open.take("swap", Some(beside.scratch_name().to_owned()), Some(&Step::Exchange)).await?;
         // The exchange itself publishes that the run is over, or that only a fence is still to be lifted.
         let end = if engine::fence_outlives_exchange(self.database.engine()) {
@@ -273,11 +277,13 @@ impl Runner {
             open.session = None;
         }
         let unarchived = if sealed { Vec::new() } else { self.unarchived(archive, &replaced).await };
+        let not_granted = if rights_as_then { self.not_granted(archive).await } else { Vec::new() };
         Ok(Restored {
             archive: described(note, archive, since),
             replaced: Some(replaced),
             unarchived,
             remade,
+            not_granted,
         })
     }
 
@@ -362,7 +368,21 @@ impl Runner {
             let carried = open.session()?.catch_up(&counters).await;
             self.carried(carried);
         }
-        Ok(Restored { archive: described(note, archive, since), replaced: None, unarchived, remade })
+        Ok(Restored {
+            archive: described(note, archive, since),
+            replaced: None,
+            unarchived,
+            remade,
+            not_granted: Vec::new(),
+        })
+    }
+
+    /// What could not be given again to those who had it when the archive was made.
+    async fn not_granted(&self, archive: &Archive) -> Vec<String> {
+        restore::not_granted(archive, &self.database).await.unwrap_or_else(|error| {
+            self.watch.note(&format!("whether all rights are given again could not be read: {error}"));
+            Vec::new()
+        })
     }
 
     async fn safeguard(&self, run: &str, options: &RestoreOptions) -> Result<(BackupName, Safeguard)> {

@@ -219,16 +219,28 @@ pub struct Restored {
     /// generated column whose function gives other values now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remade: Vec<Remade>,
+    /// Statements that would give again what accounts could do before the run with what it dropped, and that the server did
+    /// not take.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_granted: Vec<String>,
 }
 
 impl Restored {
-    /// The end of a sentence that says what the database is: but for what was made anew and is not what it was.
+    /// The end of a sentence that says what the database is: but for what was made anew and is not what it was, and for
+    /// rights that are lost.
     pub(crate) fn exceptions(&self) -> String {
-        if self.remade.is_empty() {
-            return String::new();
+        let mut said = String::new();
+        if !self.remade.is_empty() {
+            let names: Vec<&str> = self.remade.iter().map(|one| one.object.as_str()).collect();
+            said = format!(", but for what no archive carries and was made anew: {}", names.join(", "));
         }
-        let names: Vec<&str> = self.remade.iter().map(|one| one.object.as_str()).collect();
-        format!(", but for what no archive carries and was made anew: {}", names.join(", "))
+        if !self.not_granted.is_empty() {
+            said.push_str(&format!(
+                ", but for rights that the server did not let us give again: {}",
+                self.not_granted.join("; ")
+            ));
+        }
+        said
     }
 }
 

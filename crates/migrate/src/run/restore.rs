@@ -78,6 +78,7 @@ impl Runner {
                     replaced: None,
                     unarchived: Vec::new(),
                     remade,
+                    not_granted: Vec::new(),
                 };
                 report.state = format!(
                     "The database {target} was made, and holds what the archive holds{}: {PROOF}.",

@@ -13,6 +13,7 @@ use super::{long, plan};
 use crate::derived::Derived;
 use crate::dump::BackupOptions;
 use crate::mysql::history;
+use crate::mysql::privileges::{self, OnRoutine};
 use crate::{Error, ErrorKind, Result};
 
 /// What an archive of MySQL or MariaDB keeps in its index beside what all archives do.
@@ -37,6 +38,9 @@ pub(crate) struct Extras {
     /// What its tables' stored generated columns were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) derived: Vec<Derived>,
+    /// Who may run which routine, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) on_routines: Vec<OnRoutine>,
     /// The table with the longest statement of one row, and that one's bytes.
     #[serde(default)]
     pub(crate) longest: Option<(String, u64)>,
@@ -156,6 +160,10 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         true => Some(globals::read(&mut connection, options.role_passwords).await?),
         false => None,
     };
+    let on_routines = match options.rights {
+        true => privileges::to_be_kept(&mut connection, server.database(), &mut schema).await?,
+        false => Vec::new(),
+    };
     let longest = connection.value("SELECT @@global.max_allowed_packet", what).await?;
     let longest = longest.and_then(|bytes| bytes.parse().ok()).unwrap_or(16 << 20);
     connection.close().await;
@@ -180,6 +188,7 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
             engines,
             definers: definers(&schema)?,
             derived: Vec::new(),
+            on_routines,
             longest: None,
         },
         schema,

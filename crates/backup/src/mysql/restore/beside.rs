@@ -18,7 +18,7 @@ pub(crate) struct Beside {
     /// What wakes it up where it has its name.
     last: Vec<String>,
     properties: Properties,
-    /// What accounts made for it may do with single objects of it.
+    /// What accounts made for it may do with single objects of it, and what is given again on its routines.
     grants: Vec<String>,
     /// What was made anew and is not what it was.
     remade: Vec<Remade>,
@@ -36,8 +36,12 @@ pub(crate) async fn beside(
         None => scratch_name(server, server.database()).await?,
     };
     let build = scratch::build(archive, server, &scratch, server.database(), options, progress);
-    let (remade, grants) = Box::pin(globals::around(archive, server, (options, progress), build)).await?;
+    let (remade, mut grants) = Box::pin(globals::around(archive, server, (options, progress), build)).await?;
     let (last, properties) = ending(archive, options, progress).await?;
+    if options.rights_as_then {
+        let rights = super::extras(archive)?.on_routines;
+        grants.extend(rights.iter().map(|right| right.sql(server.database())));
+    }
     Ok(Beside { server: server.clone(), scratch, last, properties, grants, remade })
 }
 

@@ -12,7 +12,6 @@ mod local;
 mod order;
 mod pieces;
 mod preflight;
-mod privileges;
 mod prove;
 mod read_back;
 mod rights;
@@ -30,6 +29,7 @@ use database::{Engine, quote};
 use serde::de::DeserializeOwned;
 
 use super::dump::{Extras, Properties};
+use super::privileges;
 use crate::archive::Archive;
 use crate::progress::Progress;
 use crate::restore::names::{self, Made};
@@ -116,6 +116,18 @@ async fn new(
 /// Each account in whose name an object of the archive acts, with the one that is to take its place.
 pub(crate) fn acts_as(archive: &Archive, account: &str) -> Result<BTreeMap<String, String>> {
     Ok(extras(archive)?.definers.into_iter().map(|definer| (definer, account.to_owned())).collect())
+}
+
+/// Who could run which routine when the archive was made, and cannot now.
+pub(crate) async fn not_granted(archive: &Archive, server: &Server) -> Result<Vec<String>> {
+    let then = extras(archive)?.on_routines;
+    if then.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut connection = server.connect_nowhere().await?;
+    let now = privileges::of_routines(&mut connection, server.database()).await?;
+    connection.close().await;
+    Ok(privileges::missing(&then, &now))
 }
 
 /// A free name for a scratch database.

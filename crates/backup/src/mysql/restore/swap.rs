@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::lenient;
 use super::pieces::{self, Piece};
-use super::privileges;
 use super::run;
 use super::scratch::{self, exists, properties_sql};
 use crate::mysql::dump::{Properties, properties};
+use crate::mysql::privileges;
 use crate::restore::Replaced;
 use crate::{Error, ErrorKind, Result};
 
@@ -81,7 +81,8 @@ pub(super) struct Plan {
     new_properties: Properties,
     /// Who may run the target's routines: removing one forgets it.
     grants: Vec<String>,
-    /// What accounts that the restore made may do with single objects, once these are here.
+    /// What accounts that the restore made may do with single objects, once these are here; and who might run routines
+    /// when the archive was made.
     #[serde(default)]
     new_grants: Vec<String>,
     /// Where something acts by itself when rows are written, nobody else may write meanwhile.
@@ -115,7 +116,11 @@ impl Exchange<'_> {
         let old_properties = properties(&mut connection, target).await?;
         let old = side(&mut connection, target).await?;
         let new = side(&mut connection, self.scratch).await?;
-        let grants = privileges::of_routines(&mut connection, target).await;
+        let rights = privileges::of_routines(&mut connection, target).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "grants on single routines have to be given again by hand");
+            Vec::new()
+        });
+        let grants = rights.iter().map(|right| right.sql(target)).collect();
         connection.close().await;
         let replaced = scratch::free_name(self.server, target, crate::restore::names::Made::Replaced).await?;
         let mut plan = Plan {

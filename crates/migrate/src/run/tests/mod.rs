@@ -8,6 +8,7 @@ mod rehearse;
 mod repeated;
 mod reset;
 mod restore;
+mod rights;
 mod rollbacks;
 mod sandbox;
 mod schema;
