@@ -90,11 +90,12 @@ async fn compare_with_mariadb(name: &str, path: &Path) -> Result<(), String> {
         .stdin(fs::File::open(path).unwrap());
     let client = client.output().unwrap();
     let mut session = ours.session().await.unwrap();
-    let result = run(&mut session, &fs::read_to_string(path).unwrap()).await;
+    let text = fs::read_to_string(path).unwrap();
+    let result = run(&mut session, &text).await;
     let said = String::from_utf8_lossy(&client.stderr);
     assert_eq!(client.status.success(), result.is_ok(), "{name}: {result:?}\n{said}");
     // What cannot be cut is refused before anything of it runs; the client runs what it has.
-    if result.as_ref().is_err_and(|why| why.contains("does not end")) {
+    if script::split(Engine::Mysql, &text).is_err() {
         return result;
     }
     let dump = |server: &mysql::Server| {
@@ -214,7 +215,9 @@ fn random_script(own: &[&str], seed: &mut u64) -> String {
 async fn random_scripts_come_out_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("script.sql");
-    let mut seed = 0x2545_f491_4f6c_dd1d;
+    // Another run's seed, where somebody looks for more.
+    let from: u64 = std::env::var("DBM_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let mut seed = 0x2545_f491_4f6c_dd1d ^ from;
     for _ in 0..60 {
         let text = random_script(SQLITE, &mut seed);
         fs::write(&path, &text).unwrap();
