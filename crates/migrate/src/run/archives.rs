@@ -5,7 +5,7 @@ use backup::archive::Archive;
 use backup::dump::BackupOptions;
 use backup::restore::{self, Replaced, RestoreOptions, Safeguard, Way};
 use backup::{Error, ErrorKind, Result};
-use database::{Database, Entry, FenceState, ObjectId, TableDigest};
+use database::{Counter, Database, Entry, FenceState, ObjectId, TableDigest};
 use helpers::naming::BackupName;
 use tokio_util::sync::CancellationToken;
 
@@ -244,9 +244,12 @@ impl Runner {
         publish.push(end);
         // Behind a fence nobody else has drawn a number: what the failed files did to sequences goes with them.
         let others_drew = is_way_back(told, note) && !was_sealed && told.begun.kind != RunKind::Reset;
+        let fenced = told.fence().is_some() && open.session()?.is_sealed();
         if others_drew {
-            // Before the exchange, so that a kill right after it gives no number again; and after it, for those given since.
-            self.carry_counters(&self.database.name(), beside.scratch_name()).await;
+            // Before the exchange, so that a kill right after it gives no number again. The run's own session is the one that
+            // its fence lets through.
+            let given = open.session()?.counters().await;
+            self.carry_counters(given, beside.scratch_name()).await;
         }
         let swapped = beside.swap(&publish, options.disconnect).await;
         open.after(taking, swapped.as_ref().err());
@@ -261,8 +264,12 @@ impl Runner {
             open.note(&Step::GaveUp).await?;
         }
         let replaced = swapped?;
-        if others_drew {
-            self.carry_counters(&replaced.name, &self.database.name()).await;
+        // Who slipped in during the exchange is known only now.
+        let sealed = open.session.as_ref().is_some_and(|session| session.is_sealed());
+        if others_drew && !(fenced && sealed) {
+            // And those that were given since.
+            let given = async { self.named(&replaced.name)?.session().await?.counters().await };
+            self.carry_counters(given.await, &self.database.name()).await;
         }
         let over = open.entry(&Step::End { ending: Ending::Replaced })?;
         if engine::replaced_keeps_journal(self.database.engine())
@@ -271,8 +278,7 @@ impl Runner {
             self.watch.note(&format!("the journal in {} is still open: {error}", replaced.name));
         }
         open.entries = publish;
-        // Who slipped in during the exchange is known only now.
-        let sealed = was_sealed && open.session.as_ref().is_some_and(|session| session.is_sealed());
+        let sealed = was_sealed && sealed;
         if engine::swap_ends_sessions(self.database.engine()) {
             open.session = None;
         }
@@ -287,15 +293,16 @@ impl Runner {
         })
     }
 
-    /// Sets the counters of one database to where those of another are, if they are behind: numbers that were given during
-    /// the run are known to somebody, in rows that only the replaced database has.
-    async fn carry_counters(&self, from: &str, to: &str) {
-        let carry = async {
-            let at = |name: &str| Database::new(self.database.url().with_database(name));
-            let counters = at(from)?.session().await?.counters().await?;
-            at(to)?.session().await?.catch_up(&counters).await
-        };
+    /// Sets the counters of a database to what was given, if they are behind: numbers that were given during the run are
+    /// known to somebody, in rows that only the replaced database has.
+    async fn carry_counters(&self, given: database::Result<Vec<Counter>>, to: &str) {
+        let carry = async { self.named(to)?.session().await?.catch_up(&given?).await };
         self.carried(carry.await);
+    }
+
+    /// The database of that name at the same place.
+    fn named(&self, name: &str) -> database::Result<Database> {
+        Database::new(self.database.url().with_database(name))
     }
 
     /// Says which counters were set forward, or why none could be.
@@ -315,8 +322,7 @@ impl Runner {
     /// Ends the journal that went with the database which was replaced, and lifts its fence: whoever gives it its name
     /// back undoes the restore, and nothing is to be recovered there.
     async fn close_replaced(&self, over: &Entry, told: &Told, replaced: &Replaced) -> Result<()> {
-        let database = Database::new(self.database.url().with_database(&replaced.name))?;
-        let mut session = database.session().await?;
+        let mut session = self.named(&replaced.name)?.session().await?;
         session.append(over).await?;
         if let Some(state) = told.fence() {
             session.lift_fence(state).await?;
@@ -419,7 +425,7 @@ impl Runner {
         replaced: &Replaced,
     ) -> Result<Vec<Unarchived>> {
         self.progress.phase("reading what was replaced", None);
-        let database = Database::new(self.database.url().with_database(&replaced.name))?;
+        let database = self.named(&replaced.name)?;
         Ok(differing(archive, &database.digests().await?))
     }
 
