@@ -9,6 +9,7 @@ use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
 use super::file::{COMMITTED_TABLE, blocking, has_table};
+use super::lock::Locked;
 use super::{Session, error, permissions};
 use crate::{Entry, Error, ErrorKind, Journal, Lock as _, Result, SessionId};
 
@@ -33,7 +34,7 @@ pub(super) enum Line {
 pub(super) struct Beside {
     path: PathBuf,
     /// Open and locked while this session holds the lock.
-    pub(super) locked: Option<fs::File>,
+    pub(super) locked: Option<Locked>,
     /// The run's entries, as far as this session has read or written them.
     known: Vec<Entry>,
 }
@@ -49,7 +50,7 @@ impl Beside {
 
     /// Whether the lock that we hold is on the file that others would lock: somebody may have removed it by hand.
     pub(super) fn is_there(&self) -> bool {
-        let Some(locked) = &self.locked else { return true };
+        let Some(Locked(locked)) = &self.locked else { return true };
         let same = |ours: &fs::Metadata, there: &fs::Metadata| {
             (ours.dev(), ours.ino()) == (there.dev(), there.ino())
         };

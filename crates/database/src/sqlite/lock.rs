@@ -60,7 +60,6 @@ impl Lock for Session {
     }
 
     async fn unlock(&mut self) -> Result<()> {
-        // Closing the file gives the lock back.
         if self.beside.locked.take().is_some() {
             self.file.set_running(None);
         }
@@ -96,11 +95,22 @@ fn one_name(database: &Path) -> Result<()> {
     }
 }
 
+/// The file, locked until this is dropped.
+#[derive(Debug)]
+pub(super) struct Locked(pub(super) std::fs::File);
+
+/// Closing the file is not enough: a process that was just started has a copy of it until it becomes its program.
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 /// The file, locked, if nobody else has it.
-fn take(path: &Path) -> Result<Option<std::fs::File>> {
+fn take(path: &Path) -> Result<Option<Locked>> {
     let file = journal::open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Locked(file))),
         Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
         Err(cause) => Err(Error::new(ErrorKind::Io, format!("cannot lock {}", path.display()))
             .with_hint("the file must lie on a file system that has locks; some network ones have none")
