@@ -191,11 +191,15 @@ impl Plan {
 
     /// A hint, and the other way out where steps of the run are transactions.
     fn or_in_steps(&self, hint: &str) -> String {
-        if self.groups.iter().any(|group| group.transaction) {
-            format!("{hint}; or migrate in steps with `--to` that fit into one transaction each")
-        } else {
-            hint.to_owned()
+        let runs = |group: &Group| group.items.iter().any(|item| item.action == Action::Run);
+        if !self.groups.iter().any(|group| group.transaction && runs(group)) {
+            return hint.to_owned();
         }
+        let steps = match self.direction {
+            Direction::Migrate => "migrate in steps with `--to`",
+            Direction::Rollback => "roll back in steps (`dbm rollback COUNT`)",
+        };
+        format!("{hint}; or {steps} that fit into one transaction each")
     }
 
     fn why_restore(&self) -> String {

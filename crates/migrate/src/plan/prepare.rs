@@ -74,11 +74,10 @@ impl Item {
             checksum: chosen.checksum,
             rollback: chosen.rollback,
         };
-        if let Some(because) = engine::no_transactions(engine) {
-            item.alone = Some(because.to_owned());
-        }
+        // Its row in the history is all that goes, and that goes in a transaction on every engine.
         let Some(source) = chosen.source else { return Ok(item) };
         item.action = Action::Run;
+        item.alone = engine::no_transactions(engine).map(str::to_owned);
         item.path = source.path;
         let (body, verify) = cut_verify(&source.text, chosen.directives.verify_line);
         let body = filler.fill(body, &item.path)?;

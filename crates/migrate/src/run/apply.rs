@@ -145,9 +145,11 @@ impl Runner {
             let since = Instant::now();
             let session = &mut **open.session()?;
             let done = self.item(session, item, context, since, false).await?;
-            // Before anything is written into the history: the file may have said SET ROLE, and that role need not have
-            // rights on it.
-            session.end_file().await.map_err(|error| of_item(item, &error.into()))?;
+            if item.action == Action::Run {
+                // Before anything is written into the history: the file may have said SET ROLE, and that role need not
+                // have rights on it.
+                session.end_file().await.map_err(|error| of_item(item, &error.into()))?;
+            }
             record.add(session, item, done.became, since.elapsed()).await?;
             self.watch.migration(&item.label(), since.elapsed());
             ran.push(done);

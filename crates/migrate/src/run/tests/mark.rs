@@ -3,7 +3,7 @@
 use super::{ENGINES, Sandbox};
 use crate::compare::{What, compare};
 use crate::history::{self, Applied, Change, Mark, State, Ways};
-use crate::plan::{RollbackOptions, Until};
+use crate::plan::{Allowed, RollbackOptions, Until};
 use crate::{MigrateOptions, Outcome};
 
 const FIRST: &str = "CREATE TABLE item (id int PRIMARY KEY);";
@@ -16,7 +16,7 @@ fn files(sandbox: &Sandbox) {
 
 async fn sandbox(engine: database::Engine) -> Sandbox {
     let mut sandbox = Sandbox::new(engine).await;
-    sandbox.allow(crate::plan::Allowed { accept_lost_writes: true, ..Default::default() });
+    sandbox.allow(Allowed { accept_lost_writes: true, ..Default::default() });
     files(&sandbox);
     sandbox
 }
@@ -57,6 +57,37 @@ async fn a_database_of_others_is_taken_over() {
         let differences = compare(engine, &before, &after, What::Everything);
         assert!(differences.is_empty(), "dbm drops nothing that it did not make: {differences:?}");
         assert_eq!(sandbox.ask("SELECT id FROM item").await, "7");
+    }
+}
+
+#[tokio::test]
+async fn what_others_made_is_forgotten_without_a_fence() {
+    for engine in ENGINES {
+        let mut sandbox = sandbox(engine).await;
+        sandbox.allow(Allowed::default());
+        sandbox.execute(FIRST).await;
+        sandbox.execute(SECOND).await;
+        let baseline =
+            |files: &[crate::files::Migration], rows: &[Applied]| history::baseline(files, rows, Mark::Head);
+        assert_eq!(mark(&sandbox, baseline).await.unwrap(), 2);
+        let before = sandbox.database.schema().await.unwrap();
+        let last = RollbackOptions { until: Until::Count(1), module: None };
+        let report = sandbox.runner().rollback(&sandbox.migrations(), &last).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{engine}: {report:?}");
+        assert_eq!(labels(&sandbox.history().await), [(1, State::Satisfied)]);
+
+        // The row goes with the mark that says so, or stays.
+        let all = RollbackOptions { until: Until::All, module: None };
+        let (runner, migrations, options) = (sandbox.runner(), sandbox.migrations(), all.clone());
+        let work = async move { runner.rollback(&migrations, &options).await.map(drop) };
+        assert!(sandbox.crash_in("commit:before", work).await, "{engine}");
+        assert_eq!(labels(&sandbox.history().await), [(1, State::Satisfied)], "{engine}");
+        let report = sandbox.runner().rollback(&sandbox.migrations(), &all).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{engine}: {report:?}");
+        assert!(sandbox.history().await.is_empty());
+        let after = sandbox.database.schema().await.unwrap();
+        let differences = compare(engine, &before, &after, What::Everything);
+        assert!(differences.is_empty(), "{engine}: {differences:?}");
     }
 }
 

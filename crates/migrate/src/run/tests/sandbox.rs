@@ -166,16 +166,21 @@ impl Sandbox {
         std::mem::take(&mut *self.watch.events.lock().unwrap())
     }
 
-    /// Runs `work` with a crash at a moment; whether it got there.
+    /// Migrates with a crash at a moment; whether it got there.
     pub(crate) async fn crash(&self, at: &str) -> bool {
-        *self.watch.crash_at.lock().unwrap() = Some(at.to_owned());
         let (runner, migrations) = (self.runner(), self.migrations());
-        let crashed = tokio::spawn(async move {
-            let options = MigrateOptions::default();
-            runner.migrate(&migrations, &options).await.map(drop)
-        })
-        .await
-        .is_err();
+        let options = MigrateOptions::default();
+        self.crash_in(at, async move { runner.migrate(&migrations, &options).await.map(drop) }).await
+    }
+
+    /// Does `work` with a crash at a moment; whether it got there.
+    pub(crate) async fn crash_in(
+        &self,
+        at: &str,
+        work: impl Future<Output = backup::Result<()>> + Send + 'static,
+    ) -> bool {
+        *self.watch.crash_at.lock().unwrap() = Some(at.to_owned());
+        let crashed = tokio::spawn(work).await.is_err();
         // A panic while a guard was held poisons nothing that counts here.
         self.watch.crash_at.clear_poison();
         *self.watch.crash_at.lock().unwrap() = None;
