@@ -164,7 +164,14 @@ fn is_word(byte: u8) -> bool {
 }
 
 pub(super) fn split(script: &str) -> Result<Vec<Statement<'_>>> {
-    Cutter::new(script, 0, ";", Modes::default()).cut(true)
+    let mut cutter = Cutter {
+        pieces: Pieces::new(script),
+        lexer: Lexer::new(script, Quoting::default()),
+        delimiter: ";".to_owned(),
+        modes: Modes::default(),
+    };
+    while cutter.step()? {}
+    Ok(cutter.pieces.statements)
 }
 
 /// A place in a script, and all that its past says of how it goes on.
@@ -176,29 +183,18 @@ struct Cutter<'a> {
 }
 
 impl<'a> Cutter<'a> {
-    fn new(script: &'a str, at: usize, delimiter: &str, modes: Modes) -> Self {
-        let mut lexer = Lexer::new(script, modes.now);
-        lexer.at = at;
-        Self { pieces: Pieces::new(script), lexer, delimiter: delimiter.to_owned(), modes }
-    }
-
     /// Ends a statement. Where nobody sees what it makes of `sql_mode`, what follows must be the same whatever that is.
-    fn push(&mut self, (start, end): (usize, usize), after: usize, careful: bool) -> Result<()> {
+    fn push(&mut self, (start, end): (usize, usize), after: usize) -> Result<()> {
         let script = self.pieces.script;
         let text = script[start..end].trim_end();
-        let seen = self.modes.follow(text);
+        let known = self.modes.known;
+        self.modes.follow(text);
         self.lexer.quoting = self.modes.now;
+        self.lexer.conditional = false;
+        self.lexer.at = after;
         self.pieces.push(start, start + text.len(), None);
-        if seen || !careful {
-            return Ok(());
-        }
-        let mut ways =
-            [(false, false), (false, true), (true, false), (true, true)].map(|(no_escapes, ansi)| {
-                let modes = Modes { now: Quoting { no_escapes, ansi }, ..self.modes.clone() };
-                Self::new(script, after, &self.delimiter, modes).cut(false).ok()
-            });
-        let first = ways[0].take();
-        if first.is_some() && ways[1..].iter().all(|way| *way == first) {
+        // Where it was not known before, what follows was looked at already.
+        if self.modes.known || !known || self.is_cut_alike() {
             return Ok(());
         }
         let line = line_of(script, start);
@@ -209,7 +205,36 @@ impl<'a> Cutter<'a> {
         .with_hint("name its words: SET sql_mode = 'ANSI_QUOTES'; or put back what the script itself has kept: SET @old = @@sql_mode"))
     }
 
-    fn cut(mut self, careful: bool) -> Result<Vec<Statement<'a>>> {
+    /// Whether what follows is cut alike whatever `sql_mode` is, up to where the script says what it becomes.
+    fn is_cut_alike(&self) -> bool {
+        let mut ways =
+            [(false, false), (false, true), (true, false), (true, true)].map(|(no_escapes, ansi)| {
+                let modes = Modes { now: Quoting { no_escapes, ansi }, ..self.modes.clone() };
+                Self {
+                    pieces: Pieces { statements: Vec::new(), ..self.pieces },
+                    lexer: Lexer { quoting: modes.now, ..self.lexer.clone() },
+                    delimiter: self.delimiter.clone(),
+                    modes,
+                }
+            });
+        loop {
+            let mut steps = ways.each_mut().map(|way| {
+                way.pieces.statements.clear();
+                let more = way.step().ok()?;
+                Some((more, way.pieces.statements.pop(), way.lexer.at))
+            });
+            let Some(first) = steps[0].take() else { return false };
+            if steps[1..].iter().any(|step| step.as_ref() != Some(&first)) {
+                return false;
+            }
+            if !first.0 || ways[0].modes.known {
+                return true;
+            }
+        }
+    }
+
+    /// Goes on to the end of the next statement; false if that is the script's.
+    fn step(&mut self) -> Result<bool> {
         let script = self.pieces.script;
         let mut start: Option<usize> = None;
         // What it ends at keeps the comments before it, as the clients send them.
@@ -218,27 +243,28 @@ impl<'a> Cutter<'a> {
             let at = self.lexer.at;
             if at >= script.len() {
                 if let Some(start) = start {
-                    self.push((start, script.len()), script.len(), careful)?;
+                    self.push((start, script.len()), script.len())?;
                 }
-                return Ok(self.pieces.statements);
+                return Ok(false);
             }
             let rest = &script[at..];
             if rest.starts_with(&self.delimiter) || rest.starts_with("\\g") || rest.starts_with("\\G") {
                 let after = at + if rest.starts_with(&self.delimiter) { self.delimiter.len() } else { 2 };
-                if let Some(start) = start.take() {
-                    self.push((start, at), after, careful)?;
+                if let Some(start) = start {
+                    self.push((start, at), after)?;
+                    return Ok(true);
                 }
                 self.lexer.conditional = false;
                 self.lexer.at = after;
                 continue;
             }
             if start.is_none() {
-                let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
                 // A line that begins so is a comment for the clients, whatever follows.
-                if line.starts_with("--") && at_line_start(script, at) {
-                    self.lexer.at = at + line.len();
+                if rest.starts_with("--") && at_line_start(script, at) {
+                    self.lexer.at = at + line_at(rest).len();
                     continue;
                 }
+                let line = if begins_command(rest) { line_at(rest) } else { "" };
                 match command(line) {
                     Some(Command::Delimiter(new)) if !new.is_empty() && !new.contains('\\') => {
                         new.clone_into(&mut self.delimiter);
@@ -249,7 +275,7 @@ impl<'a> Cutter<'a> {
                     Some(Command::Use) if !line.contains(&self.delimiter) && at_line_start(script, at) => {
                         self.pieces.push(at, at + line.trim_end().len(), None);
                         self.lexer.at = at + line.len();
-                        continue;
+                        return Ok(true);
                     }
                     Some(Command::Other(word))
                         if !line.contains(&self.delimiter) && at_line_start(script, at) =>
@@ -263,13 +289,14 @@ impl<'a> Cutter<'a> {
                 let end = rest.chars().nth(1).map_or(1, |next| 1 + next.len_utf8());
                 return Err(client_command(script, at, &rest[..end]));
             }
-            // What opens a conditional comment belongs to the statement.
-            let begins = script[..at]
-                .rfind("/*")
-                .filter(|&opened| self.lexer.conditional && only_opens(&script[opened..at]));
+            let conditional = self.lexer.conditional;
             let token = self.lexer.token().map_err(|unfinished| unfinished.in_script(script))?;
             if let Some(token) = token {
-                start.get_or_insert(begins.unwrap_or(token.start));
+                start.get_or_insert_with(|| {
+                    // What opens a conditional comment belongs to the statement.
+                    let opened = if conditional { script[..at].rfind("/*") } else { None };
+                    opened.filter(|&opened| only_opens(&script[opened..at])).unwrap_or(token.start)
+                });
                 // A delimiter may stand right after a word: `END$$`.
                 let text = &script[token.start..token.end];
                 if matches!(token.kind, Kind::Word | Kind::Number)
@@ -314,6 +341,18 @@ const ALONE: &[&str] = &[
     "warnings",
 ];
 const WITH_ARGUMENT: &[&str] = &["charset", "connect", "pager", "prompt", "source", "system", "tee"];
+
+fn line_at(rest: &str) -> &str {
+    &rest[..rest.find('\n').unwrap_or(rest.len())]
+}
+
+/// Whether the first word may be a command of the clients: where a script is one long line, nobody reads it to its end for
+/// each statement.
+fn begins_command(rest: &str) -> bool {
+    let word = rest.split([' ', '\t', '\n']).next().unwrap_or_default().trim_end();
+    let mut words = ALONE.iter().chain(WITH_ARGUMENT).chain(&["delimiter", "use"]);
+    words.any(|one| word.eq_ignore_ascii_case(one))
+}
 
 fn command(line: &str) -> Option<Command<'_>> {
     let line = line.trim_end();

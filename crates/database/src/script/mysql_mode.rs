@@ -9,38 +9,78 @@ use super::token::{Kind, Lexeme};
 const BITS: [u64; 2] = [1 << 2, 1 << 20];
 
 /// How strings and names are read at a place of a script.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Modes {
     pub(super) now: Quoting,
+    /// Whether the text says that it is so.
+    pub(super) known: bool,
     /// What the script has kept in variables, such as `@old`.
     pub(super) kept: HashMap<String, Quoting>,
 }
 
+impl Default for Modes {
+    /// As it is at the start of a script.
+    fn default() -> Self {
+        Self { now: Quoting::default(), known: true, kept: HashMap::new() }
+    }
+}
+
 impl Modes {
-    /// Follows a statement; false where what it makes of `sql_mode` is not to be seen.
-    pub(super) fn follow(&mut self, statement: &str) -> bool {
-        let Ok(lexemes) = Lexer::lexemes(statement, self.now) else { return true };
+    /// Follows a statement. Where what it makes of `sql_mode` is not to be seen, that is not known any more.
+    pub(super) fn follow(&mut self, statement: &str) {
+        let Ok(lexemes) = Lexer::lexemes(statement, self.now) else { return };
         // `SET STATEMENT … FOR …` is for that statement alone, which is read before.
         if !lexemes.first().is_some_and(|first| first.is("SET"))
             || lexemes.get(1).is_some_and(|second| second.is("STATEMENT"))
         {
-            return true;
+            return self.follow_other(&lexemes);
         }
-        let before = self.clone();
-        let mut seen = true;
-        for assignment in assignments(&lexemes[1..]) {
-            let Some(at) = assignment.iter().position(|lexeme| lexeme.is_sign(b'=')) else { continue };
+        let assigned = assignments(&lexemes[1..]).into_iter().filter_map(|assignment| {
+            let at = assignment.iter().position(|lexeme| lexeme.is_sign(b'='))?;
             let colon = usize::from(at > 0 && assignment[at - 1].is_sign(b':'));
-            let value = Value { lexemes: &assignment[at + 1..], at: 0, modes: &before }.whole();
-            match (target(&assignment[..at - colon]), value) {
-                (Target::Mode, Some(quoting)) => self.now = quoting,
-                (Target::Mode, None) => seen = false,
+            let value = Value { lexemes: &assignment[at + 1..], at: 0, modes: self }.whole();
+            Some((target(&assignment[..at - colon]), value))
+        });
+        let assigned: Vec<_> = assigned.collect();
+        // Within a value, or by a name that is quoted.
+        for variable in variables(&lexemes).filter(|variable| variable.quoted || variable.written) {
+            self.kept.remove(&variable.name);
+        }
+        for (target, value) in assigned {
+            match (target, value) {
+                (Target::Mode, value) => {
+                    self.known = value.is_some();
+                    self.now = value.unwrap_or(self.now);
+                }
                 (Target::Kept(name), Some(quoting)) => drop(self.kept.insert(name, quoting)),
                 (Target::Kept(name), None) => drop(self.kept.remove(&name)),
                 (Target::Other, _) => {}
             }
         }
-        seen
+    }
+
+    /// What no `SET` says is not followed, but for `SELECT @@sql_mode INTO @old`: what a statement names may have been changed.
+    fn follow_other(&mut self, lexemes: &[Lexeme<'_>]) {
+        if self.kept.is_empty() && !lexemes.first().is_some_and(|first| first.is("SELECT")) {
+            return;
+        }
+        let into = match lexemes {
+            [select, value @ .., into, name] if select.is("SELECT") && into.is("INTO") => {
+                let mut value = Value { lexemes: value, at: 0, modes: self };
+                // What is quoted there is a column.
+                let plain = value.lexemes.iter().all(|lexeme| lexeme.kind != Kind::Name);
+                kept(name).zip(value.one().filter(|_| plain && value.at == value.lexemes.len()))
+            }
+            _ => None,
+        };
+        for variable in variables(lexemes) {
+            self.kept.remove(&variable.name);
+        }
+        self.kept.extend(into);
+    }
+
+    fn current(&self) -> Option<Quoting> {
+        self.known.then_some(self.now)
     }
 }
 
@@ -85,6 +125,29 @@ fn target(lexemes: &[Lexeme<'_>]) -> Target {
 fn kept(lexeme: &Lexeme<'_>) -> Option<String> {
     let is = lexeme.kind == Kind::Word && lexeme.text.starts_with('@') && !lexeme.text.starts_with("@@");
     (is && lexeme.text.len() > 1).then(|| lexeme.text.to_lowercase())
+}
+
+/// A user's variable where it stands in a statement.
+struct Variable {
+    name: String,
+    /// As in @`name`.
+    quoted: bool,
+    /// `:=` follows.
+    written: bool,
+}
+
+fn variables<'a>(lexemes: &'a [Lexeme<'_>]) -> impl Iterator<Item = Variable> + 'a {
+    lexemes.iter().enumerate().filter_map(|(at, lexeme)| {
+        let next = |places: usize| lexemes.get(at + places);
+        if let Some(name) = kept(lexeme) {
+            let written = next(1).is_some_and(|colon| colon.is_sign(b':'));
+            return Some(Variable { name, quoted: false, written });
+        }
+        let name =
+            next(1).filter(|name| lexeme.text == "@" && matches!(name.kind, Kind::Name | Kind::Text))?;
+        let plain = name.text.trim_matches(['`', '\'', '"']).to_lowercase();
+        Some(Variable { name: format!("@{plain}"), quoted: true, written: false })
+    })
 }
 
 /// An expression whose value is a mode.
@@ -138,12 +201,12 @@ impl<'a, 'l> Value<'a, 'l> {
                 let value = self.one()?;
                 self.sign(b')').map(|()| value)
             }
-            Kind::Word if lexeme.text.eq_ignore_ascii_case("@@sql_mode") => Some(self.modes.now),
+            Kind::Word if lexeme.text.eq_ignore_ascii_case("@@sql_mode") => self.modes.current(),
             Kind::Word if lexeme.text.starts_with("@@") => {
                 self.sign(b'.')?;
                 let name = self.next()?.text.trim_matches('`').to_ascii_lowercase();
                 match (lexeme.text.to_ascii_lowercase().as_str(), name.as_str()) {
-                    ("@@session" | "@@local", "sql_mode") => Some(self.modes.now),
+                    ("@@session" | "@@local", "sql_mode") => self.modes.current(),
                     // Taken for the usual one, as at the start.
                     ("@@global", "sql_mode") => Some(Quoting::default()),
                     _ => None,
@@ -187,7 +250,8 @@ mod tests {
             (Quoting { ansi: false, no_escapes: true }, Quoting { ansi: true, no_escapes: true });
         let after = |statements: &[&str]| -> Option<Quoting> {
             let mut modes = Modes::default();
-            statements.iter().all(|statement| modes.follow(statement)).then_some(modes.now)
+            statements.iter().for_each(|statement| modes.follow(statement));
+            modes.current()
         };
         for (value, expected) in [
             ("''", Some(plain)),
@@ -217,6 +281,27 @@ mod tests {
         assert_eq!(after(&[&kept[..], &["SET sql_mode = @old"]].concat()), Some(plain));
         assert_eq!(after(&[&kept[..], &["SET sql_mode = ''", "SET @@sql_mode = @NEW"]].concat()), Some(ansi));
         assert_eq!(after(&["SET @old = @@sql_mode", "SET @old = f()", "SET sql_mode = @old"]), None);
+        for (otherwise, expected) in [
+            ("SELECT @old", None),
+            ("SELECT 'NO_BACKSLASH_ESCAPES' INTO @OLD", Some(raw)),
+            ("SELECT @@sql_mode INTO @old", Some(plain)),
+            ("SELECT m INTO @old FROM t", None),
+            ("SELECT m INTO @old", None),
+            ("SELECT 1 INTO @other", Some(ansi)),
+            ("SELECT @old := m FROM t", None),
+            ("SET @x = (SELECT @old := m FROM t)", None),
+            ("SET @x = @old", Some(ansi)),
+            ("SET @`OLD` = 'x'", None),
+            ("CALL p(@'old')", None),
+            ("INSERT INTO t VALUES ('@old')", Some(ansi)),
+        ] {
+            let found = after(&["SET @old = 'ANSI', sql_mode = ''", otherwise, "SET sql_mode = @old"]);
+            assert_eq!(found, expected, "{otherwise}");
+        }
+        let unknown = "SET sql_mode = f()";
+        assert_eq!(after(&[unknown, "SET @old = @@sql_mode", "SET sql_mode = @old"]), None);
+        assert_eq!(after(&[unknown, "SET sql_mode = CONCAT(@@sql_mode, ',ANSI')"]), None);
+        assert_eq!(after(&[unknown, "SET sql_mode = 'ANSI'"]), Some(ansi));
         for other in [
             "SET GLOBAL sql_mode = 'ANSI'",
             "SET @@global.sql_mode = f()",

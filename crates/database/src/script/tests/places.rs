@@ -86,3 +86,75 @@ fn what_does_not_end_is_refused_where_it_begins() {
         assert_eq!(refusal(Engine::Mysql, text), message);
     }
 }
+
+/// Where the time grew with the square of the length, these would take an hour.
+#[test]
+fn long_scripts_are_cut_in_one_go() {
+    let long = |part: &str| part.repeat((1 << 19) / part.len());
+    for engine in [Engine::Postgres, Engine::Mysql, Engine::Sqlite] {
+        for part in [
+            "INSERT INTO t VALUES (1, 'a');",
+            "INSERT INTO t VALUES (1, 'a');\n",
+            "/* a */ INSERT INTO t VALUES (1, 'a') -- b\n;\n",
+            "CREATE TRIGGER a AFTER INSERT ON t FOR EACH ROW SELECT 1;",
+            "BEGIN;SAVEPOINT a;CREATE VIEW v AS SELECT CASE WHEN 1 THEN 2 END;COMMIT;",
+            "SELECT ((((((1 + 1))))));\r\n",
+            ";",
+            "SET sql_mode=",
+        ] {
+            let text = long(part);
+            if let Ok(statements) = script::split(engine, &text) {
+                statements.iter().for_each(|statement| drop(script::classify(engine, statement)));
+            }
+        }
+        let one = format!("INSERT INTO t VALUES {}(2)", long("(1, 'a', \"b\"), "));
+        assert_eq!(script::split(engine, &one).unwrap().len(), 1, "{engine}");
+        let quotes = format!("SELECT {}1", long("'', "));
+        assert_eq!(script::split(engine, &quotes).unwrap().len(), 1, "{engine}");
+    }
+    for part in [
+        "/*!50003 SELECT 1 */;",
+        "/*!50003 SELECT 1 + ",
+        "SET sql_mode = f(); INSERT INTO t VALUES ('a');\n",
+        "SET sql_mode = f(); INSERT INTO t VALUES ('a'); SET sql_mode = ''; SET @old = @@sql_mode;\n",
+        "DELIMITER //\nSELECT 1//\nDELIMITER ;\n",
+        "use a\n",
+    ] {
+        drop(script::split(Engine::Mysql, &long(part)));
+    }
+    for part in ["SELECT $a$;$a$;", "COPY t FROM stdin;\n1\n\\.\n", "SELECT E'\\'' '' 'a'\n'b';"] {
+        drop(script::split(Engine::Postgres, &long(part)));
+    }
+}
+
+#[test]
+fn what_sql_mode_becomes_is_asked_for_only_where_it_matters() {
+    let unseen = "SET sql_mode = (SELECT m FROM t);\n";
+    let split = |after: &str| script::split(Engine::Mysql, &format!("{unseen}{after}")).map(|all| all.len());
+    for alike in [
+        "",
+        "SELECT 1;",
+        "SELECT 'a;b'; SELECT \"a;b\";",
+        // Said before it matters.
+        "SET sql_mode = ''; SELECT 'a\\'; -- ';",
+        "SELECT 1; SET sql_mode = (SELECT m FROM t); SELECT 2;",
+        "SET @old = @@sql_mode; SELECT 1; SET sql_mode = @old; SELECT 2;",
+    ] {
+        split(alike).unwrap_or_else(|error| panic!("{alike}: {error}"));
+    }
+    for otherwise in [
+        "SELECT 'a\\'; -- ';",
+        "SELECT \"a\\\"; -- \";",
+        "SELECT 1; SET sql_mode = (SELECT m FROM t); SELECT 'a\\'; -- ';",
+        // The one that is put back is not known either, and the one that adds to it leaves the rest as it was.
+        "SET @old = @@sql_mode; SET sql_mode = @old; SELECT 'a\\'; -- ';",
+        "SET sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES'); SELECT 'a\\'; -- ';",
+        "SET @old = @@sql_mode; SET sql_mode = ''; SET sql_mode = @old; SELECT 'a\\'; -- ';",
+    ] {
+        let text = split(otherwise).unwrap_err().to_string();
+        assert!(text.contains("does not say what sql_mode becomes"), "{otherwise}: {text}");
+    }
+    let error = split("SET @old = @@sql_mode; SET sql_mode = ''; SET sql_mode = @old; SELECT 'a\\'; -- ';");
+    assert!(error.unwrap_err().to_string().starts_with("line 2"), "where it is not known again");
+    assert_eq!(split("SET sql_mode = ''; SELECT 'a\\'; -- ';").unwrap(), 3);
+}
