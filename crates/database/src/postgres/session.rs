@@ -270,16 +270,24 @@ impl Statements for Session {
         let sql = format!(
             "SET CONSTRAINTS ALL IMMEDIATE; {}
              SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%s.%I', connamespace::pg_catalog.regnamespace, conname), ', ')
-               FROM pg_catalog.pg_constraint
+               FROM pg_catalog.pg_constraint found
               WHERE oid OPERATOR(pg_catalog.=)
-                    ANY (ARRAY(SELECT tgconstraint FROM pg_catalog.pg_trigger WHERE tginitdeferred)); {}",
+                    ANY (ARRAY(SELECT tgconstraint FROM pg_catalog.pg_trigger WHERE tginitdeferred))
+                AND NOT pg_catalog.pg_is_other_temp_schema(connamespace)
+                AND pg_catalog.has_schema_privilege(connamespace, 'USAGE')
+                AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint other
+                                 WHERE other.conname OPERATOR(pg_catalog.=) found.conname
+                                   AND other.connamespace OPERATOR(pg_catalog.=) found.connamespace
+                                   AND NOT other.condeferred); {}",
             self.reset_sql(),
             self.keep_lock_sql()
         );
         let mut answers = self.rows(&sql, "").await?.into_iter();
         let deferred = answers.next().and_then(|row| row.into_iter().next().flatten());
         self.lock_kept(answers.collect())?;
-        // What is deferred from its start on is to be so again for the next file.
+        // What is deferred from its start on is to be so again for the next file. The statement goes by names, and takes all
+        // constraints of a name in a schema: where one of them is not deferred, none of them is any more, which may refuse
+        // what a later file does, and lets nothing pass that would be refused.
         match deferred {
             Some(names) => self.batch(&format!("SET CONSTRAINTS {names} DEFERRED"), "").await,
             None => Ok(()),

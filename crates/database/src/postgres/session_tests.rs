@@ -109,6 +109,51 @@ async fn each_kind_of_deferred_constraint_is_deferred_again() {
 }
 
 #[tokio::test]
+async fn a_constraint_is_deferred_only_if_all_of_its_name_are() {
+    for other in ["NOT DEFERRABLE", "DEFERRABLE INITIALLY IMMEDIATE"] {
+        let mut session = fresh().await.session().await.unwrap();
+        let tables = format!(
+            "CREATE TABLE p (id int PRIMARY KEY);
+             CREATE TABLE a (p int CONSTRAINT f REFERENCES p DEFERRABLE INITIALLY DEFERRED);
+             CREATE TABLE b (p int CONSTRAINT f REFERENCES p {other});
+             CREATE TABLE c (p int CONSTRAINT g REFERENCES p DEFERRABLE INITIALLY DEFERRED);
+             CREATE SCHEMA s;
+             CREATE TABLE s.a (p int CONSTRAINT f REFERENCES p DEFERRABLE INITIALLY DEFERRED);"
+        );
+        session.execute(&tables).await.unwrap();
+        session.begin(None).await.unwrap();
+        session.end_file().await.unwrap();
+        let written = "INSERT INTO c VALUES (1); INSERT INTO s.a VALUES (1); INSERT INTO p VALUES (1)";
+        session.execute(written).await.unwrap();
+        let refused = session.execute("INSERT INTO b VALUES (2)").await.unwrap_err();
+        assert_eq!(refused.sqlstate(), Some("23503"), "{other}: a file may count on the refusal");
+        session.rollback().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn constraints_that_we_cannot_name_are_left_as_they_are() {
+    let server = fresh().await;
+    let (name, as_other) = role(&server, "").await;
+    let mut owner = server.session().await.unwrap();
+    let tables = format!(
+        "GRANT CREATE ON SCHEMA public TO {name};
+         CREATE TABLE p (id int PRIMARY KEY);
+         CREATE SCHEMA closed;
+         CREATE TABLE closed.c (p int REFERENCES p DEFERRABLE INITIALLY DEFERRED);
+         CREATE TEMP TABLE q (id int PRIMARY KEY);
+         CREATE TEMP TABLE d (q int REFERENCES q DEFERRABLE INITIALLY DEFERRED)"
+    );
+    owner.execute(&tables).await.unwrap();
+    let mut session = as_other.session().await.unwrap();
+    session.begin(None).await.unwrap();
+    session.execute("CREATE TABLE one (id int)").await.unwrap();
+    session.end_file().await.unwrap();
+    session.execute("CREATE TABLE two (id int)").await.unwrap();
+    session.commit().await.unwrap();
+}
+
+#[tokio::test]
 async fn settings_of_one_file_do_not_reach_the_next() {
     let server = fresh().await;
     let (other, _) = role(&server, "").await;
