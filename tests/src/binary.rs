@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::Terminal;
+
 /// The folder that cargo builds into.
 pub fn target_folder() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
@@ -64,6 +66,15 @@ impl Dbm {
     /// If it cannot be started.
     pub fn spawn(mut self) -> Child {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dbm starts")
+    }
+
+    /// Starts it with all three streams at a terminal.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn spawn_at(mut self, terminal: &Terminal) -> Child {
+        let [stdin, stdout, stderr] = std::array::from_fn(|_| terminal.end());
+        self.command.stdin(stdin).stdout(stdout).stderr(stderr).spawn().expect("dbm starts")
     }
 
     /// Runs it to its end.

@@ -16,6 +16,7 @@ mod proxy;
 mod server;
 mod silence;
 mod sqlite;
+mod terminal;
 mod writer;
 
 pub use binary::{Dbm, Ended, signal, target_folder};
@@ -31,6 +32,7 @@ pub use proxy::Proxy;
 pub use server::{OwnServer, server_user};
 pub use silence::Silence;
 pub use sqlite::Sqlite;
+pub use terminal::Terminal;
 pub use writer::{LEDGER, Writer};
 
 use std::path::{Path, PathBuf};

@@ -1,40 +1,45 @@
 //! Questions to a person: only on a terminal, and a password without an echo.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{CommandError, Result};
 
-/// Asks yes or no; `None` where nobody can be asked.
-pub(crate) fn confirm(question: &str) -> Option<bool> {
+/// How often a question looks whether a stop was asked for.
+const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// The terminal's settings from before its echo was taken away.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Asks yes or no; `None` where nobody can be asked. A stop that is asked for meanwhile is a no.
+pub(crate) fn confirm(question: &str, cancel: &CancellationToken) -> Option<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return None;
     }
-    let mut stderr = io::stderr().lock();
-    let _gone = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).ok()?;
+    if cancel.is_cancelled() {
+        return Some(false);
+    }
+    prompt(&format!("{question} [y/N] "));
+    let answer = line(cancel).ok()?.unwrap_or_default();
     Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Reads a password: unseen from a terminal, else the first line of standard input.
-pub(crate) fn password() -> Result<String> {
-    let stdin = io::stdin();
-    let terminal = stdin.is_terminal();
-    let before = if terminal { rustix::termios::tcgetattr(&stdin).ok() } else { None };
-    if let Some(settings) = &before {
-        let mut silent = settings.clone();
-        silent.local_modes.remove(rustix::termios::LocalModes::ECHO);
-        let _shown = rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &silent);
-        let mut stderr = io::stderr().lock();
-        let _gone = write!(stderr, "Password: ").and_then(|()| stderr.flush());
+pub(crate) fn password(cancel: &CancellationToken) -> Result<String> {
+    if io::stdin().is_terminal() {
+        hide();
+        prompt("Password: ");
     }
-    let mut line = String::new();
-    let read = stdin.lock().read_line(&mut line);
-    if let Some(settings) = &before {
-        let _same = rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, settings);
-        let _gone = writeln!(io::stderr());
+    let line = line(cancel);
+    if show_again() {
+        prompt("\n");
     }
-    read.map_err(|error| CommandError::failed(format!("cannot read the password: {error}")))?;
+    let line = line.map_err(|error| CommandError::failed(format!("cannot read the password: {error}")))?;
+    let Some(line) = line else { return Err(CommandError::failed("stopped on request")) };
     let password = line.strip_suffix('\n').unwrap_or(&line);
     let password = password.strip_suffix('\r').unwrap_or(password);
     if password.is_empty() {
@@ -42,4 +47,52 @@ pub(crate) fn password() -> Result<String> {
             .hint("type it when asked, or pipe it in: printf %s \"$PASSWORD\" | dbm password encode"));
     }
     Ok(password.to_owned())
+}
+
+/// Writes without a lock that would outlast it: while a person thinks, a signal has something to say.
+fn prompt(text: &str) {
+    let mut stderr = io::stderr();
+    let _gone = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// The next line of standard input; `None` once a stop is asked for.
+fn line(cancel: &CancellationToken) -> io::Result<Option<String>> {
+    // The tasks and the I/O of this worker go on elsewhere.
+    tokio::task::block_in_place(|| {
+        let stdin = io::stdin();
+        // A terminal is readable once a line is there.
+        loop {
+            if cancel.is_cancelled() {
+                return Ok(None);
+            }
+            match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&LOOK_EVERY)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut line = String::new();
+        stdin.lock().read_line(&mut line)?;
+        Ok(Some(line))
+    })
+}
+
+/// Takes the terminal's echo away.
+fn hide() {
+    let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Ok(settings) = tcgetattr(io::stdin()) {
+        let mut silent = settings.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        let _shown = tcsetattr(io::stdin(), OptionalActions::Flush, &silent);
+        *before = Some(settings);
+    }
+}
+
+/// Gives the terminal its echo back, and says whether it was away.
+pub(crate) fn show_again() -> bool {
+    let settings = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(settings) = &settings {
+        let _same = tcsetattr(io::stdin(), OptionalActions::Flush, settings);
+    }
+    settings.is_some()
 }

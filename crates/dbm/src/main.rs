@@ -33,6 +33,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use arguments::Arguments;
 use configuration::{Configuration, Environment};
@@ -52,11 +53,15 @@ fn main() -> ExitCode {
     let global = &arguments.global;
     let output = Output::new(global.json, global.quiet, global.no_color);
     let command = arguments.command.word();
-    let runtime = threads::ask(STACK).and_then(|()| {
-        tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build()
+    let started = threads::ask(STACK).and_then(|workers| {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        // Left to itself, it takes as many as the environment says, which may be more than there is room for.
+        runtime.worker_threads(workers).thread_stack_size(STACK).enable_all();
+        let runtime = runtime.build()?;
+        Ok((runtime, signals::watch(output.clone())?))
     });
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
+    let (runtime, cancel) = match started {
+        Ok(started) => started,
         Err(error) => {
             let error = CommandError::failed(format!("cannot start: {error}")).hint(
                 "raise the limit of processes and threads: `ulimit -u` shows the account's, containers and services have their own",
@@ -71,7 +76,7 @@ fn main() -> ExitCode {
         hook.error(&format!("error: dbm met a mistake of its own: {panic}"))
     }));
     // On one of the runtime's own threads: from another one each answer of a server has to wake two.
-    let work = runtime.spawn(run(arguments, output.clone()));
+    let work = runtime.spawn(run(arguments, output.clone(), cancel));
     let result = runtime.block_on(work).unwrap_or_else(|_| {
         // Told by the hook; whether a run is open now, only its journal knows.
         output.error(
@@ -89,7 +94,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments, output: Output) -> Result<()> {
+async fn run(arguments: Arguments, output: Output, cancel: CancellationToken) -> Result<()> {
     let Arguments { global, command } = arguments;
     let mut flags = global.flags();
     command.add_flags(&mut flags);
@@ -107,8 +112,6 @@ async fn run(arguments: Arguments, output: Output) -> Result<()> {
     for warning in &configuration.warnings {
         output.warn(warning);
     }
-    let cancel = signals::watch(output.clone())
-        .map_err(|error| CommandError::failed(format!("signals cannot be watched: {error}")))?;
     let context = Context { output, configuration, command: word, yes: global.yes, cancel };
     Box::pin(commands::run(command, &context)).await
 }

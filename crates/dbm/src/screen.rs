@@ -7,9 +7,11 @@ use std::time::Duration;
 use migrate::plan::{Action, Direction, Plan, WayBack};
 use migrate::{Event, Moment, Question, Watch};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::ask;
 use crate::audit::Audit;
+use crate::context::Context;
 use crate::output::{self, Output};
 use crate::stop;
 
@@ -21,12 +23,19 @@ pub(crate) struct Screen {
     output: Output,
     audit: Option<Audit>,
     yes: bool,
+    cancel: CancellationToken,
     done: AtomicUsize,
 }
 
 impl Screen {
-    pub(crate) fn new(output: &Output, audit: Option<&Audit>, yes: bool) -> Self {
-        Self { output: output.clone(), audit: audit.cloned(), yes, done: AtomicUsize::new(0) }
+    pub(crate) fn new(context: &Context, audit: Option<&Audit>) -> Self {
+        Self {
+            output: context.output.clone(),
+            audit: audit.cloned(),
+            yes: context.yes,
+            cancel: context.cancel.clone(),
+            done: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -97,7 +106,7 @@ impl Watch for Screen {
         if self.yes {
             return true;
         }
-        match ask::confirm(&self.output.scrub(&question.text)) {
+        match ask::confirm(&self.output.scrub(&question.text), &self.cancel) {
             Some(answer) => answer,
             None => {
                 self.output.say(&format!("{} (answer it with {})", question.text, question.option));

@@ -6,7 +6,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tests::{Ended, Folder, Judge as _, Postgres, Sqlite, signal};
+use tests::{Dbm, Ended, Folder, Judge as _, Postgres, Sqlite, Terminal, signal};
 
 /// The command once a query gives `answer`: while it runs.
 #[track_caller]
@@ -175,4 +175,79 @@ fn a_restore_leaves_a_file_as_it_is() {
     }
     folder.dbm(&url, &["restore", "latest", "--yes"]).run().expect(0);
     assert_eq!(database.ask("SELECT count(*) FROM item"), "0");
+}
+
+/// The exit code of a command that has little left to do.
+#[track_caller]
+fn code(mut child: Child) -> Option<i32> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("looked at") {
+            return status.code();
+        }
+        if start.elapsed() > Duration::from_secs(10) {
+            child.kill().expect("killed");
+            panic!("it did not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_question_ends_with_the_first() {
+    let folder = Folder::new("sqlite://unset.db");
+    let database = Sqlite::new(folder.path().join("app.db"), "CREATE TABLE item (id INTEGER);");
+    let url = database.url();
+    folder.dbm(&url, &["backup"]).run().expect(0);
+    for by in [Signal::INT, Signal::TERM] {
+        let terminal = Terminal::new();
+        let child = folder.dbm(&url, &["restore", "latest"]).spawn_at(&terminal);
+        terminal.shows("[y/N] ");
+        signal(&child, by);
+        assert_eq!(code(child), Some(1));
+        terminal.shows("stopping cleanly");
+        terminal.shows("nothing was restored");
+    }
+}
+
+#[test]
+fn a_password_is_asked_for_until_the_first() {
+    let folder = Folder::new("sqlite://unset.db");
+    for by in [Signal::INT, Signal::TERM] {
+        let mut terminal = Terminal::new();
+        let child = Dbm::new(folder.path()).args(["password", "hash"]).spawn_at(&terminal);
+        terminal.shows("Password: ");
+        assert!(!terminal.echoes());
+        terminal.types("half of i");
+        signal(&child, by);
+        assert_eq!(code(child), Some(1));
+        assert!(terminal.echoes());
+        assert!(!terminal.shows("stopped on request").contains("half"));
+    }
+    let mut terminal = Terminal::new();
+    let child = Dbm::new(folder.path()).args(["password", "encode"]).spawn_at(&terminal);
+    terminal.shows("Password: ");
+    terminal.types("p@ss\n");
+    assert_eq!(code(child), Some(0));
+    assert!(terminal.shows("p%40ss").ends_with("Password: \r\np%40ss\r\n"));
+    assert!(terminal.echoes());
+}
+
+#[test]
+fn what_the_first_does_not_stop_ends_with_the_second() {
+    let folder = Folder::new("sqlite://unset.db");
+    let mut terminal = Terminal::new();
+    terminal.by_key();
+    let child = Dbm::new(folder.path()).args(["password", "hash"]).spawn_at(&terminal);
+    terminal.shows("Password: ");
+    // The line that has begun is waited for.
+    terminal.types("h");
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, Signal::TERM);
+    terminal.shows("stopping cleanly");
+    assert!(!terminal.echoes());
+    signal(&child, Signal::TERM);
+    assert_eq!(code(child), Some(130));
+    terminal.shows("ended at once");
+    assert!(terminal.echoes());
 }

@@ -9,6 +9,7 @@ use migrate::generate::{
 };
 use migrate::history::{self, Applied};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::run_flags::{self, RunFlags};
 use super::scratch_flags::ScratchFlags;
@@ -187,17 +188,17 @@ pub(super) async fn between(
         settings: &settings,
         variables: run_flags::variables(context),
         cancel: context.cancel.clone(),
-        ask: &|unclear| if context.output.json { None } else { question(unclear) },
+        ask: &|unclear| if context.output.json { None } else { question(unclear, &context.cancel) },
     };
     Ok(Box::pin(generator.generate(wanted, there, options)).await?)
 }
 
 /// Asks on the terminal what became of something.
-fn question(unclear: &Unclear) -> Option<Answer> {
+fn question(unclear: &Unclear, cancel: &CancellationToken) -> Option<Answer> {
     for new in &unclear.new {
-        if ask::confirm(&format!("{} is gone. Is {new} its new name?", unclear.gone))? {
+        if ask::confirm(&format!("{} is gone. Is {new} its new name?", unclear.gone), cancel)? {
             return Some(Answer::Renamed(new.clone()));
         }
     }
-    ask::confirm(&format!("Is {} dropped?", unclear.gone))?.then_some(Answer::Dropped)
+    ask::confirm(&format!("Is {} dropped?", unclear.gone), cancel)?.then_some(Answer::Dropped)
 }

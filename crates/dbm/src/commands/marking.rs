@@ -94,7 +94,7 @@ fn confirm(context: &Context, changes: &[Change]) -> Result<()> {
         "{} that dbm has applied would leave the history",
         crate::output::plural(count as u64, if without_number { "file" } else { "migration" })
     );
-    match ask::confirm(&format!("{what}. Go on?")) {
+    match ask::confirm(&format!("{what}. Go on?"), &context.cancel) {
         Some(true) => Ok(()),
         Some(false) => Err(CommandError::failed("nothing was changed: the answer was no")),
         None => {

@@ -55,10 +55,10 @@ impl Password {
     pub(crate) fn run(&self, context: &Context) -> Result<()> {
         let refused = |error: helpers::password::PasswordError| CommandError::failed(error.to_string());
         let answer = match &self.what {
-            What::Encode => helpers::percent::encode(&ask::password()?),
+            What::Encode => helpers::percent::encode(&ask::password(&context.cancel)?),
             What::Generate => helpers::password::generate(),
             What::Hash { algorithm } => {
-                let password = ask::password()?;
+                let password = ask::password(&context.cancel)?;
                 let hash = |algorithm| helpers::password::hash(algorithm, &password);
                 match algorithm {
                     How::Argon2id => hash(Algorithm::Argon2id),

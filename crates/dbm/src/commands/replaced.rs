@@ -69,7 +69,7 @@ impl Replaced {
         }
         let question = format!("Remove {name} for good?");
         if !context.yes {
-            match ask::confirm(&question) {
+            match ask::confirm(&question, &context.cancel) {
                 Some(true) => {}
                 Some(false) => return Err(CommandError::failed("nothing was removed: the answer was no")),
                 None => {

@@ -38,7 +38,7 @@ impl Reset {
         is_for_development(context)?;
         let question = format!("Replace all of {url} with what migrations and seeds make?");
         if !context.yes {
-            match ask::confirm(&context.output.scrub(&question)) {
+            match ask::confirm(&context.output.scrub(&question), &context.cancel) {
                 Some(true) => {}
                 Some(false) => return Err(CommandError::failed("nothing was changed: the answer was no")),
                 None => {

@@ -121,7 +121,7 @@ impl Restore {
         }
         warn_of_empty(context, &backup, &*store).await?;
         let question = format!("Put {name} in the place of {url}? What is there now is kept.");
-        if !context.yes && ask::confirm(&context.output.scrub(&question)) == Some(false) {
+        if !context.yes && ask::confirm(&context.output.scrub(&question), &context.cancel) == Some(false) {
             return Err(crate::error::CommandError::failed("nothing was restored: the answer was no"));
         }
         context.make_folder_of(&url)?;

@@ -84,7 +84,7 @@ pub(crate) fn runner_on(
 ) -> Result<Runner> {
     Ok(Runner::new(database, store, settings(context, flags)?)
         .with_variables(variables(context))
-        .with_watch(Arc::new(Screen::new(&context.output, audit, context.yes)))
+        .with_watch(Arc::new(Screen::new(context, audit)))
         .with_progress(Shown::new(&context.output))
         .with_cancel(context.cancel.clone()))
 }

@@ -331,3 +331,12 @@ fn what_was_to_encrypt_and_says_nothing_encrypts_nothing_in_silence() {
         refused(&place, "names no recipient");
     }
 }
+
+#[test]
+fn no_variable_asks_for_more_threads_than_there_is_room_for() {
+    // More than a process can have, and what the runtime itself would break off at.
+    for workers in ["1000000", "0", "many"] {
+        let ended = Place::new().variable("TOKIO_WORKER_THREADS", workers).run(&["password", "generate"]);
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{workers}");
+    }
+}
