@@ -4,6 +4,7 @@ mod verdict;
 
 use std::path::{Path, PathBuf};
 
+use backup::restore::Remade;
 use backup::{Error, ErrorKind, Result};
 use chrono::{DateTime, Utc};
 use database::{Counter, Entry, FenceState, SessionId, SourceId};
@@ -162,7 +163,11 @@ pub enum Step {
         scratch: Option<String>,
     },
     /// What was restored and proven is about to take the database's place.
-    Exchange,
+    Exchange {
+        /// What of it was made anew and is not what it was.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remade: Vec<Remade>,
+    },
     /// The archive is in the database's place; only the end is left to be told.
     Restored {
         /// How the run ends.
@@ -302,8 +307,18 @@ impl Told {
     /// Whether what was restored last may have taken the database's place.
     pub fn exchanging(&self) -> bool {
         let mut last = self.steps.iter().rev();
-        last.find(|step| matches!(step, Step::Restore { .. } | Step::Exchange | Step::GaveUp))
-            == Some(&Step::Exchange)
+        let last =
+            last.find(|step| matches!(step, Step::Restore { .. } | Step::Exchange { .. } | Step::GaveUp));
+        matches!(last, Some(Step::Exchange { .. }))
+    }
+
+    /// What was made anew and is not what it was, of what has taken the database's place last.
+    pub fn remade(&self) -> &[Remade] {
+        let last = self.steps.iter().rev().find_map(|step| match step {
+            Step::Exchange { remade } => Some(remade.as_slice()),
+            _ => None,
+        });
+        last.unwrap_or_default()
     }
 
     /// The archives that must not go while the run is open.

@@ -117,12 +117,16 @@ mod tests {
         steps.push(Step::Built { archive: new.clone() });
         steps.push(Step::Restore { archive: new, scratch: None });
         assert_eq!(judged(&steps, false), Verdict::NothingChanged);
-        steps.push(Step::Exchange);
+        steps.push(Step::Exchange { remade: Vec::new() });
         assert_eq!(judged(&steps, true), Verdict::NothingChanged);
         assert_eq!(judged(&steps, false), Verdict::PutBack(archive()));
         // A restore of something else that has taken up the run is what was asked for last.
         let other = ArchiveNote { name: "other.sql.zst".to_owned(), ..archive() };
-        steps.extend([Step::GaveUp, Step::Restore { archive: other.clone(), scratch: None }, Step::Exchange]);
+        steps.extend([
+            Step::GaveUp,
+            Step::Restore { archive: other.clone(), scratch: None },
+            Step::Exchange { remade: Vec::new() },
+        ]);
         assert_eq!(judged(&steps, false), Verdict::RestoreAgain(other));
     }
 
@@ -156,10 +160,13 @@ mod tests {
         assert_eq!(verdict(&told(RunKind::Restore, &[], &[]), &[], false), Verdict::NothingChanged);
         let one = |steps: &[Step]| verdict(&told(RunKind::Restore, &[], steps), &[], false);
         assert_eq!(one(std::slice::from_ref(&restore)), Verdict::NothingChanged);
-        let exchange = [restore.clone(), Step::Exchange];
+        let exchange = [restore.clone(), Step::Exchange { remade: Vec::new() }];
         assert_eq!(one(&exchange), Verdict::RestoreAgain(archive()));
         assert_eq!(verdict(&told(RunKind::Restore, &[], &exchange), &[], true), Verdict::NothingChanged);
-        assert_eq!(one(&[restore, Step::Exchange, Step::GaveUp]), Verdict::NothingChanged);
+        assert_eq!(
+            one(&[restore, Step::Exchange { remade: Vec::new() }, Step::GaveUp]),
+            Verdict::NothingChanged
+        );
     }
 
     /// A restore of another archive that is killed does not decide over what the run had come to.
@@ -178,10 +185,18 @@ mod tests {
         assert_eq!(judged(&steps, &[], false), Verdict::NothingChanged);
         assert_eq!(judged(&steps, &[1], false), Verdict::PutBack(archive()));
         assert_eq!(judged(&steps, &[1, 2], false), Verdict::Done);
-        steps.push(Step::Exchange);
+        steps.push(Step::Exchange { remade: Vec::new() });
         assert_eq!(judged(&steps, &[1, 2], true), Verdict::Done);
         assert_eq!(judged(&steps, &[1, 2], false), Verdict::RestoreAgain(other));
         steps.push(Step::GaveUp);
         assert_eq!(judged(&steps, &[1], false), Verdict::PutBack(archive()));
+    }
+
+    #[test]
+    fn an_exchange_reads_as_it_was_written_before_it_told_more() {
+        let plain = r#"{"step":"exchange"}"#;
+        let step: Step = serde_json::from_str(plain).unwrap();
+        assert_eq!(step, Step::Exchange { remade: Vec::new() });
+        assert_eq!(serde_json::to_string(&step).unwrap(), plain);
     }
 }

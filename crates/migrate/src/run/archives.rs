@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Runner;
 use super::open::Open;
-use super::report::{ArchiveReport, Report, Restored, Unarchived};
+use super::report::{ArchiveReport, NotBack, Report, Restored, Unarchived};
 use crate::engine;
 use crate::history;
 use crate::journal::{ArchiveNote, Ending, RunKind, Step, Told};
@@ -232,7 +232,8 @@ impl Runner {
         let beside = beside?;
         let remade = beside.remade().to_vec();
         let rights_as_then = options.rights_as_then;
-        let taking = open.take("swap", Some(beside.scratch_name().to_owned()), Some(&Step::Exchange)).await?;
+        let step = Step::Exchange { remade: remade.clone() };
+        let taking = open.take("swap", Some(beside.scratch_name().to_owned()), Some(&step)).await?;
         // The exchange itself publishes that the run is over, or that only a fence is still to be lifted.
         let end = if engine::fence_outlives_exchange(self.database.engine()) {
             Step::Restored { ending }
@@ -389,6 +390,23 @@ impl Runner {
             self.watch.note(&format!("whether all rights are given again could not be read: {error}"));
             Vec::new()
         })
+    }
+
+    /// What is not as it was in what a run has put in the database's place: told by journal and backup, for who has not
+    /// done it and comes after it.
+    pub(super) async fn not_back(&self, told: &Told, ending: Ending) -> Result<NotBack> {
+        let mut not_back = NotBack::default();
+        if ending != Ending::NothingChanged {
+            not_back.remade = told.remade().to_vec();
+        }
+        if ending == Ending::PutBack
+            && let Some(note) = told.backup()
+        {
+            let archive = self.open_archive(note, &told.begun.host).await?;
+            not_back.left_out.clone_from(&archive.index().left_out);
+            not_back.not_granted = self.not_granted(&archive).await;
+        }
+        Ok(not_back)
     }
 
     async fn safeguard(&self, run: &str, options: &RestoreOptions) -> Result<(BackupName, Safeguard)> {

@@ -226,6 +226,24 @@ pub struct Restored {
 }
 
 impl Restored {
+    pub(crate) fn not_back(&self) -> NotBack {
+        NotBack {
+            remade: self.remade.clone(),
+            not_granted: self.not_granted.clone(),
+            left_out: self.archive.left_out.clone(),
+        }
+    }
+}
+
+/// What a restore has not brought back as it was.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NotBack {
+    pub(crate) remade: Vec<Remade>,
+    pub(crate) not_granted: Vec<String>,
+    pub(crate) left_out: Vec<String>,
+}
+
+impl NotBack {
     /// The end of a sentence that says what the database is: but for what was made anew and is not what it was, and for
     /// rights that are lost.
     pub(crate) fn exceptions(&self) -> String {
@@ -241,6 +259,14 @@ impl Restored {
             ));
         }
         said
+    }
+
+    /// A sentence more, where the backup that was put back is without something.
+    pub(crate) fn without(&self) -> String {
+        if self.left_out.is_empty() {
+            return String::new();
+        }
+        format!(" It is without what was no part of that backup: {}.", self.left_out.join("; "))
     }
 }
 

@@ -82,7 +82,7 @@ impl Runner {
                 };
                 report.state = format!(
                     "The database {target} was made, and holds what the archive holds{}: {PROOF}.",
-                    restored.exceptions()
+                    restored.not_back().exceptions()
                 );
                 report.restored = Some(restored);
                 return Ok(report.finished());
@@ -139,8 +139,10 @@ impl Runner {
         let exchanged = self.exchange(&mut open, &told, note, archive, ending, options).await;
         match exchanged {
             Ok(restored) => {
-                report.state =
-                    format!("The database holds what the archive holds{}: {PROOF}.", restored.exceptions());
+                report.state = format!(
+                    "The database holds what the archive holds{}: {PROOF}.",
+                    restored.not_back().exceptions()
+                );
                 report.restored = Some(restored);
                 Box::pin(self.settled(open, &mut report, false)).await;
             }

@@ -4,7 +4,7 @@ use database::Session;
 use super::go::unlock;
 use super::lock::Away;
 use super::open::Open;
-use super::report::{Failure, Outcome, Report, Restored};
+use super::report::{Failure, NotBack, Outcome, Report, Restored};
 use super::{Question, Runner};
 use crate::engine;
 use crate::journal::{ArchiveNote, Ending, RunKind, Step, Told, Verdict, verdict};
@@ -299,7 +299,12 @@ impl Runner {
             Ending::PutBack => Outcome::PutBack,
         };
         if report.state.is_empty() {
-            report.state = state(&open.told()?, ending, report);
+            let told = open.told()?;
+            let not_back = self.not_back(&told, ending).await.unwrap_or_else(|error| {
+                self.watch.note(&format!("whether all of it is back as it was could not be read: {error}"));
+                NotBack::default()
+            });
+            report.state = state(&told, ending, report, &not_back);
             if matches!(ending, Ending::PutBack)
                 || open.told()?.begun.kind.only_exchanges() && ending == Ending::Done
             {
@@ -316,19 +321,17 @@ impl Runner {
     }
 
     fn put_back(&self, report: &mut Report, restored: Restored, recovery: bool) {
+        let not_back = restored.not_back();
         report.state = format!(
             "The database is what it was before the run{}{}: it was restored from {}, and the rows read back \
              have the counts and digests of the backup's index (tables: {}, rows: {}).",
             if recovery { " that was interrupted" } else { "" },
-            restored.exceptions(),
+            not_back.exceptions(),
             restored.archive.name,
             restored.archive.tables,
             restored.archive.rows,
         );
-        if !restored.archive.left_out.is_empty() {
-            let without = restored.archive.left_out.join("; ");
-            report.state.push_str(&format!(" It is without what was no part of that backup: {without}."));
-        }
+        report.state.push_str(&not_back.without());
         report.restored = Some(restored);
     }
 
@@ -452,7 +455,21 @@ impl Runner {
             Ending::Superseded => "a restore has taken the place of it",
             Ending::Replaced => "the database is one that a restore has replaced",
         };
-        let over = format!(" The last one, {} {run} by {}, is over: {ended}.", begun.kind.word(), begun.by);
+        // It may be long ago: its backup may be gone, and who has taken a right away may have meant to.
+        let mut not_back = self.not_back(told, ending).await.unwrap_or_default();
+        let rights = match std::mem::take(&mut not_back.not_granted) {
+            rights if rights.is_empty() => String::new(),
+            rights => {
+                format!(" Rights that were there before it, and are not there now: {}.", rights.join("; "))
+            }
+        };
+        let over = format!(
+            " The last one, {} {run} by {}, is over: {ended}{}.{}{rights}",
+            begun.kind.word(),
+            begun.by,
+            not_back.exceptions(),
+            not_back.without()
+        );
         match ending {
             // Such a run has replaced nothing.
             Ending::Done if !begun.kind.only_exchanges() => over,
@@ -498,11 +515,12 @@ async fn journal_again(open: &mut Open<'_>) -> Result<()> {
 }
 
 /// What the database is now, and how that is known.
-fn state(told: &Told, ending: Ending, report: &Report) -> String {
+fn state(told: &Told, ending: Ending, report: &Report, not_back: &NotBack) -> String {
+    let exceptions = not_back.exceptions();
     let applying = told.steps.iter().any(|step| matches!(step, Step::Apply { .. }));
     match ending {
         Ending::Done if told.begun.kind == RunKind::Restore => {
-            "The database is what the archive holds: counts and digests read back equal its index.".to_owned()
+            format!("The database is what the archive holds{exceptions}: counts and digests read back equal its index.")
         }
         Ending::Done if told.begun.kind == RunKind::Reset => format!(
             "The database is what migrations and seeds make{}.",
@@ -529,8 +547,13 @@ fn state(told: &Told, ending: Ending, report: &Report) -> String {
                 .to_owned()
         }
         Ending::NothingChanged => "The database is what it was: no statement had been run.".to_owned(),
-        Ending::PutBack => "The database is what it was: it was restored from its backup and proven.".to_owned(),
-        Ending::Superseded => "The database is what the archive holds; the run that was open is closed.".to_owned(),
+        Ending::PutBack => format!(
+            "The database is what it was{exceptions}: it was restored from its backup and proven.{}",
+            not_back.without()
+        ),
+        Ending::Superseded => {
+            format!("The database is what the archive holds{exceptions}; the run that was open is closed.")
+        }
         Ending::Replaced => "The database is one that a restore has replaced.".to_owned(),
     }
 }
