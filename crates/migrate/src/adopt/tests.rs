@@ -483,6 +483,25 @@ async fn what_has_no_statement_does_nothing() {
 }
 
 #[tokio::test]
+async fn what_dbm_does_not_fill_in_is_named() {
+    let sandbox = Sandbox::new(Engine::Sqlite).await;
+    let one = "-- ${said}\nCREATE TABLE a (who text);\n\
+               INSERT INTO a VALUES ('${flyway:defaultSchema}'), ('${word}'), ('${ hunter2 }');\n";
+    let two = "INSERT INTO a VALUES ('price in ${');\nINSERT INTO a VALUES ('hunter3}');\n";
+    let from = theirs(&sandbox, &[("V1__one.sql", one), ("V2__two.sql", two)]);
+    let mut session = sandbox.database.session().await.unwrap();
+    let planned =
+        plan(Tool::Flyway, &from, None, true, &folder(sandbox.path()), &mut *session).await.unwrap();
+    let path = planned.files[0].path.display().to_string();
+    let [filled, left] = &planned.notes[..] else { panic!("{:?}", planned.notes) };
+    assert_eq!(filled, "these placeholders get their values from dbm.toml, [placeholders]: word");
+    let line = planned.files[0].text.lines().position(|line| line.contains("flyway:")).unwrap() + 1;
+    let wanted =
+        format!("${{flyway:defaultSchema}} ({path}, line {line}), ${{…}} ({path}, line {line}); write");
+    assert!(left.contains(&wanted) && !left.contains("hunter"), "{left}");
+}
+
+#[tokio::test]
 async fn no_file_is_written_where_one_is_in_the_way() {
     let sandbox = Sandbox::new(Engine::Sqlite).await;
     let from = theirs(&sandbox, &[("1_a.up.sql", "SELECT 1;"), ("2_b.up.sql", "SELECT 1;")]);

@@ -60,21 +60,9 @@ pub(super) fn adoption(tool: Tool, project: Project, applied: &[bool], to: &Fold
             number: None,
         });
     }
-    let names: BTreeSet<&str> = match placeholders {
-        true => {
-            let all = migrations.iter().chain(&repeatables);
-            all.flat_map(|found| std::iter::once(&found.up).chain(&found.down))
-                .flat_map(|sql| named(sql))
-                .collect()
-        }
-        false => BTreeSet::new(),
-    };
-    if !names.is_empty() {
-        let names: Vec<&str> = names.into_iter().collect();
-        notes.push(format!(
-            "these placeholders get their values from dbm.toml, [placeholders]: {}",
-            names.join(", ")
-        ));
+    if placeholders {
+        notes.extend(filled_in(&files));
+        notes.extend(left(&files));
     }
     if !repeatables.is_empty() {
         notes.push("what runs again when it changes runs once more with the first `dbm migrate`".to_owned());
@@ -82,12 +70,31 @@ pub(super) fn adoption(tool: Tool, project: Project, applied: &[bool], to: &Fold
     Adoption { tool, files, notes }
 }
 
-/// The names of the placeholders in a text.
-fn named(sql: &str) -> impl Iterator<Item = &str> {
-    sql.split("${")
-        .skip(1)
-        .filter_map(|rest| Some(rest.split_once('}')?.0))
-        .filter(|name| !name.starts_with('{'))
+/// What gets its values from the configuration now.
+fn filled_in(files: &[Adopted]) -> Option<String> {
+    let all = files.iter().flat_map(|file| placeholders::braced(&file.text)).map(|(_, name)| name);
+    let names: BTreeSet<&str> = all.filter(|name| placeholders::is_placeholder(name)).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let names = (!names.is_empty()).then(|| names.join(", "))?;
+    Some(format!("these placeholders get their values from dbm.toml, [placeholders]: {names}"))
+}
+
+/// What its tool filled in, and dbm does not: `${flyway:defaultSchema}`.
+fn left(files: &[Adopted]) -> Option<String> {
+    let all = files.iter().flat_map(|file| {
+        let left = placeholders::braced(&file.text).filter(|(_, name)| !placeholders::is_placeholder(name));
+        left.map(|(line, name)| {
+            // Other texts may be a part of anything.
+            let is_name = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'));
+            format!("${{{}}} ({}, line {line})", if is_name { name } else { "…" }, file.path.display())
+        })
+    });
+    let all: Vec<String> = all.collect();
+    let all = (!all.is_empty()).then(|| all.join(", "))?;
+    Some(format!(
+        "these stay in the text as they are, and get no value: {all}; write the value in their place, or ${{name}} (letters, \
+         digits, `_`, `-` and `.`) with a value in dbm.toml, [placeholders]"
+    ))
 }
 
 /// Other tools apply a file that has no statement; to dbm it is one that was forgotten.

@@ -36,7 +36,7 @@ impl<'a> Filler<'a> {
         let mut added = 0;
         for (place, line) in text.split_inclusive('\n').enumerate() {
             let number = place + 1;
-            if line.trim_start().starts_with("--") || !line.contains("${") {
+            if is_comment(line) || !line.contains("${") {
                 filled.text.push_str(line);
                 continue;
             }
@@ -162,7 +162,21 @@ pub(crate) fn escape(text: &str) -> String {
     escaped + rest
 }
 
-fn is_placeholder(name: &str) -> bool {
+/// What stands as `${…}` where it would be filled in: its line, and what is between the braces, a placeholder or not.
+pub(crate) fn braced(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !is_comment(line));
+    let all = lines.flat_map(|(number, line)| {
+        line.split("${").skip(1).filter_map(move |rest| Some((number, rest.split_once('}')?.0)))
+    });
+    all.filter(|(_, name)| !name.starts_with('{'))
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("--")
+}
+
+/// Whether `${name}` is filled in, and does not stand for itself.
+pub(crate) fn is_placeholder(name: &str) -> bool {
     name.strip_prefix("env:").map_or_else(|| name.starts_with("password:") || is_name(name), is_name)
 }
 

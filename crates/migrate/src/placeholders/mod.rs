@@ -2,7 +2,7 @@
 
 mod filler;
 
-pub(crate) use filler::{Filler, escape};
+pub(crate) use filler::{Filler, braced, escape, is_placeholder};
 
 use std::collections::{BTreeMap, HashMap};
 
