@@ -11,6 +11,13 @@ pub use template::{NameTemplate, NotATemplate};
 
 const TIME: &str = "%Y%m%dT%H%M%SZ";
 
+/// The longest name of an archive, in bytes. File systems take 255 (`NAME_MAX`); what lies beside one is `.NAME.json.part` for
+/// as long as it is written.
+const LONGEST: usize = 255 - ".".len() - ".json.part".len();
+
+/// What the database's name is cut to where the archive's would be longer than that, so that a label has room.
+const CUT: usize = 96;
+
 /// What an archive decompresses to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ArchiveKind {
@@ -40,6 +47,25 @@ impl BackupName {
     pub fn new(database: &str, time: DateTime<Utc>, label: Option<&str>, kind: ArchiveKind) -> Self {
         let (database, label) = (database.to_owned(), label.map(str::to_owned));
         Self { database, time: time.trunc_subsecs(0), label, kind, encrypted: false }
+    }
+
+    /// The same, with the database's name cut where a file of this name could not be.
+    ///
+    /// After the cut stand 8 hex digits of the full name's hash, so that two long names that begin alike stay two.
+    #[must_use]
+    pub fn fitted(mut self) -> Self {
+        if self.to_string().len() > LONGEST {
+            let hash = blake3::hash(self.database.as_bytes()).to_hex();
+            let tail = format!("-{}", &hash.as_str()[..8]);
+            // A byte that is encoded takes three.
+            let end = (0..).zip(self.database.bytes()).scan(tail.len(), |length, (place, byte)| {
+                *length += if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') { 1 } else { 3 };
+                (*length <= CUT).then_some(place + 1)
+            });
+            let end = end.last().unwrap_or_default();
+            self.database = up_to(&self.database, end).to_owned() + &tail;
+        }
+        self
     }
 
     /// What the names of all archives of this database's name and second begin with, whatever comes after.
@@ -184,6 +210,31 @@ mod tests {
                 assert_eq!(text.parse(), Ok(name));
             }
         }
+    }
+
+    #[test]
+    fn a_database_of_any_name_has_files_that_can_be() {
+        let time = Utc.with_ymd_and_hms(2026, 11, 21, 1, 34, 0).unwrap();
+        let named = |database: &str, label: Option<&str>| {
+            BackupName { encrypted: true, ..BackupName::new(database, time, label, ArchiveKind::SqliteFile) }
+                .fitted()
+        };
+        // As long as an engine takes: 64 characters of MySQL's, of up to three bytes.
+        for database in ["é".repeat(64), "名".repeat(64), "_".repeat(64), "a".repeat(244)] {
+            let name = named(&database, Some("a word of the user's")).to_string();
+            assert!(name.len() <= LONGEST, "{name}");
+            assert_eq!(name.parse::<BackupName>().unwrap().to_string(), name);
+            let (mut other, long) = (database.clone(), named(&database, None));
+            other.pop();
+            assert_ne!(named(&(other + "x"), None).database, long.database);
+        }
+        let name = named(&"é".repeat(61), None).to_string();
+        assert!(name.starts_with(&"%C3%A9".repeat(14)), "{name}");
+        // What fits stays as it is.
+        for database in ["shop".to_owned(), "é".repeat(35), "a".repeat(212)] {
+            assert_eq!(named(&database, None).database, database);
+        }
+        assert_ne!(named(&"a".repeat(213), None).database, "a".repeat(213));
     }
 
     #[test]

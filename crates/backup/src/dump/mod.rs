@@ -235,6 +235,7 @@ async fn reserve(
         let now = Utc::now();
         let mut name = options.name.name(&about.database, &options.host, now, label, kind);
         name.encrypted = store.encrypts();
+        let name = name.fitted();
         match store.create(&name).await {
             Ok(upload) => return Ok((name, upload)),
             Err(error) if error.kind() == ErrorKind::Exists => {}

@@ -57,3 +57,28 @@ fn a_dry_run_changes_nothing() {
     assert_eq!(std::fs::metadata(place.path().join("shop.db")).unwrap().len(), 0);
     assert!(!place.path().join("logs").exists() && !place.path().join("backups").exists());
 }
+
+#[test]
+fn a_database_of_a_long_name_has_backups_like_any_other() {
+    let place = Place::new();
+    let file = format!("{}.db", "é".repeat(61));
+    place.file(&file, "");
+    place.file("dbm.toml", &format!("url = \"sqlite:{file}\"\nkeep_last = 1\nmin_keep = 1\n"));
+    for label in ["one", "a word of the user's own that is rather long"] {
+        let ended = place.run(&["backup", "--label", label]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    let count = || {
+        let ended = place.run(&["backups", "--json"]);
+        let document: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        let all = document["backups"].as_array().unwrap().clone();
+        assert!(all.iter().all(|backup| backup["state"] == "good"), "{}", ended.stdout);
+        all.len()
+    };
+    assert_eq!(count(), 2);
+    for arguments in [&["restore", "latest", "--yes"][..], &["verify", "latest"], &["prune", "--yes"]] {
+        let ended = place.run(arguments);
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);
+    }
+    assert_eq!(count(), 1);
+}
