@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use database::mysql::{Connection, Flavour, Session};
-use database::{Engine, Kind, NotCarried, Schema, quote};
+use database::{Engine, Kind, NotCarried, ObjectId, Schema, quote};
 use serde::{Deserialize, Serialize};
 
 use crate::{ErrorKind, Result};
@@ -48,6 +48,17 @@ impl OnRoutine {
             ""
         };
         format!("GRANT {words} ON {} {routine} TO {who}{on}", self.kind)
+    }
+
+    /// Whether that is the routine; of a package it may be the body.
+    pub(crate) fn is_on(&self, id: &ObjectId) -> bool {
+        let kind = match id.kind {
+            Kind::Function => "FUNCTION",
+            Kind::Procedure => "PROCEDURE",
+            Kind::Package => "PACKAGE",
+            _ => return false,
+        };
+        self.kind.starts_with(kind) && self.routine.to_lowercase() == id.name.to_lowercase()
     }
 
     fn words(&self) -> impl Iterator<Item = &str> {
@@ -103,10 +114,11 @@ pub(crate) async fn to_be_kept(
     }
 }
 
-/// Gives rights, where the routines are there.
-pub(crate) async fn give(session: &mut Session, grants: &[String]) -> Result<()> {
+/// Gives rights, where the routines are there; returns those that the server did not take.
+pub(crate) async fn give(session: &mut Session, grants: &[String]) -> Result<Vec<String>> {
+    let mut refused = Vec::new();
     if grants.is_empty() {
-        return Ok(());
+        return Ok(refused);
     }
     // Else MariaDB and MySQL 5.7 make an account that is gone, without a password; MySQL 8 does not, nor knows the mode.
     let mode = "SET @dbm_mode = @@sql_mode, SESSION sql_mode = 'NO_AUTO_CREATE_USER'";
@@ -121,14 +133,17 @@ pub(crate) async fn give(session: &mut Session, grants: &[String]) -> Result<()>
     for grant in grants {
         match session.batch(grant, "cannot give a right").await {
             Err(error) if ErrorKind::from(error.kind()) == ErrorKind::Connection => return Err(error.into()),
-            Err(error) => tracing::warn!(%error, grant, "a right is not given"),
+            Err(error) => {
+                tracing::warn!(%error, grant, "a right is not given");
+                refused.push(grant.clone());
+            }
             Ok(()) => {}
         }
     }
     if guarded {
         session.batch("SET SESSION sql_mode = @dbm_mode", "cannot set a session up").await?;
     }
-    Ok(())
+    Ok(refused)
 }
 
 /// Of what was given once, what is not given now, as the statements that would give it.

@@ -11,4 +11,8 @@ pub struct Replaced {
     /// Its size in bytes, where it was asked for and can be known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// What others could do with single objects of it, and cannot do with those that have taken their place: statements that
+    /// would give it, which the server did not take, and what the account may not see. Known to whoever has replaced it.
+    #[serde(skip)]
+    pub not_granted: Vec<String>,
 }

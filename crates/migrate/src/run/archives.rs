@@ -284,7 +284,8 @@ impl Runner {
             open.session = None;
         }
         let unarchived = if sealed { Vec::new() } else { self.unarchived(archive, &replaced).await };
-        let not_granted = if rights_as_then { self.not_granted(archive).await } else { Vec::new() };
+        let not_granted =
+            if rights_as_then { self.not_granted(archive).await } else { replaced.not_granted.clone() };
         Ok(Restored {
             archive: described(note, archive, since),
             replaced: Some(replaced),

@@ -220,7 +220,7 @@ pub struct Restored {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remade: Vec<Remade>,
     /// Statements that would give again what accounts could do before the run with what it dropped, and that the server did
-    /// not take.
+    /// not take; and what the account may not see of that.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_granted: Vec<String>,
 }

@@ -288,7 +288,11 @@ impl Runner {
             );
             return;
         }
-        let replaced = report.restored.take().and_then(|restored| restored.replaced);
+        let restored = report.restored.take();
+        for right in restored.iter().flat_map(|restored| &restored.not_granted) {
+            self.watch.note(&format!("the server did not let us give this right again: {right}"));
+        }
+        let replaced = restored.and_then(|restored| restored.replaced);
         report.state =
             format!("The database is what migrations and seeds make; what it was is in the backup {backup}.");
         if let Some(replaced) = replaced

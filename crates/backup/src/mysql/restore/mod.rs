@@ -147,7 +147,12 @@ pub(crate) async fn replaced(server: &Server) -> Result<Vec<Replaced>> {
             quote::literal(Engine::Mysql, &name)
         );
         let bytes = connection.value(&sql, "cannot ask for a database's size").await?;
-        replaced.push(Replaced { name, when, bytes: bytes.and_then(|bytes| bytes.parse().ok()) });
+        replaced.push(Replaced {
+            name,
+            when,
+            bytes: bytes.and_then(|bytes| bytes.parse().ok()),
+            not_granted: Vec::new(),
+        });
     }
     connection.close().await;
     // Where a name was cut, only the attempt at its end tells the order within a second.

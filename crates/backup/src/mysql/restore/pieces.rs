@@ -57,6 +57,12 @@ pub(super) fn asleep(pieces: &[Piece]) -> Vec<Piece> {
     pieces.iter().filter(|piece| piece.id.kind != Kind::EventState).cloned().collect()
 }
 
+/// The routines among them.
+pub(super) fn routines(pieces: &[Piece]) -> Vec<&ObjectId> {
+    let kinds = [Kind::Function, Kind::Procedure, Kind::Package];
+    pieces.iter().map(|piece| &piece.id).filter(|id| kinds.contains(&id.kind)).collect()
+}
+
 /// Whether something of them acts by itself when rows are written, or when its time comes.
 pub(super) fn act(pieces: &[Piece]) -> bool {
     pieces.iter().any(|piece| matches!(piece.id.kind, Kind::Trigger | Kind::Event))

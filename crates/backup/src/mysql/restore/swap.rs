@@ -16,7 +16,7 @@ use super::pieces::{self, Piece};
 use super::run;
 use super::scratch::{self, exists, properties_sql};
 use crate::mysql::dump::{Properties, properties};
-use crate::mysql::privileges;
+use crate::mysql::privileges::{self, OnRoutine};
 use crate::restore::Replaced;
 use crate::{Error, ErrorKind, Result};
 
@@ -116,11 +116,8 @@ impl Exchange<'_> {
         let old_properties = properties(&mut connection, target).await?;
         let old = side(&mut connection, target).await?;
         let new = side(&mut connection, self.scratch).await?;
-        let rights = privileges::of_routines(&mut connection, target).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "grants on single routines have to be given again by hand");
-            Vec::new()
-        });
-        let grants = rights.iter().map(|right| right.sql(target)).collect();
+        let rights = privileges::of_routines(&mut connection, target).await;
+        let grants = rights.iter().flatten().map(|right| right.sql(target)).collect();
         connection.close().await;
         let replaced = scratch::free_name(self.server, target, crate::restore::names::Made::Replaced).await?;
         let mut plan = Plan {
@@ -147,15 +144,43 @@ impl Exchange<'_> {
             Ok(()) => plan.exchange(&mut session, Some((self.server, self.disconnect))).await,
             Err(error) => Err(error),
         };
-        match moved {
+        let refused = match moved {
             Ok(()) => plan.finish(&mut session).await?,
             Err(error) if error.kind() == ErrorKind::Connection => return Err(error),
             Err(error) => {
                 plan.back(&mut session).await?;
-                return Err(error);
+                let lost = self.not_granted(rights, &plan.old.pieces).await;
+                return Err(if lost.is_empty() { error } else { with_lost(error, &lost) });
+            }
+        };
+        let mut not_granted = self.not_granted(rights, &plan.new.pieces).await;
+        not_granted.extend(refused);
+        Ok(Replaced { name: replaced, when, bytes: None, not_granted })
+    }
+
+    /// What others could do with routines that have been made again, and cannot do now.
+    async fn not_granted(&self, then: Result<Vec<OnRoutine>>, made: &[Piece]) -> Vec<String> {
+        let routines = pieces::routines(made);
+        let compared = async {
+            let mut then = then?;
+            then.retain(|right| routines.iter().any(|id| right.is_on(id)));
+            let mut connection = self.server.connect_nowhere().await?;
+            let now = privileges::of_routines(&mut connection, self.server.database()).await?;
+            connection.close().await;
+            Ok::<_, Error>(privileges::missing(&then, &now))
+        };
+        match compared.await {
+            Ok(missing) => missing,
+            Err(_) if routines.is_empty() => Vec::new(),
+            Err(error) => {
+                tracing::warn!(%error, "grants on single routines have to be given again by hand");
+                let names: Vec<String> = routines.iter().map(ToString::to_string).collect();
+                vec![format!(
+                    "those of others on {}, which this account may not see (GRANT SELECT ON mysql.procs_priv TO it)",
+                    names.join(", ")
+                )]
             }
         }
-        Ok(Replaced { name: replaced, when, bytes: None })
     }
 
     async fn others_gone(&self) -> Result<()> {
@@ -175,6 +200,20 @@ impl Exchange<'_> {
             ),
         )
         .with_hint("end those sessions, or let them be ended with --disconnect"))
+    }
+}
+
+/// The same error, where it has cost rights.
+fn with_lost(error: Error, lost: &[String]) -> Error {
+    let message = format!(
+        "{error}; and rights that the server did not let us give again are lost: {}",
+        lost.join("; ")
+    );
+    let hint = error.hint().map(str::to_owned);
+    let error = Error::new(error.kind(), message).with_source(error);
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
     }
 }
 
@@ -211,7 +250,7 @@ pub(super) async fn take_name(
     };
     plan.begin(&mut session).await?;
     match plan.exchange(&mut session, None).await {
-        Ok(()) => plan.finish(&mut session).await,
+        Ok(()) => plan.finish(&mut session).await.map(drop),
         Err(error) if error.kind() == ErrorKind::Connection => Err(error),
         Err(error) => {
             plan.back(&mut session).await?;
@@ -247,7 +286,7 @@ async fn unfinished(session: &mut Session, target: &str) -> Result<()> {
     match stage {
         Stage::Clearing | Stage::Back => plan.back(session).await,
         Stage::Exchanging if !plan.moved(session).await? => plan.back(session).await,
-        Stage::Exchanging | Stage::Making => plan.finish(session).await,
+        Stage::Exchanging | Stage::Making => plan.finish(session).await.map(drop),
         Stage::Ending => plan.end(session).await,
     }
 }
@@ -419,8 +458,9 @@ impl Plan {
         Ok(self.new.tables.iter().any(|table| !scratch.contains(table)))
     }
 
-    /// Everything after the exchange. What is there already is made anew, so that it can be begun at any place.
-    async fn finish(&self, session: &mut Session) -> Result<()> {
+    /// Everything after the exchange. What is there already is made anew, so that it can be begun at any place. Returns
+    /// what could not be given of what the restored objects were to bring with them.
+    async fn finish(&self, session: &mut Session) -> Result<Vec<String>> {
         self.stage(session, Stage::Making).await?;
         if let Some(state) = &self.fence {
             session.raise_fence(state).await?;
@@ -448,7 +488,7 @@ impl Plan {
             pieces::run(session, &statement).await?;
         }
         privileges::give(session, &self.grants).await?;
-        privileges::give(session, &self.new_grants).await?;
+        let refused = privileges::give(session, &self.new_grants).await?;
         if let Some(replaced) = &self.replaced {
             pieces::enter(session, replaced).await?;
             pieces::clear(session, &self.old.pieces).await?;
@@ -460,7 +500,8 @@ impl Plan {
         }
         self.drop_empty(session, &self.scratch).await?;
         self.stage(session, Stage::Ending).await?;
-        self.end(session).await
+        self.end(session).await?;
+        Ok(refused)
     }
 
     /// Moves what a server whose renames are not atomic has left behind.

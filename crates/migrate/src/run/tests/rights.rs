@@ -1,11 +1,14 @@
 //! Rights on single objects: the server forgets those on routines when these are dropped.
 
+use backup::dump::{self, BackupOptions};
+use backup::progress::Silent;
+use backup::store::LocalStore;
 use database::mysql::{SCRATCH_ACCOUNTS, Server, Settings};
 use database::{Database, DatabaseUrl, Engine};
 
 use super::Sandbox;
-use crate::Outcome;
 use crate::plan::Allowed;
+use crate::{Outcome, Restoring};
 
 const FAILS: &str = "DROP PROCEDURE p;\nDROP FUNCTION f;\nCREATE FUNCTION f() RETURNS int NO SQL RETURN 2;
 DROP TABLE t;\nCREATE TABLE t (b int);\nDROP VIEW v;\nSELECT nothing FROM nowhere;";
@@ -114,9 +117,9 @@ async fn whom_nothing_can_be_given_again_is_named_on_mysql() {
     drop_all(&sandbox, &accounts).await;
 }
 
-/// An account that may not see who may run what, or may not give it, says so by name.
-#[tokio::test]
-async fn rights_out_of_our_reach_are_named_on_mysql() {
+/// The sandbox seen by an account that may not see who may run what, nor give it; the server as it was seen before, and the
+/// names of another account and of that one.
+async fn limited() -> (Sandbox, Database, [String; 2]) {
     let mut sandbox = Sandbox::new(Engine::Mysql).await;
     sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
     let name = sandbox.database.name();
@@ -133,6 +136,14 @@ async fn rights_out_of_our_reach_are_named_on_mysql() {
     let DatabaseUrl::Mysql(settings) = sandbox.database.url() else { panic!("a server") };
     let settings = Settings { user: Some(plain.clone()), password: None, ..settings };
     let root = std::mem::replace(&mut sandbox.database, Database::Mysql(Server::new(settings)));
+    (sandbox, root, [user, plain])
+}
+
+/// An account that may not see who may run what, or may not give it, says so by name.
+#[tokio::test]
+async fn rights_out_of_our_reach_are_named_on_mysql() {
+    let (mut sandbox, root, [user, plain]) = limited().await;
+    let name = sandbox.database.name();
     let of_root = async |sql: String| root.session().await.unwrap().execute(&sql).await.unwrap();
     sandbox.execute("CREATE PROCEDURE p() SELECT 1").await;
     sandbox.file("001_fails", "DROP PROCEDURE p;\nSELECT nothing FROM nowhere;", "SELECT 1;");
@@ -159,5 +170,45 @@ async fn rights_out_of_our_reach_are_named_on_mysql() {
             assert!(report.state.contains(&told), "{crash:?} {}", report.state);
         }
     }
+    of_root(format!("DROP USER {user}, {plain}")).await;
+}
+
+/// The same of a restore that somebody asks for: what its archive does not have is nobody's loss.
+#[tokio::test]
+async fn rights_that_a_restore_takes_are_named_on_mysql() {
+    let (sandbox, root, [user, plain]) = limited().await;
+    let name = sandbox.database.name();
+    let of_root = async |sql: String| root.session().await.unwrap().execute(&sql).await.unwrap();
+    sandbox.execute("CREATE PROCEDURE p() SELECT 1").await;
+    let store = LocalStore::new(sandbox.path().join("store"));
+    let archive = dump::create(&root, &store, &BackupOptions::default(), &Silent).await.unwrap().name;
+    let restoring = Restoring {
+        disconnect: true,
+        from_source: Some(root.about().await.unwrap().source),
+        ..Restoring::default()
+    };
+    for (seen, told) in [
+        (false, "those of others on procedure p, ".to_owned()),
+        (true, format!("GRANT EXECUTE ON PROCEDURE `p` TO '{user}'@'%'")),
+    ] {
+        sandbox.execute("CREATE PROCEDURE newer() SELECT 1").await;
+        for routine in ["p", "newer"] {
+            of_root(format!("GRANT EXECUTE ON PROCEDURE {name}.{routine} TO {user}")).await;
+        }
+        if seen {
+            of_root(format!("GRANT SELECT ON mysql.procs_priv TO {plain}")).await;
+        }
+        let report = sandbox.runner().restore(&archive, &restoring).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+        assert!(report.state.contains(&told), "{}", report.state);
+        let not_granted = report.restored.unwrap().not_granted;
+        assert_eq!(not_granted.len(), 1, "{not_granted:?}");
+        assert!(not_granted[0].starts_with(&told), "{not_granted:?}");
+    }
+    // Whoever may give them again has nothing to tell.
+    of_root(format!("GRANT EXECUTE ON PROCEDURE {name}.p TO {user}")).await;
+    of_root(format!("GRANT ALL ON {name}.* TO {plain} WITH GRANT OPTION")).await;
+    let report = sandbox.runner().restore(&archive, &restoring).await.unwrap();
+    assert_eq!(report.restored.unwrap().not_granted, [""; 0]);
     of_root(format!("DROP USER {user}, {plain}")).await;
 }

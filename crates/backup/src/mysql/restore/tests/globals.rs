@@ -154,8 +154,16 @@ async fn rights_on_what_is_gone_take_no_others_with_them() {
     // Beside an empty database the objects have their names only after the exchange.
     run(&named(&source, "mysql"), &without).await;
     let made = restore::beside(&archive, &database(&source), &options, &Silent).await.unwrap();
-    made.swap(&[], true).await.unwrap();
+    let replaced = made.swap(&[], true).await.unwrap();
     assert_eq!(on_objects(&source, &user).await, expected);
+    let told = replaced.not_granted;
+    for lost in [format!("`{gone}`.`p`"), format!("`{gone}`.`t`"), format!("`{name}`.`u`")] {
+        assert!(
+            told.iter().any(|grant| grant.starts_with("GRANT ") && grant.contains(&lost)),
+            "{lost}: {told:?}"
+        );
+    }
+    assert!(!told.iter().any(|grant| grant.contains("`f`")), "{told:?}");
 
     run(&named(&source, "mysql"), &format!("DROP USER {user}; DROP DATABASE {name}")).await;
     restore::into_missing(&archive, &database(&source), &options, &Silent).await.unwrap();
