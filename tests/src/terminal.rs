@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
@@ -11,7 +12,7 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 /// A terminal of a test's own, to which a command can ask its questions.
 #[derive(Debug)]
 pub struct Terminal {
-    person: File,
+    person: Arc<File>,
     command: OwnedFd,
     said: Arc<Mutex<String>>,
 }
@@ -23,18 +24,23 @@ impl Terminal {
     /// If the system gives none.
     #[expect(clippy::new_without_default, reason = "a terminal is no plain value")]
     pub fn new() -> Self {
-        let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        let person =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&person).and_then(|()| unlockpt(&person)).expect("a terminal to be used");
         let name = ptsname(&person, Vec::new()).expect("its name");
-        let command =
-            rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("its other end");
-        let person = File::from(person);
+        let command = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+            .expect("its other end");
+        let person = Arc::new(File::from(person));
         let said = Arc::new(Mutex::new(String::new()));
-        let (mut reader, heard) = (person.try_clone().expect("a second handle"), Arc::clone(&said));
-        // It ends when the other end is closed by all.
+        let (reader, heard) = (Arc::downgrade(&person), Arc::clone(&said));
+        // It must not be what keeps the terminal there.
         std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(length @ 1..) = reader.read(&mut bytes) {
+            let (mut bytes, rest) = ([0; 4096], Timespec { tv_sec: 0, tv_nsec: 10_000_000 });
+            while let Some(person) = reader.upgrade() {
+                if poll(&mut [PollFd::new(&*person, PollFlags::IN)], Some(&rest)) == Ok(0) {
+                    continue;
+                }
+                let Ok(length @ 1..) = (&*person).read(&mut bytes) else { break };
                 heard.lock().expect("no panic").push_str(&String::from_utf8_lossy(&bytes[..length]));
             }
         });
@@ -66,8 +72,8 @@ impl Terminal {
     ///
     /// # Panics
     /// If nobody can.
-    pub fn types(&mut self, text: &str) {
-        self.person.write_all(text.as_bytes()).expect("typed");
+    pub fn types(&self, text: &str) {
+        (&*self.person).write_all(text.as_bytes()).expect("typed");
     }
 
     /// Whether it shows what is typed.

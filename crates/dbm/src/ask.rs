@@ -15,7 +15,7 @@ const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 /// The terminal's settings from before its echo was taken away.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Asks yes or no; `None` where nobody can be asked. A stop that is asked for meanwhile is a no.
+/// Asks yes or no; `None` where nobody can be asked. A stop that is asked for meanwhile is a no, and so is no answer.
 pub(crate) fn confirm(question: &str, cancel: &CancellationToken) -> Option<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return None;
@@ -24,7 +24,8 @@ pub(crate) fn confirm(question: &str, cancel: &CancellationToken) -> Option<bool
         return Some(false);
     }
     prompt(&format!("{question} [y/N] "));
-    let answer = line(cancel).ok()?.unwrap_or_default();
+    // What was asked and cannot be answered (a terminal that is gone) is no wish for it either.
+    let answer = line(cancel).ok().flatten().unwrap_or_default();
     Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 

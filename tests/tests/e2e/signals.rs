@@ -211,10 +211,25 @@ fn a_question_ends_with_the_first() {
 }
 
 #[test]
+fn a_terminal_that_goes_away_is_a_no() {
+    let folder = Folder::new("sqlite://unset.db");
+    let database = Sqlite::new(folder.path().join("app.db"), "CREATE TABLE item (id INTEGER);");
+    let url = database.url();
+    folder.dbm(&url, &["backup"]).run().expect(0);
+    database.run("INSERT INTO item VALUES (1)");
+    let terminal = Terminal::new();
+    let child = folder.dbm(&url, &["restore", "latest"]).spawn_at(&terminal);
+    terminal.shows("[y/N] ");
+    drop(terminal);
+    assert_eq!(code(child), Some(1));
+    assert_eq!(database.ask("SELECT count(*) FROM item"), "1");
+}
+
+#[test]
 fn a_password_is_asked_for_until_the_first() {
     let folder = Folder::new("sqlite://unset.db");
     for by in [Signal::INT, Signal::TERM] {
-        let mut terminal = Terminal::new();
+        let terminal = Terminal::new();
         let child = Dbm::new(folder.path()).args(["password", "hash"]).spawn_at(&terminal);
         terminal.shows("Password: ");
         assert!(!terminal.echoes());
@@ -224,7 +239,7 @@ fn a_password_is_asked_for_until_the_first() {
         assert!(terminal.echoes());
         assert!(!terminal.shows("stopped on request").contains("half"));
     }
-    let mut terminal = Terminal::new();
+    let terminal = Terminal::new();
     let child = Dbm::new(folder.path()).args(["password", "encode"]).spawn_at(&terminal);
     terminal.shows("Password: ");
     terminal.types("p@ss\n");
@@ -236,7 +251,7 @@ fn a_password_is_asked_for_until_the_first() {
 #[test]
 fn what_the_first_does_not_stop_ends_with_the_second() {
     let folder = Folder::new("sqlite://unset.db");
-    let mut terminal = Terminal::new();
+    let terminal = Terminal::new();
     terminal.by_key();
     let child = Dbm::new(folder.path()).args(["password", "hash"]).spawn_at(&terminal);
     terminal.shows("Password: ");
