@@ -2,6 +2,7 @@
 
 mod beside;
 mod definers;
+mod encryption;
 mod folders;
 mod foreign;
 mod globals;

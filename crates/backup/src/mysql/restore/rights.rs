@@ -8,6 +8,7 @@ use database::mysql::{Connection, Flavour, Grants, is_database};
 use database::{About, Engine, Kind, ObjectId, quote, script};
 
 use super::definers::Definers;
+use super::encryption;
 use super::preflight::finding;
 use crate::Result;
 use crate::archive::{Archive, Aspect};
@@ -96,6 +97,7 @@ pub(super) async fn check(
         ));
     }
     others(connection, archive, names.first(), &grants, about, options, preflight).await?;
+    encryption::check(connection, archive, names.first(), &grants, about, preflight).await?;
     let logged = "SELECT @@global.log_bin = 1 AND @@global.log_bin_trust_function_creators = 0";
     let logged = connection.value(logged, "cannot ask the server for its binary log").await?;
     if logged.as_deref() == Some("1") {

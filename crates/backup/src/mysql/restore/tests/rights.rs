@@ -150,3 +150,42 @@ async fn whoever_is_told_of_no_routines_is_told_first() {
     restore::let_go(&plain, &replaced.name).await.unwrap();
     run(&target, &format!("DROP USER {user}")).await;
 }
+
+/// Where the server asks for it, a database whose tables are encrypted unlike those of others is made by few.
+#[tokio::test]
+async fn encryption_by_default_that_takes_a_right_is_told_first() {
+    let target = fresh().await;
+    if is_mariadb() {
+        return;
+    }
+    let (user, plain) = account(&target).await;
+    let (name, plain) = (target.database(), database(&plain));
+    for on in [name.to_owned(), format!("`{name}\\_re%`"), "dbm".to_owned()] {
+        run(&target, &format!("GRANT ALL ON {on}.* TO {user}")).await;
+    }
+    run(&target, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await;
+    let (_folder, without) = backed_up(&target).await;
+    run(&target, &format!("ALTER DATABASE {name} ENCRYPTION 'Y'")).await;
+    let (_folder, with) = backed_up(&target).await;
+    // Of the other tests none makes such a database as an account that lacks it.
+    run(&target, "SET GLOBAL table_encryption_privilege_check = ON").await;
+    // What is replaced is kept in a database like it.
+    for archive in [&with, &without] {
+        let error = restore::beside(archive, &plain, &options(), &Silent).await.unwrap_err();
+        assert!(error.to_string().contains("lacks TABLE_ENCRYPTION_ADMIN"), "{error}");
+        assert!(error.to_string().contains("not encrypted as their database is: t"), "{error}");
+    }
+    let error = restore::beside(&with, &plain, &options(), &Silent).await.unwrap_err();
+    run(&target, &grants(error.hint().unwrap())).await;
+    let beside = restore::beside(&with, &plain, &options(), &Silent).await.unwrap();
+    let replaced = beside.swap(&[], true).await.unwrap();
+    restore::let_go(&plain, &replaced.name).await.unwrap();
+    run(&target, &format!("REVOKE TABLE_ENCRYPTION_ADMIN ON *.* FROM {user}")).await;
+    // Where both are as the server makes them, nobody is asked.
+    run(&target, &format!("ALTER DATABASE {name} ENCRYPTION 'N'")).await;
+    let replaced = restore::beside(&without, &plain, &options(), &Silent).await.unwrap();
+    let replaced = replaced.swap(&[], true).await.unwrap();
+    restore::let_go(&plain, &replaced.name).await.unwrap();
+    run(&target, "SET GLOBAL table_encryption_privilege_check = OFF").await;
+    run(&target, &format!("DROP USER {user}")).await;
+}
