@@ -141,12 +141,18 @@ fn a_restore_leaves_a_database_as_it_is() {
     }
 }
 
-#[test]
-fn a_restore_leaves_a_file_as_it_is() {
+/// A file with an empty table, and a backup of it.
+fn backed_up() -> (Folder, Sqlite, String) {
     let folder = Folder::new("sqlite://unset.db");
     let database = Sqlite::new(folder.path().join("app.db"), "CREATE TABLE item (id INTEGER);");
     let url = database.url();
     folder.dbm(&url, &["backup"]).run().expect(0);
+    (folder, database, url)
+}
+
+#[test]
+fn a_restore_leaves_a_file_as_it_is() {
+    let (folder, database, url) = backed_up();
     database.run("INSERT INTO item VALUES (1)");
     let before = database.everything();
     let files = || {
@@ -195,10 +201,7 @@ fn code(mut child: Child) -> Option<i32> {
 
 #[test]
 fn a_question_ends_with_the_first() {
-    let folder = Folder::new("sqlite://unset.db");
-    let database = Sqlite::new(folder.path().join("app.db"), "CREATE TABLE item (id INTEGER);");
-    let url = database.url();
-    folder.dbm(&url, &["backup"]).run().expect(0);
+    let (folder, _database, url) = backed_up();
     for by in [Signal::INT, Signal::TERM] {
         let terminal = Terminal::new();
         let child = folder.dbm(&url, &["restore", "latest"]).spawn_at(&terminal);
@@ -212,10 +215,7 @@ fn a_question_ends_with_the_first() {
 
 #[test]
 fn a_terminal_that_goes_away_is_a_no() {
-    let folder = Folder::new("sqlite://unset.db");
-    let database = Sqlite::new(folder.path().join("app.db"), "CREATE TABLE item (id INTEGER);");
-    let url = database.url();
-    folder.dbm(&url, &["backup"]).run().expect(0);
+    let (folder, database, url) = backed_up();
     database.run("INSERT INTO item VALUES (1)");
     let terminal = Terminal::new();
     let child = folder.dbm(&url, &["restore", "latest"]).spawn_at(&terminal);

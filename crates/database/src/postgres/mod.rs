@@ -10,6 +10,8 @@ mod counters;
 pub mod digest;
 mod error;
 mod fence;
+#[cfg(test)]
+mod file_end_tests;
 pub mod globals;
 mod journal;
 mod lock;

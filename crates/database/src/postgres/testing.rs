@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Server, Settings};
-use crate::{DatabaseUrl, quote};
+use super::{Server, Session, Settings};
+use crate::{DatabaseUrl, Statements as _, quote};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -44,4 +44,9 @@ pub(crate) async fn role(server: &Server, options: &str) -> (String, Server) {
     administer(&format!("CREATE ROLE {role} LOGIN {options}")).await;
     let settings = Settings { user: Some(role.clone()), ..server.settings().clone() };
     (role, Server::new(settings))
+}
+
+/// The first value of a query's first row.
+pub(crate) async fn one(session: &mut Session, sql: &str) -> String {
+    session.query(sql).await.unwrap()[0][0].clone().unwrap_or_default()
 }
