@@ -223,6 +223,8 @@ stop_mariadb() {
 
 # start_seaweed WEED FOLDER: prints the URL of a new server that speaks S3 and encrypts where it is asked to, with a bucket
 # `dbm-test` and three accounts of which the secret is `dbm-test-secret`: dbmtest may do everything, dbmreader reads, dbmnolist does not list.
+# Each bucket takes volumes of its own: one at a time, and as many as there are buckets, whatever room the disk has. Left to
+# itself the server takes seven at once and has as many as gigabytes are free, so that a fuller disk fails the third bucket.
 start_seaweed() {
   local weed=$1 folder=$2 master grpc filer filer_grpc s3
   mkdir -p "$folder"
@@ -234,9 +236,9 @@ start_seaweed() {
     "$(account dbmnolist '"Read","Write"')" >"$folder/accounts"
   for _ in 1 2 3 4 5; do
     master=$(free_port) grpc=$(free_port) filer=$(free_port) filer_grpc=$(free_port) s3=$(free_port)
-    WEED_S3_SSE_KEK=$(od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n') "$weed" -logdir="$folder" server -dir="$folder" -ip=127.0.0.1 -ip.bind=127.0.0.1 \
+    WEED_MASTER_VOLUME_GROWTH_COPY_1=1 WEED_S3_SSE_KEK=$(od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n') "$weed" -logdir="$folder" server -dir="$folder" -ip=127.0.0.1 -ip.bind=127.0.0.1 \
       -master.port="$master" -master.port.grpc="$grpc" -master.volumeSizeLimitMB=1024 -master.volumePreallocate=false \
-      -master.telemetry=false -volume.port="$(free_port)" -volume.port.grpc="$(free_port)" -volume.max=0 \
+      -master.telemetry=false -volume.port="$(free_port)" -volume.port.grpc="$(free_port)" -volume.max=1000 \
       -filer.port="$filer" -filer.port.grpc="$filer_grpc" \
       -s3 -s3.port="$s3" -s3.port.grpc="$(free_port)" -s3.port.iceberg=0 -s3.port.lance=0 -s3.iam=false \
       -s3.config="$folder/accounts" >"$folder/log" 2>&1 </dev/null &
