@@ -25,9 +25,9 @@ pub async fn of(connection: &mut Connection, id: &ObjectId, table: &Table, which
     let mut result = Rows::of(connection, &rows::select(id, table, which)).await.map_err(wrong)?;
     let mut read = RowsRead::default();
     let generated = rows::generated(table).len();
-    let (mut bytes, mut room) = (Vec::new(), Room::default());
+    let mut room = Room::default();
     while let Some(row) = result.next().await.map_err(wrong)? {
-        rows::take(room.values(&row), generated, &mut bytes, &mut read);
+        rows::take(&room.values(&row), generated, &mut read);
     }
     result.end().await.map_err(wrong)?;
     Ok(read)

@@ -2,7 +2,8 @@
 //!
 //! The session must have [`ROW_SESSION`], by which the server sends texts in their own character sets, unchanged.
 
-use crate::{Column, Engine, Generated, Kind, ObjectId, RowsRead, Table, TableDigest, quote};
+use super::values::Values;
+use crate::{Column, Engine, Generated, Kind, ObjectId, RowsRead, Table, quote};
 
 /// What a session needs to read rows: texts as they are, times in UTC, and no mode that changes what is shown.
 pub const ROW_SESSION: &str = "SET character_set_results = NULL, time_zone = '+00:00', sql_mode = ''";
@@ -12,7 +13,10 @@ pub const ROW_SESSION: &str = "SET character_set_results = NULL, time_zone = '+0
 pub enum Read {
     /// A number, as digits.
     Number,
-    /// A FLOAT or DOUBLE: the server prints FLOAT with six digits, so it is read as the DOUBLE that it is.
+    /// A DOUBLE, which is read as it is.
+    Double,
+    /// A FLOAT, or a DOUBLE that is printed with so many decimals or zeros before it: the server prints FLOAT with six digits,
+    /// so it is read as the DOUBLE that it is.
     Float,
     /// An ENUM or SET, as its number: an ENUM's empty error value and a member `''` print the same.
     Choice,
@@ -69,6 +73,7 @@ fn read<'c>(columns: impl Iterator<Item = &'c Column>) -> Vec<RowColumn> {
             let word = kind.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
             let read = match word.to_ascii_lowercase().as_str() {
                 "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "year" => Read::Number,
+                "double" if matches!(kind, "double" | "double unsigned") => Read::Double,
                 "float" | "double" | "real" => Read::Float,
                 "enum" | "set" => Read::Choice,
                 "date" | "time" | "datetime" | "timestamp" | "uuid" | "inet4" | "inet6" => Read::Plain,
@@ -102,64 +107,28 @@ pub fn select(id: &ObjectId, table: &Table, rest: &str) -> String {
     format!("SELECT {expressions} FROM {name} {filter} {rest}").trim_end().to_owned()
 }
 
-/// Takes a row into what is known of its table; the last `generated` of its values are of stored generated columns.
-pub fn take<'a>(
-    row: impl ExactSizeIterator<Item = Option<&'a [u8]>> + Clone,
-    generated: usize,
-    room: &mut Vec<u8>,
-    read: &mut RowsRead,
-) {
-    if generated == 0 {
-        return digest(row, room, &mut read.carried);
-    }
-    let carried = row.len().saturating_sub(generated);
-    digest(row.clone().take(carried), room, &mut read.carried);
-    digest(row, room, &mut read.whole);
-}
-
-/// A row whose values are longer than this is hashed as it lies: a copy of it would be worth more than one call.
-const LARGE: usize = 64 << 10;
-
-/// Takes a row into a digest: each value with its length before it, so that no two rows have one text. `room` is used again
-/// for each row.
-fn digest<'a>(
-    row: impl Iterator<Item = Option<&'a [u8]>> + Clone,
-    room: &mut Vec<u8>,
-    digest: &mut TableDigest,
-) {
-    if row.clone().flatten().map(<[u8]>::len).sum::<usize>() > LARGE {
-        digest.add_row_in_pieces(|to| pieces(row, to));
-    } else {
-        room.clear();
-        pieces(row, &mut |piece| room.extend_from_slice(piece));
-        digest.add_row(room);
-    }
-}
-
-fn pieces<'a>(row: impl Iterator<Item = Option<&'a [u8]>>, to: &mut (impl FnMut(&[u8]) + ?Sized)) {
-    for value in row {
-        match value {
-            None => to(b"n"),
-            Some(value) => {
-                let mut head = [b'v'; 9];
-                head[1..].copy_from_slice(&(value.len() as u64).to_le_bytes());
-                to(&head);
-                to(value);
-            }
-        }
+/// Takes a row into what is known of its table: each value with its length before it, so that no two rows have one text;
+/// `v`, the length in eight bytes, the least first, and the value, or `n` for NULL. The last `generated` of its values are of
+/// stored generated columns.
+pub fn take(row: &Values<'_>, generated: usize, read: &mut RowsRead) {
+    row.digest(row.len().saturating_sub(generated), &mut read.carried);
+    if generated > 0 {
+        row.digest(row.len(), &mut read.whole);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::values::Room;
     use super::*;
+    use crate::TableDigest;
 
     #[test]
     fn generated_columns_end_a_row_and_are_not_carried() {
         let row = [Some(&b"a"[..]), None, Some(b"made")];
         let of = |row: &[Option<&[u8]>], generated| {
             let mut read = RowsRead::default();
-            take(row.iter().copied(), generated, &mut Vec::new(), &mut read);
+            take(&Room::default().texts(row.iter().copied()), generated, &mut read);
             read
         };
         let (plain, with) = (of(&row[..2], 0), of(&row, 1));
@@ -169,17 +138,61 @@ mod tests {
     }
 
     #[test]
-    fn a_large_row_has_the_digest_that_its_bytes_have() {
-        for length in [0, 9, LARGE, LARGE + 1, 3 * LARGE] {
+    fn a_row_has_the_digest_of_its_values_each_behind_its_length() {
+        let mut room = Room::default();
+        for length in [0, 9, 65_517, 65_518, 65_536, 200_000] {
             let value = vec![b'x'; length];
-            let row = [Some(value.as_slice()), None, Some(b"y")];
-            let (mut room, mut ours, mut plain) =
-                (Vec::new(), TableDigest::default(), TableDigest::default());
-            digest(row.into_iter(), &mut room, &mut ours);
-            let mut bytes = Vec::new();
-            pieces(row.into_iter(), &mut |piece| bytes.extend_from_slice(piece));
-            plain.add_row(&bytes);
-            assert_eq!(ours, plain, "{length}");
+            let rows: [&[Option<&[u8]>]; 4] = [
+                &[Some(&value), None, Some(b"y"), Some(&value), None],
+                &[None, Some(&value)],
+                &[Some(b"y"), Some(&value), Some(&value), Some(b"z")],
+                &[],
+            ];
+            for row in rows {
+                let mut bytes = Vec::new();
+                let mut ends = vec![0];
+                for value in row {
+                    match value {
+                        None => bytes.push(b'n'),
+                        Some(value) => {
+                            bytes.push(b'v');
+                            bytes.extend((value.len() as u64).to_le_bytes());
+                            bytes.extend_from_slice(value);
+                        }
+                    }
+                    ends.push(bytes.len());
+                }
+                let values = room.texts(row.iter().copied());
+                assert!(values.iter().eq(row.iter().copied()), "{length}");
+                assert_eq!(values.bytes(), bytes.len());
+                for generated in 0..=row.len() {
+                    let (mut ours, mut expected) = (RowsRead::default(), RowsRead::default());
+                    take(&values, generated, &mut ours);
+                    expected.carried.add_row(&bytes[..ends[row.len() - generated]]);
+                    if generated > 0 {
+                        expected.whole.add_row(&bytes);
+                    }
+                    assert_eq!(ours, expected, "{length} {generated}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_is_no_plain_double_is_read_as_one() {
+        let expression = |data_type: &str| {
+            let column = Column {
+                name: "c".to_owned(),
+                data_type: data_type.to_owned(),
+                not_null: false,
+                default: None,
+                generated: None,
+            };
+            columns(&Table { columns: vec![column], ..Table::default() })[0].expression()
+        };
+        assert_eq!((expression("double"), expression("double unsigned")), ("`c`".into(), "`c`".into()));
+        for other in ["float", "float unsigned", "double(20,3)", "double unsigned zerofill", "float(10,4)"] {
+            assert_eq!(expression(other), "CAST(`c` AS DOUBLE)", "{other}");
         }
     }
 }

@@ -10,6 +10,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{BinaryProtocol, Column, QueryResult, Row, TextProtocol, Value};
 
 use super::Connection;
+use crate::TableDigest;
 
 /// What a DOUBLE says of its decimals that has no fixed number of them.
 const ANY_DECIMALS: u8 = 31;
@@ -104,47 +105,135 @@ fn is_printed_here(column: &Column) -> bool {
     }
 }
 
-/// Where a value's text lies.
+/// Where a value lies.
 #[derive(Debug)]
 enum Place {
-    Null,
-    Row,
-    Room(Range<usize>),
+    /// Nowhere; and where its mark in the text ends.
+    Null(usize),
+    /// In the text.
+    Here(Range<usize>),
+    /// In the row itself: which one of those, and where it would stand in the text.
+    Large(usize, usize),
 }
 
-/// Room to print values in, used again for each row.
+/// Room to print rows in, used again for each.
 #[derive(Debug, Default)]
 pub struct Room {
     text: Vec<u8>,
     places: Vec<Place>,
 }
 
+/// The values of one row as text.
+#[derive(Debug)]
+pub struct Values<'r> {
+    /// All of them but the large ones, as a digest takes them: what `rows::take` says.
+    text: &'r [u8],
+    places: &'r [Place],
+    /// Those that are not in the text, and where they would stand in it.
+    large: Vec<(usize, &'r [u8])>,
+}
+
+/// A value that makes the text of a row longer than this stays where it is: a copy of it would be worth more than one call.
+const LARGE: usize = 64 << 10;
+
+/// What stands before a value in the text: a letter and room for its length.
+const HEAD: [u8; 9] = *b"v\0\0\0\0\0\0\0\0";
+
 impl Room {
-    /// The values of a row as text; none for NULL.
-    pub fn values<'r>(&'r mut self, row: &'r Row) -> impl ExactSizeIterator<Item = Option<&'r [u8]>> + Clone {
+    /// The values of a row.
+    pub fn values<'r>(&'r mut self, row: &'r Row) -> Values<'r> {
+        let mut large = Vec::new();
+        self.clear();
+        for (place, column) in row.columns_ref().iter().enumerate() {
+            match row.as_ref(place) {
+                None | Some(Value::NULL) => self.add(None, &mut large),
+                Some(Value::Bytes(value)) => self.add(Some(value), &mut large),
+                Some(value) => self.add_printed(|out| print(value, column, out)),
+            }
+        }
+        Values { text: &self.text, places: &self.places, large }
+    }
+
+    /// The same of values that are text already.
+    pub fn texts<'r>(&'r mut self, values: impl IntoIterator<Item = Option<&'r [u8]>>) -> Values<'r> {
+        let mut large = Vec::new();
+        self.clear();
+        values.into_iter().for_each(|value| self.add(value, &mut large));
+        Values { text: &self.text, places: &self.places, large }
+    }
+
+    fn clear(&mut self) {
         self.text.clear();
         self.places.clear();
-        for (place, column) in row.columns_ref().iter().enumerate() {
-            let place = match row.as_ref(place) {
-                None | Some(Value::NULL) => Place::Null,
-                Some(Value::Bytes(_)) => Place::Row,
-                Some(value) => {
-                    let start = self.text.len();
-                    print(value, column, &mut self.text);
-                    Place::Room(start..self.text.len())
-                }
-            };
-            self.places.push(place);
+    }
+
+    fn add<'r>(&mut self, value: Option<&'r [u8]>, large: &mut Vec<(usize, &'r [u8])>) {
+        let Some(value) = value else {
+            self.text.push(b'n');
+            return self.places.push(Place::Null(self.text.len()));
+        };
+        let mut head = HEAD;
+        head[1..].copy_from_slice(&(value.len() as u64).to_le_bytes());
+        self.text.extend_from_slice(&head);
+        let start = self.text.len();
+        if start + value.len() > LARGE {
+            self.places.push(Place::Large(large.len(), start));
+            return large.push((start, value));
         }
-        let text = &self.text;
-        self.places.iter().enumerate().map(|(number, place)| match place {
-            Place::Null => None,
-            Place::Room(range) => Some(&text[range.clone()]),
-            Place::Row => match row.as_ref(number) {
-                Some(Value::Bytes(value)) => Some(value.as_slice()),
-                _ => None,
-            },
+        self.text.extend_from_slice(value);
+        self.places.push(Place::Here(start..self.text.len()));
+    }
+
+    fn add_printed(&mut self, print: impl FnOnce(&mut Vec<u8>)) {
+        self.text.extend_from_slice(&HEAD);
+        let start = self.text.len();
+        print(&mut self.text);
+        let length = (self.text.len() - start) as u64;
+        self.text[start - 8..start].copy_from_slice(&length.to_le_bytes());
+        self.places.push(Place::Here(start..self.text.len()));
+    }
+}
+
+impl Values<'_> {
+    /// How many they are.
+    #[expect(clippy::len_without_is_empty, reason = "no row is without values")]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// How many bytes they have together, and some more.
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.large.iter().map(|(_, value)| value.len()).sum::<usize>()
+    }
+
+    /// One after the other; none for NULL.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<&[u8]>> + Clone {
+        self.places.iter().map(|place| match place {
+            Place::Null(_) => None,
+            Place::Here(range) => Some(&self.text[range.clone()]),
+            Place::Large(number, _) => Some(self.large[*number].1),
         })
+    }
+
+    /// Takes the first of them into a digest, as one row.
+    pub(super) fn digest(&self, number: usize, digest: &mut TableDigest) {
+        let end = match number.checked_sub(1).and_then(|last| self.places.get(last)) {
+            None => 0,
+            Some(Place::Null(end) | Place::Here(Range { end, .. }) | Place::Large(_, end)) => *end,
+        };
+        let large = self.large.iter().take_while(|(place, _)| *place <= end);
+        if large.clone().next().is_none() {
+            return digest.add_row(&self.text[..end]);
+        }
+        digest.add_row_in_pieces(|to| {
+            let mut start = 0;
+            for (place, value) in large {
+                to(&self.text[start..*place]);
+                to(value);
+                start = *place;
+            }
+            to(&self.text[start..end]);
+        });
     }
 }
 
@@ -157,12 +246,13 @@ fn print(value: &Value, column: &Column, out: &mut Vec<u8>) {
         Value::Date(year, month, day, hour, minute, second, micros) => {
             padded(u32::from(year), 4, out);
             out.push(b'-');
-            padded(u32::from(month), 2, out);
+            two(month, out);
             out.push(b'-');
-            padded(u32::from(day), 2, out);
+            two(day, out);
             if column.column_type() != ColumnType::MYSQL_TYPE_DATE {
                 out.push(b' ');
-                time([u32::from(hour), u32::from(minute), u32::from(second)], micros, column.decimals(), out);
+                two(hour, out);
+                time([minute, second], micros, column.decimals(), out);
             }
         }
         Value::Time(negative, days, hours, minutes, seconds, micros) => {
@@ -170,24 +260,31 @@ fn print(value: &Value, column: &Column, out: &mut Vec<u8>) {
                 out.push(b'-');
             }
             let hours = days * 24 + u32::from(hours);
-            time([hours, u32::from(minutes), u32::from(seconds)], micros, column.decimals(), out);
+            padded(hours, 2, out);
+            time([minutes, seconds], micros, column.decimals(), out);
         }
         Value::NULL | Value::Bytes(_) => {}
     }
 }
 
-/// `[hours, minutes, seconds]` and as much of the microseconds as the column keeps.
-fn time(parts: [u32; 3], micros: u32, decimals: u8, out: &mut Vec<u8>) {
-    for (place, part) in parts.into_iter().enumerate() {
-        if place > 0 {
-            out.push(b':');
-        }
-        padded(part, 2, out);
+/// `[minutes, seconds]` and as much of the microseconds as the column keeps.
+fn time(parts: [u8; 2], micros: u32, decimals: u8, out: &mut Vec<u8>) {
+    for part in parts {
+        out.push(b':');
+        two(part, out);
     }
     let decimals = u32::from(decimals.min(6));
     if decimals > 0 {
         out.push(b'.');
         padded(micros / 10_u32.pow(6 - decimals), decimals as usize, out);
+    }
+}
+
+/// A number of two digits, which most parts of dates and times are.
+fn two(number: u8, out: &mut Vec<u8>) {
+    match number {
+        0..100 => out.extend_from_slice(&[b'0' + number / 10, b'0' + number % 10]),
+        _ => padded(number.into(), 2, out),
     }
 }
 

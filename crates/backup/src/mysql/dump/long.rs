@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use database::mysql::catalog::text::{Create, primary_key};
 use database::mysql::rows::Read;
-use database::mysql::values::{Room, Rows};
+use database::mysql::values::{Room, Rows, Values};
 use database::mysql::{Connection, error, rows};
 use database::{Engine, Schema, quote};
 use futures_util::future::try_join_all;
@@ -128,7 +128,7 @@ async fn look(
     let mut room = Room::default();
     let mut worst: Option<Long> = None;
     while let Some(row) = result.next().await.map_err(failed)? {
-        let values: Vec<_> = room.values(&row).collect();
+        let values = room.values(&row);
         let length = (target.head.len() + length(&target.columns, &values) + 2) as u64;
         if length <= longest {
             continue;
@@ -145,12 +145,12 @@ async fn look(
 }
 
 /// A row by its table and key.
-fn named(schema: &Schema, target: &Target, values: &[Option<&[u8]>]) -> String {
+fn named(schema: &Schema, target: &Target, values: &Values<'_>) -> String {
     let create = schema.get(&target.id).and_then(|object| Create::read(&object.definition).ok());
     let key = create.map(|create| primary_key(&create.clauses)).unwrap_or_default();
     let part = |name: &String| {
         let place = target.columns.iter().position(|column| column.name == *name)?;
-        let value = values.get(place).copied().flatten()?;
+        let value = values.iter().nth(place).flatten()?;
         let text = match target.columns[place].read {
             Read::Bytes => {
                 format!("0x{}", value.iter().map(|byte| format!("{byte:02X}")).collect::<String>())

@@ -2,6 +2,7 @@
 
 use database::mysql::catalog::{ROWS_MODE, SCRIPT_MODE};
 use database::mysql::rows::{self, Read, RowColumn};
+use database::mysql::values::Values;
 use database::{Engine, ObjectId, Result, RowsRead, Table, quote};
 
 use super::{json, long};
@@ -11,6 +12,9 @@ use crate::derived::Derived;
 /// A statement ends at the first row past this: every server takes one of that length, and a client that reads it
 /// keeps no more.
 const STATEMENT: usize = 512 << 10;
+
+/// A row of more bytes than this is written somewhere else first: the block may have no room for it.
+const USUAL: usize = 16 << 10;
 
 /// Some rows of one table as complete `INSERT` statements.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,7 +69,8 @@ pub(super) struct Blocks<'t> {
     /// The open block holds a value that a strict session refuses.
     loose: bool,
     row: Vec<u8>,
-    encoded: Vec<u8>,
+    /// Whether a column has such values.
+    has_choices: bool,
     /// Room for the next block.
     spare: Vec<u8>,
     read: RowsRead,
@@ -76,7 +81,8 @@ pub(super) struct Blocks<'t> {
 impl<'t> Blocks<'t> {
     pub(super) fn new(target: &'t Target, longest: usize) -> Self {
         let block = Block { bytes: Vec::new(), rows: 0 };
-        let (row, encoded, spare) = (Vec::new(), Vec::new(), Vec::new());
+        let (row, spare) = (Vec::new(), Vec::new());
+        let has_choices = target.columns.iter().any(|column| column.read == Read::Choice);
         Self {
             target,
             longest,
@@ -84,7 +90,7 @@ impl<'t> Blocks<'t> {
             statement: None,
             loose: false,
             row,
-            encoded,
+            has_choices,
             spare,
             read: RowsRead::default(),
             largest: 0,
@@ -104,12 +110,14 @@ impl<'t> Blocks<'t> {
     ///
     /// # Errors
     /// [`ErrorKind::Refused`](database::ErrorKind::Refused) for a row that no statement can carry.
-    pub(super) fn add(&mut self, values: &[Option<&[u8]>]) -> Result<Option<Block>> {
-        let generated = self.target.generated.len();
-        rows::take(values.iter().copied(), generated, &mut self.encoded, &mut self.read);
+    pub(super) fn add(&mut self, values: &Values<'_>) -> Result<Option<Block>> {
+        rows::take(values, self.target.generated.len(), &mut self.read);
         let columns = &self.target.columns;
-        let chosen = columns.iter().zip(values).filter(|(column, _)| column.read == Read::Choice);
-        let loose = { chosen }.any(|(_, value)| *value == Some(b"0"));
+        let is_loose = |(column, value): (&RowColumn, _)| column.read == Read::Choice && value == Some(&b"0"[..]);
+        let loose = self.has_choices && columns.iter().zip(values.iter()).any(is_loose);
+        if loose == self.loose && values.bytes() <= USUAL && self.add_here(values) {
+            return Ok(None);
+        }
         let least = least(columns, values);
         if least >= PART_BYTES {
             let before = self.end();
@@ -125,11 +133,7 @@ impl<'t> Blocks<'t> {
         let before =
             if self.block.rows > 0 && (too_large || loose != self.loose) { self.end() } else { None };
         self.loose = loose;
-        let long = self.statement.is_some_and(|start| {
-            let length = self.block.bytes.len() - start;
-            length > STATEMENT || length + self.row.len() + 4 > self.longest
-        });
-        if long {
+        if self.statement.is_some_and(|start| self.is_long(start, self.block.bytes.len(), self.row.len())) {
             self.close();
         }
         if self.block.bytes.is_empty() {
@@ -150,8 +154,31 @@ impl<'t> Blocks<'t> {
         Ok(before)
     }
 
+    /// Takes in a row where it stays, in the open statement; not if that has no room for it.
+    fn add_here(&mut self, values: &Values<'_>) -> bool {
+        let Some(start) = self.statement else { return false };
+        let end = self.block.bytes.len();
+        self.block.bytes.extend_from_slice(b",\n");
+        tuple(&self.target.columns, values, &mut self.block.bytes);
+        let row = self.block.bytes.len() - end - 2;
+        let length = row + self.target.head.len() + 2;
+        if length > self.longest || end + row > PART_LIMIT || self.is_long(start, end, row) {
+            self.block.bytes.truncate(end);
+            return false;
+        }
+        self.largest = self.largest.max(length);
+        self.block.rows += 1;
+        true
+    }
+
+    /// Whether the statement that goes from `start` to `end` should end before a row of so many bytes.
+    fn is_long(&self, start: usize, end: usize, row: usize) -> bool {
+        let length = end - start;
+        length > STATEMENT || length + row + 4 > self.longest
+    }
+
     /// Takes in a row that is a block alone: it is written where it stays, since a copy of it would be one more of 8 MiB.
-    fn add_large(&mut self, values: &[Option<&[u8]>], least: usize) -> Result<()> {
+    fn add_large(&mut self, values: &Values<'_>, least: usize) -> Result<()> {
         let head = self.target.head.len();
         // No server takes it, and no memory is spent on finding that out.
         self.check(least + head + 2)?;
@@ -223,13 +250,15 @@ pub(super) fn mode(mode: &str) -> String {
     format!("SET sql_mode = '{mode}';\n")
 }
 
-/// Character sets in which ASCII is not itself.
-const WIDE: [&str; 4] = ["ucs2", "utf16", "utf16le", "utf32"];
+/// Whether ASCII is not itself in a character set.
+fn is_wide(charset: &str) -> bool {
+    ["ucs2", "utf16", "utf32"].iter().any(|name| charset.starts_with(name))
+}
 
 /// A row as `VALUES` has it.
-fn tuple(columns: &[RowColumn], values: &[Option<&[u8]>], out: &mut Vec<u8>) {
+fn tuple(columns: &[RowColumn], values: &Values<'_>, out: &mut Vec<u8>) {
     out.push(b'(');
-    for (place, (column, value)) in columns.iter().zip(values).enumerate() {
+    for (place, (column, value)) in columns.iter().zip(values.iter()).enumerate() {
         if place > 0 {
             out.push(b',');
         }
@@ -242,21 +271,21 @@ fn tuple(columns: &[RowColumn], values: &[Option<&[u8]>], out: &mut Vec<u8>) {
 }
 
 /// At least as many bytes a row takes there; what must be escaped takes more.
-fn least(columns: &[RowColumn], values: &[Option<&[u8]>]) -> usize {
-    let length = |(column, value): (&RowColumn, &Option<&[u8]>)| {
+fn least(columns: &[RowColumn], values: &Values<'_>) -> usize {
+    let length = |(column, value): (&RowColumn, Option<&[u8]>)| {
         let length = value.map_or(0, <[u8]>::len);
         match column.read {
-            Read::Number | Read::Float | Read::Choice => length + 1,
+            Read::Number | Read::Double | Read::Float | Read::Choice => length + 1,
             Read::Plain | Read::Text | Read::Json => length + 3,
             Read::Bytes => 2 * length + 3,
         }
     };
-    columns.iter().zip(values).map(length).sum()
+    columns.iter().zip(values.iter()).map(length).sum()
 }
 
 /// How many bytes [`tuple()`] writes, without the room for them.
-pub(super) fn length(columns: &[RowColumn], values: &[Option<&[u8]>]) -> usize {
-    let lengths = columns.iter().zip(values).map(|(column, value)| match (column.read, value) {
+pub(super) fn length(columns: &[RowColumn], values: &Values<'_>) -> usize {
+    let lengths = columns.iter().zip(values.iter()).map(|(column, value)| match (column.read, value) {
         (_, None) => "NULL".len(),
         (Read::Text, Some(value)) if as_it_is(column, value) => {
             2 + value.len() + value.iter().filter(|&&byte| is_escaped(byte)).count()
@@ -278,14 +307,14 @@ fn as_it_is(column: &RowColumn, value: &[u8]) -> bool {
     value.is_empty()
         || match column.charset.starts_with("utf8") {
             true => std::str::from_utf8(value).is_ok(),
-            false => value.is_ascii() && !WIDE.contains(&column.charset.as_str()),
+            false => value.is_ascii() && !is_wide(&column.charset),
         }
 }
 
 fn literal(column: &RowColumn, value: &[u8], out: &mut Vec<u8>) {
     match column.read {
         Read::Number | Read::Choice => out.extend_from_slice(value),
-        Read::Float => {
+        Read::Double | Read::Float => {
             out.extend_from_slice(value);
             // Without it `-0` were an integer.
             if !value.iter().any(|byte| matches!(byte, b'e' | b'E')) {
@@ -293,6 +322,8 @@ fn literal(column: &RowColumn, value: &[u8], out: &mut Vec<u8>) {
             }
         }
         Read::Plain => quoted(value, out),
+        // Nearly all text is; one look at it finds that it is ASCII and that nothing in it is escaped.
+        Read::Text if is_plain(value) && !is_wide(&column.charset) => verbatim(value, out),
         Read::Text => {
             if as_it_is(column, value) {
                 quoted(value, out);
@@ -338,16 +369,21 @@ const RUN: usize = 16;
 
 /// As the clients read strings in a session without NO_BACKSLASH_ESCAPES; they take no NUL.
 fn quoted(value: &[u8], out: &mut Vec<u8>) {
+    if is_all(value, is_escaped_nowhere, |byte| !is_escaped(byte)) {
+        return verbatim(value, out);
+    }
     out.push(b'\'');
     let (runs, rest) = value.as_chunks::<RUN>();
-    if runs.iter().all(is_plain) && !rest.iter().any(|&byte| is_escaped(byte)) {
-        out.extend_from_slice(value);
-    } else {
-        for run in runs {
-            if is_plain(run) { out.extend_from_slice(run) } else { escape(run, out) }
-        }
-        escape(rest, out);
+    for run in runs {
+        if is_escaped_nowhere(run) { out.extend_from_slice(run) } else { escape(run, out) }
     }
+    escape(rest, out);
+    out.push(b'\'');
+}
+
+fn verbatim(value: &[u8], out: &mut Vec<u8>) {
+    out.push(b'\'');
+    out.extend_from_slice(value);
     out.push(b'\'');
 }
 
@@ -360,14 +396,28 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether nothing in it is escaped. It has no branch for a byte, so that the compiler looks at all of them at once; control
-/// characters that need no escape are rare enough to be taken for those that do.
-fn is_plain(run: &[u8; RUN]) -> bool {
-    let mut found = 0;
-    for &byte in run {
-        found |= u8::from(byte < b' ') | u8::from(byte == b'\'') | u8::from(byte == b'\\');
+/// Whether it is ASCII of which nothing is escaped.
+fn is_plain(value: &[u8]) -> bool {
+    let is_plain = |run: &[u8; RUN]| found(run, |byte| byte >= 0x80) == 0 && is_escaped_nowhere(run);
+    is_all(value, is_plain, |byte| byte.is_ascii() && !is_escaped(byte))
+}
+
+/// Whether all of it is such. It looks at some bytes twice where there are more than fit into the runs.
+fn is_all(value: &[u8], is_run: impl Fn(&[u8; RUN]) -> bool, is_byte: impl Fn(u8) -> bool) -> bool {
+    match value.last_chunk() {
+        Some(last) => value.as_chunks().0.iter().all(&is_run) && is_run(last),
+        None => value.iter().all(|&byte| is_byte(byte)),
     }
-    found == 0
+}
+
+/// Whether nothing in it is escaped; control characters that need no escape are rare enough to be taken for those that do.
+fn is_escaped_nowhere(run: &[u8; RUN]) -> bool {
+    found(run, |byte| byte < b' ' || byte == b'\'' || byte == b'\\') == 0
+}
+
+/// Not zero if one of the bytes is such. It has no branch for a byte, so that the compiler looks at all of them at once.
+fn found(run: &[u8; RUN], is_such: impl Fn(u8) -> bool) -> u8 {
+    run.iter().fold(0, |found, &byte| found | u8::from(is_such(byte)))
 }
 
 fn is_escaped(byte: u8) -> bool {
@@ -390,6 +440,7 @@ fn escaped(byte: u8) -> Option<&'static [u8; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use database::mysql::values::Room;
     use database::{Column, Kind};
 
     fn target(types: &[&str]) -> Target {
@@ -406,10 +457,15 @@ mod tests {
         Target::new(&id, &Table { columns, holds_rows: true, ..Table::default() })
     }
 
+    /// Takes a row of these in.
+    fn add(blocks: &mut Blocks<'_>, values: &[Option<&[u8]>]) -> Result<Option<Block>> {
+        blocks.add(&Room::default().texts(values.iter().copied()))
+    }
+
     fn one(data_type: &str, value: &[u8]) -> String {
         let target = target(&[data_type]);
         let mut blocks = Blocks::new(&target, 1 << 24);
-        blocks.add(&[Some(value)]).unwrap();
+        add(&mut blocks, &[Some(value)]).unwrap();
         let text = String::from_utf8(blocks.finish().0.unwrap().bytes).unwrap();
         let (_, literal) = text.split_once("VALUES\n(").unwrap();
         literal.split_once(");\n").unwrap().0.to_owned()
@@ -454,14 +510,56 @@ mod tests {
         let mut target = target(&[&types[..], &["blob", "double", "int", "date", "text"]].concat());
         for value in [&b""[..], b"1", b"a'\\\0\n\r\x1a", b"\xff\xfe", "ä😀".as_bytes()] {
             for values in [[Some(value); 8], [None; 8]] {
-                let mut out = Vec::new();
+                let (mut room, mut out) = (Room::default(), Vec::new());
+                let values = room.texts(values);
                 tuple(&target.columns, &values, &mut out);
                 assert_eq!(length(&target.columns, &values), out.len(), "{value:?}");
                 assert!(least(&target.columns, &values) <= out.len());
             }
         }
         target.columns.clear();
-        assert_eq!(length(&target.columns, &[None]), 2);
+        assert_eq!(length(&target.columns, &Room::default().texts([None])), 2);
+    }
+
+    #[test]
+    fn a_row_that_is_written_where_it_stays_makes_the_same_statements() {
+        // Short rows and some that are just too long for that, with a server that takes no more than a few of them at once.
+        let target = target(&["int", "text CHARACTER SET utf8mb4", "enum('a')"]);
+        let values: Vec<Vec<u8>> = (0..300_usize).map(|row| vec![b"x'"[row % 2]; row * 97 % 9000]).collect();
+        for longest in [20_000, 60_000, 1 << 24] {
+            let mut blocks = Blocks::new(&target, longest);
+            let mut text = Vec::new();
+            let mut largest = 0;
+            for (row, value) in values.iter().enumerate() {
+                let (number, choice) = (row.to_string(), if row % 50 == 49 { b"0" } else { b"1" });
+                let row = [Some(number.as_bytes()), Some(&value[..]), Some(&choice[..])];
+                let mut room = Room::default();
+                largest = largest.max(length(&target.columns, &room.texts(row)) + target.head.len() + 2);
+                text.extend(add(&mut blocks, &row).unwrap().map(|block| block.bytes).unwrap_or_default());
+            }
+            let (last, read, most) = blocks.finish();
+            assert_eq!((read.carried.rows, most), (300, largest));
+            text.extend(last.unwrap().bytes);
+            let text = String::from_utf8(text).unwrap();
+            let statements: Vec<&str> = text.split_inclusive(";\n").collect();
+            assert!(statements.iter().all(|statement| statement.len() <= longest), "{longest}");
+            let rows: Vec<&str> = statements
+                .iter()
+                .filter_map(|statement| statement.split_once("VALUES\n"))
+                .flat_map(|(_, rows)| rows.strip_suffix(";\n").unwrap().split(",\n"))
+                .collect();
+            assert_eq!(rows.len(), 300);
+            for (row, (written, value)) in rows.iter().zip(&values).enumerate() {
+                let value = String::from_utf8_lossy(value).replace('\'', "''");
+                assert_eq!(*written, format!("({row},'{value}',{})", u8::from(row % 50 != 49)));
+            }
+            // Each is as full as it may be: the next row would not have fitted.
+            for two in statements.windows(2).filter(|two| two.iter().all(|one| one.starts_with("INSERT"))) {
+                let next = two[1].split_once("VALUES\n").unwrap().1.split(['\n', ';']).next().unwrap();
+                let length = two[0].len() - 2;
+                assert!(length > STATEMENT || length + next.len() + 3 > longest, "{longest}");
+            }
+        }
     }
 
     #[test]
@@ -471,7 +569,7 @@ mod tests {
         let mut blocks = Blocks::new(&target, 1 << 24);
         let mut done = Vec::new();
         for _ in 0..100 {
-            done.extend(blocks.add(&[Some(&value)]).unwrap());
+            done.extend(add(&mut blocks, &[Some(&value)]).unwrap());
             done.extend(blocks.full());
         }
         let (last, read, largest) = blocks.finish();
@@ -485,7 +583,7 @@ mod tests {
             assert!(text.starts_with("INSERT INTO `t` (`c``0`) VALUES\n(0x") && text.ends_with(");\n"));
             assert!(text.split(";\n").all(|statement| statement.len() < STATEMENT + 300_000));
         }
-        let refused = Blocks::new(&target, 150_000).add(&[Some(&value)]).unwrap_err();
+        let refused = add(&mut Blocks::new(&target, 150_000), &[Some(&value)]).unwrap_err();
         assert!(refused.to_string().contains("max_allowed_packet"), "{refused}");
     }
 
@@ -493,8 +591,8 @@ mod tests {
     fn the_empty_error_value_of_an_enum_is_let_in() {
         let target = target(&["enum('a')"]);
         let mut blocks = Blocks::new(&target, 1 << 24);
-        assert_eq!(blocks.add(&[Some(b"1")]).unwrap(), None);
-        let strict = blocks.add(&[Some(b"0")]).unwrap().unwrap();
+        assert_eq!(add(&mut blocks, &[Some(b"1")]).unwrap(), None);
+        let strict = add(&mut blocks, &[Some(b"0")]).unwrap().unwrap();
         assert!(!String::from_utf8(strict.bytes).unwrap().contains("sql_mode"));
         let loose = String::from_utf8(blocks.finish().0.unwrap().bytes).unwrap();
         assert!(loose.starts_with(&mode(SCRIPT_MODE)) && loose.ends_with(&mode(ROWS_MODE)), "{loose}");

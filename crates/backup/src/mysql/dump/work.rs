@@ -105,8 +105,7 @@ impl Work {
         let mut room = Room::default();
         let mut blocks = Blocks::new(target, self.longest);
         while let Some(row) = result.next().await.map_err(failed)? {
-            let values: Vec<_> = room.values(&row).collect();
-            let before = blocks.add(&values)?;
+            let before = blocks.add(&room.values(&row))?;
             // One of 4 MiB is not held while the part is compressed.
             drop(row);
             for block in before.into_iter().chain(blocks.full()) {
