@@ -8,7 +8,7 @@ use crate::{ObjectId, Result, RowsRead, Table, TableDigest};
 
 /// Reads a table once and adds up its rows' hashes, in the session's own snapshot.
 ///
-/// The session must have [`rows::ROW_SESSION`].
+/// The session must be set up: [`rows::set_up`].
 ///
 /// # Errors
 /// What the server refuses.
@@ -50,7 +50,7 @@ impl Server {
         let what = "cannot take a snapshot to read from";
         connection.batch("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", what).await?;
         connection.batch("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", what).await?;
-        connection.batch(rows::ROW_SESSION, what).await?;
+        rows::set_up(connection, what).await?;
         let mut digests = BTreeMap::new();
         for (id, columns) in schema.tables_with_rows() {
             digests.insert(id.clone(), table(connection, id, columns).await?.carried);

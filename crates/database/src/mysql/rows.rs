@@ -1,12 +1,24 @@
 //! How rows are read: each value as the exact bytes of it, the same for digests, dumps and proofs.
 //!
-//! The session must have [`ROW_SESSION`], by which the server sends texts in their own character sets, unchanged.
+//! The session must be [set up](set_up): it has [`ROW_SESSION`], by which the server sends texts in their own character sets, unchanged.
 
+use super::Connection;
 use super::values::Values;
-use crate::{Column, Engine, Generated, Kind, ObjectId, RowsRead, Table, quote};
+use crate::{Column, Engine, Generated, Kind, ObjectId, Result, RowsRead, Table, quote};
 
 /// What a session needs to read rows: texts as they are, times in UTC, and no mode that changes what is shown.
-pub const ROW_SESSION: &str = "SET character_set_results = NULL, time_zone = '+00:00', sql_mode = ''";
+pub(super) const ROW_SESSION: &str = "SET character_set_results = NULL, time_zone = '+00:00', sql_mode = ''";
+
+/// A driver's connection reads 8 KiB at once until something longer has come: half of what the server sends at once.
+const LONGER: &str = "SELECT SPACE(65536)";
+
+/// Sets a session up to read rows.
+///
+/// # Errors
+/// What the server says, with `what` failed before it.
+pub async fn set_up(connection: &mut Connection, what: &str) -> Result<()> {
+    connection.batch(&format!("{ROW_SESSION}; {LONGER}"), what).await
+}
 
 /// How a value is read and what it is when it has been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -113,7 +113,8 @@ impl<'t> Blocks<'t> {
     pub(super) fn add(&mut self, values: &Values<'_>) -> Result<Option<Block>> {
         rows::take(values, self.target.generated.len(), &mut self.read);
         let columns = &self.target.columns;
-        let is_loose = |(column, value): (&RowColumn, _)| column.read == Read::Choice && value == Some(&b"0"[..]);
+        let is_loose =
+            |(column, value): (&RowColumn, _)| column.read == Read::Choice && value == Some(&b"0"[..]);
         let loose = self.has_choices && columns.iter().zip(values.iter()).any(is_loose);
         if loose == self.loose && values.bytes() <= USUAL && self.add_here(values) {
             return Ok(None);

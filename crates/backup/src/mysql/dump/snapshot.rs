@@ -133,7 +133,7 @@ async fn hold(
         .await
     {
         Ok(()) => {
-            connection.batch(rows::ROW_SESSION, "cannot set up the session").await?;
+            rows::set_up(&mut connection, "cannot set up the session").await?;
             Ok(Some(connection))
         }
         Err(error)
@@ -279,7 +279,7 @@ async fn begin(server: &Server) -> database::Result<Connection> {
     connection.batch(&format!("SET SESSION lock_wait_timeout = {PATIENCE}"), what).await?;
     connection.batch("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", what).await?;
     connection.batch("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", what).await?;
-    connection.batch(rows::ROW_SESSION, what).await?;
+    rows::set_up(&mut connection, what).await?;
     Ok(connection)
 }
 

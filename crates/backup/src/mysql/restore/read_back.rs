@@ -22,7 +22,7 @@ pub(super) async fn all(
 ) -> Result<Vec<Remade>> {
     let index = archive.index();
     for worker in workers.iter_mut() {
-        worker.batch(rows::ROW_SESSION, "cannot set a session up").await?;
+        rows::set_up(worker, "cannot set a session up").await?;
     }
     let jobs = workers.len();
     let Some(first) = workers.first_mut() else {

@@ -159,7 +159,7 @@ async fn fill(
     }
     let made = schema.tables_with_rows().find(|(id, _)| id.name == new);
     let (id, table) = made.ok_or_else(|| prove::unproven(format!("`{new}` is not there")))?;
-    reader.batch(rows::ROW_SESSION, "cannot set a session up").await?;
+    rows::set_up(&mut reader, "cannot set a session up").await?;
     let found = digest::table(&mut reader, id, table).await?;
     reader.close().await;
     prove::compare_rows(id, &entry.digest, &found.carried)?;

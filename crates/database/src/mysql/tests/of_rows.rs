@@ -120,7 +120,7 @@ async fn values_are_printed_as_the_server_prints_them() {
     let mut session = server.session().await.unwrap();
     session.execute("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'").await.unwrap();
     let mut connection = server.connect(None).await.unwrap();
-    connection.batch(rows::ROW_SESSION, "").await.unwrap();
+    rows::set_up(&mut connection, "").await.unwrap();
     let mariadb = connection.flavour() == Flavour::MariaDb;
     let more: Vec<(String, Vec<&str>)> = (0..=6)
         .flat_map(|decimals| {
