@@ -148,6 +148,27 @@ impl Session {
         sql
     }
 
+    /// Defers for the next file what is deferred from a transaction's start on.
+    ///
+    /// The statement goes by names, and takes all constraints of a name in a schema: where one of them is not deferred, none
+    /// of them is any more, which may refuse what a later file does, and lets nothing pass that would be refused.
+    async fn defer_again(&self) -> Result<()> {
+        let sql = "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%s.%I', connamespace::pg_catalog.regnamespace, conname), ', ')
+               FROM pg_catalog.pg_constraint found
+              WHERE oid OPERATOR(pg_catalog.=)
+                    ANY (ARRAY(SELECT tgconstraint FROM pg_catalog.pg_trigger WHERE tginitdeferred))
+                AND NOT pg_catalog.pg_is_other_temp_schema(connamespace)
+                AND pg_catalog.has_schema_privilege(connamespace, 'USAGE')
+                AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint other
+                                 WHERE other.conname OPERATOR(pg_catalog.=) found.conname
+                                   AND other.connamespace OPERATOR(pg_catalog.=) found.connamespace
+                                   AND NOT other.condeferred)";
+        match first(self.rows(sql, "").await?) {
+            Some(names) => self.batch(&format!("SET CONSTRAINTS {names} DEFERRED"), "").await,
+            None => Ok(()),
+        }
+    }
+
     async fn send(&mut self, statement: &Statement<'_>) -> Result<u64, tokio_postgres::Error> {
         if let Some(rows) = statement.copy_rows {
             let sink = self.connection.copy_in::<_, Bytes>(statement.text).await?;
@@ -265,33 +286,17 @@ impl Statements for Session {
         // What is checked may call the users' functions, so that names are theirs here.
         self.as_users_read().await?;
         // One message, since a thousand small files take as long as their messages. It ends as the next file begins, with
-        // names that are the users'. Only the triggers are read whole: most databases have few, and no constraint is
-        // deferred without one.
+        // names that are the users'. No constraint is deferred without a trigger, and most databases have few of those.
         let sql = format!(
             "SET CONSTRAINTS ALL IMMEDIATE; {}
-             SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%s.%I', connamespace::pg_catalog.regnamespace, conname), ', ')
-               FROM pg_catalog.pg_constraint found
-              WHERE oid OPERATOR(pg_catalog.=)
-                    ANY (ARRAY(SELECT tgconstraint FROM pg_catalog.pg_trigger WHERE tginitdeferred))
-                AND NOT pg_catalog.pg_is_other_temp_schema(connamespace)
-                AND pg_catalog.has_schema_privilege(connamespace, 'USAGE')
-                AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint other
-                                 WHERE other.conname OPERATOR(pg_catalog.=) found.conname
-                                   AND other.connamespace OPERATOR(pg_catalog.=) found.connamespace
-                                   AND NOT other.condeferred); {}",
+             SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tginitdeferred); {}",
             self.reset_sql(),
             self.keep_lock_sql()
         );
         let mut answers = self.rows(&sql, "").await?.into_iter();
-        let deferred = answers.next().and_then(|row| row.into_iter().next().flatten());
+        let some_deferred = answers.next().and_then(|row| row.into_iter().next().flatten());
         self.lock_kept(answers.collect())?;
-        // What is deferred from its start on is to be so again for the next file. The statement goes by names, and takes all
-        // constraints of a name in a schema: where one of them is not deferred, none of them is any more, which may refuse
-        // what a later file does, and lets nothing pass that would be refused.
-        match deferred {
-            Some(names) => self.batch(&format!("SET CONSTRAINTS {names} DEFERRED"), "").await,
-            None => Ok(()),
-        }
+        if some_deferred.as_deref() == Some("t") { self.defer_again().await } else { Ok(()) }
     }
 
     async fn begin_reading(&mut self) -> Result<()> {
