@@ -39,10 +39,10 @@ pub(crate) struct Arguments {
 pub(crate) struct Global {
     /// The database: postgres://user@host:5432/name or sqlite:path/to/file
     #[arg(long, global = true, value_name = "URL")]
-    url: Option<String>,
+    pub(crate) url: Option<String>,
     /// A file that holds the URL, so that no process list shows it
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "url")]
-    url_file: Option<String>,
+    pub(crate) url_file: Option<String>,
     /// Where archives live: a folder, or s3://bucket/prefix; several make each backup go to all of them
     #[arg(long, global = true, value_name = "STORE")]
     store: Vec<String>,
@@ -212,6 +212,24 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it may move rows between databases and archives.
+    pub(crate) fn moves_rows(&self) -> bool {
+        match self {
+            Self::Backup(_)
+            | Self::Verify(_)
+            | Self::Copy(_)
+            | Self::Restore(_)
+            | Self::Seed(_)
+            | Self::Reset(_)
+            | Self::Recover(_) => true,
+            Self::Migrate(migrate) => migrate.run.makes_backup() || migrate.rehearse.wanted(),
+            Self::Upgrade(upgrade) => upgrade.run.makes_backup() || upgrade.rehearse.wanted(),
+            Self::Rollback(rollback) => rollback.run.makes_backup(),
+            Self::Downgrade(downgrade) => downgrade.run.makes_backup(),
+            _ => false,
+        }
+    }
+
     /// Its word, for the log and `--json`.
     pub(crate) fn word(&self) -> &'static str {
         match self {

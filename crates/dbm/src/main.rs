@@ -45,11 +45,11 @@ use output::Output;
 const STACK: usize = 8 * 1024 * 1024;
 
 fn main() -> ExitCode {
-    memory::bound();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
     };
+    memory::bound(&arguments);
     let global = &arguments.global;
     let output = Output::new(global.json, global.quiet, global.no_color);
     let command = arguments.command.word();

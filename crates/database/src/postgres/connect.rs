@@ -7,6 +7,7 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::connection::Connection;
 use super::passwords::FromFile;
+use super::server::QUIET;
 use super::{
     ChannelBinding, DEFAULT_CONNECT_TIMEOUT, Host, Settings, SslMode, SslNegotiation, TargetSession,
     passwords, refusal, tls,
@@ -22,6 +23,21 @@ use crate::{Error, ErrorKind, Result, SessionId};
 /// [`ErrorKind::NoDatabase`] or [`ErrorKind::Permission`], with the server and the database in the
 /// message and a hint; [`ErrorKind::Usage`] and [`ErrorKind::Io`] where the settings are at fault.
 pub async fn connect(settings: &Settings, database: &str) -> Result<Connection> {
+    connect_for(settings, database, Setup::Timeouts).await
+}
+
+/// What the server is told on a new connection, in one message.
+#[derive(Clone, Copy)]
+pub(super) enum Setup {
+    /// Nothing at all, so that a pooler gives it no session yet.
+    Nothing,
+    /// That nothing ends by itself.
+    Timeouts,
+    /// And that unqualified names mean the system's.
+    Quiet,
+}
+
+pub(super) async fn connect_for(settings: &Settings, database: &str, setup: Setup) -> Result<Connection> {
     let user = settings.user.as_deref().ok_or_else(|| {
         Error::new(ErrorKind::Usage, "the database URL names no user")
             .with_hint("write postgres://USER@host/database")
@@ -38,7 +54,7 @@ pub async fn connect(settings: &Settings, database: &str) -> Result<Connection> 
     let mut last = None;
     for wanted in passes {
         for host in &hosts {
-            match at(settings, host, database, user, wanted).await {
+            match at(settings, host, database, user, wanted, setup).await {
                 Ok(connection) => return Ok(connection),
                 // As libpq: who is refused by one server is not offered to the next.
                 Err(error) if error.kind() == ErrorKind::Authentication => return Err(error),
@@ -55,9 +71,10 @@ async fn at(
     database: &str,
     user: &str,
     wanted: TargetSession,
+    setup: Setup,
 ) -> Result<Connection> {
     let limit = settings.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT);
-    let attempt = Box::pin(attempt(settings, host, database, user, wanted));
+    let attempt = Box::pin(attempt(settings, host, database, user, wanted, setup));
     if limit.is_zero() {
         return attempt.await;
     }
@@ -75,6 +92,7 @@ async fn attempt(
     database: &str,
     user: &str,
     wanted: TargetSession,
+    setup: Setup,
 ) -> Result<Connection> {
     let mut config = config(settings, host, database, user);
     let mut passed_over = None;
@@ -125,6 +143,7 @@ async fn attempt(
             outcome => outcome?,
         }
     };
+    tell(&connection, setup).await?;
     check_session(&connection, wanted).await?;
     Ok(connection)
 }
@@ -196,7 +215,7 @@ async fn plain(config: &Config, to: &refusal::To<'_>, addresses: Option<&[IpAddr
             config.ssl_mode(config::SslMode::Disable).host(to.host.name.as_str());
             let (client, connection) =
                 config.connect(NoTls).await.map_err(|error| refusal::explain(error, to))?;
-            return ready(Connection::start(client, connection, to.host.clone(), to.database)).await;
+            return Ok(Connection::start(client, connection, to.host.clone(), to.database));
         }
         None => {
             looked_up = self::addresses(to.host, to.database).await?;
@@ -207,7 +226,7 @@ async fn plain(config: &Config, to: &refusal::To<'_>, addresses: Option<&[IpAddr
     for address in addresses {
         match at_address(config, to.host, *address).connect(NoTls).await {
             Ok((client, connection)) => {
-                return ready(Connection::start(client, connection, to.host.clone(), to.database)).await;
+                return Ok(Connection::start(client, connection, to.host.clone(), to.database));
             }
             Err(error) => last = Some(refusal::explain(error, to)),
         }
@@ -229,7 +248,7 @@ async fn encrypted(
     for address in addresses {
         match at_address(config, to.host, *address).connect(connector.clone()).await {
             Ok((client, connection)) => {
-                return ready(Connection::start(client, connection, to.host.clone(), to.database)).await;
+                return Ok(Connection::start(client, connection, to.host.clone(), to.database));
             }
             Err(error) => last = Some(refusal::explain(error, to)),
         }
@@ -266,7 +285,10 @@ pub(super) const KEEPALIVES: &str =
 const MEMBERSHIPS: &str = "SELECT pg_catalog.pg_has_role('pg_monitor', 'pg_read_all_data', 'MEMBER'); ";
 
 /// Switches the timeouts off that a role, a database or the server may have set.
-async fn ready(connection: Connection) -> Result<Connection> {
+async fn tell(connection: &Connection, setup: Setup) -> Result<()> {
+    if matches!(setup, Setup::Nothing) {
+        return Ok(());
+    }
     let mut sql = format!("{KEEPALIVES}SET statement_timeout = 0; SET lock_timeout = 0; ");
     sql.push_str("SET idle_in_transaction_session_timeout = 0; ");
     if connection.major_version() >= 14 {
@@ -276,11 +298,13 @@ async fn ready(connection: Connection) -> Result<Connection> {
     if connection.major_version() >= 17 {
         sql.push_str("SET transaction_timeout = 0; ");
     }
+    if matches!(setup, Setup::Quiet) {
+        sql.push_str(QUIET);
+    }
     let outcome = connection.batch_execute(&sql).await;
     outcome.map_err(|error| {
         connection.error(error, format!("cannot set up the session on {}", connection.host()))
-    })?;
-    Ok(connection)
+    })
 }
 
 async fn check_session(connection: &Connection, wanted: TargetSession) -> Result<()> {

@@ -2,10 +2,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::connect::NAME_BYTES;
+use super::connect::{NAME_BYTES, Setup};
 use super::session::{STARTED, as_login, first, query};
-use super::{Connection, Server, Session};
-use crate::{Engine, Error, ErrorKind, Lock, Result, Rows, SessionId, quote};
+use super::{Connection, Server, Session, own_tables};
+use crate::{Engine, Error, ErrorKind, Lock, Result, Rows, SessionId, Statements as _, quote};
 
 /// The run's lock, `dbm lock` as a number. Advisory locks are per database, so it needs no name in it.
 pub(super) const KEY: i64 = i64::from_be_bytes(*b"dbm lock");
@@ -39,8 +39,13 @@ impl Lock for Session {
         }
         // Before the lock, which a pooler would keep when we have gone.
         if !self.direct {
-            refuse_pooler(&self.server, &self.connection).await?;
-            self.direct = true;
+            // Connecting once more takes as long as looking at our tables, which is to be done next.
+            let (second, looked) = tokio::join!(
+                self.server.connect_for(None, Setup::Nothing),
+                own_tables::check(&self.connection, self.history_table())
+            );
+            refuse_shared(&self.connection, second).await?;
+            (self.direct, self.looked) = (true, Some(looked));
         }
         // The lock is taken only by the session that we know, so that no other is left with it.
         let sql = format!(
@@ -52,6 +57,8 @@ impl Lock for Session {
         let answer = rows.first().map(Vec::as_slice);
         let Some([Some(_), Some(got)]) = answer else { return Err(pooler()) };
         if got != "t" {
+            // Who waits may wait for long.
+            self.looked = None;
             return Ok(false);
         }
         self.locked = true;
@@ -195,11 +202,16 @@ impl Session {
 /// # Errors
 /// [`ErrorKind::Refused`] if one is in between, and what asking gave.
 pub async fn refuse_pooler(server: &Server, connection: &Connection) -> Result<()> {
+    refuse_shared(connection, server.connect_for(None, Setup::Nothing).await).await
+}
+
+/// The same, with the second connection, on which nothing has been asked yet.
+async fn refuse_shared(connection: &Connection, second: Result<Connection>) -> Result<()> {
+    // Where no second connection is to be had, there is no room for a pooler's tricks either.
+    let Ok(second) = second else { return Ok(()) };
     let what = "cannot look for a pooler";
     let pid = "SELECT pg_catalog.pg_backend_pid()";
     let ours = first(query(connection, pid, what).await?);
-    // Where no second connection is to be had, there is no room for a pooler's tricks either.
-    let Ok(second) = server.connect(None).await else { return Ok(()) };
     // A pool that has no other session to give lets the second one wait, and ours is not shared then.
     let begin = format!("BEGIN; {pid}");
     let Ok(begun) = tokio::time::timeout(SECOND, query(&second, &begin, what)).await else { return Ok(()) };

@@ -15,9 +15,10 @@ use crate::{Engine, Error, ErrorKind, Result, quote};
 /// # Errors
 /// [`ErrorKind::Refused`] with the first that is wrong, and what asking gave.
 pub(super) async fn check(connection: &Connection, history: &str) -> Result<()> {
-    // A superuser is a member of every role; that says nothing of the role.
+    // Which session of the server answers is not known yet where a pooler may be in between, so the message itself says what
+    // names mean. A superuser is a member of every role; that says nothing of the role.
     let sql = format!(
-        "WITH own AS (
+        "SET LOCAL search_path = pg_catalog, pg_temp; WITH own AS (
            SELECT c.oid, format('table %I.%I', n.nspname, c.relname) AS called, c.relkind, c.relowner, c.relrowsecurity
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE (n.nspname = '{NAMESPACE}' AND c.relname IN ('journal', 'committed'))

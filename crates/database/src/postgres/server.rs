@@ -2,8 +2,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::connect::{Setup, connect_for};
 use super::session::{first, query};
-use super::{Connection, Session, Settings, connect};
+use super::{Connection, Session, Settings};
 use crate::{Error, ErrorKind, Result};
 
 /// The server sessions that this process holds open for its whole command.
@@ -56,13 +57,17 @@ impl Server {
     /// # Errors
     /// As [`connect`](super::connect).
     pub async fn connect(&self, database: Option<&str>) -> Result<Connection> {
+        self.connect_for(database, Setup::Timeouts).await
+    }
+
+    pub(super) async fn connect_for(&self, database: Option<&str>, setup: Setup) -> Result<Connection> {
         let database = database.unwrap_or_else(|| self.database());
-        match connect(&self.settings, database).await {
+        match connect_for(&self.settings, database, setup).await {
             // A client that connects during a swap may be told that the database does not exist, although one of that
             // name does (InitPostgres looks again once it has its lock). So it is tried once more.
             Err(error) if error.kind() == ErrorKind::NoDatabase => {
                 tokio::time::sleep(RENAMED).await;
-                connect(&self.settings, database).await
+                connect_for(&self.settings, database, setup).await
             }
             outcome => outcome,
         }
@@ -75,10 +80,7 @@ impl Server {
     /// # Errors
     /// As [`connect`](super::connect).
     pub async fn quiet(&self, database: Option<&str>) -> Result<Connection> {
-        let connection = self.connect(database).await?;
-        let set = connection.batch_execute(QUIET).await;
-        set.map_err(|error| connection.error(error, "cannot set the session up"))?;
-        Ok(connection)
+        self.connect_for(database, Setup::Quiet).await
     }
 
     /// One connection to the URL's database that stays the same.

@@ -28,6 +28,8 @@ pub struct Session {
     pub(super) locked: bool,
     /// No pooler was found between us and the server.
     pub(super) direct: bool,
+    /// What looking at dbm's own tables gave while the lock was being taken.
+    pub(super) looked: Option<Result<()>>,
     /// Nothing of the caller's was run since it was new: an unqualified name means the system's.
     quiet: bool,
     /// Keeps the session's number among those of this process.
@@ -48,15 +50,16 @@ impl Session {
             Some(tls::connector(settings).await?)
         };
         let canceller = Canceller::postgres(connection.cancel_token(), tls);
-        if connection.major_version() >= 14 {
-            // A server on a system that cannot look says so with an error, and does without.
-            let _ = connection.batch_execute("SET client_connection_check_interval = '5s'").await;
-        }
         // What pg_stat_activity asks, without the names of accounts and databases, for which a new session reads catalogs.
         let sql = format!(
             "SELECT pid, {STARTED} FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
         );
-        let rows = as_login(&connection, &sql, "cannot ask the server who we are").await?;
+        // Both are sent before the first is answered.
+        let (_, rows) = tokio::join!(
+            watch_client(&connection),
+            as_login(&connection, &sql, "cannot ask the server who we are")
+        );
+        let rows = rows?;
         let (pid, started) = match rows.into_iter().next().map(<[Option<String>; 2]>::try_from) {
             Some(Ok([Some(pid), Some(started)])) => (pid, started),
             _ => return Err(Error::new(ErrorKind::Internal, "the server does not know our session")),
@@ -70,6 +73,7 @@ impl Session {
             id,
             locked: false,
             direct: false,
+            looked: None,
             quiet: true,
             _own: own,
             canceller,
@@ -79,6 +83,7 @@ impl Session {
 
     /// From here on names mean what they mean to the database's users. Before a transaction begins, whose end would undo it.
     async fn as_users_read(&mut self) -> Result<()> {
+        self.looked = None;
         if std::mem::take(&mut self.quiet) {
             self.batch("RESET search_path", "cannot set the session up").await?;
         }
@@ -194,6 +199,14 @@ impl Session {
             }
         }
         Ok(rows)
+    }
+}
+
+/// Lets the server look every few seconds, during a statement, whether we are still there. One on a system that cannot look
+/// says so with an error, and does without.
+async fn watch_client(connection: &Connection) {
+    if connection.major_version() >= 14 {
+        let _ = connection.batch_execute("SET client_connection_check_interval = '5s'").await;
     }
 }
 

@@ -48,9 +48,9 @@ pub(crate) struct Migrate {
     #[arg(long, conflicts_with_all = ["to", "count", "module", "dry_run"])]
     keep_going: bool,
     #[command(flatten)]
-    rehearse: RehearseFlags,
+    pub(crate) rehearse: RehearseFlags,
     #[command(flatten)]
-    run: RunFlags,
+    pub(crate) run: RunFlags,
 }
 
 /// `dbm upgrade`
@@ -67,9 +67,9 @@ pub(crate) struct Upgrade {
     #[arg(long)]
     allow_drift: bool,
     #[command(flatten)]
-    rehearse: RehearseFlags,
+    pub(crate) rehearse: RehearseFlags,
     #[command(flatten)]
-    run: RunFlags,
+    pub(crate) run: RunFlags,
 }
 
 impl Migrate {

@@ -10,7 +10,7 @@ use crate::error::{CommandError, Result};
 
 /// Flags of a rehearsal.
 #[derive(Debug, Default, Args)]
-pub(super) struct RehearseFlags {
+pub(crate) struct RehearseFlags {
     /// First on a copy: migrations, checks and rollbacks; with --dry-run nowhere else. The copy is made of a fresh backup,
     /// or of an archive: --rehearse=latest
     #[arg(long, value_name = "ARCHIVE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
@@ -23,6 +23,10 @@ pub(super) struct RehearseFlags {
 }
 
 impl RehearseFlags {
+    pub(crate) fn wanted(&self) -> bool {
+        self.rehearse.is_some()
+    }
+
     /// How it is rehearsed, if it is.
     pub(super) async fn read(&self, context: &Context) -> Result<Option<Rehearse>> {
         let Some(name) = &self.rehearse else {

@@ -47,6 +47,10 @@ pub(crate) struct RunFlags {
 }
 
 impl RunFlags {
+    pub(crate) fn makes_backup(&self) -> bool {
+        !self.no_backup
+    }
+
     /// What of it belongs to the configuration.
     pub(crate) fn add_flags(&self, flags: &mut Flags) {
         for (name, given) in [("fence", self.fence), ("accept_lost_writes", self.accept_lost_writes)] {

@@ -34,7 +34,7 @@ const fn key(name: &'static str, variable: &'static str, shape: Shape, default: 
 
 /// All of them. `dbm.toml` in the checkout documents each; a test compares the two.
 pub(crate) const KEYS: &[Key] = &[
-    key("url", "DATABASE_URL", Shape::Text, None),
+    key("url", URL_VARIABLES[0], Shape::Text, None),
     key("url_file", "DBM_URL_FILE", Shape::Path, None),
     key("development", "DBM_DEVELOPMENT", Shape::Truth, Some("false")),
     key("store", "DBM_STORE", Shape::Stores, Some("backups")),
@@ -89,6 +89,9 @@ pub(crate) const KEYS: &[Key] = &[
 
 /// The URL's second variable, named as those of the other keys are.
 pub(crate) const OWN_URL: &str = "DBM_URL";
+
+/// What may hold the URL.
+pub(crate) const URL_VARIABLES: [&str; 2] = ["DATABASE_URL", OWN_URL];
 
 /// Environment variables that are read besides those of [`KEYS`].
 pub(crate) const OTHER_VARIABLES: &[&str] =

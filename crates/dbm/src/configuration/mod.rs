@@ -14,6 +14,7 @@ use backup::store::{Require, S3Credentials, StoreSettings};
 use chrono::TimeDelta;
 
 pub(crate) use file::NAME as FILE_NAME;
+pub(crate) use keys::URL_VARIABLES;
 pub(crate) use placeholders::Placeholders;
 
 use crate::error::{CommandError, Result, io};
