@@ -10,7 +10,7 @@ use database::{Counter, Database, Engine, Kind, ObjectId, Schema, quote};
 use serde::Serialize;
 
 use crate::compare::{Difference, What, compare};
-use crate::files::{Directives, Folder, Migration, Rule, SQUASHED, Source, survey, write_beside};
+use crate::files::{Directives, Folder, Migration, Rollback, Rule, SQUASHED, Source, survey, write_beside};
 use crate::placeholders::{self, Configured, Variables};
 use crate::plan::{MigrateOptions, drifted};
 use crate::run::{Outcome, Settings};
@@ -105,8 +105,11 @@ pub async fn squash(
         return Err(Error::new(ErrorKind::Refused, what)
             .with_hint("nothing was changed; keep the migrations as they are, or fold fewer of them"));
     }
-    let sources = folded.iter().flat_map(|file| std::iter::once(&file.source).chain(&file.rollback));
-    let moved = sources.map(|source| (source.path.clone(), kept(&source.path))).collect();
+    let paths = folded.iter().flat_map(|file| {
+        let rollback = file.rollback.as_ref().map(Rollback::path);
+        std::iter::once(file.source.path.as_path()).chain(rollback)
+    });
+    let moved = paths.map(|path| (path.to_owned(), kept(path))).collect();
     Ok(Squashed { number: to, path, moved, text: Some(text) })
 }
 

@@ -160,7 +160,7 @@ async fn go(
             runner = runner.with_rehearsal(how);
         }
         let folder = context.folder();
-        let reading = tokio::task::spawn_blocking(move || files::read(&folder));
+        let reading = tokio::task::spawn_blocking(move || files::read_to_migrate(&folder));
         let read =
             async { reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) };
         let migrations = runner.locked_while(read).await?;

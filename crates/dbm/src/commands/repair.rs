@@ -55,7 +55,7 @@ impl Repair {
         let mut session = database.session().await?;
         let open = context.open_run(&mut *session).await?;
         context.warn_of(open.as_ref());
-        let broken = history::broken(&migrations, &history::read(&mut *session).await?);
+        let broken = history::broken(&migrations, &history::read(&mut *session).await?)?;
         let mut gone = status::repeated(&mut *session, &repeated).await?;
         gone.retain(|one| one.state == RepeatedState::Gone);
         let mut documents: Vec<_> = broken

@@ -31,7 +31,7 @@ use database::{Engine, Session};
 use serde::Serialize;
 
 use crate::files::{Folder, Migration};
-use crate::history::{Change, Records};
+use crate::history::{Change, Recorded, Records};
 
 /// A tool whose projects can be taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -279,5 +279,5 @@ pub fn changes(adoption: &Adoption, migrations: &[Migration], records: &Records)
         adoption.files.iter().any(|made| made.applied && made.number == Some(file.number))
             && !records.applied.iter().any(|row| row.number == file.number)
     };
-    Ok(migrations.iter().filter(is_adopted).map(|file| Change::Record(file.into())).collect())
+    migrations.iter().filter(is_adopted).map(|file| Ok(Change::Record(Recorded::of(file)?))).collect()
 }

@@ -29,13 +29,13 @@ pub(super) fn take_out(migrations: &mut Vec<Migration>, findings: &mut Vec<Findi
         let stays = file.number > number || file.source.path == path;
         if !stays {
             left.push(file.source.path.clone());
-            left.extend(file.rollback.as_ref().map(|rollback| rollback.path.clone()));
+            left.extend(file.rollback.as_ref().map(|rollback| rollback.path().to_owned()));
         }
         stays
     });
     if let Some(file) = migrations.iter_mut().find(|file| file.source.path == path) {
         // Of the last of those that it stands for.
-        left.extend(file.rollback.take().map(|rollback| rollback.path));
+        left.extend(file.rollback.take().map(|rollback| rollback.path().to_owned()));
     }
     left.sort();
     left.dedup();

@@ -6,7 +6,7 @@ use backup::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
-use super::{Directives, Migration, Source, folded};
+use super::{Directives, Migration, Rollback, Source, folded};
 
 /// Where migrations and their rollbacks lie.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +92,14 @@ pub fn read(folder: &Folder) -> Result<Vec<Migration>> {
     whole(survey(folder)?)
 }
 
+/// As [`read`], without the texts of the rollbacks: those of what is to be applied are read when that is known.
+///
+/// # Errors
+/// As [`read`], and what is wrong with a rollback itself only from [`Rollback::source`].
+pub fn read_to_migrate(folder: &Folder) -> Result<Vec<Migration>> {
+    whole(survey_in(Origin::Disk, folder, Texts::OfMigrations)?)
+}
+
 /// As [`read`], for a rollback: what is applied stands in the history, and neither a number that is missing here nor
 /// the rollback of a migration whose file is gone is in its way.
 ///
@@ -119,10 +127,21 @@ pub(super) fn whole((migrations, mut findings): (Vec<Migration>, Vec<Finding>)) 
 /// # Errors
 /// The folder of migrations cannot be read.
 pub fn survey(folder: &Folder) -> Result<(Vec<Migration>, Vec<Finding>)> {
-    survey_in(Origin::Disk, folder)
+    survey_in(Origin::Disk, folder, Texts::All)
 }
 
-pub(super) fn survey_in(origin: Origin, folder: &Folder) -> Result<(Vec<Migration>, Vec<Finding>)> {
+/// Which texts are read at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Texts {
+    All,
+    OfMigrations,
+}
+
+pub(super) fn survey_in(
+    origin: Origin,
+    folder: &Folder,
+    texts: Texts,
+) -> Result<(Vec<Migration>, Vec<Finding>)> {
     let mut findings = Vec::new();
     let files = list_in(origin, &folder.migrations, &mut findings).map_err(|error| {
         let hint = match error.kind() {
@@ -166,14 +185,14 @@ pub(super) fn survey_in(origin: Origin, folder: &Folder) -> Result<(Vec<Migratio
     if numbered.len() > share {
         std::thread::scope(|scope| {
             for part in numbered.chunks_mut(share) {
-                let load = move || part.iter_mut().for_each(|one| one.load(origin, folder));
+                let load = move || part.iter_mut().for_each(|one| one.load(origin, folder, texts));
                 // Where there is no thread to be had, all is read below.
                 let _ = std::thread::Builder::new().spawn_scoped(scope, load);
             }
         });
     }
     // What is read already has nothing left to read.
-    numbered.iter_mut().for_each(|one| one.load(origin, folder));
+    numbered.iter_mut().for_each(|one| one.load(origin, folder, texts));
     let mut migrations = Vec::new();
     for mut one in numbered {
         migrations.append(&mut one.migrations);
@@ -213,12 +232,15 @@ struct Numbered {
 }
 
 impl Numbered {
-    fn load(&mut self, origin: Origin, folder: &Folder) {
+    fn load(&mut self, origin: Origin, folder: &Folder, texts: Texts) {
         let findings = &mut self.findings;
         let rollback = self.rollback.take().and_then(|file| {
+            if texts == Texts::OfMigrations {
+                return Some(Rollback::There(file.path));
+            }
             let source = load(origin, &file.path, findings)?;
             directives(&source, findings)?;
-            Some(source)
+            Some(Rollback::Read(source))
         });
         for file in self.named.drain(..) {
             let Some(source) = load(origin, &file.path, findings) else { continue };
@@ -231,7 +253,11 @@ impl Numbered {
                 rollback: rollback.clone(),
             };
             missing_rollback(&migration, folder, findings);
-            findings.extend(unfilled(&migration));
+            let rollback = match &migration.rollback {
+                Some(Rollback::Read(source)) => Some(source),
+                _ => None,
+            };
+            findings.extend(unfilled(&migration.source, rollback));
             self.migrations.push(migration);
         }
     }
@@ -365,8 +391,8 @@ pub(super) fn load(origin: Origin, path: &Path, findings: &mut Vec<Finding>) -> 
 }
 
 /// The files of a migration that `dbm new` wrote and nobody has filled in; while there are any, nothing is applied.
-pub(crate) fn unfilled(migration: &Migration) -> Vec<Finding> {
-    let sources = std::iter::once(&migration.source).chain(&migration.rollback);
+pub(crate) fn unfilled(migration: &Source, rollback: Option<&Source>) -> Vec<Finding> {
+    let sources = std::iter::once(migration).chain(rollback);
     let empty = sources.filter(|source| !has_statement(&source.text));
     empty
         .map(|source| Finding {
@@ -467,8 +493,26 @@ mod tests {
         let migrations = read(&folder).unwrap();
         assert_eq!(migrations.iter().map(Migration::label).collect::<Vec<_>>(), ["001_initial", "002_more"]);
         assert_eq!(migrations[0].source.text, "SELECT 1;");
-        assert_eq!(migrations[0].rollback.as_ref().unwrap().text, "SELECT 0;");
+        assert_eq!(migrations[0].rollback.as_ref().unwrap().source().unwrap().text, "SELECT 0;");
         assert!(migrations[1].rollback.is_none());
+    }
+
+    #[test]
+    fn rollbacks_are_read_when_they_are_needed() {
+        let (_dir, folder) = folder(&[
+            ("migrations/001_a.sql", "SELECT 1;"),
+            ("migrations/002_b.sql", "SELECT 1;"),
+            ("rollback/001_a.sql", "SELECT 0;"),
+            ("rollback/002_b.sql", "-- dbm: no-such-thing\nSELECT 0;"),
+        ]);
+        assert_eq!(rules(&folder), [Rule::Directive, Rule::MissingRollback]);
+        let migrations = read_to_migrate(&folder).unwrap();
+        let source = |place: usize| migrations[place].rollback.as_ref().unwrap().source();
+        assert_eq!(source(0).unwrap().text, "SELECT 0;");
+        let error = source(1).unwrap_err();
+        assert!(error.to_string().contains("no-such-thing"), "{error}");
+        fs::remove_file(folder.rollback.join("001_a.sql")).unwrap();
+        assert!(source(0).unwrap_err().to_string().starts_with("cannot read"));
     }
 
     #[test]

@@ -47,11 +47,9 @@ fn the_one_that_is_applied_keeps_its_number() {
         let steps = plan_merge(&folder, &[applied(2, name, text)], None).unwrap();
         merge(&steps).unwrap();
         let migrations = read(&folder).unwrap();
-        assert_eq!(migrations.last().unwrap().label(), moved);
-        assert_eq!(
-            migrations.last().unwrap().rollback.as_ref().unwrap().text.lines().last(),
-            Some(migrations[2].source.text.as_str())
-        );
+        assert_eq!((migrations.len(), migrations[2].label().as_str()), (3, moved));
+        let rollback = migrations[2].rollback.as_ref().unwrap().source().unwrap();
+        assert_eq!(rollback.text.lines().last(), Some(migrations[2].source.text.as_str()));
         assert!(plan_merge(&folder, &[], None).unwrap().is_empty(), "nothing is left to be done");
     }
 }

@@ -7,19 +7,21 @@ mod heads;
 mod merge;
 mod origin;
 mod repeat;
+mod rollback;
 mod scaffold;
 mod text;
 
 pub use directives::{Allow, Directives, Name, Unless};
 pub(crate) use folded::{NAME as SQUASHED, partly};
 pub use folded::{is_folded, squashed};
-pub use folder::{Finding, Folder, Rule, read, read_for_rollback, survey};
+pub use folder::{Finding, Folder, Rule, read, read_for_rollback, read_to_migrate, survey};
 pub(crate) use folder::{has_statement, unfilled};
 pub(crate) use heads::branched;
 pub use heads::{Branch, Head, branches};
 pub use merge::{Step as MergeStep, merge, plan_merge};
 pub use origin::{Embedded, read_embedded};
 pub use repeat::{Repeat, RepeatedFile, read_repeated, survey_repeated};
+pub use rollback::Rollback;
 pub(crate) use scaffold::write_beside;
 pub use scaffold::{Scaffolded, new_migration, write_migration};
 pub use text::{ALGORITHM, checksum, normalise};
@@ -40,7 +42,7 @@ pub struct Migration {
     /// The file, before its placeholders.
     pub source: Source,
     /// The file of the same number in `rollback/`.
-    pub rollback: Option<Source>,
+    pub rollback: Option<Rollback>,
 }
 
 impl Migration {

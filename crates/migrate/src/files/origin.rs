@@ -5,7 +5,7 @@ use std::path::Path;
 
 use backup::Result;
 
-use super::folder::{survey_in, whole};
+use super::folder::{Texts, survey_in, whole};
 use super::repeat::survey_repeated_in;
 use super::{Folder, Migration, Repeat, RepeatedFile};
 
@@ -89,7 +89,7 @@ fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 pub fn read_embedded(embedded: Embedded) -> Result<(Vec<Migration>, Vec<RepeatedFile>)> {
     let folder = Folder { migrations: "migrations".into(), rollback: "rollback".into() };
     let origin = Origin::Embedded(embedded);
-    let migrations = whole(survey_in(origin, &folder)?)?;
+    let migrations = whole(survey_in(origin, &folder, Texts::All)?)?;
     let (repeatables, findings) = survey_repeated_in(origin, &folder, Repeat::Repeatable)?;
     match findings.into_iter().next() {
         None => Ok((migrations, repeatables)),

@@ -150,7 +150,7 @@ impl<'b> Bench<'b> {
     pub(super) fn set_rollback(&mut self, from_last: usize, text: &str) {
         let place = self.migrations.len() - 1 - from_last;
         let path = "the rollback that was written".into();
-        self.migrations[place].rollback = Some(Source { path, text: placeholders::escape(text) });
+        self.migrations[place].rollback = Some(Source { path, text: placeholders::escape(text) }.into());
     }
 
     /// Takes the last migration back.

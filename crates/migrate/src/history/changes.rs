@@ -1,9 +1,10 @@
 use std::path::Path;
 
+use backup::Result;
 use serde::Serialize;
 
 use super::{Applied, State};
-use crate::files::{Migration, Repeat, Source, label};
+use crate::files::{Migration, Repeat, Rollback, Source, label};
 
 /// A file as the history records it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,16 +25,19 @@ pub struct Recorded {
     pub(crate) body: Source,
 }
 
-impl From<&Migration> for Recorded {
-    fn from(file: &Migration) -> Self {
-        Self {
+impl Recorded {
+    /// # Errors
+    /// Its rollback cannot be read.
+    pub(crate) fn of(file: &Migration) -> Result<Self> {
+        let rollback = file.rollback.as_ref().map(Rollback::source).transpose()?;
+        Ok(Self {
             number: file.number,
             name: file.name.clone(),
             module: file.directives.module.clone(),
             checksum: file.checksum(),
-            rollback: file.rollback.as_ref().map(|rollback| rollback.text.clone()),
+            rollback: rollback.map(|rollback| rollback.into_owned().text),
             body: Source { path: file.source.path.clone(), text: file.body().to_owned() },
-        }
+        })
     }
 }
 

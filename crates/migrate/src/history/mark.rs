@@ -1,6 +1,6 @@
 use backup::{Error, ErrorKind, Result};
 
-use super::{Applied, Change};
+use super::{Applied, Change, Recorded};
 use crate::files::Migration;
 
 /// Up to where migrations count as applied.
@@ -67,6 +67,8 @@ pub fn stamp(migrations: &[Migration], history: &[Applied], mark: Mark) -> Resul
     let mut changes: Vec<Change> = above.map(Change::forget).collect();
     let known = |number: u64| history.iter().any(|row| row.number == number);
     let missing = migrations.iter().filter(|file| mark.takes(file.number) && !known(file.number));
-    changes.extend(missing.map(|file| Change::Record(file.into())));
+    for file in missing {
+        changes.push(Change::Record(Recorded::of(file)?));
+    }
     Ok(changes)
 }

@@ -101,30 +101,38 @@ impl Broken {
 }
 
 /// Every row of the history that does not fit the folder.
-pub fn broken(migrations: &[Migration], history: &[Applied]) -> Vec<Broken> {
+///
+/// # Errors
+/// A rollback that was not read yet cannot be.
+pub fn broken(migrations: &[Migration], history: &[Applied]) -> Result<Vec<Broken>> {
     let recorded = |number: u64| history.iter().any(|row| row.number == number);
-    let judge = |row: &Applied| {
+    let judge = |row: &Applied| -> Result<Option<Break>> {
         let file = migrations.iter().find(|file| file.number == row.number);
         if row.algorithm != ALGORITHM {
-            return Some(Break::Unknown);
+            return Ok(Some(Break::Unknown));
         }
-        match file {
+        Ok(match file {
             Some(file) if file.checksum() == row.checksum => None,
-            Some(file) => Some(Break::Changed { file: file.into() }),
+            Some(file) => Some(Break::Changed { file: Recorded::of(file)? }),
             None => {
                 let waits =
                     migrations.iter().find(|file| !recorded(file.number) && file.checksum() == row.checksum);
-                Some(waits.map_or(Break::Gone, |file| Break::Moved { file: file.into() }))
+                Some(match waits {
+                    Some(file) => Break::Moved { file: Recorded::of(file)? },
+                    None => Break::Gone,
+                })
             }
-        }
+        })
     };
     let squashed = squashed(migrations);
-    let broken = history.iter().filter(|row| !is_folded(squashed, row)).filter_map(|row| {
-        let what = judge(row)?;
-        let (name, applied_at) = (row.name.clone(), row.applied_at.clone());
-        Some(Broken { number: row.number, name, applied_at, what, row: row.clone() })
-    });
-    broken.collect()
+    let mut broken = Vec::new();
+    for row in history.iter().filter(|row| !is_folded(squashed, row)) {
+        if let Some(what) = judge(row)? {
+            let (name, applied_at) = (row.name.clone(), row.applied_at.clone());
+            broken.push(Broken { number: row.number, name, applied_at, what, row: row.clone() });
+        }
+    }
+    Ok(broken)
 }
 
 /// Which row of the history is meant.
@@ -187,7 +195,7 @@ pub fn repair(
     records: &Records,
     ways: &Ways,
 ) -> Result<Vec<Change>> {
-    let broken = broken(migrations, &records.applied);
+    let broken = broken(migrations, &records.applied)?;
     let why = |row: &Row| match row {
         Row::Number(number) => broken.iter().find(|one| one.number == *number).map(Broken::line),
         Row::File(..) => None,

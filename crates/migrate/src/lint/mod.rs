@@ -122,7 +122,9 @@ fn unfinished(engine: Engine, migration: &Migration) -> Vec<Finding> {
     // Blank lines before the checks keep each of theirs where it is.
     let checks = "\n".repeat(body.matches('\n').count()) + &source.text[body.len()..];
     let mut texts = vec![(source, body), (source, checks.as_str())];
-    texts.extend(migration.rollback.iter().map(|rollback| (rollback, rollback.text.as_str())));
+    // One that cannot be read is said to be so by whoever read the folder.
+    let rollback = migration.rollback.as_ref().and_then(|rollback| rollback.source().ok());
+    texts.extend(rollback.iter().map(|rollback| (&**rollback, rollback.text.as_str())));
     let unfinished = texts.into_iter().filter_map(|(source, text)| {
         let masked = masked(text);
         let error = script::split(engine, &masked).err()?;

@@ -103,7 +103,7 @@ fn what_does_not_end_is_found_with_its_line() {
         assert_eq!(found(engine, cut), ["Unfinished:2"], "{engine}");
         assert_eq!(found(engine, &format!("SELECT 1;\n-- dbm: verify\n{cut}")), ["Unfinished:4"], "{engine}");
         let rollback = Source { path: "rollback/007.sql".into(), text: cut.to_owned() };
-        let file = Migration { rollback: Some(rollback), ..migration("SELECT 1;") };
+        let file = Migration { rollback: Some(rollback.into()), ..migration("SELECT 1;") };
         let finding = lint(engine, None, &file).remove(0);
         assert_eq!((finding.path.to_str(), finding.line), (Some("rollback/007.sql"), Some(2)), "{engine}");
         // What reads as a directive is in the middle of a text.

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -6,8 +7,8 @@ use backup::{Error, ErrorKind, Result};
 use super::requires::in_order;
 use super::{Direction, MigrateOptions, RollbackOptions, Until};
 use crate::files::{
-    ALGORITHM, Directives, Finding, Migration, Repeat, Rule, Source, is_folded, label, partly, squashed,
-    unfilled,
+    ALGORITHM, Directives, Finding, Migration, Repeat, Rollback, Rule, Source, is_folded, label, partly,
+    squashed, unfilled,
 };
 use crate::history::{Applied, State};
 
@@ -156,8 +157,11 @@ pub fn to_migrate(
             .with_hint("run without `--to` and `--module`, or apply that one first"));
         }
     }
-    refuse(ordered.iter().flat_map(|file| unfilled(file)).collect())?;
-    let chosen = ordered.into_iter().map(|file| Chosen {
+    let rollbacks = ordered.iter().map(|file| file.rollback.as_ref().map(Rollback::source).transpose());
+    let rollbacks = rollbacks.collect::<Result<Vec<_>>>()?;
+    let files = || ordered.iter().zip(&rollbacks);
+    refuse(files().flat_map(|(file, rollback)| unfilled(&file.source, rollback.as_deref())).collect())?;
+    let chosen = files().map(|(file, rollback)| Chosen {
         repeat: None,
         number: file.number,
         name: file.name.clone(),
@@ -165,7 +169,7 @@ pub fn to_migrate(
         source: Some(file.source.clone()),
         module: file.directives.module.clone(),
         checksum: file.checksum(),
-        rollback: file.rollback.as_ref().map(|rollback| rollback.text.clone()),
+        rollback: rollback.as_ref().map(|rollback| rollback.text.clone()),
     });
     Ok(Selection { direction: Direction::Migrate, chosen: chosen.collect(), warnings: Vec::new() })
 }
@@ -363,7 +367,8 @@ fn choose(row: &Applied, file: Option<&Migration>) -> Result<Chosen> {
             text,
         })
     };
-    let source = file.and_then(|file| file.rollback.clone()).or_else(kept).ok_or_else(|| {
+    let of_file = file.and_then(|file| file.rollback.as_ref()).map(Rollback::source).transpose()?;
+    let source = of_file.map(Cow::into_owned).or_else(kept).ok_or_else(|| {
         Error::new(
             ErrorKind::Refused,
             format!("the rollback of {label} is neither in the folder nor in the history"),

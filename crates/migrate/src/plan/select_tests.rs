@@ -12,7 +12,7 @@ fn file(number: u64, head: &str) -> Migration {
         name: "m".to_owned(),
         directives: Directives::parse(&text, &path).unwrap(),
         source: Source { path, text },
-        rollback: Some(rollback),
+        rollback: Some(rollback.into()),
     }
 }
 

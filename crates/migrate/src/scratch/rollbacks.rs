@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Scratch;
 use crate::compare::{Difference, What, compare};
-use crate::files::{Finding, Migration, Rule};
+use crate::files::{Finding, Migration, Rollback, Rule};
 use crate::placeholders::Variables;
 use crate::plan::{MigrateOptions, RollbackOptions, Until, to_migrate};
 use crate::run::Settings;
@@ -153,7 +153,7 @@ pub fn findings(migrations: &[Migration], tried: &[Tried]) -> Vec<Finding> {
 
 fn finding(file: &Migration, proof: &Proof) -> Option<Finding> {
     let label = file.label();
-    let rollback = file.rollback.as_ref().map_or(&file.source.path, |rollback| &rollback.path).clone();
+    let rollback = file.rollback.as_ref().map_or(file.source.path.as_path(), Rollback::path).to_owned();
     let (path, message, hint) = match proof {
         Proof::Undone | Proof::Irreversible => return None,
         Proof::Fails { message } => (

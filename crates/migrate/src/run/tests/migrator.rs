@@ -162,7 +162,9 @@ fn what_is_embedded_is_what_the_folder_has() {
     let texts = |files: &[crate::files::Migration]| -> Vec<_> {
         files
             .iter()
-            .map(|file| (file.label(), file.checksum(), file.rollback.clone().unwrap().text))
+            .map(|file| {
+                (file.label(), file.checksum(), file.rollback.clone().unwrap().source().unwrap().text.clone())
+            })
             .collect()
     };
     assert_eq!(texts(&migrations), texts(&there));
