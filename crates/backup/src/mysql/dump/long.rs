@@ -244,6 +244,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_dump_begins_with_is_looked_at_last() {
+        let piece = |which: &str| Piece { table: 0, which: which.to_owned(), bytes: 1 };
+        let pieces = ["first", "second", "", "third"].map(piece);
+        let turns: Vec<&str> = in_turn(pieces.iter()).iter().map(|piece| piece.which.as_str()).collect();
+        assert_eq!(turns, ["", "third", "second", "first"]);
+    }
+
+    #[test]
     fn what_helps() {
         assert!(remedy(17 << 20).contains("= 33554432"));
         assert!(remedy((1 << 30) - 1024).contains("= 1073741824"));
