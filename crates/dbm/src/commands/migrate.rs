@@ -137,9 +137,11 @@ async fn go(
 ) -> Result<()> {
     let rehearse = rehearse.read(context).await?;
     let url = if flags.dry_run { context.url()? } else { context.url_to_make()? };
+    // A rehearsal tries for long, perhaps, and more than once, what is then run and recorded.
+    let read = if rehearse.is_some() { files::read } else { files::read_to_migrate };
     if flags.dry_run {
         let runner = run_flags::runner(context, flags, Database::new(url)?, None)?;
-        let migrations = files::read(&context.folder())?;
+        let migrations = read(&context.folder())?;
         let plan = runner.plan_migrate(&migrations, options).await?;
         let text = screen::plan_lines(&plan).join("\n") + "\n";
         let document = json!({ "command": context.command, "plan": plan });
@@ -160,7 +162,7 @@ async fn go(
             runner = runner.with_rehearsal(how);
         }
         let folder = context.folder();
-        let reading = tokio::task::spawn_blocking(move || files::read_to_migrate(&folder));
+        let reading = tokio::task::spawn_blocking(move || read(&folder));
         let read =
             async { reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) };
         let migrations = runner.locked_while(read).await?;

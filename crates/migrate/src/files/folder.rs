@@ -511,6 +511,10 @@ mod tests {
         assert_eq!(source(0).unwrap().text, "SELECT 0;");
         let error = source(1).unwrap_err();
         assert!(error.to_string().contains("no-such-thing"), "{error}");
+        assert_eq!(migrations[0].rollback_source().unwrap().unwrap().text, "SELECT 0;");
+        fs::write(folder.migrations.join("001_a.sql"), "SELECT 2;").unwrap();
+        let error = migrations[0].rollback_source().unwrap_err();
+        assert!(error.to_string().ends_with("001_a.sql was changed after it was read"), "{error}");
         fs::remove_file(folder.rollback.join("001_a.sql")).unwrap();
         assert!(source(0).unwrap_err().to_string().starts_with("cannot read"));
     }

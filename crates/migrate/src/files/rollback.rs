@@ -1,12 +1,12 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use backup::Result;
+use backup::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use super::Source;
 use super::folder::{directives, load};
 use super::origin::Origin;
+use super::{Migration, Source};
 
 /// The file in `rollback/` that takes a migration back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,30 @@ impl Rollback {
         let source = load(Origin::Disk, path, &mut findings);
         let source = source.filter(|source| directives(source, &mut findings).is_some());
         source.map(Cow::Owned).ok_or_else(|| findings.remove(0).into())
+    }
+}
+
+impl Migration {
+    /// The text of its rollback, if it has one. Where that is read only now, the migration is read once more, and both are of
+    /// one release.
+    ///
+    /// # Errors
+    /// As [`Rollback::source`]; [`ErrorKind::Refused`] if the migration is not what it was.
+    pub fn rollback_source(&self) -> Result<Option<Cow<'_, Source>>> {
+        let Some(rollback) = &self.rollback else { return Ok(None) };
+        let source = rollback.source()?;
+        if matches!(rollback, Rollback::There(_)) {
+            let path = &self.source.path;
+            let mut findings = Vec::new();
+            let now = load(Origin::Disk, path, &mut findings);
+            if now.as_ref() != Some(&self.source) {
+                let message = format!("{} was changed after it was read", path.display());
+                return Err(Error::new(ErrorKind::Refused, message).with_hint(
+                    "nothing was run; once the files are as they are to be, run the command again",
+                ));
+            }
+        }
+        Ok(Some(source))
     }
 }
 

@@ -4,7 +4,7 @@ use backup::Result;
 use serde::Serialize;
 
 use super::{Applied, State};
-use crate::files::{Migration, Repeat, Rollback, Source, label};
+use crate::files::{Migration, Repeat, Source, label};
 
 /// A file as the history records it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,7 +29,7 @@ impl Recorded {
     /// # Errors
     /// Its rollback cannot be read.
     pub(crate) fn of(file: &Migration) -> Result<Self> {
-        let rollback = file.rollback.as_ref().map(Rollback::source).transpose()?;
+        let rollback = file.rollback_source()?;
         Ok(Self {
             number: file.number,
             name: file.name.clone(),

@@ -7,8 +7,8 @@ use backup::{Error, ErrorKind, Result};
 use super::requires::in_order;
 use super::{Direction, MigrateOptions, RollbackOptions, Until};
 use crate::files::{
-    ALGORITHM, Directives, Finding, Migration, Repeat, Rollback, Rule, Source, is_folded, label, partly,
-    squashed, unfilled,
+    ALGORITHM, Directives, Finding, Migration, Repeat, Rule, Source, is_folded, label, partly, squashed,
+    unfilled,
 };
 use crate::history::{Applied, State};
 
@@ -157,8 +157,7 @@ pub fn to_migrate(
             .with_hint("run without `--to` and `--module`, or apply that one first"));
         }
     }
-    let rollbacks = ordered.iter().map(|file| file.rollback.as_ref().map(Rollback::source).transpose());
-    let rollbacks = rollbacks.collect::<Result<Vec<_>>>()?;
+    let rollbacks = ordered.iter().map(|file| file.rollback_source()).collect::<Result<Vec<_>>>()?;
     let files = || ordered.iter().zip(&rollbacks);
     refuse(files().flat_map(|(file, rollback)| unfilled(&file.source, rollback.as_deref())).collect())?;
     let chosen = files().map(|(file, rollback)| Chosen {
@@ -367,7 +366,7 @@ fn choose(row: &Applied, file: Option<&Migration>) -> Result<Chosen> {
             text,
         })
     };
-    let of_file = file.and_then(|file| file.rollback.as_ref()).map(Rollback::source).transpose()?;
+    let of_file = file.map(Migration::rollback_source).transpose()?.flatten();
     let source = of_file.map(Cow::into_owned).or_else(kept).ok_or_else(|| {
         Error::new(
             ErrorKind::Refused,
