@@ -102,6 +102,8 @@ pub(crate) async fn back_up(
 const VALUES: &str = r#"
 CREATE TABLE texts (id int PRIMARY KEY, a varchar(50) CHARACTER SET utf8mb4, b varchar(50) CHARACTER SET latin1,
   c text CHARACTER SET ucs2, d varchar(20) CHARACTER SET sjis, e longtext, j json) DEFAULT CHARSET utf8mb4;
+CREATE TABLE other_ascii (id int PRIMARY KEY, a varchar(40) CHARACTER SET sjis, b varchar(9) CHARACTER SET swe7);
+INSERT INTO other_ascii VALUES (1, _sjis 0x433A5C646972, 'Äåé'), (2, 'plain', _swe7 0x41), (3, '', NULL);
 INSERT INTO texts VALUES (1, 'it''s \\ "q"\n\r\t\0\Z %', _latin1 0xE4F6FC80, _ucs2 0x006100E4, _sjis 0x815C, '-- ; /* */', '{"a": "\\"b"}'),
   (2, _utf8mb4 0xF09F9880, '', '', '', '', NULL), (3, NULL, NULL, NULL, NULL, NULL, 'null'), (0, '\\N', 'NULL', ';', 'x ', ' ', '1.0');
 CREATE TABLE numbers (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, i bigint, d decimal(65,30), f float, g double,

@@ -10,7 +10,7 @@ use crate::{Column, Engine, Generated, Kind, ObjectId, Result, RowsRead, Table, 
 pub(super) const ROW_SESSION: &str = "SET character_set_results = NULL, time_zone = '+00:00', sql_mode = ''";
 
 /// A driver's connection reads 8 KiB at once until something longer has come: half of what the server sends at once.
-const LONGER: &str = "SELECT SPACE(65536)";
+const LONGER: &str = "SELECT SPACE(65000)";
 
 /// Sets a session up to read rows.
 ///

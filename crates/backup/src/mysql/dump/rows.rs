@@ -251,9 +251,10 @@ pub(super) fn mode(mode: &str) -> String {
     format!("SET sql_mode = '{mode}';\n")
 }
 
-/// Whether ASCII is not itself in a character set.
-fn is_wide(charset: &str) -> bool {
-    ["ucs2", "utf16", "utf32"].iter().any(|name| charset.starts_with(name))
+/// Whether ASCII is itself in a character set. It is in all but these: the server gives another character for a backslash of
+/// sjis, and for some brackets and letters of swe7.
+fn keeps_ascii(charset: &str) -> bool {
+    !["ucs2", "utf16", "utf32", "sjis", "swe7"].iter().any(|name| charset.starts_with(name))
 }
 
 /// A row as `VALUES` has it.
@@ -308,7 +309,7 @@ fn as_it_is(column: &RowColumn, value: &[u8]) -> bool {
     value.is_empty()
         || match column.charset.starts_with("utf8") {
             true => std::str::from_utf8(value).is_ok(),
-            false => value.is_ascii() && !is_wide(&column.charset),
+            false => value.is_ascii() && keeps_ascii(&column.charset),
         }
 }
 
@@ -324,7 +325,7 @@ fn literal(column: &RowColumn, value: &[u8], out: &mut Vec<u8>) {
         }
         Read::Plain => quoted(value, out),
         // Nearly all text is; one look at it finds that it is ASCII and that nothing in it is escaped.
-        Read::Text if is_plain(value) && !is_wide(&column.charset) => verbatim(value, out),
+        Read::Text if is_plain(value) && keeps_ascii(&column.charset) => verbatim(value, out),
         Read::Text => {
             if as_it_is(column, value) {
                 quoted(value, out);
