@@ -1,6 +1,6 @@
 //! How rows are read: each value as the exact bytes of it, the same for digests, dumps and proofs.
 //!
-//! The session must be [set up](set_up): it has [`ROW_SESSION`], by which the server sends texts in their own character sets, unchanged.
+//! The session must be [set up](set_up), so that the server sends texts in their own character sets, unchanged.
 
 use super::Connection;
 use super::values::Values;
