@@ -1,6 +1,7 @@
 //! Migration files: the folders, the directives at their head, their checksums.
 
 mod directives;
+mod finding;
 mod folded;
 mod folder;
 mod heads;
@@ -12,9 +13,10 @@ mod scaffold;
 mod text;
 
 pub use directives::{Allow, Directives, Name, Unless};
+pub use finding::{Finding, Rule};
 pub(crate) use folded::{NAME as SQUASHED, partly};
 pub use folded::{is_folded, squashed};
-pub use folder::{Finding, Folder, Rule, read, read_for_rollback, read_to_migrate, survey};
+pub use folder::{Folder, read, read_for_rollback, read_to_migrate, survey};
 pub(crate) use folder::{has_statement, unfilled};
 pub(crate) use heads::branched;
 pub use heads::{Branch, Head, branches};
