@@ -11,7 +11,8 @@ use database::{Engine, Schema, quote};
 use futures_util::future::try_join_all;
 
 use super::plan::Piece;
-use super::rows::{Target, length};
+use super::rows::Target;
+use super::tuple::length;
 use crate::{Error, Result};
 
 /// What no server takes, whatever `max_allowed_packet` it is told:

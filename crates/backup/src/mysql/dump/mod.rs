@@ -10,6 +10,7 @@ mod script;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod tuple;
 mod work;
 mod write;
 
