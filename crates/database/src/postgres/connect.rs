@@ -1,5 +1,5 @@
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use tokio_postgres::config::{self, Config};
@@ -213,9 +213,10 @@ async fn plain(config: &Config, to: &refusal::To<'_>, addresses: Option<&[IpAddr
         None if to.host.is_socket() => {
             let mut config = config.clone();
             config.ssl_mode(config::SslMode::Disable).host(to.host.name.as_str());
+            let since = Instant::now();
             let (client, connection) =
                 config.connect(NoTls).await.map_err(|error| refusal::explain(error, to))?;
-            return Ok(Connection::start(client, connection, to.host.clone(), to.database));
+            return Ok(Connection::start(client, connection, to.host.clone(), to.database, since));
         }
         None => {
             looked_up = self::addresses(to.host, to.database).await?;
@@ -224,9 +225,10 @@ async fn plain(config: &Config, to: &refusal::To<'_>, addresses: Option<&[IpAddr
     };
     let mut last = None;
     for address in addresses {
+        let since = Instant::now();
         match at_address(config, to.host, *address).connect(NoTls).await {
             Ok((client, connection)) => {
-                return Ok(Connection::start(client, connection, to.host.clone(), to.database));
+                return Ok(Connection::start(client, connection, to.host.clone(), to.database, since));
             }
             Err(error) => last = Some(refusal::explain(error, to)),
         }
@@ -246,9 +248,10 @@ async fn encrypted(
     let connector = tls::connector(settings).await?;
     let mut last = None;
     for address in addresses {
+        let since = Instant::now();
         match at_address(config, to.host, *address).connect(connector.clone()).await {
             Ok((client, connection)) => {
-                return Ok(Connection::start(client, connection, to.host.clone(), to.database));
+                return Ok(Connection::start(client, connection, to.host.clone(), to.database, since));
             }
             Err(error) => last = Some(refusal::explain(error, to)),
         }

@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
@@ -21,9 +22,17 @@ pub struct Connection {
     client: Client,
     driver: JoinHandle<()>,
     heard: Arc<Mutex<Heard>>,
+    /// Boxed, since futures hold connections.
+    login: Box<Login>,
+}
+
+/// What we asked for, and what we were told when we were let in.
+struct Login {
+    since: Instant,
     host: Host,
     database: String,
     server_version: String,
+    name: String,
 }
 
 /// What the driver heard from the server beside the answers.
@@ -39,13 +48,16 @@ impl Connection {
         mut connection: tokio_postgres::Connection<S, T>,
         host: Host,
         database: &str,
+        since: Instant,
     ) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let heard = Arc::new(Mutex::new(Heard::default()));
-        let server_version = connection.parameter("server_version").unwrap_or_default().to_owned();
+        let told = |name| connection.parameter(name).unwrap_or_default().to_owned();
+        let (server_version, name) = (told("server_version"), told("application_name"));
+        let login = Box::new(Login { since, host, database: database.to_owned(), server_version, name });
         let ear = Arc::clone(&heard);
         let driver = tokio::spawn(async move {
             while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
@@ -62,28 +74,38 @@ impl Connection {
                 }
             }
         });
-        Self { client, driver, heard, host, database: database.to_owned(), server_version }
+        Self { client, driver, heard, login }
     }
 
     /// The server that let us in.
     pub fn host(&self) -> &Host {
-        &self.host
+        &self.login.host
     }
 
     /// The database that we are in.
     pub fn database(&self) -> &str {
-        &self.database
+        &self.login.database
     }
 
     /// The server's version as it writes it: `15.18 (Debian 15.18-0+deb12u1)`.
     pub fn server_version(&self) -> &str {
-        &self.server_version
+        &self.login.server_version
     }
 
     /// The number before the first dot of the server's version; 0 if it has none.
     pub fn major_version(&self) -> u32 {
-        let digits = self.server_version.split(|c: char| !c.is_ascii_digit()).next();
+        let digits = self.login.server_version.split(|c: char| !c.is_ascii_digit()).next();
         digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    }
+
+    /// The name that the session had when we were let in; empty where nobody said so.
+    pub(super) fn let_in_as(&self) -> &str {
+        &self.login.name
+    }
+
+    /// When we began to ask for it.
+    pub(super) fn since(&self) -> Instant {
+        self.login.since
     }
 
     /// The notices and warnings that have come since the last call, in order.
@@ -131,8 +153,8 @@ impl DerefMut for Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("host", &self.host)
-            .field("database", &self.database)
+            .field("host", &self.login.host)
+            .field("database", &self.login.database)
             .finish_non_exhaustive()
     }
 }

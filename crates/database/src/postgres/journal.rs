@@ -106,9 +106,6 @@ async fn has_table(connection: &Connection, name: &str, what: &str) -> Result<bo
 #[async_trait]
 impl Journal for Session {
     async fn check_own_tables(&mut self) -> Result<()> {
-        if let Some(looked) = self.looked.take() {
-            return looked;
-        }
         self.as_dbm_reads().await?;
         own_tables::check(&self.connection, self.history_table()).await
     }

@@ -2,28 +2,17 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::connect::{NAME_BYTES, Setup};
+use super::connect::NAME_BYTES;
+use super::pooler::{OUR_PID, pooler, refuse_shared};
 use super::session::{STARTED, as_login, first, query};
-use super::{Connection, Server, Session, own_tables};
-use crate::{Engine, Error, ErrorKind, Lock, Result, Rows, SessionId, Statements as _, quote};
+use super::{Connection, Server, Session};
+use crate::{Engine, Error, ErrorKind, Lock, Result, Rows, SessionId, quote};
 
 /// The run's lock, `dbm lock` as a number. Advisory locks are per database, so it needs no name in it.
 pub(super) const KEY: i64 = i64::from_be_bytes(*b"dbm lock");
 
 /// How long a session that was told to end may take for it.
 const END: Duration = Duration::from_secs(60);
-
-/// How long a pool may take to give a second session.
-const SECOND: Duration = Duration::from_secs(10);
-
-/// A server session behind a pooler is another one in the next transaction.
-pub(super) fn pooler() -> Error {
-    Error::new(
-        ErrorKind::Refused,
-        "the server's session changes between statements: a connection pooler is in between, and no lock holds there",
-    )
-    .with_hint("use the URL of the server itself, or of a pool in session mode")
-}
 
 #[async_trait]
 impl Lock for Session {
@@ -33,19 +22,14 @@ impl Lock for Session {
 
     async fn try_lock(&mut self) -> Result<bool> {
         self.as_dbm_reads().await?;
-        self.same_session().await?;
         if self.locked {
+            self.same_session().await?;
             return Ok(true);
         }
         // Before the lock, which a pooler would keep when we have gone.
         if !self.direct {
-            // Connecting once more takes as long as looking at our tables, which is to be done next.
-            let (second, looked) = tokio::join!(
-                self.server.connect_for(None, Setup::Nothing),
-                own_tables::check(&self.connection, self.history_table())
-            );
-            refuse_shared(&self.connection, second).await?;
-            (self.direct, self.looked) = (true, Some(looked));
+            Box::pin(refuse_shared(&self.server, &self.connection)).await?;
+            self.direct = true;
         }
         // The lock is taken only by the session that we know, so that no other is left with it.
         let sql = format!(
@@ -57,8 +41,6 @@ impl Lock for Session {
         let answer = rows.first().map(Vec::as_slice);
         let Some([Some(_), Some(got)]) = answer else { return Err(pooler()) };
         if got != "t" {
-            // Who waits may wait for long.
-            self.looked = None;
             return Ok(false);
         }
         self.locked = true;
@@ -189,38 +171,9 @@ impl Session {
     }
 
     async fn same_session(&self) -> Result<()> {
-        let now = first(self.rows("SELECT pg_catalog.pg_backend_pid()", "cannot take the lock").await?);
+        let now = first(self.rows(OUR_PID, "cannot take the lock").await?);
         if now == Some(self.id.id.to_string()) { Ok(()) } else { Err(pooler()) }
     }
-}
-
-/// Refuses a connection through a pooler that gives each transaction another server session: no lock holds there, and
-/// no setting of a session, which would go on to whoever comes next.
-///
-/// A pooler gives the server session that we have just used to the next one who asks. So we ask.
-///
-/// # Errors
-/// [`ErrorKind::Refused`] if one is in between, and what asking gave.
-pub async fn refuse_pooler(server: &Server, connection: &Connection) -> Result<()> {
-    refuse_shared(connection, server.connect_for(None, Setup::Nothing).await).await
-}
-
-/// The same, with the second connection, on which nothing has been asked yet.
-async fn refuse_shared(connection: &Connection, second: Result<Connection>) -> Result<()> {
-    // Where no second connection is to be had, there is no room for a pooler's tricks either.
-    let Ok(second) = second else { return Ok(()) };
-    let what = "cannot look for a pooler";
-    let pid = "SELECT pg_catalog.pg_backend_pid()";
-    let ours = first(query(connection, pid, what).await?);
-    // A pool that has no other session to give lets the second one wait, and ours is not shared then.
-    let begin = format!("BEGIN; {pid}");
-    let Ok(begun) = tokio::time::timeout(SECOND, query(&second, &begin, what)).await else { return Ok(()) };
-    let theirs = first(begun?);
-    // Ours is asked only where it need not wait for the other.
-    let shared = theirs == ours || first(query(connection, pid, what).await?) != ours;
-    query(&second, "ROLLBACK", what).await?;
-    second.close().await;
-    if shared { Err(pooler()) } else { Ok(()) }
 }
 
 /// The lock that keeps two swaps of one database apart, in the database from which the swap is made.

@@ -8,6 +8,7 @@ use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::ErrorPosition;
 
 use super::connect::KEEPALIVES;
+use super::pooler::{AGE, is_ours};
 use super::server::{Own, QUIET};
 use super::{Connection, Server, tls};
 use crate::script::{self, Statement};
@@ -28,8 +29,6 @@ pub struct Session {
     pub(super) locked: bool,
     /// No pooler was found between us and the server.
     pub(super) direct: bool,
-    /// What looking at dbm's own tables gave while the lock was being taken.
-    pub(super) looked: Option<Result<()>>,
     /// Nothing of the caller's was run since it was new: an unqualified name means the system's.
     quiet: bool,
     /// Keeps the session's number among those of this process.
@@ -52,7 +51,7 @@ impl Session {
         let canceller = Canceller::postgres(connection.cancel_token(), tls);
         // What pg_stat_activity asks, without the names of accounts and databases, for which a new session reads catalogs.
         let sql = format!(
-            "SELECT pid, {STARTED} FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
+            "SELECT pid, {STARTED}, {AGE} FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
         );
         // Both are sent before the first is answered.
         let (_, rows) = tokio::join!(
@@ -60,11 +59,12 @@ impl Session {
             as_login(&connection, &sql, "cannot ask the server who we are")
         );
         let rows = rows?;
-        let (pid, started) = match rows.into_iter().next().map(<[Option<String>; 2]>::try_from) {
-            Some(Ok([Some(pid), Some(started)])) => (pid, started),
+        let (pid, started, age) = match rows.into_iter().next().map(<[Option<String>; 3]>::try_from) {
+            Some(Ok([Some(pid), Some(started), Some(age)])) => (pid, started, age),
             _ => return Err(Error::new(ErrorKind::Internal, "the server does not know our session")),
         };
         let pid: i64 = pid.parse().unwrap_or_default();
+        let direct = is_ours(&connection, pid, &age).await;
         let id = SessionId::ours(pid, started);
         let own = server.own(pid);
         Ok(Self {
@@ -72,8 +72,7 @@ impl Session {
             connection,
             id,
             locked: false,
-            direct: false,
-            looked: None,
+            direct,
             quiet: true,
             _own: own,
             canceller,
@@ -83,7 +82,6 @@ impl Session {
 
     /// From here on names mean what they mean to the database's users. Before a transaction begins, whose end would undo it.
     async fn as_users_read(&mut self) -> Result<()> {
-        self.looked = None;
         if std::mem::take(&mut self.quiet) {
             self.batch("RESET search_path", "cannot set the session up").await?;
         }
@@ -289,7 +287,7 @@ impl Statements for Session {
         };
         if pid != self.id.id.to_string() {
             self.rollback().await?;
-            return Err(super::lock::pooler());
+            return Err(super::pooler::pooler());
         }
         self.transaction = Some((number, lock_timeout));
         Ok(())

@@ -5,13 +5,14 @@ use database::{FenceState, Session};
 use helpers::redact::Redactor;
 
 use super::Runner;
+use super::lock::Locked;
 use super::open::Open;
 use super::report::{Became, Compared, Failure, Outcome, Report};
 use super::wanted::Wanted;
 use crate::compare::{Difference, What};
 use crate::engine;
 use crate::files::Repeat;
-use crate::history::{self, Before, Records, is_code};
+use crate::history::{self, Before, is_code};
 use crate::journal::{GroupNote, RunKind, Step};
 use crate::plan::{Plan, WayBack};
 use crate::scratch::Place;
@@ -21,10 +22,11 @@ impl Runner {
     pub(super) async fn go(&self, wanted: Wanted<'_>) -> Result<Report> {
         let kind = wanted.kind();
         let mut report = Report::new(kind, self.database.name());
-        let Some(mut session) = Box::pin(self.recovered_session(&mut report)).await? else {
+        let Some(mut locked) = Box::pin(self.recovered(&mut report)).await? else {
             return Ok(report.finished());
         };
-        let records = Records::read(&mut *session).await?;
+        let records = locked.records().await?;
+        let mut session = locked.session;
         let plan = self.prepare(wanted.select(&records)?)?;
         self.watch.plan(&plan);
         let mut settled = self.settings.allowed;
@@ -101,8 +103,9 @@ impl Runner {
             open.before.clone_from(&before);
             open.applied.clone_from(&records.applied);
         } else if kind == RunKind::Rollback {
-            open.applied =
-                records.applied.iter().filter(|row| !numbered.contains(&row.number)).cloned().collect();
+            // What a later run found had in it what is taken back.
+            let first = records.applied.iter().position(|row| numbered.contains(&row.number));
+            open.applied = records.applied[..first.unwrap_or(records.applied.len())].to_vec();
         }
         open.redactor = Redactor::new(plan.secrets.iter().map(String::as_str));
         report.run = Some(open.run.clone());
@@ -150,11 +153,12 @@ impl Runner {
         Ok(report.finished())
     }
 
-    /// A session that holds the lock, once the run that somebody left open is over; none where that takes a person, which
+    /// The lock, once the run that somebody left open is over; none where that takes a person, which
     /// the report says.
-    pub(super) async fn recovered_session(&self, report: &mut Report) -> Result<Option<Box<dyn Session>>> {
-        let session = self.locked_session().await?;
-        let (session, recovered) = Box::pin(self.recover_first(session)).await?;
+    pub(super) async fn recovered(&self, report: &mut Report) -> Result<Option<Locked>> {
+        let mut locked = self.locked().await?;
+        let entries = locked.entries().await?;
+        let (session, recovered) = Box::pin(self.recover_first(locked.session, entries)).await?;
         if let Some(recovered) = recovered {
             let stuck = recovered.outcome == Outcome::NeedsPerson;
             if stuck {
@@ -167,10 +171,14 @@ impl Runner {
                 return Ok(None);
             }
         }
-        match session {
-            Some(session) => Ok(Some(session)),
-            None => Ok(Some(self.locked_session().await?)),
-        }
+        Ok(Some(match session {
+            Some(session) => {
+                locked.session = session;
+                locked
+            }
+            // What was read ahead went with the other one.
+            None => self.locked().await?,
+        }))
     }
 
     async fn forward(

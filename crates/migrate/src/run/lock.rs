@@ -3,17 +3,69 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backup::{Error, ErrorKind, Result};
-use database::{Session, SessionId};
+use database::{Canceller, Entry, Session, SessionId};
 
 use super::Runner;
 use crate::engine;
+use crate::history::Records;
+use crate::journal::Told;
+
+/// How long a server may take to cancel what is not needed any more.
+const CANCEL: Duration = Duration::from_secs(2);
+
+/// A session that holds the lock, and what was read ahead: nobody else writes it meanwhile.
+pub(super) struct Locked {
+    pub(super) session: Box<dyn Session>,
+    entries: Option<Vec<Entry>>,
+    records: Option<Records>,
+}
+
+impl Locked {
+    /// What the journal has.
+    ///
+    /// # Errors
+    /// The connection broke, or an entry is not one of dbm's making.
+    pub(super) async fn entries(&mut self) -> Result<Vec<Entry>> {
+        match self.entries.take() {
+            Some(entries) => Ok(entries),
+            None => Ok(self.session.entries().await?),
+        }
+    }
+
+    /// What the history has.
+    ///
+    /// # Errors
+    /// As [`Records::read`].
+    pub(super) async fn records(&mut self) -> Result<Records> {
+        match self.records.take() {
+            Some(records) => Ok(records),
+            None => Records::read(&mut *self.session).await,
+        }
+    }
+
+    /// Reads both; no history where a run is open, whose recovery changes it and may have to end somebody who holds it up.
+    async fn read_ahead(&mut self) -> Result<()> {
+        let entries = self.session.entries().await?;
+        if !Told::is_open(&entries) {
+            self.records = Some(Records::read(&mut *self.session).await?);
+        }
+        self.entries = Some(entries);
+        Ok(())
+    }
+}
+
+impl From<Box<dyn Session>> for Locked {
+    fn from(session: Box<dyn Session>) -> Self {
+        Self { session, entries: None, records: None }
+    }
+}
 
 /// A session that was asked for ahead of the command that needs it, and what came of it.
-pub(super) type Ahead = Mutex<Option<Result<Box<dyn Session>>>>;
+pub(super) type Ahead = Mutex<Option<Result<Locked>>>;
 
 impl Runner {
-    /// Takes the lock while something else is done, such as reading the files, for the command that comes next; what goes
-    /// wrong with it is that command's to tell.
+    /// Takes the lock and reads journal and history while something else is done, such as reading the files, for the command
+    /// that comes next; what goes wrong with it is that command's to tell.
     ///
     /// # Errors
     /// What the other thing fails with. Nothing is waited for then, and no lock is kept.
@@ -25,28 +77,46 @@ impl Runner {
         if engine::is_file(self.database.engine()) {
             return work.await;
         }
-        let (mut work, mut lock) = (pin!(work), pin!(self.locked_session()));
+        let reading = Mutex::new(None);
+        let reads = |canceller| *reading.lock().unwrap_or_else(PoisonError::into_inner) = canceller;
+        let lock = async {
+            let mut locked = self.locked().await?;
+            reads(Some(locked.session.canceller()));
+            let _told_later = locked.read_ahead().await;
+            reads(None);
+            Ok(locked)
+        };
+        let (mut work, mut lock) = (pin!(work), pin!(lock));
         let (done, locked) = tokio::select! {
             biased;
-            done = &mut work => (Ok(done?), None),
+            done = &mut work => (done, None),
             locked = &mut lock => (work.await, Some(locked)),
         };
-        let locked = match locked {
-            Some(locked) => locked,
-            None => lock.await,
-        };
-        match done {
-            Ok(done) => {
-                *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(locked);
-                Ok(done)
-            }
-            Err(error) => {
-                if let Ok(mut session) = locked {
-                    let _gone = session.unlock().await;
-                }
-                Err(error)
-            }
+        if done.is_ok() {
+            let locked = match locked {
+                Some(locked) => locked,
+                None => lock.await,
+            };
+            *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(locked);
+            return done;
         }
+        let canceller: Option<Canceller> = reading.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let locked = match (locked, canceller) {
+            (Some(locked), _) => locked.ok(),
+            // Somebody may hold the table that is read, and the server would keep the lock for us until then.
+            (None, Some(canceller)) => {
+                let stop = async {
+                    let _gone = canceller.cancel().await;
+                    lock.await.ok()
+                };
+                tokio::time::timeout(CANCEL, stop).await.ok().flatten()
+            }
+            (None, None) => None,
+        };
+        if let Some(mut locked) = locked {
+            let _gone = locked.session.unlock().await;
+        }
+        done
     }
 
     /// A session that holds the lock.
@@ -54,10 +124,15 @@ impl Runner {
     /// # Errors
     /// [`ErrorKind::Busy`] if another run does not end in time.
     pub(super) async fn locked_session(&self) -> Result<Box<dyn Session>> {
+        Ok(self.locked().await?.session)
+    }
+
+    /// The same, with what was read ahead.
+    pub(super) async fn locked(&self) -> Result<Locked> {
         let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
         match ahead {
             Some(locked) => locked,
-            None => self.locked_within(self.settings.lock_wait).await,
+            None => Ok(self.locked_within(self.settings.lock_wait).await?.into()),
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Open<'r> {
     pub(super) fence_held: bool,
     /// The schema before the run, to be kept with its last commit.
     pub(super) before: Option<history::Fingerprint>,
-    /// What the history has besides what the run applies or takes back.
+    /// What the history has besides what the run applies, or has before the first that it takes back.
     pub(super) applied: Vec<Applied>,
 }
 

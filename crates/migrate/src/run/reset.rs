@@ -12,6 +12,7 @@ use database::{Database, Session};
 
 use super::archives::name_of;
 use super::go::unlock;
+use super::lock::Locked;
 use super::open::Open;
 use super::report::{Failure, Outcome, Report};
 use super::{Runner, Watch};
@@ -70,7 +71,7 @@ impl Runner {
     pub async fn reset(&self, anew: Anew<'_>) -> Result<Report> {
         self.is_made_by_its_owner(anew.beside).await?;
         let mut report = Report::new(RunKind::Reset, self.database.name());
-        let Some(session) = Box::pin(self.recovered_session(&mut report)).await? else {
+        let Some(Locked { session, .. }) = Box::pin(self.recovered(&mut report)).await? else {
             return Ok(report.finished());
         };
         if anew.migrations.is_empty() {

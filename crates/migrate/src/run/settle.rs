@@ -1,5 +1,5 @@
 use backup::{Error, ErrorKind, Result};
-use database::Session;
+use database::{Entry, Session};
 
 use super::go::unlock;
 use super::lock::Away;
@@ -335,12 +335,12 @@ impl Runner {
         report.restored = Some(restored);
     }
 
-    /// Settles the run that somebody else left open, if one is; the caller's session is gone if that took its place.
+    /// Settles the run that somebody else left open, if the journal's entries are of one; the caller's session is gone if that took its place.
     pub(super) async fn recover_first(
         &self,
-        mut session: Box<dyn Session>,
+        session: Box<dyn Session>,
+        entries: Vec<Entry>,
     ) -> Result<(Option<Box<dyn Session>>, Option<Report>)> {
-        let entries = session.entries().await?;
         let Some(told) = Told::read(&entries)? else { return Ok((Some(session), None)) };
         if told.ending().is_some() {
             // Whoever was killed between the last entry and this has left it so.
@@ -363,7 +363,7 @@ impl Runner {
         &self,
         mut session: Box<dyn Session>,
         told: &Told,
-        entries: Vec<database::Entry>,
+        entries: Vec<Entry>,
     ) -> Result<Report> {
         self.watch.note(&format!(
             "run {} ({}, begun by {} on {}) was interrupted; it is finished or undone first",
@@ -413,8 +413,9 @@ impl Runner {
     /// # Errors
     /// The database could not be reached, or another run is at work.
     pub async fn recover(&self) -> Result<Report> {
-        let session = Box::pin(self.locked_session()).await?;
-        let (session, recovered) = Box::pin(self.recover_first(session)).await?;
+        let mut locked = Box::pin(self.locked()).await?;
+        let entries = locked.entries().await?;
+        let (session, recovered) = Box::pin(self.recover_first(locked.session, entries)).await?;
         if let Some(report) = recovered {
             self.note_leftovers().await;
             return Ok(report);

@@ -68,7 +68,7 @@ pub(super) async fn lead(
     cancel: &CancellationToken,
 ) -> Result<Leader> {
     let connection = server.quiet(None).await?;
-    postgres::refuse_pooler(server, &connection).await?;
+    Box::pin(postgres::refuse_pooler(server, &connection)).await?;
     let client = &*connection;
     let row = client
         .query_one(

@@ -4,6 +4,7 @@ use super::{ENGINES, Sandbox};
 use crate::compare::{What, compare};
 use crate::history::{self, Applied, Change, Mark, State, Ways};
 use crate::plan::{Allowed, RollbackOptions, Until};
+use crate::run::Compared;
 use crate::{MigrateOptions, Outcome};
 
 const FIRST: &str = "CREATE TABLE item (id int PRIMARY KEY);";
@@ -172,5 +173,13 @@ async fn one_run_is_rolled_back() {
         let report = sandbox.runner().rollback(&sandbox.migrations(), &back(&run)).await.unwrap();
         assert_eq!(report.migrations.iter().map(|one| one.number).collect::<Vec<_>>(), [1]);
         assert_eq!(labels(&sandbox.history().await), [(2, State::Applied)]);
+        // The schema that the second run found had in it what is gone by now.
+        let last = RollbackOptions { until: Until::Count(1), module: None };
+        let report = sandbox.runner().rollback(&sandbox.migrations(), &last).await.unwrap();
+        assert_eq!(
+            (report.not_undone.as_slice(), report.compared),
+            (&[][..], Some(Compared::NotKept)),
+            "{engine}"
+        );
     }
 }

@@ -562,3 +562,35 @@ async fn the_lock_is_taken_while_something_else_is_done() {
         }
     }
 }
+
+/// Somebody else holds the history, and what would have come after fails: nothing waits for them, here or in the server.
+#[tokio::test]
+async fn no_lock_is_kept_for_what_is_read_ahead() {
+    for engine in [Engine::Postgres, Engine::Mysql] {
+        let mut sandbox = Sandbox::new(engine).await;
+        sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
+        sandbox.file("001_t", "CREATE TABLE t (a int);", "DROP TABLE t;");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        let mut holder = sandbox.database.session().await.unwrap();
+        let table = holder.history_table();
+        for sql in match engine {
+            Engine::Mysql => vec![format!("LOCK TABLES {table} WRITE")],
+            _ => vec!["BEGIN".to_owned(), format!("LOCK TABLE {table}")],
+        } {
+            holder.execute(&sql).await.unwrap();
+        }
+        let runner = sandbox.runner();
+        let work = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Err::<(), _>("no file")
+        };
+        let start = Instant::now();
+        assert_eq!(runner.locked_while(work).await, Err("no file"));
+        let mut next = sandbox.database.session().await.unwrap();
+        while !next.try_lock().await.unwrap() {
+            assert!(start.elapsed() < Duration::from_secs(4), "{engine}: it is given back");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(start.elapsed() >= Duration::from_secs(1));
+    }
+}
