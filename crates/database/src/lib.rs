@@ -7,6 +7,8 @@
 
 mod about;
 mod cancel;
+#[cfg(test)]
+mod certificates;
 mod client;
 mod digest;
 mod door;

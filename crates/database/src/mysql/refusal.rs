@@ -2,7 +2,8 @@
 
 use std::io;
 
-use mysql_async::{DriverError, IoError, ServerError};
+use mysql_async::{DriverError, IoError, ServerError, TlsError};
+use rustls::CertificateError as Wrong;
 
 use super::{Place, error};
 use crate::{Error, ErrorKind};
@@ -39,7 +40,10 @@ pub(super) fn explain(cause: mysql_async::Error, to: &To<'_>) -> Error {
             format!("{place} asks for the password of `{}` in clear text", to.user),
         )
         .with_hint("use an account that logs in another way"),
-        mysql_async::Error::Io(IoError::Tls(cause)) => tls(cause, place),
+        mysql_async::Error::Io(io) if of_tls(&io).is_some() || matches!(io, IoError::Tls(_)) => {
+            let (message, hint) = tls(of_tls(&io), place);
+            connection(message).with_hint(hint).with_source(io)
+        }
         mysql_async::Error::Io(IoError::Io(cause)) => {
             let explained = match cause.kind() {
                 io::ErrorKind::ConnectionRefused => connection(format!("nothing listens on {place}"))
@@ -61,22 +65,39 @@ pub(super) fn explain(cause: mysql_async::Error, to: &To<'_>) -> Error {
     }
 }
 
-fn tls(cause: mysql_async::TlsError, place: &Place) -> Error {
-    let text = cause.to_string();
-    let (message, hint) = if text.contains("not valid for name") || text.contains("NotValidForName") {
-        (
+/// What encryption failed with, which the driver has in one of two places.
+pub(super) fn of_tls(cause: &IoError) -> Option<&rustls::Error> {
+    match cause {
+        IoError::Tls(TlsError::Tls(found)) => Some(found),
+        IoError::Tls(_) => None,
+        IoError::Io(found) => found.get_ref()?.downcast_ref(),
+    }
+}
+
+fn tls(cause: Option<&rustls::Error>, place: &Place) -> (String, &'static str) {
+    let Some(rustls::Error::InvalidCertificate(wrong)) = cause else {
+        return (
+            format!("no TLS connection with {place}"),
+            "check ssl-mode in the URL and the server's certificate",
+        );
+    };
+    match wrong {
+        Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => (
             format!("the certificate of {place} is not for that name"),
             "write the host as the certificate's subjectAltName has it, or ssl-mode=VERIFY_CA",
-        )
-    } else if text.contains("UnknownIssuer") || text.contains("unknown issuer") {
-        (
+        ),
+        Wrong::UnknownIssuer => (
             format!("the certificate of {place} is signed by nobody whom ssl-ca trusts"),
             "check that ssl-ca names the certificate that signed the server's",
-        )
-    } else {
-        (format!("no TLS connection with {place}"), "check ssl-mode in the URL and the server's certificate")
-    };
-    Error::new(ErrorKind::Connection, message).with_hint(hint).with_source(cause)
+        ),
+        Wrong::Expired | Wrong::ExpiredContext { .. } => {
+            (format!("the certificate of {place} has expired"), "let the server have a new one (ssl_cert)")
+        }
+        _ => (
+            format!("the certificate of {place} is not to be trusted"),
+            "check the server's certificate and ssl-ca in the URL",
+        ),
+    }
 }
 
 const GIVE_PASSWORD: &str = "give it in the URL (mysql://user:password@host/…), in MYSQL_PWD or in ~/.my.cnf";

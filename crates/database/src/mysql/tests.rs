@@ -1,4 +1,5 @@
 mod of_rows;
+mod tls;
 
 use std::time::Duration;
 

@@ -21,14 +21,15 @@ impl Drop for Own {
     }
 }
 
-/// Starts a MariaDB server with an option; as root it has to be told that this is meant.
-pub(crate) async fn own(option: &str) -> Own {
+/// Starts a MariaDB server with options that hold no space; as root it has to be told that this is meant.
+pub(crate) async fn own(options: &str) -> Own {
+    let options: Vec<&str> = options.split_whitespace().collect();
     let folder = tempfile::Builder::new().prefix("dbm-mariadb").tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let root = rustix::process::getuid().is_root().then_some("--user=root");
     let mut install = Command::new("mariadb-install-db");
     install.arg("--no-defaults").args(root).arg(format!("--datadir={}", path("data")));
-    install.args(["--auth-root-authentication-method=normal", "--skip-test-db", option]);
+    install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]).args(&options);
     // A starting server removes the temporary files of others that share its folder for them.
     let installed = install.env("TMPDIR", folder.path()).output().unwrap();
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
@@ -37,7 +38,8 @@ pub(crate) async fn own(option: &str) -> Own {
     let mut command = Command::new(program.unwrap_or("mariadbd"));
     command.arg("--no-defaults").args(root).arg(format!("--datadir={}", path("data")));
     command.args([format!("--socket={}", path("socket")), format!("--pid-file={}", path("pid"))]);
-    command.args(["--skip-networking", "--innodb-buffer-pool-size=16M", option]).env("TMPDIR", folder.path());
+    command.args(["--skip-networking", "--innodb-buffer-pool-size=16M"]).args(&options);
+    command.env("TMPDIR", folder.path());
     let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let settings = Settings {
         user: Some("root".to_owned()),

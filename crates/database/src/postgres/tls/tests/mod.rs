@@ -1,12 +1,12 @@
 //! TLS and passwords against a real server, judged by psql on the same URLs.
 
-mod certificates;
 mod throwaway;
 
-use certificates::Certificates;
 use throwaway::Throwaway;
 
+use crate::certificates::Certificates;
 use crate::postgres::connect;
+use crate::postgres::process_id::process_id;
 use crate::{DatabaseUrl, ErrorKind};
 
 /// How a connection ends up.
@@ -45,6 +45,8 @@ impl Lab {
         let DatabaseUrl::Postgres(settings) = DatabaseUrl::parse(url)? else { panic!("{url}") };
         let connection = connect(&settings, settings.database()).await?;
         let row = connection.query_one(ENCRYPTED, &[]).await.unwrap();
+        let pid = connection.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+        assert_eq!(process_id(&connection.cancel_token()).await, Some(pid), "{url}");
         connection.close().await;
         Ok(row.get(0))
     }

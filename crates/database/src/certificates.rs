@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// A folder of certificates: `ca.pem`, `stranger.pem` (a CA that signed nothing), `NAME.pem` of servers with
 /// the key `server.key`, of which `unchained.pem` was signed by `between.pem` and `chained.pem` shows that too, and `client.pem`, `other-client.pem` and `strange-client.pem` with `client.key`.
-pub(super) struct Certificates(PathBuf);
+pub(crate) struct Certificates(PathBuf);
 
 const CONFIGURATION: &str = "
 [req]
@@ -41,7 +41,7 @@ subjectAltName = DNS:localhost
 ";
 
 impl Certificates {
-    pub(super) fn make(folder: &Path) -> Self {
+    pub(crate) fn make(folder: &Path) -> Self {
         let made = Self(folder.to_owned());
         std::fs::write(made.path("openssl.cnf"), CONFIGURATION).unwrap();
         std::fs::write(made.path("index.txt"), "").unwrap();
@@ -79,7 +79,7 @@ impl Certificates {
         made
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
