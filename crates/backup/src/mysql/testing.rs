@@ -47,6 +47,16 @@ pub(crate) async fn fresh_on(variable: &str) -> Server {
     server(url.with_database(&name))
 }
 
+/// A new account with these rights on a database, and the database as it sees it.
+pub(crate) async fn account(source: &Server, rights: &str) -> (String, Server) {
+    let user = source.database().replace("dbm_backup", "u");
+    let database = source.database();
+    run(source, &format!("CREATE USER {user} IDENTIFIED BY 'x'; GRANT {rights} ON {database}.* TO {user}"))
+        .await;
+    let password = Some("x".to_owned().into());
+    (user.clone(), Server::new(Settings { user: Some(user), password, ..source.settings().clone() }))
+}
+
 pub(crate) fn client(program: &str, server: &Server) -> Command {
     let Place::Tcp { host, port } = &server.settings().place else { panic!("a server by address") };
     let mut command = Command::new(program);

@@ -27,7 +27,7 @@ pub(super) struct Snapshot {
     pub(super) holder: Option<Connection>,
     /// What weakened it.
     pub(super) weakened: Vec<String>,
-    /// Where the server's log was at the moment: file and position, GTIDs.
+    /// Where the server's log was at the moment: file and position, GTIDs; empty where nobody knows.
     pub(super) position: String,
 }
 
@@ -95,7 +95,7 @@ pub(super) async fn take(
             locker.release().await?;
             position
         }
-        None => position(&mut workers[0]).await,
+        None => Box::pin(position_of_snapshot(&mut workers[0])).await,
     };
     let mut snapshot = Snapshot { workers, instance, holder, weakened, position };
     // Behind the lock, since this may wait for somebody's own: what was altered in between has another definition now,
@@ -206,6 +206,8 @@ async fn lock_all(
                 continue;
             }
             Err(error) if error.kind() == DatabaseErrorKind::LockTimeout => {
+                // MySQL's read lock is held by then where it is the flushing that has waited too long.
+                connection.batch("UNLOCK TABLES", "cannot let go of the lock of all writing").await?;
                 tracing::info!(
                     tried,
                     ?way,
@@ -302,26 +304,50 @@ async fn look_at(connection: &mut Connection, tables: &[&String], seconds: u32) 
     Ok(())
 }
 
-/// Where the server's log is, for people and replicas: never a statement of the script.
+/// Where the server's log is while nobody writes, for people and replicas: never a statement of the script.
 async fn position(connection: &mut Connection) -> String {
-    let ask = |connection: &Connection| match connection.flavour() {
+    let sql = match connection.flavour() {
         Flavour::MariaDb => "SHOW MASTER STATUS",
         Flavour::MySql if connection.release() >= (8, 2) => "SHOW BINARY LOG STATUS",
         Flavour::MySql => "SHOW MASTER STATUS",
     };
-    let sql = ask(connection);
     // Without the right to look, or without a log, there is none.
     let row = connection.query(sql, "").await.ok().and_then(|rows| rows.into_iter().next());
+    let place = row.and_then(|row| place(row.into_iter()));
     let gtid = match connection.flavour() {
         Flavour::MariaDb => "SELECT @@global.gtid_current_pos",
         Flavour::MySql => "SELECT @@global.gtid_executed",
     };
-    let gtid = connection.value(gtid, "").await.ok().flatten().filter(|gtid| !gtid.is_empty());
-    let place = row.map(|row| {
-        let mut values = row.into_iter().map(Option::unwrap_or_default);
-        format!("{}:{}", values.next().unwrap_or_default(), values.next().unwrap_or_default())
-    });
-    match (place, gtid) {
+    told(place, connection.value(gtid, "").await.ok().flatten())
+}
+
+/// Where the log was at the moment of a session's snapshot, while others go on writing. MariaDB says so of a consistent
+/// snapshot (<https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/>); of MySQL nobody
+/// knows, and what comes later would leave rows out.
+async fn position_of_snapshot(connection: &mut Connection) -> String {
+    if connection.flavour() == Flavour::MySql {
+        return String::new();
+    }
+    let sql = "SELECT variable_value FROM information_schema.session_status
+                WHERE variable_name IN ('BINLOG_SNAPSHOT_FILE', 'BINLOG_SNAPSHOT_POSITION') ORDER BY variable_name";
+    let rows = connection.query(sql, "").await.unwrap_or_default();
+    let Some((file, at)) = place(rows.into_iter().flatten()) else { return String::new() };
+    let sql = format!("SELECT BINLOG_GTID_POS({}, {at})", quote::literal(Engine::Mysql, &file));
+    let gtid = connection.value(&sql, "").await.ok().flatten();
+    told(Some((file, at)), gtid)
+}
+
+/// A file of the log and a position in it.
+type Place = (String, String);
+
+fn place(mut values: impl Iterator<Item = Option<String>>) -> Option<Place> {
+    let place = (values.next()??, values.next()??);
+    (!place.0.is_empty()).then_some(place)
+}
+
+fn told(place: Option<Place>, gtid: Option<String>) -> String {
+    let place = place.map(|(file, at)| format!("{file}:{at}"));
+    match (place, gtid.filter(|gtid| !gtid.is_empty())) {
         (Some(place), Some(gtid)) => format!("{place} gtid {gtid}"),
         (Some(place), None) => place,
         (None, Some(gtid)) => format!("gtid {gtid}"),

@@ -1,13 +1,14 @@
 use std::fs;
+use std::time::{Duration, Instant};
 
 use database::mysql::Server;
 use database::{Database, Statements as _};
 
-use super::snapshot::{Tables, take};
+use super::snapshot::{Tables, WAIT, take};
 use crate::ErrorKind;
 use crate::archive::{Aspect, Grade};
 use crate::dump::{BackupOptions, create};
-use crate::mysql::testing::{back_up, fresh, is_mariadb, load, mariadb_dump, run, values};
+use crate::mysql::testing::{account, back_up, fresh, is_mariadb, load, mariadb_dump, run, values};
 use crate::progress::Silent;
 use crate::store::LocalStore;
 
@@ -60,7 +61,7 @@ async fn one_moment_while_a_writer_is_at_work_and_a_big_table_in_ranges() {
     });
     let mut looker = source.session().await.unwrap();
     while looker.query("SELECT a FROM small").await.unwrap() == [[Some("0".into())]] {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let options = BackupOptions { jobs: 3, ..BackupOptions::default() };
     let (_folder, archive, script) = back_up(&source, &options).await;
@@ -87,14 +88,8 @@ async fn one_moment_while_a_writer_is_at_work_and_a_big_table_in_ranges() {
 async fn an_account_without_reload_backs_up() {
     let source = fresh().await;
     values(&source).await;
-    let user = source.database().replace("dbm_backup", "u");
-    run(&source, &format!("CREATE USER {user} IDENTIFIED BY 'x'; GRANT SELECT, SHOW VIEW, TRIGGER, LOCK TABLES, EVENT, EXECUTE ON {}.* TO {user}", source.database())).await;
-    let settings = database::mysql::Settings {
-        user: Some(user),
-        password: Some("x".to_owned().into()),
-        ..source.settings().clone()
-    };
-    let (_folder, archive, script) = back_up(&Server::new(settings), &BackupOptions::default()).await;
+    let (_, limited) = account(&source, "SELECT, SHOW VIEW, TRIGGER, LOCK TABLES, EVENT, EXECUTE").await;
+    let (_folder, archive, script) = back_up(&limited, &BackupOptions::default()).await;
     assert_eq!(archive.index().grade, Grade::Exact);
     let copy = fresh().await;
     load(&copy, &script).unwrap();
@@ -142,6 +137,79 @@ async fn a_lock_that_is_held_is_told() {
     create(&Database::Mysql(source), &store, &BackupOptions::default(), &Silent).await.unwrap();
 }
 
+/// A long query stands before our lock of all writing: others wait for as long as we try, and not for as long as it runs.
+#[tokio::test]
+async fn nobody_waits_behind_a_lock_that_is_not_had() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE t (a int); CREATE TABLE u (a int); INSERT INTO t VALUES (1), (2)").await;
+    let mut long = source.session().await.unwrap();
+    // Its transaction keeps single tables from being locked, and its query all of them.
+    long.execute("START TRANSACTION; UPDATE t SET a = 3 WHERE a = 1").await.unwrap();
+    let querying = tokio::spawn(async move {
+        long.execute("SELECT SLEEP(12) FROM t").await.unwrap();
+        long.execute("COMMIT").await.unwrap();
+    });
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let writer = source.clone();
+    let writing = tokio::spawn(async move {
+        let mut session = writer.session().await.unwrap();
+        session.execute("SET lock_wait_timeout = 60").await.unwrap();
+        let mut longest = Duration::ZERO;
+        while stopped.try_recv().is_err() {
+            let start = Instant::now();
+            session.execute("INSERT INTO u VALUES (1)").await.unwrap();
+            longest = longest.max(start.elapsed());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        longest
+    });
+    let (_folder, archive, _) = back_up(&source, &BackupOptions::default()).await;
+    assert_eq!(archive.index().grade, Grade::Exact);
+    stop.send(()).unwrap();
+    let longest = writing.await.unwrap();
+    assert!(longest < Duration::from_secs(2 * u64::from(WAIT)), "{longest:?}");
+    querying.await.unwrap();
+}
+
+/// Who replays the log from where the archive says has each row once, although nobody kept others from writing.
+#[tokio::test]
+async fn the_position_is_that_of_the_snapshot_while_others_write() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY) ENGINE = InnoDB").await;
+    let (_, limited) = account(&source, "SELECT, SHOW VIEW, TRIGGER, EVENT, EXECUTE").await;
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let writer = source.clone();
+    let writing = tokio::spawn(async move {
+        let mut session = writer.session().await.unwrap();
+        while stopped.try_recv().is_err() {
+            session.execute("INSERT INTO t VALUES ()").await.unwrap();
+        }
+    });
+    for _ in 0..3 {
+        let (_folder, archive, _) = back_up(&limited, &BackupOptions::default()).await;
+        let index = archive.index();
+        if !is_mariadb() {
+            assert_eq!(index.snapshot, "", "nobody knows it");
+            continue;
+        }
+        let (place, gtid) = index.snapshot.split_once(" gtid ").unwrap();
+        assert!(!gtid.is_empty());
+        let (file, at) = place.rsplit_once(':').unwrap();
+        let at: u64 = at.parse().unwrap();
+        let mut session = source.session().await.unwrap();
+        let events = session.query(&format!("SHOW BINLOG EVENTS IN '{file}'")).await.unwrap();
+        let insert = format!("use `{}`; INSERT INTO t VALUES ()", source.database());
+        let before = events.iter().filter(|row| {
+            // Some servers say where a transaction ends, and of what is in it only where that begins.
+            let begin: u64 = row[1].as_deref().unwrap().parse().unwrap();
+            begin < at && row[5].as_deref() == Some(&insert)
+        });
+        assert_eq!(before.count() as u64, index.rows());
+    }
+    stop.send(()).unwrap();
+    writing.await.unwrap();
+}
+
 /// Whoever opens a table that is flushed waits for all who have it locked, ourselves among them.
 #[tokio::test]
 async fn others_flush_tables_while_dumps_of_two_databases_run() {
@@ -160,7 +228,7 @@ async fn others_flush_tables_while_dumps_of_two_databases_run() {
             // One that gives up leaves the tables flushed all the same.
             let _ = session.execute("FLUSH TABLES WITH READ LOCK; UNLOCK TABLES").await;
             flushed += 1;
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
         flushed
     });
@@ -179,9 +247,7 @@ async fn others_flush_tables_while_dumps_of_two_databases_run() {
         }
     };
     let both = async { tokio::join!(back(one.clone()), back(two.clone()), back(one.clone())) };
-    tokio::time::timeout(std::time::Duration::from_secs(120), Box::pin(both))
-        .await
-        .expect("nobody waits for himself");
+    tokio::time::timeout(Duration::from_secs(120), Box::pin(both)).await.expect("nobody waits for himself");
     stop.send(()).unwrap();
     assert!(flushing.await.unwrap() > 0);
 }
@@ -198,13 +264,13 @@ async fn a_snapshot_with_locked_tables_keeps_no_other_backup_waiting() {
     run(&other, "CREATE TABLE t (a int)").await;
     let held = take(&source, &tables, 2, &cancel).await.unwrap();
     assert!(held.holder.is_some() && held.weakened.is_empty() && held.workers.len() == 2);
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let (_folder, archive, _) = back_up(&other, &BackupOptions::default()).await;
     assert_eq!(archive.index().grade, Grade::Exact);
     let again = take(&source, &tables, 2, &cancel).await.unwrap();
     assert!(again.holder.is_some() && again.weakened.is_empty() && again.workers.len() == 2);
     // Each wait for a lock that another backup holds is given up after seconds, and none was needed.
-    assert!(start.elapsed() < std::time::Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_secs(60));
     let mut writer = other.session().await.unwrap();
     writer.execute("SET lock_wait_timeout = 60").await.unwrap();
     writer.execute("INSERT INTO t VALUES (1)").await.unwrap();
@@ -217,23 +283,10 @@ async fn a_snapshot_with_locked_tables_keeps_no_other_backup_waiting() {
 async fn an_account_that_may_lock_tables_has_all_its_workers() {
     let source = fresh().await;
     run(&source, "CREATE TABLE t (a int)").await;
-    let user = source.database().replace("dbm_backup", "lt");
-    run(
-        &source,
-        &format!(
-            "CREATE USER {user} IDENTIFIED BY 'x'; GRANT SELECT, LOCK TABLES ON {}.* TO {user}",
-            source.database()
-        ),
-    )
-    .await;
-    let settings = database::mysql::Settings {
-        user: Some(user),
-        password: Some("x".to_owned().into()),
-        ..source.settings().clone()
-    };
+    let (_, limited) = account(&source, "SELECT, LOCK TABLES").await;
     let tables = Tables { with_snapshot: vec!["t".to_owned()], without_snapshot: Vec::new() };
     let cancel = tokio_util::sync::CancellationToken::new();
-    let snapshot = take(&Server::new(settings), &tables, 3, &cancel).await.unwrap();
+    let snapshot = take(&limited, &tables, 3, &cancel).await.unwrap();
     assert_eq!(snapshot.workers.len(), 3);
 }
 
@@ -243,16 +296,10 @@ async fn an_account_that_may_not_see_everything_is_refused() {
     run(&source, "CREATE TABLE t (a int); CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1")
         .await;
     run(&source, "CREATE FUNCTION f() RETURNS int DETERMINISTIC RETURN 1").await;
-    let user = source.database().replace("dbm_backup", "u");
-    run(&source, &format!("CREATE USER {user} IDENTIFIED BY 'x'")).await;
-    let settings = database::mysql::Settings {
-        user: Some(user.clone()),
-        password: Some("x".to_owned().into()),
-        ..source.settings().clone()
-    };
+    let (user, limited) = account(&source, "USAGE").await;
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::new(folder.path());
-    let database = Database::Mysql(Server::new(settings));
+    let database = Database::Mysql(limited);
     for (grant, unseen) in [
         ("SELECT, SHOW VIEW", "triggers, events, functions and procedures"),
         ("TRIGGER", "events, functions and procedures"),
