@@ -16,6 +16,7 @@ mod modules;
 mod nights;
 mod parts;
 mod poolers;
+mod questions;
 mod replication;
 mod roles;
 mod signals;

@@ -1,11 +1,12 @@
 use clap::Args;
 use database::Database;
 use migrate::files::{self, Repeat, Rule};
-use migrate::history::{self, Row, Ways};
-use migrate::status::{self, RepeatedState};
+use migrate::history::{self, Break, Broken, Row, Ways};
+use migrate::status::{self, RepeatedState, RepeatedStatus};
 use serde_json::json;
 
 use super::marking::{self, MarkFlags};
+use crate::ask;
 use crate::context::Context;
 use crate::error::{CommandError, Meaning, Result};
 use crate::output;
@@ -13,8 +14,9 @@ use crate::output;
 /// `dbm repair`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without a way out it only looks, and ends with 5 if something is broken: files that were changed, moved
-or removed after they were applied. No statement of a migration is run, and nothing but the history is changed.
+    after_help = "Without a way out it looks, asks at a terminal for the way of each row, and ends with 5 if something is broken:
+files that were changed, moved or removed after they were applied. No statement of a migration is run, and nothing but the
+history is changed.
 
 Examples:
   dbm repair                  what is broken, and the ways out of each
@@ -99,9 +101,63 @@ impl Repair {
             count => format!("{}: {} broken\n", database.name(), output::plural(count as u64, "row")),
         });
         context.output.answer(&document, &text);
-        match broken.is_empty() && gone.is_empty() && open.is_none() {
+        // What a run that is open has done is not in the history yet.
+        let ways = if open.is_none() && !context.output.json { asked(context, &broken, &gone) } else { None };
+        let left = match &ways {
+            None => broken.len() + gone.len(),
+            Some(ways) => {
+                drop(session);
+                let decide =
+                    |records: &history::Records| history::repair(&migrations, &repeated, records, ways);
+                marking::go(context, &self.flags, decide).await?;
+                let count = |rows: Option<usize>| rows.unwrap_or_default();
+                let mended =
+                    count(ways.accept.as_ref().map(Vec::len)) + count(ways.forget.as_ref().map(Vec::len));
+                broken.len() + gone.len() - mended
+            }
+        };
+        match left == 0 && open.is_none() {
             true => Ok(()),
             false => Err(CommandError::reported(Meaning::Found, "the history does not fit the folder")),
         }
     }
+}
+
+/// The ways that a person wants for these rows, of those that a change of the history is; `None` for none of them, or where
+/// nobody can be asked.
+fn asked(context: &Context, broken: &[Broken], gone: &[RepeatedStatus]) -> Option<Ways> {
+    let wants = |question: String| ask::confirm(&context.output.scrub(&question), &context.cancel);
+    let (mut accept, mut forget) = (Vec::new(), Vec::new());
+    for one in broken {
+        let number = one.number;
+        match one.what {
+            Break::Changed { .. } => {
+                if wants(format!("Shall the history take the file of {number:03} as it is now?"))? {
+                    accept.push(number);
+                }
+            }
+            Break::Moved { .. } => {
+                if wants(format!("Shall the history take the new number of {number:03}?"))? {
+                    accept.push(number);
+                }
+            }
+            Break::Gone => {
+                if wants(format!("Shall the row of {number:03} go? What it made stays."))? {
+                    forget.push(Row::Number(number));
+                }
+            }
+            Break::Unknown => {}
+        }
+    }
+    for one in gone {
+        if wants(format!("Shall the row of {} go? What it made stays.", one.kind.label(&one.name)))? {
+            forget.push(Row::File(one.kind, one.name.clone()));
+        }
+    }
+    // An empty list would mean all of them.
+    let ways = Ways {
+        accept: (!accept.is_empty()).then_some(accept),
+        forget: (!forget.is_empty()).then_some(forget),
+    };
+    (!ways.is_none()).then_some(ways)
 }
