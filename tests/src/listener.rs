@@ -74,8 +74,8 @@ impl Listener {
         let seen = requests.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                if let Some(request) = open(client).and_then(|client| answer(client, status)) {
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+                if let Some(client) = open(client) {
+                    answer(client, status, &seen);
                 }
             }
         });
@@ -93,7 +93,8 @@ impl Listener {
     }
 }
 
-fn answer(client: impl Read + Write, status: u16) -> Option<Request> {
+/// Reads a request, remembers it and answers: whoever has the answer may ask at once what came.
+fn answer(client: impl Read + Write, status: u16, seen: &Mutex<Vec<Request>>) -> Option<()> {
     let mut reader = BufReader::new(client);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -111,9 +112,10 @@ fn answer(client: impl Read + Write, status: u16) -> Option<Request> {
     });
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
+    let line = line.trim().trim_end_matches(" HTTP/1.1").to_owned();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    seen.lock().unwrap_or_else(PoisonError::into_inner).push(Request { line, headers, body });
     let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     let client = reader.get_mut();
-    client.write_all(answer.as_bytes()).and_then(|()| client.flush()).ok()?;
-    let line = line.trim().trim_end_matches(" HTTP/1.1").to_owned();
-    Some(Request { line, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    client.write_all(answer.as_bytes()).and_then(|()| client.flush()).ok()
 }
