@@ -17,6 +17,7 @@ mod runner;
 mod settings;
 mod settle;
 mod touched;
+mod undone;
 mod wanted;
 mod watch;
 
