@@ -157,7 +157,10 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     );
     let engines = connection.query(&sql, what).await?.into_iter().flatten().flatten().collect();
     let globals = match options.globals {
-        true => Some(globals::read(&mut connection, options.role_passwords).await?),
+        true => {
+            schema.left_out.extend(globals::not_carried(&mut connection).await);
+            Some(globals::read(&mut connection, options.role_passwords).await?)
+        }
         false => None,
     };
     let on_routines = match options.rights {

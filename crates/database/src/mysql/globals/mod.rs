@@ -7,7 +7,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub use objects::OnObject;
-pub use read::read;
+pub use read::{not_carried, read};
 
 /// All accounts of a server but its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 use super::text::{grant, is_on_object, without_default_role, without_password};
 use super::{Account, Globals};
 use crate::mysql::{Connection, Flavour};
-use crate::{Engine, ErrorKind, Result, quote};
+use crate::{Engine, ErrorKind, NotCarried, Result, quote};
 
 /// Those that every server has for itself and nobody logs in with.
 const OF_THE_SERVER: &str = "'mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql.infoschema'";
@@ -47,6 +47,46 @@ pub async fn read(connection: &mut Connection, passwords: bool) -> Result<Global
         }
     }
     Ok(globals)
+}
+
+/// What else belongs to the server, and is in no archive: by name, for whoever makes a new one.
+pub async fn not_carried(connection: &mut Connection) -> Vec<NotCarried> {
+    let mut kinds = vec![
+        ("foreign server", "SELECT server_name FROM mysql.servers"),
+        ("loadable function", "SELECT name FROM mysql.func"),
+        ("plugin", "SELECT name FROM mysql.plugin"),
+    ];
+    if connection.flavour() == Flavour::MySql && connection.release() >= (8, 0) {
+        kinds.extend([
+            ("component", "SELECT component_urn FROM mysql.component"),
+            (
+                "resource group",
+                "SELECT resource_group_name FROM information_schema.resource_groups
+                  WHERE resource_group_name NOT IN ('USR_default', 'SYS_default')",
+            ),
+            // The rest is the server's own: https://dev.mysql.com/doc/refman/8.4/en/create-spatial-reference-system.html
+            (
+                "spatial reference system",
+                "SELECT srs_id FROM information_schema.st_spatial_reference_systems
+                  WHERE srs_id > 32767 AND srs_id NOT BETWEEN 60000000 AND 69999999
+                    AND srs_id NOT BETWEEN 2000000000 AND 2147483647",
+            ),
+        ]);
+    }
+    let mut found = Vec::new();
+    for (kind, sql) in kinds {
+        match connection.query(&format!("{sql} ORDER BY 1"), WHAT).await {
+            Ok(rows) => {
+                found.extend(rows.into_iter().flatten().flatten().map(|name| {
+                    NotCarried::new(format!("{kind} {name}"), "of the server, not of a database")
+                }))
+            }
+            Err(error) => {
+                found.push(NotCarried::new(format!("each {kind} of the server"), error.to_string()));
+            }
+        }
+    }
+    found
 }
 
 async fn account(

@@ -171,3 +171,44 @@ async fn rights_on_what_is_gone_take_no_others_with_them() {
     run(&source, &format!("DROP USER {user}")).await;
     assert_eq!(rows(&source, "SELECT COUNT(*) FROM t").await[0][0].as_deref(), Some("0"));
 }
+
+/// What belongs to the server and is in no archive is named.
+#[tokio::test]
+async fn what_else_the_server_has_is_named() {
+    let source = fresh().await;
+    let name = source.database().to_owned();
+    let mut made = vec![(
+        format!("foreign server {name}"),
+        format!("CREATE SERVER {name} FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1')"),
+        format!("DROP SERVER {name}"),
+    )];
+    if !is_mariadb() {
+        made.push((
+            format!("resource group {name}"),
+            format!("CREATE RESOURCE GROUP {name} TYPE = USER"),
+            format!("DROP RESOURCE GROUP {name}"),
+        ));
+        let globe = "GEOGCS[\"dbm\",DATUM[\"dbm\",SPHEROID[\"dbm\",6378137,298.257]],PRIMEM[\"Greenwich\",0],\
+                     UNIT[\"degree\",0.017453292519943278],AXIS[\"Lat\",NORTH],AXIS[\"Lon\",EAST]]";
+        made.push((
+            "spatial reference system 1234567".to_owned(),
+            format!("CREATE SPATIAL REFERENCE SYSTEM 1234567 NAME 'dbm' DEFINITION '{globe}'"),
+            "DROP SPATIAL REFERENCE SYSTEM 1234567".to_owned(),
+        ));
+    }
+    for (_, make, _) in &made {
+        run(&source, make).await;
+    }
+    let named = async |globals| {
+        let options = BackupOptions { globals, ..BackupOptions::default() };
+        back_up(&source, &options).await.1.index().left_out.clone()
+    };
+    let (asked, not_asked) = (named(true).await, named(false).await);
+    for (_, _, drop) in &made {
+        run(&source, drop).await;
+    }
+    for (what, ..) in &made {
+        assert!(asked.iter().any(|line| line.starts_with(what)), "{what}: {asked:?}");
+        assert!(!not_asked.iter().any(|line| line.starts_with(what)), "{what}: {not_asked:?}");
+    }
+}
