@@ -18,25 +18,27 @@ fetched_mariadb() {
   printf '%s/bin' "$folder"
 }
 
+# fetched_ed25519 SUITE: a folder with the plugin of that suite's MariaDB for accounts of ed25519, which no core package has.
+fetched_ed25519() {
+  fetched "ed25519-$1" auth_ed25519.so unpack_ed25519 "$1"
+}
+
+unpack_ed25519() {
+  local apt
+  debian_apt "$1" || return 1
+  "${apt[@]}" download mariadb-server
+  dpkg-deb -x mariadb-server_*.deb unpacked
+  mv unpacked/usr/lib/mysql/plugin/auth_ed25519.so .
+  rm -rf apt unpacked mariadb-server_*.deb
+  chmod a+rx auth_ed25519.so
+}
+
 # unpack_debian SUITE PACKAGE...: into the working folder, with all that the packages depend on.
-#
-# From the servers that this machine's apt is set up with; with lists and a status of its own, so that nothing counts
-# as installed and the machine's own apt sees nothing of it.
 unpack_debian() {
-  local suite=$1 server apt
+  local suite=$1 apt
   shift
-  server=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' |
-    sort -u | head -n 1)
-  [ -n "$server" ] || { say "apt on this machine knows no server of Debian's packages"; return 1; }
   say "fetching $* of Debian $suite"
-  mkdir -p apt/lists/partial apt/cache/archives/partial
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $server $suite main" >apt/sources.list
-  : >apt/status
-  apt=(apt-get -q -o Dir::Etc::sourcelist="$PWD/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null
-    -o Dir::Etc::preferencesparts=/dev/null -o Dir::State::lists="$PWD/apt/lists" -o Dir::State::status="$PWD/apt/status"
-    -o Dir::Cache="$PWD/apt/cache" -o Debug::NoLocking=1 -o APT::Sandbox::User= -o APT::Install-Recommends=false
-    -o Acquire::Languages=none)
-  "${apt[@]}" update
+  debian_apt "$suite" || return 1
   "${apt[@]}" install -y --download-only "$@"
   local package program
   for package in apt/cache/archives/*.deb; do dpkg-deb -x "$package" .; done
@@ -49,6 +51,25 @@ unpack_debian() {
     [ ! -x "$program" ] || run_by_own_loader "$program" >"bin/clients/${program##*/}"
   done
   chmod a+x bin/mysqld bin/mariadbd bin/clients/* 2>/dev/null || true
+}
+
+# debian_apt SUITE: leaves in $apt how apt is called for that suite, in the working folder.
+#
+# From the servers that this machine's apt is set up with; with lists and a status of its own, so that nothing counts
+# as installed and the machine's own apt sees nothing of it.
+debian_apt() {
+  local suite=$1 server
+  server=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' |
+    sort -u | head -n 1)
+  [ -n "$server" ] || { say "apt on this machine knows no server of Debian's packages"; return 1; }
+  mkdir -p apt/lists/partial apt/cache/archives/partial
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $server $suite main" >apt/sources.list
+  : >apt/status
+  apt=(apt-get -q -o Dir::Etc::sourcelist="$PWD/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null
+    -o Dir::Etc::preferencesparts=/dev/null -o Dir::State::lists="$PWD/apt/lists" -o Dir::State::status="$PWD/apt/status"
+    -o Dir::Cache="$PWD/apt/cache" -o Debug::NoLocking=1 -o APT::Sandbox::User= -o APT::Install-Recommends=false
+    -o Acquire::Languages=none)
+  "${apt[@]}" update
 }
 
 # A script that runs a program with the loader and the libraries that lie beside it.

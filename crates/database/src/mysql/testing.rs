@@ -4,9 +4,9 @@ mod own;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub(crate) use own::own;
+pub(crate) use own::{Own, own};
 
-use super::{Place, Server, Settings};
+use super::{Connection, Flavour, Place, Server, Settings};
 use crate::{DatabaseUrl, quote};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -59,4 +59,15 @@ pub(crate) async fn account(server: &Server, privileges: &str) -> (String, Serve
     let password = Some("p@ss:/w?rd".to_owned().into());
     let settings = Settings { user: Some(user.clone()), password, ..server.settings().clone() };
     (user, Server::new(settings))
+}
+
+/// The accounts that nobody can log in with.
+pub(crate) async fn locked(connection: &mut Connection) -> Vec<String> {
+    let query = match connection.flavour() {
+        Flavour::MariaDb => {
+            "SELECT user FROM mysql.global_priv WHERE JSON_VALUE(priv, '$.account_locked') = 1 ORDER BY user"
+        }
+        Flavour::MySql => "SELECT user FROM mysql.user WHERE account_locked = 'Y' ORDER BY user",
+    };
+    connection.query(query, "").await.unwrap().into_iter().flatten().flatten().collect()
 }

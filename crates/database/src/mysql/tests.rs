@@ -1,3 +1,4 @@
+mod logins;
 mod of_rows;
 mod tls;
 
@@ -5,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::testing::{account, administer, fresh, name};
+use super::testing::{account, administer, fresh, locked, name};
 use super::*;
 use crate::script::Statement;
 use crate::{Entry, ErrorKind, Fence as _, Journal as _, Lock as _, Statements as _};
@@ -307,9 +308,7 @@ async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
     let (app, server) = (of("app"), of("dbm"));
     let mut inside = app.connect(None).await.unwrap();
     let mut session = server.session().await.unwrap();
-    let locked =
-        "SELECT user FROM mysql.global_priv WHERE JSON_VALUE(priv, '$.account_locked') = 1 ORDER BY user";
-    let before = root.query(locked, "").await.unwrap();
+    let before = locked(&mut root).await;
 
     let state = session.fence_state().await.unwrap();
     session.raise_fence(&state).await.unwrap();
@@ -329,7 +328,7 @@ async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
     let mut later = server.session().await.unwrap();
     for _ in 0..2 {
         later.lift_fence(&state).await.unwrap();
-        assert_eq!(root.query(locked, "").await.unwrap(), before, "who was locked before still is");
+        assert_eq!(locked(&mut root).await, before, "who was locked before still is");
         assert_eq!(root.value("SELECT @@event_scheduler", "").await.unwrap().as_deref(), Some("ON"));
         app.connect(None).await.unwrap().close().await;
     }
@@ -376,8 +375,7 @@ async fn fences_of_two_databases_do_not_lift_each_other() {
         let settings = own.server.settings().clone();
         Server::new(Settings { user: Some(user.into()), database: database.into(), ..settings })
     };
-    let locked = "SELECT user FROM mysql.global_priv WHERE JSON_VALUE(priv, '$.account_locked') = 1 AND user <> 'mariadb.sys' ORDER BY user";
-    let before = root.query(locked, "").await.unwrap();
+    let before = locked(&mut root).await;
     let mut sessions = [of("dbm", "one").session().await.unwrap(), of("dbm", "two").session().await.unwrap()];
     for (first, second) in [(0, 1), (1, 0)] {
         let mut states = Vec::new();
@@ -386,11 +384,11 @@ async fn fences_of_two_databases_do_not_lift_each_other() {
             session.raise_fence(&state).await.unwrap();
             states.push(state);
         }
-        assert!(root.query(locked, "").await.unwrap().len() > before.len());
+        assert!(locked(&mut root).await.len() > before.len());
         sessions[first].lift_fence(&states[first]).await.unwrap();
         assert!(sessions[second].fence_stands(&states[second]).await.unwrap(), "{first} was lifted first");
         sessions[second].lift_fence(&states[second]).await.unwrap();
-        assert_eq!(root.query(locked, "").await.unwrap(), before);
+        assert_eq!(locked(&mut root).await, before);
         assert_eq!(root.value("SELECT @@event_scheduler", "").await.unwrap().as_deref(), Some("ON"));
     }
     // One whose database is gone and that was lifted by hand holds nobody.
@@ -402,9 +400,7 @@ async fn fences_of_two_databases_do_not_lift_each_other() {
     let again = sessions[1].fence_state().await.unwrap();
     sessions[1].raise_fence(&again).await.unwrap();
     sessions[1].lift_fence(&again).await.unwrap();
-    let open =
-        "SELECT COALESCE(JSON_VALUE(priv, '$.account_locked'), 0) FROM mysql.global_priv WHERE user = 'app'";
-    assert_eq!(root.value(open, "").await.unwrap().as_deref(), Some("0"));
+    assert!(!locked(&mut root).await.contains(&"app".to_owned()));
 }
 
 #[tokio::test]

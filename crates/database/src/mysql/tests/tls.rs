@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use super::super::testing::own;
-use super::super::{Place, Server, Settings, SslMode};
+use super::super::{Flavour, Place, Server, Settings, SslMode};
 use crate::ErrorKind;
 use crate::certificates::Certificates;
 
@@ -23,6 +23,10 @@ async fn certificates_are_believed_as_far_as_the_mode_asks() {
     );
     let server = own(&options).await;
     let mut administrator = server.server.connect(None).await.unwrap();
+    let show = match administrator.flavour() {
+        Flavour::MariaDb => "FLUSH SSL",
+        Flavour::MySql => "ALTER INSTANCE RELOAD TLS",
+    };
     use SslMode::{Required, VerifyCa, VerifyIdentity};
     for (shown, mode, ca, refused) in [
         ("good", Required, "ca.pem", None),
@@ -43,8 +47,12 @@ async fn certificates_are_believed_as_far_as_the_mode_asks() {
         ("expired", VerifyIdentity, "ca.pem", Some("has expired")),
     ] {
         let case = format!("{shown} {mode:?} {ca}");
+        // MySQL itself refuses to show one that has expired.
+        if shown == "expired" && administrator.flavour() == Flavour::MySql {
+            continue;
+        }
         fs::copy(path(&format!("{shown}.pem")), path("shown.pem")).unwrap();
-        administrator.batch("FLUSH SSL", "cannot show another certificate").await.unwrap();
+        administrator.batch(show, "cannot show another certificate").await.unwrap();
         let settings = Settings {
             user: Some("root".to_owned()),
             database: "mysql".to_owned(),
