@@ -1,7 +1,7 @@
 //! Tables whose files lie in a folder of their own (`DATA DIRECTORY`): a second table of the name cannot lie there on some
 //! engines, and a rename into another database leaves files behind that keep the old one from being dropped.
 
-use database::mysql::{Connection, is_database};
+use database::mysql::{Connection, Flavour, is_database};
 use database::{Engine, Kind, quote, script};
 
 use super::preflight::finding;
@@ -34,16 +34,20 @@ pub(super) async fn check(
 
 async fn of_target(connection: &mut Connection, target: &str) -> Result<Vec<String>> {
     let what = "cannot look where tables lie";
-    let with = |option: &str| {
+    let with = |condition: &str| {
         format!(
-            "SELECT table_name FROM information_schema.tables WHERE {} AND create_options LIKE '%{option}%' ORDER BY 1",
+            "SELECT table_name FROM information_schema.tables WHERE {} AND {condition} ORDER BY 1",
             is_database("table_schema", target)
         )
     };
-    let there = connection.query(&with("DIRECTORY="), what).await?;
+    let there = connection.query(&with("create_options LIKE '%DIRECTORY=%'"), what).await?;
     let mut found: Vec<String> = there.into_iter().flatten().flatten().collect();
-    // Of a partition only the definition says it.
-    for table in connection.query(&with("partitioned"), what).await?.into_iter().flatten().flatten() {
+    // Of a partition only the definition says it, and on MySQL of any table.
+    let unsaid = match connection.flavour() {
+        Flavour::MariaDb => "create_options LIKE '%partitioned%'",
+        Flavour::MySql => "table_type = 'BASE TABLE'",
+    };
+    for table in connection.query(&with(unsaid), what).await?.into_iter().flatten().flatten() {
         let sql = format!("SHOW CREATE TABLE {}", quote::qualified(Engine::Mysql, &[target, &table]));
         let shown = connection.query(&sql, what).await?;
         let definition = shown.first().and_then(|row| row.get(1)?.as_deref());

@@ -1,5 +1,7 @@
 //! Tables that lie in folders of their own.
 
+use database::mysql::Flavour;
+
 use super::{backed_up, database, named};
 use crate::mysql::testing::{own, run};
 use crate::progress::Silent;
@@ -7,9 +9,11 @@ use crate::restore::{self, RestoreOptions};
 
 #[tokio::test]
 async fn tables_in_folders_of_their_own_are_refused_by_name() {
-    let server = own("--lower-case-table-names=0").await;
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().display();
+    // MySQL takes no other folders than those that it knows.
+    let server = own(&format!("--loose-innodb-directories={place}")).await;
+    let mysql = server.server.connect(None).await.unwrap().flavour() == Flavour::MySql;
     run(&server.server, "CREATE DATABASE shop").await;
     let shop = named(&server.server, "shop");
     run(&shop, "CREATE TABLE plain (a int PRIMARY KEY, note text COMMENT 'DATA DIRECTORY')").await;
@@ -22,6 +26,10 @@ async fn tables_in_folders_of_their_own_are_refused_by_name() {
             format!("PARTITION BY RANGE (a) (PARTITION p VALUES LESS THAN (9) DATA DIRECTORY = '{place}')"),
         ),
     ] {
+        // MySQL lets no table of MyISAM lie elsewhere.
+        if table == "my" && mysql {
+            continue;
+        }
         run(&shop, &format!("CREATE TABLE {table} (a int PRIMARY KEY) {rest}")).await;
         let (_folder, with) = backed_up(&shop).await;
         let options = RestoreOptions { disconnect: true, ..RestoreOptions::default() };
