@@ -1,6 +1,8 @@
 //! The example in `migrations/` and `rollback/`: on nothing, on everything, on half of it; on each engine.
 
-use tests::{Dbm, Folder, Judge, Mariadb, Postgres, Sqlite};
+use std::collections::BTreeSet;
+
+use tests::{Dbm, Folder, Judge, LEDGER, Mariadb, OwnMariadb, Postgres, Sqlite, Writer};
 
 const HALF: &str = "
     CREATE TABLE gate_users (id BIGINT PRIMARY KEY, name VARCHAR(150) NOT NULL, phone VARCHAR(30),
@@ -144,10 +146,24 @@ fn half_mariadb() {
     with_half(&Mariadb::new("half"));
 }
 
-/// A fault after every statement of every file: the database is exactly what it was before that file.
+/// Who may not log in, and whether the server's events run: what a fence changes.
+fn open_to(database: &Mariadb) -> (Vec<String>, String) {
+    (database.locked(), database.administer("SELECT @@event_scheduler").trim().to_owned())
+}
+
+/// A fault after every statement of every file, with a writer beside it: the database is exactly what it was before that
+/// file, every row that the writer was promised is in it, and nobody is kept out any more.
 #[test]
 fn a_fault_at_every_statement_on_mariadb() {
-    let database = Mariadb::new("faults");
+    // A fence locks every other account that there is.
+    let server = OwnMariadb::start(&[]);
+    let database = Mariadb::on(&server, "faults");
+    database.run(LEDGER);
+    database.administer(
+        "CREATE USER dbm_test_writer; GRANT INSERT ON `faults%`.* TO dbm_test_writer; CREATE USER shut ACCOUNT LOCK;",
+    );
+    let unfenced = open_to(&database);
+    assert_eq!(unfenced, (vec!["shut".to_owned()], "ON".to_owned()));
     let url = database.address();
     let folder = Folder::new(&url);
     let example = tests::checkout();
@@ -161,7 +177,7 @@ fn a_fault_at_every_statement_on_mariadb() {
         .filter(|path| path.extension().is_some_and(|ending| ending == "sql"))
         .collect();
     files.sort();
-    let mut faults = 0;
+    let (mut faults, mut written) = (0, 0);
     for file in files {
         let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&file).expect("a migration");
@@ -172,18 +188,25 @@ fn a_fault_at_every_statement_on_mariadb() {
             let end = statement.offset + statement.text.len();
             let broken = format!("{};\nSELECT nothing FROM nowhere;\n", &text[..end]);
             folder.migration(&name, &broken, "SELECT 1;");
-            let ended = run(&folder, &url, &["migrate", "--safe"]).run().expect(3);
-            assert!(ended.stderr.contains("nowhere"), "{name}: {}", ended.stderr);
-            assert_eq!(
-                database.everything(),
-                before,
-                "{name}, after the statement of line {}",
-                statement.line
-            );
+            let what = format!("{name}, after the statement of line {}", statement.line);
+            let writer = Writer::mariadb(database.url_as("dbm_test_writer"));
+            let safe = folder.dbm(&url, &["migrate", "--safe", "--fence"]).env("ADMIN_PASSWORD", "x");
+            let ended = safe.run().expect(3);
+            assert!(ended.stderr.contains("nowhere"), "{what}: {}", ended.stderr);
+            assert_eq!(open_to(&database), unfenced, "{what}");
+            let acknowledged = writer.stop();
+            assert_eq!(database.everything(), before, "{what}");
+            let there = database.ask("SELECT entry FROM ledger");
+            let there: BTreeSet<i64> = there.lines().map(|line| line.parse().expect("an entry")).collect();
+            let lost: Vec<_> = acknowledged.difference(&there).collect();
+            assert!(lost.is_empty(), "{what}: acknowledged rows are nowhere: {lost:?}\n{}", ended.stderr);
+            written += acknowledged.len();
+            database.run("TRUNCATE TABLE ledger");
             faults += 1;
         }
         folder.migration(&name, &text, "SELECT 1;");
         run(&folder, &url, &["migrate", "--safe"]).run().expect(0);
     }
     assert!(faults >= 40, "{faults}");
+    assert!(written > faults, "the writer was at work: {written} rows beside {faults} faults");
 }

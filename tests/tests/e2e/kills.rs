@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use tests::{Ended, Folder, Judge, LEDGER, Postgres, Sqlite, Writer, tool};
 
-/// How many random kills each engine takes, on top of the ones at each step.
-const RANDOM_KILLS: u32 = 60;
+/// How many kills at random times each engine takes at least, on top of the ones at each step.
+const RANDOM_KILLS: u32 = 100;
 
 /// One engine's way of giving every kill a fresh database of the same content.
 trait Bench {
@@ -367,34 +367,54 @@ fn judge<B: Bench>(
     assert!(complaints.is_empty(), "{what}: {complaints:?}\n{}", recovered.stderr);
 }
 
-fn kill_all<B: Bench>(bench: &B) {
-    let scenarios = scenarios(bench);
-    let share = RANDOM_KILLS / u32::try_from(scenarios.len()).expect("few");
-    let mut kills = 0;
-    for scenario in &scenarios {
+fn kill_at_every_step<B: Bench>(bench: &B) {
+    for scenario in &scenarios(bench) {
         let ends = unkilled(bench, scenario);
         for step in &ends.steps {
             for moment in ["before", "after"] {
                 kill_once(bench, scenario, &ends, &Kill::At(format!("{step}:{moment}")));
-                kills += 1;
             }
         }
+    }
+}
+
+fn kill_at_random_times<B: Bench>(bench: &B) {
+    let scenarios = scenarios(bench);
+    let share = RANDOM_KILLS.div_ceil(u32::try_from(scenarios.len()).expect("few"));
+    for scenario in &scenarios {
+        let ends = unkilled(bench, scenario);
         for number in 0..share {
-            // Spread evenly rather than drawn: each run covers the whole length, and a failure can be found again.
-            let delay = ends.length.mul_f64((f64::from(number) + 0.5) / f64::from(share));
+            // Each run of the test covers the whole length, and no two fall on the same moments; a failure names its own.
+            let delay = ends.length.mul_f64((f64::from(number) + chance()) / f64::from(share));
             kill_once(bench, scenario, &ends, &Kill::After(delay));
-            kills += 1;
         }
     }
-    assert!(kills >= 100, "only {kills} kills");
+}
+
+/// A number from 0 to 1.
+fn chance() -> f64 {
+    use std::hash::{BuildHasher as _, RandomState};
+
+    let drawn = RandomState::new().hash_one(Instant::now());
+    f64::from(u16::try_from(drawn % 1000).expect("small")) / 1000.0
 }
 
 #[test]
-fn postgres_survives_kills() {
-    kill_all(&OnPostgres::new());
+fn postgres_survives_kills_at_every_step() {
+    kill_at_every_step(&OnPostgres::new());
 }
 
 #[test]
-fn sqlite_survives_kills() {
-    kill_all(&OnSqlite::new());
+fn postgres_survives_kills_at_random_times() {
+    kill_at_random_times(&OnPostgres::new());
+}
+
+#[test]
+fn sqlite_survives_kills_at_every_step() {
+    kill_at_every_step(&OnSqlite::new());
+}
+
+#[test]
+fn sqlite_survives_kills_at_random_times() {
+    kill_at_random_times(&OnSqlite::new());
 }

@@ -3,7 +3,8 @@
 use tests::{Folder, Judge as _, Mariadb, OwnMariadb, Writer};
 
 use super::{
-    BASE, Bench, Ends, FENCED, LEDGER, Scenario, Wanted, folder_of, judge, kill_all, scenarios, unkilled,
+    BASE, Bench, Ends, FENCED, LEDGER, Scenario, Wanted, chance, folder_of, judge, kill_at_every_step,
+    kill_at_random_times, scenarios, unkilled,
 };
 
 /// How often the server is killed.
@@ -88,8 +89,13 @@ impl Bench for OnMariadb {
 }
 
 #[test]
-fn mariadb_survives_kills() {
-    kill_all(&OnMariadb::new());
+fn mariadb_survives_kills_at_every_step() {
+    kill_at_every_step(&OnMariadb::new());
+}
+
+#[test]
+fn mariadb_survives_kills_at_random_times() {
+    kill_at_random_times(&OnMariadb::new());
 }
 
 /// The server is killed under a run and comes back: the run waits for it, or the next command finishes it.
@@ -103,7 +109,7 @@ fn runs_on_mariadb_survive_kills_of_the_server() {
     for scenario in chosen {
         let ends = unkilled(&bench, scenario);
         for number in 0..share {
-            let delay = ends.length.mul_f64((f64::from(number) + 0.5) / f64::from(share));
+            let delay = ends.length.mul_f64((f64::from(number) + chance()) / f64::from(share));
             kill_server(&mut bench, scenario, &ends, delay);
         }
     }
