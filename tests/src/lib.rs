@@ -25,7 +25,7 @@ pub use folder::Folder;
 pub use judge::Judge;
 pub use listener::{Listener, Request};
 pub use mariadb::{Mariadb, client as mysql_client};
-pub use mariadb_server::OwnMariadb;
+pub use mariadb_server::{OwnMariadb, is_mysql};
 pub use pooler::Pooler;
 pub use postgres::Postgres;
 pub use proxy::Proxy;

@@ -34,7 +34,7 @@ fn prepared() -> Option<(Vec<String>, std::path::PathBuf)> {
 }
 
 /// Whether the tests run on MySQL and not on MariaDB.
-pub(crate) fn is_mysql() -> bool {
+pub fn is_mysql() -> bool {
     prepared().is_some_and(|(program, _)| program.first().is_some_and(|program| program.ends_with("/mysqld")))
 }
 

@@ -49,10 +49,13 @@ fn mariadb_stays_under_the_bound() {
     database.run(&format!(
         "SET SESSION group_concat_max_len = 16000000;
          CREATE TABLE small (id BIGINT PRIMARY KEY, body VARBINARY(1024));
-         INSERT INTO small SELECT seq, RANDOM_BYTES(1000) FROM seq_1_to_40000;
+         CREATE TABLE n (n INT); INSERT INTO n VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9);
+         CREATE TABLE thousand AS SELECT 100 * a.n + 10 * b.n + c.n AS n FROM n a, n b, n c;
+         INSERT INTO small SELECT 1000 * a.n + b.n, RANDOM_BYTES(1000) FROM thousand a, thousand b WHERE a.n < 40;
          CREATE TABLE wide (id BIGINT PRIMARY KEY, {columns} body LONGBLOB);
-         INSERT INTO wide (id, body) SELECT w.seq, (SELECT GROUP_CONCAT(RANDOM_BYTES(1000) SEPARATOR '')
-             FROM seq_1_to_4190 WHERE w.seq > 0) FROM seq_1_to_30 w;"
+         INSERT INTO wide (id, body) SELECT w.n, (SELECT GROUP_CONCAT(RANDOM_BYTES(1000) SEPARATOR '')
+             FROM thousand a, n b WHERE 1000 * b.n + a.n < 4190 AND w.n >= 0) FROM thousand w WHERE w.n < 30;
+         DROP TABLE n; DROP TABLE thousand;"
     ));
     let url = database.url();
     let (folder, bucket) = (Folder::new(&url), Bucket::new("memory"));

@@ -91,7 +91,7 @@ fn mariadb_there_and_back_plain_and_encrypted() {
     let database = Mariadb::new("bucket");
     database.run(
         "CREATE TABLE item (id INT PRIMARY KEY, body TEXT);
-         INSERT INTO item SELECT a.n * 1000 + b.n, MD5(a.n * 1000 + b.n) FROM
+         INSERT INTO item SELECT a.n * 1000 + b.n, SHA2(a.n * 1000 + b.n, 256) FROM
             (WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 199) SELECT n FROM n) a,
             (WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 999) SELECT n FROM n) b;
          CREATE TABLE other (id INT PRIMARY KEY); INSERT INTO other VALUES (1);",

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::run::tests::{ENGINES, Sandbox};
+use crate::run::tests::{Sandbox, engines};
 use crate::{MigrateOptions, Outcome, RollbackOptions, Until};
 
 /// A folder of theirs.
@@ -70,7 +70,7 @@ async fn adopts(tool: Tool, engine: Engine, files: &[(&str, &str)], history: &[&
 
 #[tokio::test]
 async fn golang_migrate_has_one_row() {
-    for engine in ENGINES {
+    for engine in engines() {
         let files = [
             ("1_one.up.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
             ("1_one.down.sql", "DROP TABLE one;"),
@@ -90,7 +90,7 @@ async fn golang_migrate_has_one_row() {
 
 #[tokio::test]
 async fn goose_marks_statements() {
-    for engine in ENGINES {
+    for engine in engines() {
         let body = match engine {
             Engine::Mysql => {
                 "CREATE TRIGGER t BEFORE INSERT ON two FOR EACH ROW BEGIN SET NEW.id = 1; SET NEW.id = 2; END;"
@@ -225,7 +225,7 @@ async fn liquibase_has_changesets() {
              /* liquibase rollback\nDROP TABLE two;\n*/\n",
         ),
     ];
-    for engine in ENGINES {
+    for engine in engines() {
         let history = [
             "CREATE TABLE databasechangelog (id varchar(255), author varchar(255), filename varchar(255), orderexecuted int)",
             "INSERT INTO databasechangelog VALUES ('1', 'ann', '001-base.sql', 1)",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use database::Engine;
 
-use super::{ENGINES, Sandbox};
+use super::{Sandbox, engines};
 use crate::files::{Folder, read_for_rollback};
 use crate::history::{self, Mark, Records, Ways};
 use crate::placeholders::{NoVariables, Variables};
@@ -47,7 +47,7 @@ async fn refusal(sandbox: &Sandbox) -> String {
 
 #[tokio::test]
 async fn what_was_changed_by_hand_is_not_touched_unless_that_is_allowed() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = two_tables(engine).await;
         sandbox.execute("ALTER TABLE item ADD COLUMN colour int").await;
         sandbox.execute("CREATE INDEX by_colour ON item (colour)").await;
@@ -82,7 +82,7 @@ async fn what_was_changed_by_hand_is_not_touched_unless_that_is_allowed() {
 /// One word for one table is none for another that was changed by hand, too.
 #[tokio::test]
 async fn only_what_is_touched_is_taken_as_it_is() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = two_tables(engine).await;
         for table in ["item", "other"] {
             sandbox.execute(&format!("ALTER TABLE {table} ADD COLUMN by_hand int")).await;
@@ -107,7 +107,7 @@ async fn only_what_is_touched_is_taken_as_it_is() {
 /// Another server may say the same in other words; what is new or gone is known all the same.
 #[tokio::test]
 async fn an_update_of_the_server_does_not_hide_what_was_made_by_hand() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = two_tables(engine).await;
         sandbox.execute("CREATE TABLE by_hand (id int)").await;
         sandbox
@@ -124,7 +124,7 @@ async fn an_update_of_the_server_does_not_hide_what_was_made_by_hand() {
 
 #[tokio::test]
 async fn what_is_there_before_its_migrations_is_no_drift() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = Sandbox::with_item(engine).await;
         sandbox.allow(LOST);
         sandbox.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(20), theirs int)").await;
@@ -205,7 +205,7 @@ async fn a_restored_database_has_not_drifted() {
 /// Who says that a file's work is not there says it of what the file is about.
 #[tokio::test]
 async fn what_is_stamped_away_may_be_gone() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = two_tables(engine).await;
         add_column(&sandbox, 3, "item");
         assert_eq!(sandbox.migrate().await.outcome, Outcome::Done, "{engine}");
@@ -221,7 +221,7 @@ async fn what_is_stamped_away_may_be_gone() {
 /// Who says that a file's work is done says it of what the file is about, and of nothing else.
 #[tokio::test]
 async fn a_mark_takes_what_its_files_are_about() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = two_tables(engine).await;
         sandbox.execute("ALTER TABLE item ADD COLUMN column3 int").await;
         sandbox.execute("ALTER TABLE other ADD COLUMN by_hand int").await;

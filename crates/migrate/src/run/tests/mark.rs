@@ -1,6 +1,6 @@
 //! `baseline`, `stamp` and `repair` change the history and nothing else; one run's rollback.
 
-use super::{ENGINES, Sandbox};
+use super::{Sandbox, engines};
 use crate::compare::{What, compare};
 use crate::history::{self, Applied, Change, Mark, State, Ways};
 use crate::plan::{Allowed, RollbackOptions, Until};
@@ -36,7 +36,7 @@ async fn mark(
 
 #[tokio::test]
 async fn a_database_of_others_is_taken_over() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         sandbox.execute(FIRST).await;
         sandbox.execute("INSERT INTO item VALUES (7)").await;
@@ -63,7 +63,7 @@ async fn a_database_of_others_is_taken_over() {
 
 #[tokio::test]
 async fn what_others_made_is_forgotten_without_a_fence() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = sandbox(engine).await;
         sandbox.allow(Allowed::default());
         sandbox.execute(FIRST).await;
@@ -94,7 +94,7 @@ async fn what_others_made_is_forgotten_without_a_fence() {
 
 #[tokio::test]
 async fn a_stamp_changes_what_counts_as_applied() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         sandbox.migrate().await;
         let before = sandbox.everything();
@@ -112,7 +112,7 @@ async fn a_stamp_changes_what_counts_as_applied() {
 
 #[tokio::test]
 async fn a_history_is_repaired() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         sandbox.migrate().await;
         sandbox.file("001_item", &format!("-- why\n{FIRST}"), "DROP TABLE item; -- it's \\ 'theirs'");
@@ -148,7 +148,7 @@ async fn a_history_is_repaired() {
 
 #[tokio::test]
 async fn an_open_run_is_not_marked_over() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = sandbox(engine).await;
         sandbox.settings.yes = true;
         assert!(sandbox.crash("apply-1:noted").await);
@@ -162,7 +162,7 @@ async fn an_open_run_is_not_marked_over() {
 
 #[tokio::test]
 async fn one_run_is_rolled_back() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         let first = MigrateOptions { count: Some(1), ..MigrateOptions::default() };
         let report = sandbox.runner().migrate(&sandbox.migrations(), &first).await.unwrap();

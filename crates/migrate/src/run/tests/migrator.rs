@@ -5,7 +5,7 @@ use std::sync::Arc;
 use database::Engine;
 
 use super::repeated::labels;
-use super::{ENGINES, Sandbox, undone};
+use super::{Sandbox, engines, undone};
 use crate::files::{Folder, Repeat, read_embedded};
 use crate::placeholders::Variables;
 use crate::status::RepeatedState;
@@ -26,7 +26,7 @@ impl Sandbox {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_replicas_one_applies_and_all_go_on() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::new(engine).await;
         sandbox.file("001_item", "CREATE TABLE item (id int PRIMARY KEY);", "DROP TABLE item;");
         sandbox.file(
@@ -62,7 +62,7 @@ async fn of_many_replicas_one_applies_and_all_go_on() {
 
 #[tokio::test]
 async fn an_application_does_not_start_on_a_failed_migration() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::new(engine).await;
         let before = sandbox.everything();
         sandbox.file("001_item", "CREATE TABLE item (id int PRIMARY KEY);", "DROP TABLE item;");
@@ -75,7 +75,7 @@ async fn an_application_does_not_start_on_a_failed_migration() {
 
 #[tokio::test]
 async fn an_older_replica_goes_on_only_where_it_may() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::new(engine).await;
         sandbox.file("001_item", "CREATE TABLE item (id int PRIMARY KEY);", "DROP TABLE item;");
         let newer = sandbox.file("002_more", "CREATE TABLE more (id int);", "DROP TABLE more;");
@@ -94,7 +94,7 @@ async fn an_older_replica_goes_on_only_where_it_may() {
 
 #[tokio::test]
 async fn an_older_text_of_a_view_is_not_run_after_a_newer_one() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::with_item(engine).await;
         let view = |columns: &str| {
             let text = format!("DROP VIEW IF EXISTS v;\nCREATE VIEW v AS SELECT {columns} FROM item;");

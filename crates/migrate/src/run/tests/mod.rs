@@ -16,4 +16,4 @@ mod several;
 mod single;
 mod squash;
 
-pub(crate) use sandbox::{ENGINES, Sandbox, quoted, undone};
+pub(crate) use sandbox::{Sandbox, engines, quoted, undone};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use database::Engine;
 
-use super::{ENGINES, Sandbox};
+use super::{Sandbox, engines};
 use crate::files::{Directives, Repeat, RepeatedFile, Source};
 use crate::plan::Allowed;
 use crate::rehearse::{Rehearsal, Rehearse};
@@ -37,7 +37,7 @@ fn lines(rehearsal: &Rehearsal) -> Vec<String> {
 
 #[tokio::test]
 async fn what_goes_well_on_the_copy_is_then_done() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::with_rows(engine).await;
         let price = |rollback: &str| {
             sandbox.file(
@@ -100,7 +100,7 @@ async fn a_copy_that_reaches_others_is_not_rehearsed_on() {
 
 #[tokio::test]
 async fn what_real_rows_refuse_is_found_before_anything_is_run() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::with_rows(engine).await;
         let before = sandbox.everything();
         sandbox.file("002_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
@@ -132,7 +132,7 @@ async fn what_real_rows_refuse_is_found_before_anything_is_run() {
 
 #[tokio::test]
 async fn who_would_wait_too_long_is_not_made_to() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::with_rows(engine).await;
         let before = sandbox.everything();
         let slow = match engine {
@@ -336,7 +336,7 @@ async fn what_acts_in_anothers_name_reaches_nothing_else_from_the_copy() {
 
 #[tokio::test]
 async fn a_rehearsal_alone_leaves_everything() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::with_rows(engine).await;
         let before = sandbox.everything();
         sandbox.file("002_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
@@ -355,7 +355,7 @@ async fn a_rehearsal_alone_leaves_everything() {
 
 #[tokio::test]
 async fn what_a_killed_rehearsal_left_goes_with_its_recovery() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = Sandbox::with_rows(engine).await;
         sandbox.file("002_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
         sandbox.settings.rehearse = Some(Rehearse::default());
@@ -390,7 +390,7 @@ async fn what_a_killed_rehearsal_left_goes_with_its_recovery() {
 
 #[tokio::test]
 async fn two_at_once_are_in_nobody_s_way() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::with_rows(engine).await;
         sandbox.file("002_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
         let (how, migrations, options) =
@@ -408,7 +408,7 @@ async fn two_at_once_are_in_nobody_s_way() {
 
 #[tokio::test]
 async fn an_archive_is_as_good_as_a_fresh_backup() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = Sandbox::with_rows(engine).await;
         sandbox.settings.allowed.accept_lost_writes = true;
         sandbox.file(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use database::Engine;
 
-use super::{ENGINES, Sandbox, undone};
+use super::{Sandbox, engines, undone};
 use crate::compare::Differs;
 use crate::files::{Folder, Repeat, RepeatedFile, read_repeated};
 use crate::placeholders::{NoVariables, Variables};
@@ -75,7 +75,7 @@ pub(super) fn labels(report: &Report) -> Vec<String> {
 
 #[tokio::test]
 async fn a_view_runs_after_the_numbers_and_again_when_it_changes() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::with_item(engine).await;
         sandbox.again(Repeat::Repeatable, "named", VIEW);
         assert_eq!(sandbox.states().await, [RepeatedState::Pending]);
@@ -128,7 +128,7 @@ async fn a_view_runs_after_the_numbers_and_again_when_it_changes() {
 
 #[tokio::test]
 async fn one_that_fails_takes_the_run_with_it() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::with_item(engine).await;
         let before = sandbox.everything();
         sandbox.again(Repeat::Repeatable, "a", VIEW);
@@ -151,7 +151,7 @@ async fn one_that_fails_takes_the_run_with_it() {
 
 #[tokio::test]
 async fn drift_knows_what_was_run_and_not_what_the_folder_has() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::with_item(engine).await;
         sandbox.again(Repeat::Repeatable, "named", VIEW);
         assert_eq!(sandbox.migrate_all().await.outcome, Outcome::Done);
@@ -176,7 +176,7 @@ async fn drift_knows_what_was_run_and_not_what_the_folder_has() {
 
 #[tokio::test]
 async fn seeds_run_once_and_again_when_they_change() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = Sandbox::with_item(engine).await;
         sandbox.settings.placeholders.common.insert("who".to_owned(), "root".to_owned());
         assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use database::{Database, DatabaseUrl, Engine};
 
 use super::sandbox::tool;
-use super::{ENGINES, Sandbox};
+use super::{Sandbox, engines};
 use crate::files::{Repeat, RepeatedFile};
 use crate::journal::Told;
 use crate::{Anew, Outcome, Report, Restoring};
@@ -39,7 +39,7 @@ async fn is_alone(database: &Database) -> bool {
 
 #[tokio::test]
 async fn a_development_database_is_made_anew() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = grown(engine).await;
         if engine == Engine::Postgres {
             let name = sandbox.database.name();
@@ -85,7 +85,7 @@ async fn a_development_database_is_made_anew() {
 
 #[tokio::test]
 async fn a_reset_that_fails_changes_nothing() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = grown(engine).await;
         let before = sandbox.everything();
         sandbox.again(Repeat::Seed, "items", "INSERT INTO item VALUES (2, 'two'), (2, 'twice');");
@@ -105,7 +105,7 @@ async fn a_reset_that_fails_changes_nothing() {
 /// Dropped like a process that is killed at each of its moments: the old database or the new one, and no third.
 #[tokio::test]
 async fn a_reset_that_is_killed_leaves_the_old_or_the_new() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = grown(engine).await;
         let old = sandbox.everything();
         sandbox.events();

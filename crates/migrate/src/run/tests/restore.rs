@@ -6,7 +6,7 @@ use backup::store::LocalStore;
 use database::Engine;
 use helpers::naming::BackupName;
 
-use super::{ENGINES, Sandbox};
+use super::{Sandbox, engines};
 use crate::plan::Allowed;
 use crate::{Outcome, Restoring};
 
@@ -34,7 +34,7 @@ async fn sandbox(engine: Engine) -> Sandbox {
 
 #[tokio::test]
 async fn an_archive_takes_the_place_of_the_database() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         let (name, before) = (backed_up(&sandbox).await, sandbox.everything());
         sandbox.execute("DROP TABLE item; CREATE TABLE other (x int)").await;
@@ -49,7 +49,7 @@ async fn an_archive_takes_the_place_of_the_database() {
 
 #[tokio::test]
 async fn a_crash_of_a_restore_leaves_before_or_after() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut steps = Vec::new();
         let mut place = 0;
         loop {
@@ -87,7 +87,7 @@ async fn a_crash_of_a_restore_leaves_before_or_after() {
 
 #[tokio::test]
 async fn an_explicit_restore_closes_what_was_left_open() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         let (name, before) = (backed_up(&sandbox).await, sandbox.everything());
         two_groups(&sandbox);
@@ -105,7 +105,7 @@ async fn an_explicit_restore_closes_what_was_left_open() {
 /// Somebody has removed rows of the journal: what run that was cannot be told, and a restore by name still helps.
 #[tokio::test]
 async fn a_restore_supersedes_a_journal_without_a_beginning() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         let (name, before) = (backed_up(&sandbox).await, sandbox.everything());
         two_groups(&sandbox);
@@ -136,7 +136,7 @@ async fn a_restore_supersedes_a_journal_without_a_beginning() {
 /// The journal at the archive's own moment decides, not the one at the command's start.
 #[tokio::test]
 async fn a_backup_in_the_middle_of_a_run_is_no_good_one() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = sandbox(engine).await;
         let store = LocalStore::new(sandbox.path().join("backups"));
         let options =
@@ -161,7 +161,7 @@ async fn a_backup_in_the_middle_of_a_run_is_no_good_one() {
 
 #[tokio::test]
 async fn an_archive_that_is_out_of_reach_needs_a_person() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = sandbox(engine).await;
         let before = sandbox.everything();
         two_groups(&sandbox);
@@ -214,7 +214,7 @@ async fn the_backup_is_pinned_only_while_the_run_is_open() {
 /// The mark of the commit counts, and not the restore that somebody had begun over it.
 #[tokio::test]
 async fn a_committed_release_outlives_a_killed_restore() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = sandbox(engine).await;
         let name = backed_up(&sandbox).await;
         sandbox.file("001_release", "CREATE TABLE released (id int);", "DROP TABLE released;");

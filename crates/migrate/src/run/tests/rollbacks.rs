@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use database::Engine;
 
-use super::{ENGINES, Sandbox};
+use super::{Sandbox, engines};
 use crate::files::Rule;
 use crate::placeholders::{NoVariables, Variables};
 use crate::scratch::{self, Proof, Scratch, Tried};
@@ -36,7 +36,7 @@ fn words(tried: &[Tried]) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn each_rollback_is_told_what_it_does() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::new(engine).await;
         sandbox.execute("CREATE TABLE theirs (id int)").await;
         let before = sandbox.everything();
@@ -86,7 +86,7 @@ async fn each_rollback_is_told_what_it_does() {
 
 #[tokio::test]
 async fn one_that_cannot_be_applied_ends_the_trial() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::new(engine).await;
         sandbox.file(
             "001_item",
@@ -101,7 +101,7 @@ async fn one_that_cannot_be_applied_ends_the_trial() {
 /// DESIGN's walls: what names the real database is refused, or has no rights there.
 #[tokio::test]
 async fn a_scratch_run_reaches_nothing_else() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::new(engine).await;
         sandbox.execute("CREATE TABLE theirs (id int)").await;
         sandbox.execute("INSERT INTO theirs VALUES (1)").await;
@@ -141,7 +141,7 @@ async fn a_scratch_run_reaches_nothing_else() {
 /// Nothing after the migrations themselves; then what was done by hand, by name.
 #[tokio::test]
 async fn what_was_changed_by_hand_is_drift() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = Sandbox::new(engine).await;
         sandbox.allow(crate::plan::Allowed { accept_lost_writes: true, ..Default::default() });
         sandbox.file(
@@ -188,7 +188,7 @@ async fn what_was_changed_by_hand_is_drift() {
 
 #[tokio::test]
 async fn a_rollback_that_does_not_undo_is_told() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::with_item(engine).await;
         assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
         let drop =
@@ -257,7 +257,7 @@ async fn a_rollback_of_a_part_of_a_run_that_undoes_too_much_is_told() {
 /// What a newer release has applied is taken back by what its rows have kept.
 #[tokio::test]
 async fn an_older_checkout_takes_back_what_it_has_no_files_of() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = Sandbox::with_item(engine).await;
         sandbox.settings.placeholders.common.insert("kind".to_owned(), "varchar(7)".to_owned());
         assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);

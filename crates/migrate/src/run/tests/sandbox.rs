@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,8 +12,14 @@ use crate::history::{self, Applied};
 use crate::plan::Allowed;
 use crate::{Event, MigrateOptions, Outcome, Question, Report, Runner, Settings, Watch};
 
-/// Every engine, for what is to hold on each.
-pub(crate) const ENGINES: [Engine; 3] = [Engine::Sqlite, Engine::Postgres, Engine::Mysql];
+/// Every engine, for what is to hold on each; on a round of `scripts/test` for servers of one, that one.
+pub(crate) fn engines() -> Vec<Engine> {
+    let all = [Engine::Sqlite, Engine::Postgres, Engine::Mysql];
+    let Ok(only) = std::env::var("DBM_TEST_ENGINE") else { return all.to_vec() };
+    let chosen: Vec<Engine> = all.into_iter().filter(|engine| engine.to_string() == only).collect();
+    assert!(!chosen.is_empty(), "DBM_TEST_ENGINE={only} is no engine");
+    chosen
+}
 
 /// How a run of one group ends that fails: where DDL commits, only the backup is a way back.
 pub(crate) fn undone(engine: Engine) -> Outcome {
@@ -22,6 +29,8 @@ pub(crate) fn undone(engine: Engine) -> Outcome {
 /// A project with a database of its own.
 pub(crate) struct Sandbox {
     dir: tempfile::TempDir,
+    /// What the stock tools of its server are called: `mariadb`, or `mysql` where the tests run on MySQL.
+    tools: &'static str,
     pub(crate) database: Database,
     pub(crate) settings: Settings,
     pub(crate) watch: Arc<Recorder>,
@@ -83,7 +92,9 @@ impl Sandbox {
             ..Settings::default()
         };
         let database = Database::new(url).unwrap();
-        Self { dir, database, settings, watch: Arc::default() }
+        let version = database.about().await.unwrap().server_version;
+        let tools = if version.ends_with("-MariaDB") { "mariadb" } else { "mysql" };
+        Self { dir, tools, database, settings, watch: Arc::default() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -136,7 +147,7 @@ impl Sandbox {
     pub(crate) fn everything(&self) -> String {
         let dump = match self.database.url() {
             DatabaseUrl::Sqlite(file) => tool("sqlite3", &[&file.path.display().to_string(), ".dump"]),
-            DatabaseUrl::Mysql(settings) => mariadb_dump(&settings),
+            DatabaseUrl::Mysql(settings) => self.mysql_dump(&settings),
             _ => {
                 let url = format!("{}/{}", self.server(), self.database.name());
                 tool("pg_dump", &["--exclude-schema=dbm", "--exclude-table=public.dbm_history*", "-d", &url])
@@ -149,6 +160,32 @@ impl Sandbox {
             .collect();
         lines.sort_unstable();
         lines.join("\n")
+    }
+
+    /// Rows in the order of their keys, without counters, which may be ahead.
+    fn mysql_dump(&self, settings: &database::mysql::Settings) -> String {
+        let mut arguments = vec!["--skip-dump-date", "--routines", "--events", "--triggers"];
+        arguments.extend(["--order-by-primary", "--skip-extended-insert", "--hex-blob"]);
+        let (program, more) = match self.tools {
+            "mariadb" => ("mariadb-dump", &[][..]),
+            _ => ("mysqldump", &["--no-tablespaces", "--set-gtid-purged=OFF"][..]),
+        };
+        let history = format!("--ignore-table={}.dbm_history", settings.database);
+        arguments.extend(more.iter().chain([&history.as_str(), &settings.database.as_str()]));
+        let dump = output(stock(program, settings).args(arguments));
+        let mut kept = String::new();
+        for line in dump.lines() {
+            let counter = line.split(' ').find(|word| word.starts_with("AUTO_INCREMENT="));
+            kept.push_str(&counter.map_or_else(|| line.to_owned(), |counter| line.replace(counter, "")));
+            kept.push('\n');
+        }
+        kept
+    }
+
+    /// Has its server's own client run what a file holds.
+    pub(super) fn load(&self, settings: &database::mysql::Settings, file: &Path) {
+        let script = std::fs::File::open(file).unwrap();
+        output(stock(self.tools, settings).arg(&settings.database).stdin(script));
     }
 
     /// The PostgreSQL server, for a URL of any of its databases.
@@ -205,33 +242,21 @@ async fn fresh(variable: &str, options: &str) -> DatabaseUrl {
     url.with_database(&name)
 }
 
-/// Rows in the order of their keys, without counters, which may be ahead.
-fn mariadb_dump(settings: &database::mysql::Settings) -> String {
+/// A tool of MySQL's or MariaDB's for a server.
+fn stock(program: &str, settings: &database::mysql::Settings) -> Command {
     let database::mysql::Place::Tcp { host, port } = &settings.place else { panic!("a port") };
-    let (port, user) = (port.to_string(), settings.user.clone().unwrap());
-    let history = format!("--ignore-table={}.dbm_history", settings.database);
-    let mut arguments = vec!["--no-defaults", "-h", host, "-P", &port, "-u", &user, "--skip-dump-date"];
-    arguments.extend([
-        "--routines",
-        "--events",
-        "--triggers",
-        "--order-by-primary",
-        "--skip-extended-insert",
-        "--hex-blob",
-    ]);
-    arguments.extend([history.as_str(), settings.database.as_str()]);
-    let dump = tool("mariadb-dump", &arguments);
-    let mut kept = String::new();
-    for line in dump.lines() {
-        let counter = line.split(' ').find(|word| word.starts_with("AUTO_INCREMENT="));
-        kept.push_str(&counter.map_or_else(|| line.to_owned(), |counter| line.replace(counter, "")));
-        kept.push('\n');
-    }
-    kept
+    let mut command = Command::new(program);
+    command.args(["--no-defaults", "-h", host, "-P", &port.to_string(), "-u"]);
+    command.arg(settings.user.as_deref().unwrap());
+    command
 }
 
 pub(super) fn tool(program: &str, arguments: &[&str]) -> String {
-    let output = std::process::Command::new(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    output(Command::new(program).args(arguments))
+}
+
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use database::Engine;
 
-use super::{ENGINES, Sandbox};
+use super::{Sandbox, engines};
 use crate::plan::Allowed;
 use crate::{MigrateOptions, Outcome};
 
@@ -40,7 +40,7 @@ fn files(sandbox: &Sandbox, engine: Engine, last: &str) {
 
 #[tokio::test]
 async fn several_groups_are_applied() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine, false).await;
         files(&sandbox, engine, LAST);
         let report = sandbox.migrate().await;
@@ -53,7 +53,7 @@ async fn several_groups_are_applied() {
 
 #[tokio::test]
 async fn a_failure_in_a_later_group_puts_the_database_back() {
-    for engine in ENGINES {
+    for engine in engines() {
         for fence in [false, true] {
             let sandbox = sandbox(engine, fence).await;
             files(&sandbox, engine, BROKEN);
@@ -75,7 +75,7 @@ async fn a_failure_in_a_later_group_puts_the_database_back() {
 /// An update leaves the number of rows as it is; it is said all the same that what was replaced holds other ones.
 #[tokio::test]
 async fn what_differs_in_the_replaced_database_is_told() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine, false).await;
         let last = "UPDATE note SET body = 'changed';\nSELECT 1;";
         sandbox.file("001_note", &format!("-- dbm: no-transaction\n{last}"), "SELECT 1;");
@@ -247,7 +247,7 @@ async fn crashes_of_a_run_that_fails_on_mysql() {
 
 #[tokio::test]
 async fn without_leave_such_a_run_does_not_begin() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = sandbox(engine, true).await;
         sandbox.allow(Allowed::default());
         files(&sandbox, engine, LAST);

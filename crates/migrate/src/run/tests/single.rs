@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use database::Engine;
 use tokio_util::sync::CancellationToken;
 
-use super::{ENGINES, Sandbox, quoted, undone};
+use super::{Sandbox, engines, quoted, undone};
 use crate::history::State;
 use crate::plan::Allowed;
 use crate::{Became, MigrateOptions, Outcome, RollbackOptions, Until};
@@ -19,7 +19,7 @@ async fn sandbox(engine: Engine) -> Sandbox {
 
 #[tokio::test]
 async fn up_and_down_and_up() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         sandbox.file("001_a", "CREATE TABLE a (b int);\nINSERT INTO a VALUES (1), (2);", "DROP TABLE a;");
         sandbox.file(
@@ -58,7 +58,7 @@ async fn up_and_down_and_up() {
 
 #[tokio::test]
 async fn a_failing_statement_is_named_and_nothing_is_left() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         sandbox.file("001_a", "CREATE TABLE item (id int, name text);", "DROP TABLE item;");
         let mut nine = "-- Nine of them.\n".to_owned();
@@ -87,7 +87,7 @@ async fn a_failing_statement_is_named_and_nothing_is_left() {
 
 #[tokio::test]
 async fn a_failing_check_undoes_the_file() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         sandbox.file(
             "001_a",
@@ -106,7 +106,7 @@ async fn a_failing_check_undoes_the_file() {
 
 #[tokio::test]
 async fn a_check_only_reads() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         let file = |check: &str| format!("CREATE TABLE a (b int);\n-- dbm: verify\n{check}");
         for check in ["INSERT INTO a VALUES (1);", "SELECT 1 = 1; DELETE FROM a WHERE b = 1;"] {
@@ -128,7 +128,7 @@ async fn a_check_only_reads() {
 
 #[tokio::test]
 async fn what_is_there_already_is_recorded_as_satisfied() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         let there = "CREATE TABLE \"user\" (id int, Priority int, CONSTRAINT u UNIQUE (id)); CREATE INDEX i ON \"user\" (id); INSERT INTO \"user\" VALUES (1, 1)";
         sandbox.execute(&quoted(engine, there)).await;
@@ -172,7 +172,7 @@ async fn what_is_there_already_is_recorded_as_satisfied() {
 /// On MySQL an index has its name within its table.
 #[tokio::test]
 async fn an_index_may_be_named_with_its_table() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         sandbox.execute("CREATE TABLE one (id int, colour int); CREATE INDEX by_id ON one (id)").await;
         sandbox.execute("CREATE TABLE other (id int)").await;
@@ -218,7 +218,7 @@ async fn an_invalid_index_is_not_there() {
 
 #[tokio::test]
 async fn a_crash_at_each_step_leaves_before_or_after() {
-    for engine in ENGINES {
+    for engine in engines() {
         let steps = {
             let sandbox = sandbox(engine).await;
             sandbox.file("001_a", "CREATE TABLE a (b int);", "DROP TABLE a;");
@@ -245,7 +245,7 @@ async fn a_crash_at_each_step_leaves_before_or_after() {
 
 #[tokio::test]
 async fn one_of_two_runs_goes_on_and_the_other_is_told() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = sandbox(engine).await;
         sandbox.settings.lock_wait = Duration::ZERO;
         sandbox.file("001_a", "CREATE TABLE a (b int);", "DROP TABLE a;");
@@ -289,7 +289,7 @@ async fn a_lock_timeout_is_no_failure_yet() {
 
 #[tokio::test]
 async fn a_lock_that_is_never_free_leaves_what_was_before() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = sandbox(engine).await;
         sandbox.settings.lock_retries = 1;
         sandbox.execute("CREATE TABLE a (b int)").await;
@@ -313,7 +313,7 @@ async fn a_lock_that_is_never_free_leaves_what_was_before() {
 
 #[tokio::test]
 async fn a_cancelled_statement_is_stopped() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         let long = match engine {
             Engine::Sqlite => {
@@ -453,7 +453,7 @@ async fn secrets_stay_out_of_messages() {
 /// A password that no row was made with is nobody's, and showing it would mislead.
 #[tokio::test]
 async fn a_made_up_password_is_shown_where_a_row_has_it() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = sandbox(engine).await;
         let text = |n: u8, condition: &str| {
             format!(
@@ -514,7 +514,7 @@ async fn sequences_that_a_rolled_back_run_has_set_back_are_where_they_were() {
 
 #[tokio::test]
 async fn rows_of_the_history_that_fill_several_statements_keep_their_order() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = Sandbox::new(engine).await;
         sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
         let long = "-- a reason\n".repeat(10_000);

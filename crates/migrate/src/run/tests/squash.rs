@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use database::Engine;
 
-use super::{ENGINES, Sandbox};
+use super::{Sandbox, engines};
 use crate::compare::{What, compare};
 use crate::files::{Folder, Migration, Rule, read, survey};
 use crate::placeholders::{Configured, NoVariables, Variables};
@@ -62,7 +62,7 @@ async fn four(engine: Engine) -> Sandbox {
 
 #[tokio::test]
 async fn old_migrations_become_one_for_new_databases() {
-    for engine in ENGINES {
+    for engine in engines() {
         let old = four(engine).await;
         let files = old.migrations();
         let (half, hole) = (Sandbox::new(engine).await, Sandbox::new(engine).await);
@@ -149,7 +149,7 @@ async fn old_migrations_become_one_for_new_databases() {
 
 #[tokio::test]
 async fn what_one_file_cannot_have_is_refused() {
-    for engine in ENGINES {
+    for engine in engines() {
         let mut sandbox = four(engine).await;
         sandbox.file("003_rows", "INSERT INTO item VALUES (1, 'one');", "DELETE FROM item;");
         std::fs::remove_file(sandbox.path().join("migrations/003_index.sql")).unwrap();
@@ -176,7 +176,7 @@ async fn what_one_file_cannot_have_is_refused() {
 
 #[tokio::test]
 async fn what_was_changed_after_it_was_applied_is_not_folded() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = four(engine).await;
         assert_eq!(sandbox.apply(&sandbox.migrations(), Some(3)).await, 3);
         sandbox.file("003_index", "CREATE INDEX note_at ON note (at, id);", "SELECT 1;");
