@@ -215,7 +215,7 @@ fn differences(dialect: &dyn Dialect, before: &Schema, after: &Schema, privilege
     let mut found = Vec::new();
     for old in &before.objects {
         let new = after.get(&old.id);
-        if new.is_some_and(|new| dialect.same(new, old) && beside(new) == beside(old)) {
+        if new.is_some_and(|new| dialect.same(old, new) && beside(new) == beside(old)) {
             continue;
         }
         found.push(Difference {

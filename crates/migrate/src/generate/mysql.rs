@@ -16,12 +16,16 @@ fn ident(name: &str) -> String {
 
 impl Dialect for Mysql {
     fn normal(&self, object: &Object) -> String {
-        engine::canonical(Engine::Mysql, &object.definition)
+        let text = engine::canonical(Engine::Mysql, &object.definition);
+        if object.id.kind == Kind::Trigger { on_quoted(&text).unwrap_or(text) } else { text }
     }
 
     fn same(&self, one: &Object, other: &Object) -> bool {
         if self.normal(one) == self.normal(other) {
-            return true;
+            // In which order they fire stands in no text. One whose predecessor goes is the first by itself.
+            let follows =
+                |object: &Object| object.depends_on.iter().find(|need| need.kind == Kind::Trigger).cloned();
+            return one.id.kind != Kind::Trigger || [None, follows(one)].contains(&follows(other));
         }
         // Whoever does not say when an event begins means no moment: not the one at which it was made here or there.
         let without = |object: &Object| engine::without_starts(&object.definition);
@@ -163,8 +167,15 @@ impl Dialect for Mysql {
         }
     }
 
-    fn broken_by_rename<'s>(&self, object: &Object, schema: &'s Schema) -> Vec<&'s Object> {
-        views_on(object, schema)
+    fn broken_by_rename<'s>(
+        &self,
+        object: &Object,
+        column: Option<&str>,
+        schema: &'s Schema,
+    ) -> Vec<&'s Object> {
+        let mut broken = column.map_or_else(Vec::new, |column| triggers_naming(object, column, schema));
+        broken.extend(views_on(object, schema));
+        broken
     }
 
     fn rename(&self, object: &Object, column: Option<&str>, to: &str) -> Option<String> {
@@ -189,6 +200,37 @@ fn names_in(text: &str) -> BTreeSet<String> {
     let lexemes = script::lexemes(Engine::Mysql, text).unwrap_or_default();
     let names = lexemes.iter().filter(|lexeme| lexeme.kind == LexemeKind::Name);
     names.filter_map(Lexeme::identifier).map(|name| name.to_lowercase()).collect()
+}
+
+/// The triggers on a table whose bodies name a column of it, which the server does not take without that column; and those
+/// that fire after one of them, since what is made again is the last.
+fn triggers_naming<'s>(table: &Object, column: &str, schema: &'s Schema) -> Vec<&'s Object> {
+    let column = column.to_lowercase();
+    let names = |trigger: &Object| {
+        let lexemes = script::lexemes(Engine::Mysql, &trigger.definition).unwrap_or_default();
+        lexemes.iter().filter_map(Lexeme::identifier).any(|name| name.to_lowercase() == column)
+    };
+    let mut found: Vec<&Object> = Vec::new();
+    let of_table = |one: &&Object| one.id.kind == Kind::Trigger && one.id.of == table.id.name;
+    for trigger in schema.objects.iter().filter(of_table) {
+        let follows = trigger.depends_on.iter().any(|need| found.iter().any(|one| one.id == *need));
+        if follows || names(trigger) {
+            found.push(trigger);
+        }
+    }
+    found
+}
+
+/// A trigger's text with its table in backticks, as MariaDB writes it once the table got another name.
+fn on_quoted(text: &str) -> Option<String> {
+    let lexemes = script::lexemes(Engine::Mysql, text).ok()?;
+    let trigger = lexemes.iter().position(|lexeme| lexeme.is("TRIGGER"))?;
+    let on = trigger + lexemes[trigger..].iter().position(|lexeme| lexeme.is("ON"))?;
+    let table = lexemes.get(on + 1)?;
+    // An identifier that is a word keeps its letters.
+    let name = if table.kind == LexemeKind::Word { table.text.to_owned() } else { table.identifier()? };
+    let start = table.text.as_ptr() as usize - text.as_ptr() as usize;
+    Some(format!("{}{}{}", &text[..start], ident(&name), &text[start + table.text.len()..]))
 }
 
 /// A definition that acts in the name of whoever runs it. What is made under settings of its own stands between delimiters.
@@ -528,6 +570,13 @@ mod tests {
         let plain = options("DEFAULT CHARSET=latin1 COLLATE=latin1_bin", "DEFAULT CHARSET=latin1");
         assert_eq!(plain.unwrap(), ["DEFAULT CHARSET=latin1"]);
         assert!(options("ENGINE=InnoDB", "ENGINE=InnoDB PARTITION BY HASH (a)").is_err());
+    }
+
+    #[test]
+    fn the_table_of_a_trigger_stands_in_backticks() {
+        let plain = "SET sql_mode = '';\nDELIMITER ;;\nCREATE TRIGGER t BEFORE UPDATE ON Item FOR EACH ROW SET NEW.a = 1\n;;\n";
+        assert_eq!(on_quoted(plain).unwrap(), plain.replace("Item", "`Item`"));
+        assert_eq!(on_quoted(&plain.replace("Item", "`a``b`")).unwrap(), plain.replace("Item", "`a``b`"));
     }
 
     #[test]

@@ -52,8 +52,11 @@ impl Edges {
                 }
             }
             if step.verb == Verb::Change {
+                let old = between.old.get(&step.object);
                 for need in needs(between.old) {
-                    edges.add(place, dropped(&need));
+                    if !old.is_some_and(|old| dialect.calls_another(old, &need, between)) {
+                        edges.add(place, dropped(&need));
+                    }
                     edges.add_maybe(at(Verb::Change, &need), place);
                 }
             }

@@ -72,7 +72,7 @@ impl<'s> Fates<'s> {
                     }
                 }
             }
-            change.statements.extend(comments(before, after, &change.made_again));
+            change.statements.extend(comments(dialect, (before, after), &change.made_again));
             if between.style.privileges {
                 let granted = privileges::change(before, after);
                 change.statements.extend(granted.map_err(|why| refused(id, &why))?);
@@ -99,7 +99,11 @@ impl<'s> Fates<'s> {
                     let in_the_way = disturbed.contains(need) && dialect.is_in_the_way(object, need);
                     // A key may only be there under another name, and what refers to it is to refer to that.
                     let refers = id.kind == Kind::ForeignKey && self.removed.contains(need);
-                    let gone = self.again.contains(need) || refers;
+                    // The clauses of a table that call a function are its function's to let go of.
+                    let calls =
+                        self.removed.contains(need) && dialect.calls_another(object, need, self.between);
+                    let gone =
+                        self.again.contains(need) || refers || calls && dialect.may_be_made_again(object);
                     if in_the_way || gone {
                         found = Some((id, object, need.clone(), gone));
                         break 'search;
@@ -160,7 +164,11 @@ impl<'s> Fates<'s> {
 }
 
 /// The comments that differ. A column that is gone has taken its own along.
-fn comments(before: &Object, after: &Object, made_again: &[String]) -> Vec<Statement> {
+fn comments(
+    dialect: &dyn Dialect,
+    (before, after): (&Object, &Object),
+    made_again: &[String],
+) -> Vec<Statement> {
     let of_column = |comment: &str| {
         let (target, _) = target(comment);
         columns(before).iter().chain(columns(after)).find_map(|column| {
@@ -177,7 +185,7 @@ fn comments(before: &Object, after: &Object, made_again: &[String]) -> Vec<State
             made_again.contains(&name) || !columns(after).iter().any(|own| own.name == name)
         });
         if !replaced && !gone {
-            statements.push(Statement::new(format!("{target} IS NULL;\n")));
+            statements.push(Statement::new(dialect.no_comment(target)));
         }
     }
     let is_new = |comment: &&String| {

@@ -194,10 +194,10 @@ async fn apply(
     let up = dialect.rename(object, column.as_deref(), &to).ok_or_else(unknown)?;
     let what = format!("{} cannot be renamed to {to}", rename.from);
     let id = object.id.clone();
-    // Views that do not follow it go before, and are made by the steps that come after.
+    // Views and triggers that do not follow it go before, and are made by the steps that come after.
     let style = Style { apart: false, privileges: false };
     let between = Between { old: &renamed.schema, new: &renamed.schema, style };
-    let broken = dialect.broken_by_rename(object, &renamed.schema);
+    let broken = dialect.broken_by_rename(object, column.as_deref(), &renamed.schema);
     let mut drops = String::new();
     let mut creates = String::new();
     for view in &broken {

@@ -101,7 +101,12 @@ impl Dialect for Sqlite {
         if rebuilds(steps) { "PRAGMA foreign_keys = ON;\n".to_owned() } else { String::new() }
     }
 
-    fn broken_by_rename<'s>(&self, object: &Object, schema: &'s Schema) -> Vec<&'s Object> {
+    fn broken_by_rename<'s>(
+        &self,
+        object: &Object,
+        _column: Option<&str>,
+        schema: &'s Schema,
+    ) -> Vec<&'s Object> {
         // A view of a table follows it, but not one of that view whose column got another name by that.
         views_on(object, schema)
     }

@@ -110,7 +110,7 @@ pub(crate) trait Dialect: Sync {
     /// An object's definition in the form in which two are compared.
     fn normal(&self, object: &Object) -> String;
 
-    /// Whether one needs no change to be the other, as far as their definitions go.
+    /// Whether one needs no change to become the other, as far as their definitions go.
     fn same(&self, one: &Object, other: &Object) -> bool {
         self.normal(one) == self.normal(other)
     }
@@ -143,6 +143,16 @@ pub(crate) trait Dialect: Sync {
 
     /// Whether an object that depends on one that is changed is in its way.
     fn is_in_the_way(&self, dependent: &Object, need: &ObjectId) -> bool;
+
+    /// Whether an object calls by its name what goes, and then another one of that name: it goes before and comes after.
+    fn calls_another(&self, _object: &Object, _need: &ObjectId, _between: Between<'_>) -> bool {
+        false
+    }
+
+    /// What takes a comment away.
+    fn no_comment(&self, target: &str) -> String {
+        format!("{target} IS NULL;\n")
+    }
 
     /// Whether it may be dropped and made again with nothing lost.
     fn may_be_made_again(&self, object: &Object) -> bool;
@@ -181,8 +191,14 @@ pub(crate) trait Dialect: Sync {
     /// Gives what is made again to whom it was.
     fn give_back(&self, _object: &Object, _owner: &str, _statements: &mut Vec<Statement>) {}
 
-    /// The views that are broken when what they are made of gets another name, in the order of their making.
-    fn broken_by_rename<'s>(&self, _object: &Object, _schema: &'s Schema) -> Vec<&'s Object> {
+    /// The views and triggers that are broken when an object, or a column of one, gets another name, in the order of their
+    /// making.
+    fn broken_by_rename<'s>(
+        &self,
+        _object: &Object,
+        _column: Option<&str>,
+        _schema: &'s Schema,
+    ) -> Vec<&'s Object> {
         Vec::new()
     }
 }

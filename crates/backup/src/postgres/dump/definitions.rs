@@ -71,6 +71,11 @@ pub(crate) fn script_of(schema: &Schema, owners: bool) -> Result<String> {
             object.privileges.clear();
         }
     }
+    // Without rows it is the loading account's own statement, as in a migration: functions that a view calls may name things
+    // without their namespace. (PostgreSQL 17 and later refresh no such view, whatever the path.)
+    for object in schema.objects.iter_mut().filter(|object| object.id.kind == Kind::Refresh) {
+        object.definition = format!("RESET search_path;\n{}SET search_path = '';\n", object.definition);
+    }
     let mut text = SETTINGS.to_owned();
     for section in [Section::PreData, Section::Data, Section::PostData, Section::Final] {
         for planned in parts(&schema, section, &HashMap::new())? {

@@ -1,5 +1,7 @@
 mod cast;
 mod drop;
+mod key;
+mod overload;
 mod table;
 mod types;
 
@@ -66,11 +68,30 @@ impl Dialect for Postgres {
             let comment = Statement::new(comment);
             statements.push(if apart { comment.apart() } else { comment });
         }
+        statements.extend(overload::take_on(&object.id, between));
         statements
     }
 
     fn drop(&self, object: &Object, between: Between<'_>) -> Result<Vec<Statement>, Unwritable> {
-        drop::statements(object, between)
+        let mut statements = overload::let_go(&object.id, between);
+        statements.extend(drop::statements(object, between)?);
+        Ok(statements)
+    }
+
+    fn calls_another(&self, object: &Object, need: &ObjectId, between: Between<'_>) -> bool {
+        let is_its_own = |other: &ObjectId| {
+            (other.kind, &other.namespace, overload::bare(other))
+                == (need.kind, &need.namespace, overload::bare(need))
+        };
+        let after = between.new.get(&object.id);
+        overload::is_replaced(need, between)
+            && after.is_some_and(|after| after.depends_on.iter().any(is_its_own))
+    }
+
+    fn no_comment(&self, target: &str) -> String {
+        // The namespace that a new database has is born with one.
+        let says = if target == "COMMENT ON SCHEMA \"public\"" { "'standard public schema'" } else { "NULL" };
+        format!("{target} IS {says};\n")
     }
 
     fn change(&self, old: &Object, new: &Object, between: Between<'_>) -> Result<Change, Unwritable> {
@@ -87,6 +108,7 @@ impl Dialect for Postgres {
             Kind::View if begins_with(new, old) => {
                 Ok(in_place(new.definition.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)))
             }
+            Kind::Constraint => Ok(key::changed(old, new, between).map_or(Change::Again, Change::InPlace)),
             Kind::Namespace | Kind::Extension => {
                 Err(Unwritable::new("its definition differs, and everything in it hangs on it"))
             }
@@ -276,7 +298,8 @@ fn made(object: &Object, between: Between<'_>) -> Vec<Statement> {
             vec![Statement::new(format!("{start}CONCURRENTLY {rest}")).apart()]
         }
         Kind::ForeignKey | Kind::Constraint => {
-            not_valid(&object.definition, &of_table(&object.id), &object.id.name).unwrap_or_else(whole)
+            let careful = not_valid(&object.definition, &of_table(&object.id), &object.id.name);
+            careful.or_else(|| key::made(object, between)).unwrap_or_else(whole)
         }
         _ => whole(),
     }

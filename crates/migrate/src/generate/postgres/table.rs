@@ -4,7 +4,7 @@ use super::super::parts::{Parts, columns};
 use super::super::step::{Between, InPlace, Statement, Unwritable};
 use super::cast::Cast;
 use super::types::checks_in_the_way;
-use super::{ident, not_valid, qualified};
+use super::{ident, not_valid, overload, qualified};
 
 /// The statements that make a table another one.
 pub(super) fn change(old: &Object, new: &Object, between: Between<'_>) -> Result<InPlace, Unwritable> {
@@ -24,7 +24,11 @@ pub(super) fn change(old: &Object, new: &Object, between: Between<'_>) -> Result
         after: Side { parts: parts(new)?, columns: columns(new) },
         apart: between.style.apart && old.table.as_deref().is_some_and(|table| table.holds_rows),
         ends: Vec::new(),
-        gone: checks_in_the_way(old, between).into_iter().map(|(name, _)| name).collect(),
+        gone: checks_in_the_way(old, between)
+            .into_iter()
+            .chain(overload::checks(old, between))
+            .map(|(name, _)| name)
+            .collect(),
         found: InPlace::default(),
     };
     change.storage()?;
@@ -109,7 +113,7 @@ struct Changing<'o> {
     apart: bool,
     /// What comes last.
     ends: Vec<Statement>,
-    /// Checks that went before, with the type that they compare with.
+    /// Checks that went before, with the type that they compare with or the function that they call.
     gone: Vec<String>,
     found: InPlace,
 }
@@ -383,7 +387,13 @@ impl Changing<'_> {
                 self.alter(&format!("RENAME CONSTRAINT {} TO {}", ident(&old), ident(&new)));
             }
             (true, false, _, Some(new)) => {
-                self.alter(&format!("ADD CONSTRAINT {} NOT NULL {own}", ident(&new)));
+                let new = ident(&new);
+                let later = if self.apart { " NOT VALID" } else { "" };
+                self.alter(&format!("ADD CONSTRAINT {new} NOT NULL {own}{later}"));
+                if self.apart {
+                    let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {new};\n", self.table);
+                    self.ends.push(Statement::new(validate).apart());
+                }
             }
             _ if self.apart => {
                 let check = ident(&helpers::naming::cut_name(name, "_dbm_not_null", 63));

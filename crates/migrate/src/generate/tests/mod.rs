@@ -1,4 +1,6 @@
+mod calls;
 mod events;
+mod keys;
 mod kinds;
 mod random;
 mod renames;
