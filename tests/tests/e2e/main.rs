@@ -21,3 +21,4 @@ mod replication;
 mod roles;
 mod signals;
 mod stores;
+mod triggers;
