@@ -66,6 +66,11 @@ pub(crate) fn find(configuration: &Configuration) -> Result<Target> {
     Ok(Target { url, secrets, shown, origin, said_elsewhere })
 }
 
+/// Whether a URL was given at all.
+pub(crate) fn is_given(configuration: &Configuration) -> bool {
+    ["url", "url_file"].into_iter().any(|key| configuration.given(key).is_some())
+}
+
 /// The URL's text and where it was given. `url` and `url_file` are two spellings of one setting.
 fn text(configuration: &Configuration) -> Result<(String, Origin)> {
     let rank = |given: &Given| match given.origin {

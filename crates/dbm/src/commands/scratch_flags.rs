@@ -3,6 +3,7 @@
 use clap::Args;
 use database::DatabaseUrl;
 
+use crate::connection;
 use crate::context::Context;
 use crate::error::{CommandError, Result};
 
@@ -20,12 +21,13 @@ impl ScratchFlags {
         self.scratch_url.is_some()
     }
 
-    /// The database beside which it is made: of the same engine as the target.
+    /// The database beside which it is made: of the same engine as the target. Where it is named, no target need be.
     pub(super) fn url(&self, context: &Context) -> Result<DatabaseUrl> {
-        let target = context.url_to_make()?;
-        let Some(text) = &self.scratch_url else { return Ok(target) };
+        let Some(text) = &self.scratch_url else { return context.url_to_make() };
         let url = DatabaseUrl::parse(text)?;
         context.output.hide(&url.password().map(str::to_owned).into_iter().collect::<Vec<_>>());
+        let is_given = connection::is_given(&context.configuration);
+        let target = if is_given { context.url_to_make()? } else { url.clone() };
         if url.engine() != target.engine() {
             let what = format!(
                 "--scratch-url names {}, and the migrations are for {}",

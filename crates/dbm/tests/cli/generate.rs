@@ -67,6 +67,93 @@ fn a_generated_migration_makes_what_is_wanted_and_its_rollback_what_was_there() 
     }
 }
 
+/// What may be given, in every place where it can stand.
+const GRANTED: &str =
+    "CREATE SCHEMA shop; CREATE TABLE shop.item (id serial PRIMARY KEY, title text, price int);
+    CREATE SEQUENCE shop.numbers; CREATE FUNCTION shop.f(a int) RETURNS int LANGUAGE sql AS 'select 1';
+    CREATE VIEW shop.items AS SELECT id FROM shop.item; CREATE TYPE shop.mood AS ENUM ('a');";
+
+/// Each is given before or after, to more or to fewer.
+const GRANTS: &[(&str, &str)] = &[
+    (
+        "GRANT USAGE ON SCHEMA shop TO pg_monitor",
+        "GRANT USAGE, CREATE ON SCHEMA shop TO pg_monitor, pg_read_all_stats",
+    ),
+    (
+        "GRANT SELECT, INSERT ON shop.item TO pg_monitor WITH GRANT OPTION",
+        "GRANT SELECT ON shop.item TO pg_monitor",
+    ),
+    (
+        "GRANT UPDATE (title) ON shop.item TO pg_monitor",
+        "GRANT UPDATE (title, price), SELECT (id) ON shop.item TO pg_read_all_stats",
+    ),
+    ("SELECT 1", "GRANT USAGE, SELECT ON SEQUENCE shop.numbers, shop.item_id_seq TO pg_monitor"),
+    (
+        "REVOKE EXECUTE ON FUNCTION shop.f(int) FROM PUBLIC",
+        "GRANT EXECUTE ON FUNCTION shop.f(int) TO pg_monitor",
+    ),
+    ("GRANT SELECT ON shop.items TO PUBLIC", "REVOKE ALL ON shop.items FROM PUBLIC"),
+    ("REVOKE USAGE ON TYPE shop.mood FROM PUBLIC", "GRANT USAGE ON TYPE shop.mood TO pg_monitor"),
+];
+
+#[test]
+fn privileges_are_given_and_taken_and_given_back() {
+    let with = |grants: fn(&(&'static str, &'static str)) -> &'static str| {
+        let grants: Vec<&str> = GRANTS.iter().map(grants).collect();
+        format!("{GRANTED} {};", grants.join("; "))
+    };
+    let (old, new) = (with(|both| both.0), with(|both| both.1));
+    let (name, url) = fresh("granted", &old);
+    let (other, wanted) = fresh("given", &new);
+    let place = Place::new().variable("DATABASE_URL", &url);
+    place.file("schema.sql", &new);
+    let before = dumped(&url);
+    // They are accounts' business where nobody asks for them.
+    let found = place.run(&["generate", "rights"]);
+    assert!(found.stdout.contains("nothing to write"), "{}{}", found.stdout, found.stderr);
+    for call in [&["generate", "rights", "--privileges"][..], &["migrate", "--safe", "--accept-lost-writes"]]
+    {
+        let done = place.run(call);
+        assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    }
+    assert_eq!(dumped(&url), dumped(&wanted));
+    let again = place.run(&["generate", "again", "--privileges"]);
+    assert!(again.stdout.contains("nothing to write"), "{}{}", again.stdout, again.stderr);
+    let back = place.run(&["rollback", "--all", "--no-backup"]);
+    assert_eq!(back.code, Some(0), "{}{}", back.stdout, back.stderr);
+    assert_eq!(dumped(&url), before);
+    let server = url.replace(&format!("/{name}"), "/postgres");
+    for database in [name, other] {
+        psql(&server, &format!("DROP DATABASE \"{database}\" WITH (FORCE)"));
+    }
+}
+
+#[test]
+fn nothing_but_files_and_a_place_for_scratch_databases_is_enough() {
+    let place = Place::new();
+    place.file("migrations/001_item.sql", "CREATE TABLE item (id INTEGER PRIMARY KEY);\n");
+    place.file("rollback/001_rollback.sql", "DROP TABLE item;\n");
+    place.file("schema.sql", "CREATE TABLE item (id INTEGER PRIMARY KEY, title TEXT);\n");
+    let files = ["generate", "title", "--from", "migrations"];
+    let refused = place.run(&files);
+    assert_eq!(refused.code, Some(2), "{}{}", refused.stdout, refused.stderr);
+    let scratch = ["--scratch-url", "sqlite:scratch.db"];
+    for call in [&files[..], &["squash", "--to", "2", "--dry-run"]] {
+        let done = place.run(&[call, &scratch].concat());
+        assert_eq!(done.code, Some(0), "{call:?}: {}{}", done.stdout, done.stderr);
+    }
+    assert!(place.path().join("migrations/002_title.sql").exists());
+    assert!(!place.path().join("scratch.db").exists(), "it is only said where");
+    // Of the same engine, where there is a target.
+    let other = place.variable("DATABASE_URL", "postgres://nobody@localhost/shop");
+    let refused = other.run(&[&files[..], &scratch].concat());
+    assert!(
+        refused.stderr.contains("names sqlite, and the migrations are for postgres"),
+        "{}",
+        refused.stderr
+    );
+}
+
 #[test]
 fn what_is_lost_or_renamed_has_to_be_said() {
     let (name, url) = fresh(
