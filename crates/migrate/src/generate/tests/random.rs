@@ -115,6 +115,12 @@ pub(super) fn schema(engine: Engine, dice: &mut Dice) -> String {
             let index = ident(&format!("{name} index"));
             after.push_str(&format!("CREATE {unique}INDEX {index} ON {own} ({columns});\n"));
         }
+        if engine != Engine::Sqlite && dice.one_in(2) {
+            let columns = dice.pick(&["n", "n, id", "id, parent"]);
+            let late = if engine == Engine::Postgres { dice.pick(&["", " DEFERRABLE"]) } else { "" };
+            let key = ident(&format!("{name} key"));
+            after.push_str(&format!("ALTER TABLE {own} ADD CONSTRAINT {key} UNIQUE ({columns}){late};\n"));
+        }
         if place > 0 && engine != Engine::Sqlite && dice.one_in(2) {
             let other = ident(there[0]);
             let action = dice.pick(&["", " ON DELETE CASCADE", " ON DELETE SET NULL"]);
