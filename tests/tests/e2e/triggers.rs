@@ -13,7 +13,7 @@ CREATE TRIGGER gone AFTER INSERT ON item FOR EACH ROW INSERT INTO log VALUES (NE
 
 /// Makes what is there under the settings that dbm's own sessions have, which a trigger keeps.
 fn make(database: &Mariadb) {
-    database.run(&format!("SET NAMES utf8mb4 COLLATE utf8mb4_general_ci;\n{THERE}"));
+    database.run(&format!("SET NAMES utf8mb4;\n{THERE}"));
 }
 
 /// A server that takes triggers in scratch databases, whose accounts have no rights above their own database.
