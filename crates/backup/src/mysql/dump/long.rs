@@ -42,12 +42,8 @@ pub(super) async fn check(
         let mut found = Vec::new();
         while let Some(piece) = next() {
             let Some(question) = &asked[piece.table] else { continue };
-            // First what few rows meet: the server asks nothing more of all others.
-            let which = match piece.which.strip_prefix("WHERE ") {
-                None => format!("WHERE {question}"),
-                Some(range) => format!("WHERE {question} AND {range}"),
-            };
-            found.extend(look(worker, schema, &targets[piece.table], &which, longest).await?);
+            let rest = piece.rest(Some(question));
+            found.extend(look(worker, schema, &targets[piece.table], &rest, longest).await?);
         }
         Ok::<_, Error>(found)
     };
@@ -63,7 +59,7 @@ pub(super) async fn check(
 /// What is read last, a server still has in memory. A dump begins with the first range of its largest table, so that one is
 /// the last here; large tables that are no ranges come first, since nobody helps with them.
 fn in_turn<'p>(pieces: impl Iterator<Item = &'p Piece>) -> VecDeque<&'p Piece> {
-    let (whole, mut ranges): (Vec<_>, Vec<_>) = pieces.partition(|piece| piece.which.is_empty());
+    let (whole, mut ranges): (Vec<_>, Vec<_>) = pieces.partition(|piece| piece.range.is_empty());
     ranges.reverse();
     whole.into_iter().chain(ranges).collect()
 }
@@ -127,7 +123,7 @@ async fn look(
     worker: &mut Connection,
     schema: &Schema,
     target: &Target,
-    which: &str,
+    rest: &str,
     longest: u64,
 ) -> Result<Option<Long>> {
     let what = format!("cannot look how long the rows of {} are", target.id);
@@ -135,11 +131,11 @@ async fn look(
     // The server has more to do where it holds the other columns of each row at hand too.
     let name = quote::identifier(Engine::Mysql, &target.id.name);
     let filter = target.table.filter.as_deref().unwrap_or_default();
-    let one = format!("SELECT 1 FROM {name} {filter} {which} LIMIT 1");
+    let one = format!("SELECT 1 FROM {name} {filter} {rest} LIMIT 1");
     if worker.value(&one, &what).await?.is_none() {
         return Ok(None);
     }
-    let sql = rows::select(&target.id, &target.table, which);
+    let sql = rows::select(&target.id, &target.table, rest);
     let mut result = Rows::of(worker, &sql).await.map_err(failed)?;
     let mut room = Room::default();
     let mut worst: Option<Long> = None;
@@ -246,9 +242,9 @@ mod tests {
 
     #[test]
     fn what_a_dump_begins_with_is_looked_at_last() {
-        let piece = |which: &str| Piece { table: 0, which: which.to_owned(), bytes: 1 };
+        let piece = |range: &str| Piece { table: 0, range: range.to_owned(), bytes: 1 };
         let pieces = ["first", "second", "", "third"].map(piece);
-        let turns: Vec<&str> = in_turn(pieces.iter()).iter().map(|piece| piece.which.as_str()).collect();
+        let turns: Vec<&str> = in_turn(pieces.iter()).iter().map(|piece| piece.range.as_str()).collect();
         assert_eq!(turns, ["", "third", "second", "first"]);
     }
 

@@ -1,10 +1,12 @@
 //! The dump of a database on MySQL or MariaDB: one snapshot, any number of workers, one script.
 
-mod borders;
 mod json;
+mod key;
 mod long;
+mod middle;
 mod plan;
 mod prepare;
+mod ranges;
 mod rows;
 mod script;
 mod snapshot;

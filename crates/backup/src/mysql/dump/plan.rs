@@ -1,28 +1,51 @@
 //! Cutting the rows into pieces, so that one big table keeps every worker busy.
 
+use std::cmp::Reverse;
+
 use database::mysql::Connection;
-use database::mysql::catalog::text::{Create, primary_key};
 use database::{Engine, Schema, quote};
 
-use super::borders::between;
 use super::rows::Target;
+use super::{key, ranges};
 use crate::Result;
 
-/// A table smaller than this is one piece.
+/// A table smaller than two of these is one piece.
 const PIECE: u64 = 16 << 20;
+
+/// How many pieces of one table each worker should find, so that all of them end at about the same time.
+const PIECES_PER_WORKER: usize = 8;
 
 /// Some or all rows of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
     /// Which table, by its place.
     pub(crate) table: usize,
-    /// `WHERE …`, or nothing for all of it.
-    pub(crate) which: String,
+    /// The condition that its rows alone meet; empty for all of the table.
+    pub(crate) range: String,
     /// About how many bytes.
     pub(crate) bytes: u64,
 }
 
+impl Piece {
+    /// What stands behind the table's name in a query for its rows, or for those that meet a condition too.
+    pub(crate) fn rest(&self, condition: Option<&str>) -> String {
+        // First what few rows meet: the server asks nothing more of all others.
+        let range = Some(self.range.as_str()).filter(|range| !range.is_empty());
+        let conditions: Vec<&str> = condition.into_iter().chain(range).collect();
+        // For much of a table, MariaDB 11 would read all of it instead.
+        let index = if range.is_some() { "FORCE INDEX (PRIMARY) " } else { "" };
+        if conditions.is_empty() {
+            String::new()
+        } else {
+            format!("{index}WHERE {}", conditions.join(" AND "))
+        }
+    }
+}
+
 /// The pieces of all tables, the largest first; a table that one reader has to itself is one piece.
+///
+/// # Errors
+/// What the server says when it is asked for keys.
 pub(crate) async fn pieces(
     connection: &mut Connection,
     schema: &Schema,
@@ -33,85 +56,28 @@ pub(crate) async fn pieces(
     let mut pieces = Vec::new();
     for (table, target) in targets.iter().enumerate() {
         let bytes = target.table.bytes;
-        let whole = Piece { table, which: String::new(), bytes };
-        let number = usize::try_from(bytes / PIECE).unwrap_or(usize::MAX).min(jobs * 8);
+        let number = usize::try_from(bytes / PIECE).unwrap_or(usize::MAX).min(jobs * PIECES_PER_WORKER);
         // A table's history has many rows of one key.
-        let key = if number < 2 || jobs < 2 || is_whole(table) || target.table.filter.is_some() {
-            None
-        } else {
-            first_key(schema, target)
-        };
-        let Some((key, kind)) = key else {
-            pieces.push(whole);
+        let is_one = number < 2 || jobs < 2 || is_whole(table) || target.table.filter.is_some();
+        let key = if is_one { Vec::new() } else { key::columns(schema, target) };
+        let mut shares = Vec::new();
+        if !key.is_empty() {
+            let name = quote::identifier(Engine::Mysql, &target.id.name);
+            shares = ranges::shares(connection, &name, &key, number).await?;
+            tracing::debug!(table = %target.id, pieces = shares.len(), "a large table was cut");
+        }
+        if shares.is_empty() {
+            pieces.push(Piece { table, range: String::new(), bytes });
             continue;
-        };
-        let name = quote::identifier(Engine::Mysql, &target.id.name);
-        let sql = format!("SELECT MIN({key}), MAX({key}) FROM {name}");
-        let rows = connection.rows(&sql, "cannot look at a table's keys").await?;
-        let bounds = rows.into_iter().next().and_then(|row| {
-            let [least, most] = <[Option<Vec<u8>>; 2]>::try_from(row).ok()?;
-            Some((least?, most?))
-        });
-        pieces.extend(match (bounds, kind) {
-            (None, _) => vec![whole],
-            (Some((least, most)), KeyKind::Text) => {
-                let literal = |border: String| quote::literal(Engine::Mysql, &border);
-                cut_at(&whole, &key, between(&least, &most, number).into_iter().map(literal).collect())
-            }
-            (Some((least, most)), KeyKind::Integer) => {
-                let integer = |text: Vec<u8>| String::from_utf8(text).ok()?.parse::<i128>().ok();
-                match integer(least).zip(integer(most)) {
-                    Some((least, most)) => cut(&whole, &key, least, most, number),
-                    None => vec![whole],
-                }
-            }
-        });
+        }
+        let total: u128 = shares.iter().map(|share| u128::from(share.weight)).sum();
+        pieces.extend(shares.into_iter().map(|share| {
+            let bytes = u128::from(bytes) * u128::from(share.weight) / total.max(1);
+            Piece { table, range: share.condition, bytes: u64::try_from(bytes).unwrap_or(u64::MAX) }
+        }));
     }
-    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.bytes));
+    pieces.sort_by_key(|piece| Reverse(piece.bytes));
     Ok(pieces)
-}
-
-/// What a key is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum KeyKind {
-    Integer,
-    Text,
-}
-
-/// The first column of the primary key, quoted, if a table can be cut by it.
-fn first_key(schema: &Schema, target: &Target) -> Option<(String, KeyKind)> {
-    let object = schema.get(&target.id)?;
-    let create = Create::read(&object.definition).ok()?;
-    let name = primary_key(&create.clauses).into_iter().next()?;
-    let column = target.table.columns.iter().find(|column| column.name == name)?;
-    let word = column.data_type.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-    let kind = match word {
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => KeyKind::Integer,
-        "char" | "varchar" => KeyKind::Text,
-        _ => return None,
-    };
-    Some((quote::identifier(Engine::Mysql, &name), kind))
-}
-
-/// Equal ranges from the least to the most.
-fn cut(whole: &Piece, key: &str, least: i128, most: i128, number: usize) -> Vec<Piece> {
-    let number = i128::try_from(number).unwrap_or(1).min(most - least + 1).max(1);
-    let border = |place: i128| least + (most - least + 1) * place / number;
-    cut_at(whole, key, (1..number).map(|place| border(place).to_string()).collect())
-}
-
-/// The ranges between borders; the outer ones are open, so that no row is missed.
-fn cut_at(whole: &Piece, key: &str, borders: Vec<String>) -> Vec<Piece> {
-    let number = borders.len() + 1;
-    let piece = |place: usize| {
-        let from = place.checked_sub(1).map(|before| format!("{key} >= {}", borders[before]));
-        let to = borders.get(place).map(|border| format!("{key} < {border}"));
-        let conditions: Vec<String> = from.into_iter().chain(to).collect();
-        let which =
-            if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
-        Piece { which, bytes: whole.bytes / u64::try_from(number).unwrap_or(1), ..whole.clone() }
-    };
-    (0..number).map(piece).collect()
 }
 
 #[cfg(test)]
@@ -119,15 +85,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_leave_no_key_out() {
-        let whole = Piece { table: 3, which: String::new(), bytes: 90 };
-        let cut = |least, most, number| -> Vec<String> {
-            cut(&whole, "k", least, most, number).into_iter().map(|piece| piece.which).collect()
-        };
-        assert_eq!(cut(1, 90, 3), ["WHERE k < 31", "WHERE k >= 31 AND k < 61", "WHERE k >= 61"]);
-        assert_eq!(cut(-5, -4, 9), ["WHERE k < -4", "WHERE k >= -4"]);
-        assert_eq!(cut(7, 7, 4), [""]);
-        let all = cut(0, u64::MAX.into(), 2);
-        assert_eq!(all, ["WHERE k < 9223372036854775808", "WHERE k >= 9223372036854775808"]);
+    fn a_piece_is_read_by_its_range_of_the_key() {
+        let rest =
+            |range: &str, condition| Piece { table: 0, range: range.to_owned(), bytes: 1 }.rest(condition);
+        assert_eq!(rest("", None), "");
+        assert_eq!(rest("", Some("a > 1")), "WHERE a > 1");
+        assert_eq!(rest("k < 2", None), "FORCE INDEX (PRIMARY) WHERE k < 2");
+        assert_eq!(rest("k < 2", Some("a > 1")), "FORCE INDEX (PRIMARY) WHERE a > 1 AND k < 2");
     }
 }

@@ -89,7 +89,7 @@ impl Work {
     ) -> Result<(RowsRead, usize)> {
         let target = &self.targets[piece.table];
         let failed = |cause| error(cause, format!("cannot read the rows of {}", target.id));
-        let sql = rows::select(&target.id, &target.table, &piece.which);
+        let sql = rows::select(&target.id, &target.table, &piece.rest(None));
         let mut waits = 0;
         let mut result = loop {
             match Rows::of(connection, &sql).await.map_err(failed) {

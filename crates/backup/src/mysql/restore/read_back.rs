@@ -43,7 +43,7 @@ pub(super) async fn all(
         let mut found = Vec::new();
         while let Some(piece) = next() {
             let target = &targets[piece.table];
-            let read = digest::of(worker, &target.id, &target.table, &piece.which).await?;
+            let read = digest::of(worker, &target.id, &target.table, &piece.rest(None)).await?;
             found.push((piece.table, read));
         }
         Ok::<_, Error>(found)

@@ -125,20 +125,52 @@ fn foreign_key(clause: &str) -> Result<Option<String>> {
 
 /// The columns of the primary key, where it is one of whole columns; `SHOW CREATE TABLE`'s clauses.
 pub fn primary_key(clauses: &[String]) -> Vec<String> {
-    let Some(clause) = clauses.iter().find(|clause| clause.starts_with("PRIMARY KEY")) else {
+    let columns = key_columns(clauses);
+    if columns.iter().any(|column| column.is_part) {
         return Vec::new();
-    };
-    let Ok(tokens) = tokens(clause) else { return Vec::new() };
+    }
+    columns.into_iter().map(|column| column.name).collect()
+}
+
+/// The columns that the primary key begins with, up to one that it has a part of only, or in descending order;
+/// `SHOW CREATE TABLE`'s clauses.
+pub fn primary_key_start(clauses: &[String]) -> Vec<String> {
+    let plain = |column: KeyColumn| (!column.is_part && !column.descends).then_some(column.name);
+    key_columns(clauses).into_iter().map_while(plain).collect()
+}
+
+/// A column of the primary key.
+struct KeyColumn {
+    name: String,
+    /// Whether only its first characters are in the key: `(20)`.
+    is_part: bool,
+    descends: bool,
+}
+
+fn key_columns(clauses: &[String]) -> Vec<KeyColumn> {
+    let clause = clauses.iter().find(|clause| clause.starts_with("PRIMARY KEY"));
+    let Some((clause, Ok(tokens))) = clause.map(|clause| (clause, tokens(clause))) else { return Vec::new() };
     let mut depth = 0_usize;
-    let mut names = Vec::new();
+    let mut columns: Vec<KeyColumn> = Vec::new();
     for token in &tokens {
+        let text = &clause[token.start..token.end];
         match token.kind {
             Kind::Sign(b'(') => depth += 1,
-            Kind::Sign(b')') if depth == 1 => return names,
+            Kind::Sign(b')') if depth == 1 => return columns,
             Kind::Sign(b')') => depth -= 1,
-            Kind::Name if depth == 1 => names.push(unquoted(&clause[token.start..token.end])),
-            // A part of a column: `(20)`.
-            Kind::Number if depth == 2 => return Vec::new(),
+            Kind::Name if depth == 1 => {
+                columns.push(KeyColumn { name: unquoted(text), is_part: false, descends: false });
+            }
+            Kind::Number if depth == 2 => {
+                if let Some(column) = columns.last_mut() {
+                    column.is_part = true;
+                }
+            }
+            Kind::Word if depth == 1 && text.eq_ignore_ascii_case("DESC") => {
+                if let Some(column) = columns.last_mut() {
+                    column.descends = true;
+                }
+            }
             _ => {}
         }
     }
@@ -270,7 +302,14 @@ mod tests {
         assert_eq!(keys[0].0, "fk`1");
         assert_eq!(create.tail, ") ENGINE=InnoDB DEFAULT CHARSET=latin1 COMMENT='AUTO_INCREMENT=5'");
         assert_eq!(primary_key(&create.clauses), Vec::<String>::new());
-        assert_eq!(primary_key(&["PRIMARY KEY (`a`,`b``c`) USING BTREE".into()]), ["a", "b`c"]);
+        assert_eq!(primary_key_start(&create.clauses), ["id"]);
+        let both = |clause: &str| (primary_key(&[clause.into()]), primary_key_start(&[clause.into()]));
+        let (all, start) = both("PRIMARY KEY (`a`,`b``c`) USING BTREE");
+        assert_eq!(all, ["a", "b`c"]);
+        assert_eq!(start, all);
+        let (all, start) = both("PRIMARY KEY (`a`,`b` DESC)");
+        assert_eq!(all, ["a", "b"]);
+        assert_eq!(start, ["a"]);
     }
 
     #[test]
