@@ -152,6 +152,16 @@ impl Connection {
         self.conn.query_drop(sql).await.map_err(|cause| error(cause, what))
     }
 
+    /// Has the server look at its tables when it is asked how large they are and what they number next; MySQL 8 tells
+    /// otherwise what was so up to a day ago.
+    pub(super) async fn look_anew(&mut self) -> Result<()> {
+        if self.flavour() == Flavour::MySql && self.release() >= (8, 0) {
+            let sql = "SET SESSION information_schema_stats_expiry = 0";
+            self.batch(sql, "cannot set up the session").await?;
+        }
+        Ok(())
+    }
+
     /// Gives the server's session the state of a new one, in the same database, and ours on top of it.
     pub(super) async fn renew(&mut self) -> Result<()> {
         let what = "cannot reset the session";

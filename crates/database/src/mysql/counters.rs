@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use super::{Flavour, Session};
+use super::Session;
 use crate::{Counter, Counters, Engine, Error, Result, quote};
 
 const WHAT: &str = "cannot read the counters";
@@ -71,10 +71,7 @@ impl Counters for Session {
 impl Session {
     /// What each counter of our database gives next; beyond what fits in an `i64` there is nothing left to give.
     async fn numbers(&mut self) -> Result<Vec<(Counter, Of)>> {
-        if self.connection.flavour() == Flavour::MySql && self.connection.release() >= (8, 0) {
-            // Otherwise the number is up to a day old.
-            self.connection.batch("SET SESSION information_schema_stats_expiry = 0", WHAT).await?;
-        }
+        self.connection.look_anew().await?;
         let sql = "SELECT table_name, table_type, auto_increment FROM information_schema.tables
                     WHERE table_schema = DATABASE() AND (auto_increment IS NOT NULL OR table_type = 'SEQUENCE')";
         let mut numbers = Vec::new();

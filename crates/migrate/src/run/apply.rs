@@ -97,22 +97,30 @@ impl Runner {
                 Ok(ran) => return Ok(ran),
                 Err(failed) => failed,
             };
-            // A broken connection has rolled back too; what came of it is judged afterwards.
-            let rolled_back = open.session()?.rollback().await;
-            attempt += 1;
             if failed.failure.code.as_deref() == Some(LOCK_TABLE_FULL) {
+                // What came of it is judged afterwards.
+                let _ = open.session()?.rollback().await;
                 return Err(fewer(failed, context));
             }
-            if !failed.lock || attempt > self.settings.lock_retries || rolled_back.is_err() {
-                return Err(failed);
-            }
-            self.watch.note(&format!(
-                "a lock was not had in time, the transaction was rolled back, and is tried again ({attempt} of {}): {}",
-                self.settings.lock_retries,
-                open.redactor.scrub(&failed.failure.message)
-            ));
-            self.pause(attempt).await?;
+            attempt += 1;
+            self.before_another(open, failed, attempt).await?;
         }
+    }
+
+    /// Rolls back a transaction that did not have a lock in time, and waits before it is tried again; gives the failure back
+    /// where it was another one, or was tried often enough.
+    async fn before_another(&self, open: &mut Open<'_>, failed: Failed, attempt: u32) -> Result<(), Failed> {
+        // A broken connection has rolled back too; what came of it is judged afterwards.
+        let rolled_back = open.session()?.rollback().await;
+        if !failed.lock || attempt > self.settings.lock_retries || rolled_back.is_err() {
+            return Err(failed);
+        }
+        self.watch.note(&format!(
+            "a lock was not had in time, the transaction was rolled back, and is tried again ({attempt} of {}): {}",
+            self.settings.lock_retries,
+            open.redactor.scrub(&failed.failure.message)
+        ));
+        Ok(self.pause(attempt).await?)
     }
 
     /// Waits longer each time, and never in step with others.
@@ -213,18 +221,29 @@ impl Runner {
                 return Err(failed);
             }
         };
-        let session = &mut **open.session()?;
-        session.reset().await?;
-        session.begin(Some(self.settings.lock_timeout)).await?;
-        let mut ran = Vec::with_capacity(done.len());
+        open.session()?.reset().await?;
+        let mut attempt = 0;
+        while let Err(failed) = self.record_alone(open, context, &done).await {
+            attempt += 1;
+            self.before_another(open, failed, attempt).await?;
+        }
+        Ok(done.into_iter().map(|(_, _, migration)| migration).collect())
+    }
+
+    /// Writes into the history what was run outside a transaction.
+    async fn record_alone(
+        &self,
+        open: &mut Open<'_>,
+        context: &Context<'_>,
+        done: &[(&Item, Duration, RanMigration)],
+    ) -> Result<(), Failed> {
+        open.session()?.begin(Some(self.settings.lock_timeout)).await?;
         let mut record = Record::new(&self.settings, open.run.clone());
         for (item, took, migration) in done {
-            record.add(&mut **open.session()?, item, migration.became, took).await?;
-            ran.push(migration);
+            record.add(&mut **open.session()?, item, migration.became, *took).await?;
         }
         record.write(&mut **open.session()?).await?;
-        self.commit(open, context).await?;
-        Ok(ran)
+        self.commit(open, context).await
     }
 
     /// The statements and checks of a group outside a transaction.
@@ -248,15 +267,28 @@ impl Runner {
         if history::is_there(session).await? {
             return Ok(false);
         }
-        if engine::no_transactions(session.engine()).is_some() {
-            session.set_lock_timeout(Some(self.settings.lock_timeout)).await?;
-            history::create(session).await?;
-        } else {
-            session.begin(Some(self.settings.lock_timeout)).await?;
-            history::create(session).await?;
-            session.commit().await?;
+        let mut attempt = 0;
+        while let Err(error) = self.create_history(session).await {
+            attempt += 1;
+            if error.kind() != ErrorKind::LockTimeout || attempt > self.settings.lock_retries {
+                return Err(error);
+            }
+            self.pause(attempt).await?;
         }
         Ok(true)
+    }
+
+    async fn create_history(&self, session: &mut dyn Session) -> Result<()> {
+        if engine::no_transactions(session.engine()).is_some() {
+            session.set_lock_timeout(Some(self.settings.lock_timeout)).await?;
+            return history::create(session).await;
+        }
+        session.begin(Some(self.settings.lock_timeout)).await?;
+        if let Err(error) = history::create(session).await {
+            session.rollback().await?;
+            return Err(error);
+        }
+        Ok(session.commit().await?)
     }
 
     async fn item(

@@ -50,6 +50,7 @@ pub async fn read(connection: &mut Connection, database: &str) -> Result<Schema>
         .with_hint("mend the name in the URL, or GRANT the account something on it")
     })?;
     sight::check(connection, database).await?;
+    connection.look_anew().await?;
     let sql = format!(
         "SELECT table_name, table_type, COALESCE(engine, ''), COALESCE(data_length, 0) FROM information_schema.tables
           WHERE table_schema = {literal} ORDER BY table_name"

@@ -233,7 +233,7 @@ async fn a_rollback_that_does_not_undo_is_told() {
 /// What it drops of others counts too; where it cannot be made in a scratch database, the report says why.
 #[tokio::test]
 async fn a_rollback_of_a_part_of_a_run_that_undoes_too_much_is_told() {
-    for engine in ENGINES {
+    for engine in engines() {
         let sandbox = Sandbox::with_item(engine).await;
         sandbox.file("002_view", "CREATE VIEW v AS SELECT 1 AS one;", "DROP VIEW v;");
         sandbox.file("003_note", "CREATE TABLE note (id int);", "DROP TABLE note;\nDROP VIEW v;");

@@ -287,6 +287,41 @@ async fn a_lock_timeout_is_no_failure_yet() {
     }
 }
 
+/// What was run outside a transaction is done: that somebody has the history's table is no reason to undo it.
+#[tokio::test]
+async fn a_locked_history_is_waited_for() {
+    for engine in engines() {
+        if engine == Engine::Sqlite {
+            // Whoever writes has all of the file.
+            continue;
+        }
+        let mut sandbox = sandbox(engine).await;
+        sandbox.settings.allowed.accept_lost_writes = true;
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        sandbox.file("001_a", "CREATE TABLE a (b int);", "DROP TABLE a;");
+        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        sandbox.file("002_b", "-- dbm: no-transaction\nCREATE TABLE b (c int);", "DROP TABLE b;");
+        let mut holder = sandbox.database.session().await.unwrap();
+        if engine == Engine::Postgres {
+            holder.begin(None).await.unwrap();
+            holder.execute("LOCK TABLE dbm_history IN EXCLUSIVE MODE").await.unwrap();
+        } else {
+            holder.execute("LOCK TABLES dbm_history READ").await.unwrap();
+        }
+        let watch = std::sync::Arc::clone(&sandbox.watch);
+        let waits = tokio::spawn(async move {
+            while !watch.notes.lock().unwrap().iter().any(|note| note.contains("tried again (1 of 3)")) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            drop(holder);
+        });
+        let report = tokio::time::timeout(Duration::from_secs(60), sandbox.migrate()).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{engine}: {report:?}");
+        waits.await.unwrap();
+        assert_eq!(sandbox.history().await.len(), 2, "{engine}");
+    }
+}
+
 #[tokio::test]
 async fn a_lock_that_is_never_free_leaves_what_was_before() {
     for engine in engines() {
@@ -325,8 +360,15 @@ async fn a_cancelled_statement_is_stopped() {
         sandbox.file("001_a", &format!("CREATE TABLE a (b int);\n{long}"), "DROP TABLE a;");
         let cancel = CancellationToken::new();
         let (stop, watch) = (cancel.clone(), std::sync::Arc::clone(&sandbox.watch));
+        let database = sandbox.database.clone();
         tokio::spawn(async move {
             while !watch.events.lock().unwrap().contains(&"apply-1:noted".to_owned()) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            let made = "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'a'";
+            while engine == Engine::Mysql
+                && database.session().await.unwrap().query(made).await.unwrap().is_empty()
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
