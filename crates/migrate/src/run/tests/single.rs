@@ -295,9 +295,8 @@ async fn a_locked_history_is_waited_for() {
             // Whoever writes has all of the file.
             continue;
         }
-        let mut sandbox = sandbox(engine).await;
-        sandbox.settings.allowed.accept_lost_writes = true;
-        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
+        let mut sandbox = Sandbox::new(engine).await;
+        sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
         sandbox.file("001_a", "CREATE TABLE a (b int);", "DROP TABLE a;");
         assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
         sandbox.file("002_b", "-- dbm: no-transaction\nCREATE TABLE b (c int);", "DROP TABLE b;");
