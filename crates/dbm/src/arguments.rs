@@ -24,7 +24,7 @@ use crate::configuration::Flags;
 
 The database is given by --url, --url-file, DATABASE_URL, .env or dbm.toml, in this order.
 Exit codes: 0 done and checked; 1 failed, nothing changed; 2 usage; 3 failed and put back;
-4 needs a person; 5 check, drift or status found something, or a rollback has not undone all of it; 6 some modules of --keep-going are done and some failed; 75 another run holds the lock."
+4 needs a person; 5 check or status found something; 6 some modules of --keep-going are done and some failed; 75 another run holds the lock."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -16,25 +16,20 @@ const SHOWN: usize = 14;
 pub(crate) fn show(report: &Report, command: &str, output: &Output) -> Result<()> {
     let mut document = serde_json::to_value(report)
         .map_err(|error| CommandError::failed(format!("the report cannot be written as JSON: {error}")))?;
-    let meaning = match report.outcome {
-        Outcome::Done if report.not_undone.is_empty() => None,
-        Outcome::Done => Some(Meaning::Found),
-        Outcome::NothingChanged => Some(Meaning::Failed),
-        Outcome::PutBack => Some(Meaning::PutBack),
-        Outcome::NeedsPerson => Some(Meaning::NeedsPerson),
-    };
     if let Value::Object(fields) = &mut document {
         fields.insert("command".to_owned(), command.into());
-        fields.insert("exit_code".to_owned(), meaning.map_or(0, Meaning::exit_code).into());
+        fields.insert("exit_code".to_owned(), report.outcome.exit_code().into());
     }
     let lines = lines(report, command);
-    if report.outcome == Outcome::Done {
-        output.report(&document, &(lines.join("\n") + "\n"));
-    }
-    let Some(meaning) = meaning else { return Ok(()) };
-    if report.outcome == Outcome::Done {
-        return Err(CommandError::reported(meaning, "the rollback has not undone all of it"));
-    }
+    let meaning = match report.outcome {
+        Outcome::Done => {
+            output.report(&document, &(lines.join("\n") + "\n"));
+            return Ok(());
+        }
+        Outcome::NothingChanged => Meaning::Failed,
+        Outcome::PutBack => Meaning::PutBack,
+        Outcome::NeedsPerson => Meaning::NeedsPerson,
+    };
     // A failure is told on stderr, with --quiet too.
     for line in &lines {
         output.error(line);
@@ -100,10 +95,6 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
     if let Some(compared) = report.compared.filter(|_| report.not_undone.is_empty()) {
         row("compared", compared_with(compared).to_owned());
     }
-    if let Some(why) = &report.uncompared {
-        row("", format!("nor could it be made in a scratch database: {why}"));
-        row("", "`dbm drift --scratch-url URL` compares it on another server".to_owned());
-    }
     for (place, line) in report.not_undone.iter().take(5).enumerate() {
         row(if place == 0 { "not undone" } else { "" }, line.clone());
     }
@@ -111,13 +102,7 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
         row("", format!("and {more} more"));
     }
     if !report.not_undone.is_empty() {
-        let with = match report.compared {
-            Some(Compared::Replayed) => {
-                "what the migrations that stay make in a scratch database: by the rollback"
-            }
-            _ => "the schema before that run: by its rollback, or by hand since",
-        };
-        row("", format!("compared with {with}"));
+        row("", "compared with the schema before that run: by its rollback, or by hand since".to_owned());
     }
     if let Some(restored) = &report.restored {
         row("restored", archive(&restored.archive));
@@ -165,11 +150,14 @@ fn compared_with(compared: Compared) -> &'static str {
             "the schema is what it was before that run, but for views, functions or triggers, which the next `dbm migrate` makes \
              again where `repeatable/` has them (`dbm drift` names the others)"
         }
-        Compared::Replayed => "the schema is what the migrations that stay make in a scratch database",
         Compared::WithinRun => {
-            "no: what was applied in the same run, or since, stays, and nobody has seen the schema in between"
+            "no: what was applied in the same run, or since, stays, and nobody has seen the schema in between \
+             (`dbm drift` compares it with what the migrations that stay make in a scratch database)"
         }
-        Compared::NotKept => "no: the schema before that run was not kept",
+        Compared::NotKept => {
+            "no: the schema before that run was not kept (`dbm drift` compares it with what the migrations that stay make in a scratch \
+             database)"
+        }
     }
 }
 

@@ -26,18 +26,6 @@ fn a_migration_and_its_rollback() {
 }
 
 #[test]
-fn a_rollback_of_a_part_of_a_run_that_leaves_something() {
-    let place = Place::with_database();
-    place.file(
-        "migrations/002_note.sql",
-        "CREATE TABLE note (id INTEGER);\nCREATE INDEX note_id ON note (id);\n",
-    );
-    place.file("rollback/002_rollback.sql", "DROP INDEX note_id;\n");
-    assert_eq!(place.run(&["migrate", "--safe"]).code, Some(0));
-    says!(place, ["rollback"]);
-}
-
-#[test]
 fn one_that_fails_in_its_transaction() {
     let place = Place::with_database();
     place.file(

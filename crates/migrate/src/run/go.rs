@@ -7,11 +7,12 @@ use helpers::redact::Redactor;
 use super::Runner;
 use super::lock::Locked;
 use super::open::Open;
-use super::report::{Failure, Outcome, Report};
-use super::undone::TakenBack;
+use super::report::{Became, Compared, Failure, Outcome, Report};
 use super::wanted::Wanted;
+use crate::compare::{Difference, What};
 use crate::engine;
-use crate::history;
+use crate::files::Repeat;
+use crate::history::{self, Before, is_code};
 use crate::journal::{GroupNote, RunKind, Step};
 use crate::plan::{Plan, WayBack};
 use crate::scratch::Place;
@@ -92,13 +93,8 @@ impl Runner {
         let source = self.database.ensure_source_id().await?;
         let numbered =
             plan.items().filter(|item| item.repeat.is_none()).map(|item| item.number).collect::<Vec<_>>();
-        let taken_back = match wanted {
-            Wanted::Rollback(files, _) => Some(TakenBack {
-                files,
-                numbers: numbered.clone(),
-                before: history::before_of(&mut *session, &records.applied, &numbered).await?,
-                applied: before.clone(),
-            }),
+        let wanted_back = match kind {
+            RunKind::Rollback => Some(history::before_of(&mut *session, &records.applied, &numbered).await?),
             _ => None,
         };
         let mut open = Open::begin(self, session, kind, source, notes(&plan)).await?;
@@ -120,8 +116,22 @@ impl Runner {
         let session = Box::pin(self.settle(open, &mut report, false)).await;
         if report.outcome == Outcome::Done && !disposable {
             let now = self.fingerprint().await;
-            if let Some(taken_back) = &taken_back {
-                self.compare_undone(&mut report, taken_back, now.as_ref(), &records).await;
+            let ran = report.migrations.iter().any(|one| one.became == Became::RolledBack);
+            report.compared = wanted_back.as_ref().filter(|_| ran).map(|before| match before {
+                Before::Kept(_) if now.is_some() => Compared::Done,
+                Before::WithinRun => Compared::WithinRun,
+                Before::Kept(_) | Before::NotKept => Compared::NotKept,
+            });
+            if let (Some(Before::Kept(before)), Some(now)) = (&wanted_back, &now) {
+                let mut differences = before.differences(now, What::Everything);
+                let all = differences.len();
+                if records.repeated.iter().any(|row| row.kind == Repeat::Repeatable) {
+                    differences.retain(|one| !is_code(one.object.kind));
+                }
+                if ran && differences.len() < all {
+                    report.compared = Some(Compared::WithoutCode);
+                }
+                report.not_undone = differences.iter().map(Difference::line).collect();
             }
             if !report.not_undone.is_empty() && report.hint.is_none() {
                 report.hint = Some(

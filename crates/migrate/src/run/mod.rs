@@ -17,7 +17,6 @@ mod runner;
 mod settings;
 mod settle;
 mod touched;
-mod undone;
 mod wanted;
 mod watch;
 

@@ -101,8 +101,6 @@ pub enum Compared {
     Done,
     /// It was, and is the same but for views, functions or triggers, which repeatable files may make again.
     WithoutCode,
-    /// Nobody has seen it, and it was with what the migrations that stay make in a scratch database.
-    Replayed,
     /// Something that was applied in the same run, or after it, stays: nobody has seen the schema in between.
     WithinRun,
     /// The schema before that run was not kept.
@@ -304,10 +302,7 @@ pub struct Report {
     /// After a rollback that ran something: whether it is known to have undone it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compared: Option<Compared>,
-    /// Why what was to come back could not be made in a scratch database either, to compare.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uncompared: Option<String>,
-    /// How the schema differs after a rollback from what it was before what was taken back.
+    /// How the schema differs after a rollback from what it was before the run that was taken back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_undone: Vec<String>,
     /// What went wrong.
@@ -337,7 +332,6 @@ impl Report {
             migrations: Vec::new(),
             checks: 0,
             compared: None,
-            uncompared: None,
             not_undone: Vec::new(),
             failure: None,
             restored: None,

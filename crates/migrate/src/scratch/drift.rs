@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use backup::{Error, ErrorKind, Result};
-use database::{Database, ObjectId, Schema};
+use database::{Database, Schema};
 
 use super::Scratch;
 use crate::compare::{Difference, Differs, What, compare};
@@ -10,7 +10,7 @@ use crate::files::{Directives, Migration, Repeat, RepeatedFile, Source};
 use crate::history::{Records, Repeated};
 use crate::placeholders::{self, Variables};
 use crate::plan::{MigrateOptions, drifted};
-use crate::run::{Outcome, Runner, Settings};
+use crate::run::{Outcome, Settings};
 use crate::{engine, history};
 
 /// Runs what is applied in the target in a scratch database, and says how the target's schema differs from what that
@@ -37,7 +37,20 @@ pub async fn drift(
     let repeatables = current.into_iter().map(as_it_was).collect::<Result<_>>()?;
     let all = MigrateOptions { repeatables, ..MigrateOptions::default() };
     let runner = scratch.runner(settings, Arc::clone(variables));
-    make(scratch, &runner, &applied, &all).await?;
+    let report = Box::pin(runner.migrate(&applied, &all)).await?;
+    if let Some(error) = scratch.too_few_rights(&report) {
+        return Err(error);
+    }
+    if report.outcome != Outcome::Done {
+        let failure = report.failure.map_or(report.state, |failure| {
+            failure.migration.map_or(String::new(), |migration| migration + ": ") + &failure.message
+        });
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("the migrations do not run in a new database: {failure}"),
+        )
+        .with_hint("`dbm check --rollbacks` tries them one by one"));
+    }
     let (expected, found) = (scratch.database().schema().await?, target.schema().await?);
     let mut differences = compare(target.engine(), &expected, &found, What::Definitions);
     if engine::rewords(target.engine()) && differences.iter().any(is_changed) {
@@ -62,72 +75,6 @@ pub async fn drift(
     let with = compare(target.engine(), &scratch.database().schema().await?, &found, What::Definitions);
     differences.retain(|one| with.iter().any(|other| other.object == one.object));
     Ok(differences)
-}
-
-/// Runs migrations in the scratch database.
-async fn make(
-    scratch: &Scratch,
-    runner: &Runner,
-    migrations: &[Migration],
-    options: &MigrateOptions,
-) -> Result<()> {
-    let report = Box::pin(runner.migrate(migrations, options)).await?;
-    if let Some(error) = scratch.too_few_rights(&report) {
-        return Err(error);
-    }
-    if report.outcome != Outcome::Done {
-        let failure = report.failure.map_or(report.state, |failure| {
-            failure.migration.map_or(String::new(), |migration| migration + ": ") + &failure.message
-        });
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!("the migrations do not run in a new database: {failure}"),
-        )
-        .with_hint("`dbm check --rollbacks` tries them one by one"));
-    }
-    Ok(())
-}
-
-/// What a rollback has left.
-pub(crate) struct Left {
-    /// How the target differs from what the migrations make that stay.
-    pub(crate) differences: Vec<Difference>,
-    /// What those that were taken back had made, changed or dropped.
-    pub(crate) made: Vec<ObjectId>,
-}
-
-/// How the schema of a database from which migrations were taken back differs from what those that stay make in a scratch
-/// database; they are run there too.
-///
-/// # Errors
-/// As [`drift`]; the file of one that was taken back is gone.
-pub(crate) async fn left_by_rollback(
-    target: &Database,
-    scratch: &Scratch,
-    migrations: &[Migration],
-    taken_back: &[u64],
-    settings: &Settings,
-    variables: &Arc<dyn Variables>,
-) -> Result<Left> {
-    let differences = drift(target, scratch, migrations, settings, variables).await?;
-    if differences.is_empty() {
-        return Ok(Left { differences, made: Vec::new() });
-    }
-    let history = history::read(&mut *scratch.database().session().await?).await?;
-    let is_there = |number| migrations.iter().any(|file| file.number == number);
-    if !taken_back.iter().all(|number| is_there(*number)) {
-        return Err(Error::new(ErrorKind::Refused, "the files of what was taken back are not in the folder"));
-    }
-    let again = |file: &&Migration| {
-        taken_back.contains(&file.number) || history.iter().any(|row| row.number == file.number)
-    };
-    let again: Vec<Migration> = migrations.iter().filter(again).cloned().collect();
-    let before = scratch.database().schema().await?;
-    let runner = scratch.runner(settings, Arc::clone(variables));
-    make(scratch, &runner, &again, &MigrateOptions::default()).await?;
-    let after = scratch.database().schema().await?;
-    let made = compare(target.engine(), &before, &after, What::Definitions);
-    Ok(Left { differences, made: made.into_iter().map(|one| one.object).collect() })
 }
 
 fn is_changed(difference: &Difference) -> bool {

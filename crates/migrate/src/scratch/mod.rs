@@ -11,7 +11,6 @@ pub(crate) mod postgres;
 mod rollbacks;
 pub(crate) mod sqlite;
 
-pub(crate) use drift::left_by_rollback;
 pub use drift::{drift, repeatables_as_run};
 pub use place::discard;
 pub(crate) use place::{Place, discard_folder};
