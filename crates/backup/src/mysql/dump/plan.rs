@@ -1,12 +1,14 @@
 //! Cutting the rows into pieces, so that one big table keeps every worker busy.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use database::mysql::Connection;
 use database::{Engine, Schema, quote};
 
+use super::key::{self, KeyColumn, KeyKind};
+use super::ranges;
 use super::rows::Target;
-use super::{key, ranges};
 use crate::Result;
 
 /// A table smaller than two of these is one piece.
@@ -78,6 +80,33 @@ pub(crate) async fn pieces(
     }
     pieces.sort_by_key(|piece| Reverse(piece.bytes));
     Ok(pieces)
+}
+
+/// How many rows the tables have that are cut by texts, by their places. What lies between two texts is the collation's to
+/// say, and where a server's key and its comparison say different things, pieces lack rows.
+///
+/// # Errors
+/// What the server says.
+pub(super) async fn counts(
+    connection: &mut Connection,
+    schema: &Schema,
+    targets: &[Target],
+    pieces: &[Piece],
+) -> Result<BTreeMap<usize, u64>> {
+    let cut: BTreeSet<usize> =
+        pieces.iter().filter(|piece| !piece.range.is_empty()).map(|piece| piece.table).collect();
+    let mut counts = BTreeMap::new();
+    for table in cut {
+        let target = &targets[table];
+        let by_text = |column: &KeyColumn| matches!(column.kind, KeyKind::Text(..));
+        if !key::columns(schema, target).iter().any(by_text) {
+            continue;
+        }
+        let sql = format!("SELECT COUNT(*) FROM {}", quote::identifier(Engine::Mysql, &target.id.name));
+        let count = connection.value(&sql, "cannot count a table's rows").await?;
+        counts.extend(count.and_then(|count| count.parse().ok()).map(|count| (table, count)));
+    }
+    Ok(counts)
 }
 
 #[cfg(test)]

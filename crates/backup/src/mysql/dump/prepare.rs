@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use database::mysql::globals::{self, Globals};
@@ -67,6 +67,8 @@ pub(crate) struct Prepared {
     pub(super) schema: Schema,
     pub(super) targets: Vec<Target>,
     pub(super) pieces: Vec<Piece>,
+    /// How many rows the tables have of which nothing else tells that their pieces have them all.
+    pub(super) counts: BTreeMap<usize, u64>,
     /// Which tables one session has locked, and reads alone.
     pub(super) held: Vec<bool>,
     pub(super) properties: Properties,
@@ -172,6 +174,7 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     connection.close().await;
     let (jobs, is_held) = (snapshot.workers.len(), |table: usize| held[table]);
     let pieces = plan::pieces(&mut snapshot.workers[0], &schema, &targets, jobs, &is_held).await?;
+    let counts = plan::counts(&mut snapshot.workers[0], &schema, &targets, &pieces).await?;
     let of = |wanted: bool| pieces.iter().filter(move |piece| is_held(piece.table) == wanted);
     Box::pin(long::check(&mut snapshot.workers, &schema, (&targets, of(false)), longest)).await?;
     if let Some(holder) = &mut snapshot.holder {
@@ -181,6 +184,7 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         snapshot,
         targets,
         pieces,
+        counts,
         held,
         properties,
         extras: Extras {

@@ -32,7 +32,17 @@ impl Prepared {
         progress: &dyn Progress,
     ) -> Result<Tail> {
         let Self {
-            snapshot, schema, targets, pieces, held, properties, mut extras, flavour, longest, ..
+            snapshot,
+            schema,
+            targets,
+            pieces,
+            counts,
+            held,
+            properties,
+            mut extras,
+            flavour,
+            longest,
+            ..
         } = self;
         if options.is_partial() {
             writer.mark_partial();
@@ -74,6 +84,18 @@ impl Prepared {
         }
         while workers.join_next().await.is_some() {}
         let (read, largest) = read?;
+        for (table, count) in counts {
+            let found = read[table].carried.rows;
+            if found != count {
+                let message = format!(
+                    "the server finds {found} of the {count} rows of {} by ranges of its key",
+                    work.targets[table].id
+                );
+                return Err(Error::new(ErrorKind::Refused, message).with_hint(
+                    "`dbm backup --jobs 1` reads it in one piece; please report the table's collation",
+                ));
+            }
+        }
         extras.longest = largest.map(|(bytes, table)| (work.targets[table].id.name.clone(), bytes as u64));
 
         extras.derived =

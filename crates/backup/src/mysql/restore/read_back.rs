@@ -53,7 +53,14 @@ pub(super) async fn all(
     found.into_iter().flatten().for_each(|(table, read)| tables[table].merge(read));
     let derived = super::extras(archive)?.derived;
     let mut remade = Vec::new();
-    for ((target, expected), found) in targets.iter().zip(&expected).zip(&tables) {
+    for ((target, expected), found) in targets.iter().zip(&expected).zip(&mut tables) {
+        if let (Err(error), Some(first)) =
+            (prove::compare_rows(&target.id, expected, &found.carried), workers.first_mut())
+        {
+            // Once more in one piece, so that no order of texts is to blame.
+            tracing::info!(%error, "the table is read once more");
+            *found = digest::of(first, &target.id, &target.table, "").await?;
+        }
         prove::compare_rows(&target.id, expected, &found.carried)?;
         remade.extend(derived.iter().find(|one| one.id == target.id).and_then(|one| one.judge(found)));
     }
