@@ -111,12 +111,7 @@ pub(super) fn made(object: &Object, between: Between<'_>) -> Option<Vec<Statemen
     let key = Key::of(&object.definition)?;
     let id = &object.id;
     let takes_name = |other: &Object| (&other.id.namespace, &other.id.name) == (&id.namespace, &id.name);
-    let goes = |other: &Object| {
-        (&other.id.namespace, &other.id.of) == (&id.namespace, &id.of)
-            && is_unique(other)
-            && between.new.get(&other.id).is_none_or(|after| after.definition != other.definition)
-    };
-    if between.old.objects.iter().any(|other| takes_name(other) || goes(other))
+    if between.old.objects.iter().any(|other| takes_name(other) || goes(object, other, between))
         || is_needed(object, between.new, &[Kind::ForeignKey])
     {
         return None;
@@ -148,7 +143,16 @@ pub(super) fn changed(old: &Object, new: &Object, between: Between<'_>) -> Optio
         return None;
     }
     let id = &old.id;
+    // Nothing may be unguarded while the index is built.
+    let others = || between.old.objects.iter().filter(|other| other.id != *id);
     let beside = helpers::naming::cut_name(&id.name, "_dbm_new", 63);
+    let is_taken = [between.old, between.new]
+        .into_iter()
+        .flat_map(|schema| &schema.objects)
+        .any(|other| other.id.namespace == id.namespace && other.id.name == beside);
+    if is_taken || others().any(|other| goes(old, other, between)) {
+        return None;
+    }
     let add = key.constraint(&id.name, &beside);
     let mut statements = vec![
         key.index(&beside, &of_table(id)),
@@ -165,11 +169,20 @@ pub(super) fn changed(old: &Object, new: &Object, between: Between<'_>) -> Optio
     Some(InPlace { statements, ..InPlace::default() })
 }
 
+/// Whether another object keeps rows of the key's table apart, and does not stay as it is.
+fn goes(key: &Object, other: &Object, between: Between<'_>) -> bool {
+    (&other.id.namespace, &other.id.of) == (&key.id.namespace, &key.id.of)
+        && is_unique(other)
+        && between.new.get(&other.id).is_none_or(|after| after.definition != other.definition)
+}
+
 /// Whether it keeps rows apart.
 fn is_unique(object: &Object) -> bool {
     match object.id.kind {
         Kind::Index => object.definition.starts_with("CREATE UNIQUE "),
-        Kind::Constraint => Key::of(&object.definition).is_some(),
+        Kind::Constraint => {
+            Key::of(&object.definition).is_some() || object.definition.contains(" EXCLUDE USING ")
+        }
         _ => false,
     }
 }

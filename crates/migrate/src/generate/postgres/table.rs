@@ -387,13 +387,8 @@ impl Changing<'_> {
                 self.alter(&format!("RENAME CONSTRAINT {} TO {}", ident(&old), ident(&new)));
             }
             (true, false, _, Some(new)) => {
-                let new = ident(&new);
-                let later = if self.apart { " NOT VALID" } else { "" };
-                self.alter(&format!("ADD CONSTRAINT {new} NOT NULL {own}{later}"));
-                if self.apart {
-                    let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {new};\n", self.table);
-                    self.ends.push(Statement::new(validate).apart());
-                }
+                // Not NOT VALID: with that, neither an identity nor a primary key nor a partition could come in this file.
+                self.alter(&format!("ADD CONSTRAINT {} NOT NULL {own}", ident(&new)));
             }
             _ if self.apart => {
                 let check = ident(&helpers::naming::cut_name(name, "_dbm_not_null", 63));
