@@ -284,11 +284,15 @@ impl Runner {
             return history::create(session).await;
         }
         session.begin(Some(self.settings.lock_timeout)).await?;
-        if let Err(error) = history::create(session).await {
-            session.rollback().await?;
-            return Err(error);
+        let made = match history::create(session).await {
+            Ok(()) => session.commit().await.map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        if made.is_err() {
+            // SQLite's transaction stays open where its commit was too late.
+            let _ = session.rollback().await;
         }
-        Ok(session.commit().await?)
+        made
     }
 
     async fn item(
