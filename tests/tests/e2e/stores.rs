@@ -167,8 +167,10 @@ fn a_killed_backup_is_not_listed_and_the_next_prune_sweeps_it() {
     runtime.block_on(client.batch_execute("BEGIN; LOCK TABLE item")).expect("locked");
     let mut child = bucket.dbm(&folder, &url, &["backup"]).spawn();
     let start = Instant::now();
-    // It waits for the table only after its name was taken.
-    while database.ask("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0" {
+    // It waits for the table only after its name was taken. Those who wait in other databases are other tests'.
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    while database.ask(waiting) == "0" {
         assert!(start.elapsed() < Duration::from_secs(60) && child.try_wait().expect("its state").is_none());
         std::thread::sleep(Duration::from_millis(50));
     }

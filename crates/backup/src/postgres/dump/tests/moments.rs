@@ -111,8 +111,10 @@ async fn an_alter_table_that_waits_for_us_does_not_stop_us() {
     let altering =
         tokio::spawn(async move { other.batch_execute("ALTER TABLE account ADD COLUMN late integer").await });
     let watch = fresh.connect().await;
+    // Those who wait in other databases are other tests'.
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'account'::regclass";
     loop {
-        let waits = watch.query_one("SELECT count(*) FROM pg_locks WHERE NOT granted", &[]).await.unwrap();
+        let waits = watch.query_one(waiting, &[]).await.unwrap();
         if waits.get::<_, i64>(0) > 0 {
             break;
         }
