@@ -137,7 +137,8 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
         history::leave_out(&mut schema)?;
         schema.left_out.extend(left_out);
     }
-    let targets: Vec<Target> = schema.tables_with_rows().map(|(id, table)| Target::new(id, table)).collect();
+    let mut targets: Vec<Target> =
+        schema.tables_with_rows().map(|(id, table)| Target::new(id, table)).collect();
     let engines = transactional(&mut connection, server.database()).await?;
     // What the holder has locked, it reads alone and at once: others wait for it.
     let held: Vec<bool> = targets
@@ -172,13 +173,14 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
     let longest = connection.value("SELECT @@global.max_allowed_packet", what).await?;
     let longest = longest.and_then(|bytes| bytes.parse().ok()).unwrap_or(16 << 20);
     connection.close().await;
+    long::note_keys(&schema, &mut targets, longest);
     let (jobs, is_held) = (snapshot.workers.len(), |table: usize| held[table]);
     let pieces = plan::pieces(&mut snapshot.workers[0], &schema, &targets, jobs, &is_held).await?;
     let counts = plan::counts(&mut snapshot.workers[0], &schema, &targets, &pieces).await?;
     let of = |wanted: bool| pieces.iter().filter(move |piece| is_held(piece.table) == wanted);
-    Box::pin(long::check(&mut snapshot.workers, &schema, (&targets, of(false)), longest)).await?;
+    Box::pin(long::check(&mut snapshot.workers, (&targets, of(false)), longest)).await?;
     if let Some(holder) = &mut snapshot.holder {
-        Box::pin(long::check(std::slice::from_mut(holder), &schema, (&targets, of(true)), longest)).await?;
+        Box::pin(long::check(std::slice::from_mut(holder), (&targets, of(true)), longest)).await?;
     }
     Ok(Prepared {
         snapshot,

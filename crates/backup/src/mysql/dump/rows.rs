@@ -33,6 +33,8 @@ pub(crate) struct Target {
     /// The names of its stored generated columns, whose values end each row that is read.
     generated: Vec<String>,
     pub(super) head: Vec<u8>,
+    /// The names of the primary key's columns, where a row may have to be named by them.
+    pub(super) key: Vec<String>,
 }
 
 impl Target {
@@ -43,7 +45,7 @@ impl Target {
         let name = quote::identifier(Engine::Mysql, &id.name);
         let head = format!("INSERT INTO {name} ({}) VALUES\n", names.join(", ")).into_bytes();
         let generated = rows::generated(table).into_iter().map(|column| column.name).collect();
-        Self { id: id.clone(), table: table.clone(), columns, generated, head }
+        Self { id: id.clone(), table: table.clone(), columns, generated, head, key: Vec::new() }
     }
 
     /// What the index says of it, once its rows are read.
@@ -129,7 +131,7 @@ impl<'t> Blocks<'t> {
         }
         self.row.clear();
         tuple(columns, values, &mut self.row);
-        self.check(self.row.len() + self.target.head.len() + 2)?;
+        self.check(values, self.row.len() + self.target.head.len() + 2)?;
         // A row as large as a part is one: each worker holds a part several times over, and rows of 4 MiB would double it.
         let too_large = self.row.len() >= PART_BYTES || self.block.bytes.len() + self.row.len() > PART_LIMIT;
         let before =
@@ -183,23 +185,23 @@ impl<'t> Blocks<'t> {
     fn add_large(&mut self, values: &Values<'_>, least: usize) -> Result<()> {
         let head = self.target.head.len();
         // No server takes it, and no memory is spent on finding that out.
-        self.check(least + head + 2)?;
+        self.check(values, least + head + 2)?;
         self.begin(least + least / 64);
         let start = self.block.bytes.len();
         self.statement = Some(start);
         self.block.bytes.extend_from_slice(&self.target.head);
         tuple(&self.target.columns, values, &mut self.block.bytes);
         self.block.rows = 1;
-        self.check(self.block.bytes.len() - start + 2)
+        self.check(values, self.block.bytes.len() - start + 2)
     }
 
     /// Refuses a statement that is longer than the server takes.
-    fn check(&mut self, length: usize) -> Result<()> {
+    fn check(&mut self, values: &Values<'_>, length: usize) -> Result<()> {
         self.largest = self.largest.max(length);
         if length <= self.longest {
             return Ok(());
         }
-        Err(long::refused(&format!("a row of {}", self.target.id), length as u64, self.longest as u64))
+        Err(long::met(self.target, values, length as u64, self.longest as u64))
     }
 
     /// Begins a block, with room for all of it: growing it step by step would copy it and leave holes in the heap.

@@ -8,7 +8,7 @@ use super::snapshot::{Tables, WAIT, take};
 use crate::ErrorKind;
 use crate::archive::{Aspect, Grade};
 use crate::dump::{BackupOptions, create};
-use crate::mysql::testing::{account, back_up, fresh, is_mariadb, load, mariadb_dump, run, values};
+use crate::mysql::testing::{account, back_up, fresh, is_mariadb, load, mariadb_dump, rows, run, values};
 use crate::progress::Silent;
 use crate::store::LocalStore;
 
@@ -347,6 +347,31 @@ async fn a_row_that_no_statement_carries_is_named_before_the_first_byte() {
     run(&source, "DELETE FROM locked WHERE LENGTH(a) > @@global.max_allowed_packet DIV 2 - 10 OR a IS NULL")
         .await;
     prepare().await.unwrap();
+}
+
+/// Looking through a large table first would read it twice.
+#[tokio::test]
+async fn a_row_that_no_statement_carries_is_named_while_a_large_table_is_read() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE large (id int PRIMARY KEY, a longblob)").await;
+    let packet = &rows(&source, "SELECT @@global.max_allowed_packet").await[0][0];
+    let half: usize = packet.as_ref().unwrap().parse::<usize>().unwrap() / 2;
+    for id in 0..=(80 << 20) / half {
+        run(&source, &format!("INSERT INTO large VALUES ({id}, REPEAT('a', {}))", half - 1000)).await;
+    }
+    run(&source, "UPDATE large SET a = CONCAT(a, REPEAT('a', 1000)) WHERE id = 1; ANALYZE TABLE large").await;
+    super::prepare(&source, &BackupOptions::default()).await.map(drop).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(folder.path());
+    let database = Database::Mysql(source);
+    let error = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("the row of table large with id = 1 takes"), "{error}");
+    let hint = error.hint().unwrap_or_default();
+    assert!(hint.contains("SELECT MAX(LENGTH(`a`)) FROM `large`"), "{hint}");
+    let left =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(left.filter(|name| name.contains(".sql")).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[tokio::test]
