@@ -1,8 +1,11 @@
+use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use mysql_async::{ClientIdentity, Conn, DriverError, OptsBuilder, SslOpts};
 use secrecy::ExposeSecret;
 
+use super::pulse::Pulse;
 use super::refusal::{self, To};
 use super::{Connection, DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT, DEFAULT_SOCKETS, Place, Settings, SslMode};
 use crate::{Error, ErrorKind, Result};
@@ -23,8 +26,13 @@ pub async fn connect(settings: &Settings, database: Option<&str>) -> Result<Conn
     let place = resolve(&settings.place);
     let to = To { place: &place, database, user, has_password: settings.password.is_some() };
     let limit = settings.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT);
-    let attempt = Box::pin(attempt(settings, &to));
-    let conn = if limit.is_zero() {
+    let attempt = Box::pin(async {
+        let explained = |cause| refusal::explain(cause, &to);
+        let addresses = addresses(&place).await.map_err(|cause| explained(cause.into()))?;
+        let conn = attempt(settings, &to, &addresses).await?.map_err(explained)?;
+        Ok::<_, Error>((conn, addresses))
+    });
+    let (conn, addresses) = if limit.is_zero() {
         attempt.await?
     } else {
         tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
@@ -34,7 +42,13 @@ pub async fn connect(settings: &Settings, database: Option<&str>) -> Result<Conn
             ))
         })?
     };
-    Connection::start(conn, place).await
+    let mut settings = settings.clone();
+    if conn.opts().ssl_opts().is_none() {
+        // Nobody need ask again whether this server speaks TLS.
+        settings.ssl_mode = SslMode::Disabled;
+    }
+    let pulse = Pulse::new(settings, place.clone(), addresses);
+    Connection::start(conn, place, pulse).await
 }
 
 /// `localhost` is the first of the usual sockets that is there, as for the clients, or else the usual port.
@@ -48,7 +62,22 @@ fn resolve(place: &Place) -> Place {
     }
 }
 
-async fn attempt(settings: &Settings, to: &To<'_>) -> Result<Conn> {
+/// The addresses behind a host's name, in the order in which they are tried; none of a socket.
+async fn addresses(place: &Place) -> io::Result<Vec<IpAddr>> {
+    let Place::Tcp { host, port } = place else { return Ok(Vec::new()) };
+    let found = tokio::net::lookup_host((host.as_str(), *port)).await?;
+    Ok(found.map(|address| address.ip()).collect())
+}
+
+/// Tries to be let in, at the addresses that a host's name stands for.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] and [`ErrorKind::Io`] where the settings are at fault; within, what the driver says of the server.
+pub(super) async fn attempt(
+    settings: &Settings,
+    to: &To<'_>,
+    addresses: &[IpAddr],
+) -> Result<mysql_async::Result<Conn>> {
     let mut options = OptsBuilder::default()
         .user(Some(to.user))
         .pass(settings.password.as_ref().map(ExposeSecret::expose_secret))
@@ -60,31 +89,33 @@ async fn attempt(settings: &Settings, to: &To<'_>) -> Result<Conn> {
             let path = path.to_str().ok_or_else(|| {
                 Error::new(ErrorKind::Usage, format!("the path of the socket {} is no text", path.display()))
             })?;
-            return Conn::new(options.socket(Some(path))).await.map_err(|cause| refusal::explain(cause, to));
+            return Ok(Conn::new(options.socket(Some(path))).await);
         }
-        Place::Tcp { host, port } => options = options.ip_or_hostname(host.as_str()).tcp_port(*port),
+        Place::Tcp { host, port } => {
+            let resolved = Some(addresses).filter(|addresses| !addresses.is_empty());
+            options = options.ip_or_hostname(host.as_str()).tcp_port(*port).resolved_ips(resolved);
+        }
         Place::Local => {}
     }
     // Longer than a minute of silence is more than many firewalls remember.
     options = options.tcp_keepalive(Some(std::time::Duration::from_secs(60)));
     let Some(ssl) = ssl(settings).await? else {
-        return Conn::new(options).await.map_err(|cause| refusal::explain(cause, to));
+        return Ok(Conn::new(options).await);
     };
-    match Conn::new(options.clone().ssl_opts(ssl.clone())).await {
-        Ok(conn) => Ok(conn),
+    Ok(match Conn::new(options.clone().ssl_opts(ssl.clone())).await {
         Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))
             if settings.ssl_mode == SslMode::Preferred =>
         {
-            Conn::new(options).await.map_err(|cause| refusal::explain(cause, to))
+            Conn::new(options).await
         }
         Err(cause) if settings.ssl_mode == SslMode::VerifyCa && is_of_another_name(&cause) => {
             let ssl = ssl
                 .with_danger_skip_domain_validation(true)
                 .with_danger_tls_hostname_override(Some(ANY_NAME));
-            Conn::new(options.ssl_opts(ssl)).await.map_err(|cause| refusal::explain(cause, to))
+            Conn::new(options.ssl_opts(ssl)).await
         }
-        Err(cause) => Err(refusal::explain(cause, to)),
-    }
+        outcome => outcome,
+    })
 }
 
 /// The driver (`mysql_async`, its `rustls_io.rs`) passes over a name that is not the certificate's where what rustls says

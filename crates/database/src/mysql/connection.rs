@@ -1,9 +1,11 @@
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
+use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Row, Value};
+use mysql_async::{Conn, InfileData, Row, Value};
 
+use super::pulse::Pulse;
 use super::{Place, error};
 use crate::{Error, ErrorKind, Result, Rows};
 
@@ -25,10 +27,14 @@ pub enum Flavour {
 #[derive(Debug)]
 pub struct Connection {
     conn: Conn,
+    pub(super) pulse: Pulse,
     place: Place,
     version: String,
     lower_case: bool,
 }
+
+/// How long a server may take to hear that we go.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What each session needs: no limits of time but our own, and none of how many rows a query gives, which would cut a table
 /// short in silence; and what is written without a transaction stays.
@@ -36,8 +42,8 @@ const PREPARE: &str = "SET SESSION wait_timeout = 86400, net_read_timeout = 600,
                        sql_select_limit = 18446744073709551615, sql_big_selects = 1, autocommit = 1";
 
 impl Connection {
-    pub(super) async fn start(conn: Conn, place: Place) -> Result<Self> {
-        let mut connection = Self { conn, place, version: String::new(), lower_case: false };
+    pub(super) async fn start(conn: Conn, place: Place, pulse: Pulse) -> Result<Self> {
+        let mut connection = Self { conn, pulse, place, version: String::new(), lower_case: false };
         let sql = "SELECT VERSION(), @@lower_case_table_names = 1";
         let rows = connection.query(sql, "cannot ask the server what it is").await?;
         let mut values = rows.into_iter().flatten().flatten();
@@ -103,14 +109,15 @@ impl Connection {
     /// What the server refuses, with `what` failed before it.
     pub async fn rows(&mut self, sql: &str, what: &str) -> Result<Vec<Bytes>> {
         let wrong = |cause| error(cause, what);
-        let mut result = self.conn.query_iter(sql).await.map_err(wrong)?;
+        let (conn, pulse) = self.driver();
+        let mut result = pulse.attend(conn.query_iter(sql)).await.map_err(wrong)?;
         let mut rows = Vec::new();
         while !result.is_empty() {
-            while let Some(row) = result.next().await.map_err(wrong)? {
+            while let Some(row) = pulse.attend(result.next()).await.map_err(wrong)? {
                 rows.push(bytes(row));
             }
         }
-        result.drop_result().await.map_err(wrong)?;
+        pulse.attend(result.drop_result()).await.map_err(wrong)?;
         Ok(rows)
     }
 
@@ -149,7 +156,20 @@ impl Connection {
     /// # Errors
     /// What the server refuses, with `what` failed before it.
     pub async fn batch(&mut self, sql: &str, what: &str) -> Result<()> {
-        self.conn.query_drop(sql).await.map_err(|cause| error(cause, what))
+        self.pulse.attend(self.conn.query_drop(sql)).await.map_err(|cause| error(cause, what))
+    }
+
+    /// The driver's connection, and what every wait for it goes through.
+    pub(super) fn driver(&mut self) -> (&mut Conn, &Pulse) {
+        (&mut self.conn, &self.pulse)
+    }
+
+    /// What the server reads when the next statement asks for a local file, in the place of one.
+    pub fn set_infile_handler<F>(&mut self, content: F)
+    where
+        F: Future<Output = mysql_async::Result<InfileData>> + Send + Sync + 'static,
+    {
+        self.conn.set_infile_handler(content);
     }
 
     /// Has the server look at its tables when it is asked how large they are and what they number next; MySQL 8 tells
@@ -165,7 +185,7 @@ impl Connection {
     /// Gives the server's session the state of a new one, in the same database, and ours on top of it.
     pub(super) async fn renew(&mut self) -> Result<()> {
         let what = "cannot reset the session";
-        let supported = self.conn.reset().await.map_err(|cause| error(cause, what))?;
+        let supported = self.pulse.attend(self.conn.reset()).await.map_err(|cause| error(cause, what))?;
         if !supported {
             return Err(Error::new(
                 ErrorKind::Refused,
@@ -178,8 +198,13 @@ impl Connection {
 
     /// Says goodbye to the server and waits for it.
     pub async fn close(self) {
-        if let Err(cause) = self.conn.disconnect().await {
-            tracing::debug!(%cause, "the connection broke while it was closed");
+        if self.pulse.has_given_up() {
+            return;
+        }
+        match tokio::time::timeout(GOODBYE, self.conn.disconnect()).await {
+            Ok(Err(cause)) => tracing::debug!(%cause, "the connection broke while it was closed"),
+            Err(_) => tracing::debug!(place = %self.place, "the server did not take leave"),
+            Ok(Ok(())) => {}
         }
     }
 }
@@ -201,12 +226,6 @@ impl Deref for Connection {
 
     fn deref(&self) -> &Conn {
         &self.conn
-    }
-}
-
-impl DerefMut for Connection {
-    fn deref_mut(&mut self) -> &mut Conn {
-        &mut self.conn
     }
 }
 

@@ -2,6 +2,7 @@ use std::fmt;
 
 use mysql_async::{DriverError, IoError, ServerError};
 
+use super::pulse::Silence;
 use crate::{Error, ErrorKind};
 
 /// What an error of the server or of the connection means.
@@ -14,7 +15,12 @@ pub fn error(error: mysql_async::Error, what: impl fmt::Display) -> Error {
     match error {
         mysql_async::Error::Server(answer) => of_server(&answer, &what),
         mysql_async::Error::Driver(DriverError::ConnectionClosed) => closed(&what),
-        mysql_async::Error::Io(IoError::Io(cause)) => closed(&what).with_source(cause),
+        mysql_async::Error::Io(IoError::Io(cause)) => match Silence::of(&cause) {
+            Some(silence) => Error::new(ErrorKind::Connection, format!("{what}{silence}")).with_hint(
+                "check that it runs, and the network, tunnels and firewalls on the way to it; try again when it answers",
+            ),
+            None => closed(&what).with_source(cause),
+        },
         mysql_async::Error::Driver(DriverError::PacketTooLarge) => {
             Error::new(ErrorKind::Refused, format!("{what}the statement is larger than max_allowed_packet"))
                 .with_hint("raise max_allowed_packet on the server")

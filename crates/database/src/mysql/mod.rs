@@ -19,6 +19,7 @@ mod home;
 mod journal;
 mod lock;
 mod others;
+mod pulse;
 mod refusal;
 pub mod rows;
 mod server;

@@ -84,15 +84,16 @@ impl Session {
     }
 
     async fn send(&mut self, statement: &Statement<'_>) -> Result<(u64, u16), mysql_async::Error> {
-        let mut result = self.connection.query_iter(statement.text).await?;
+        let (conn, pulse) = self.connection.driver();
+        let mut result = pulse.attend(conn.query_iter(statement.text)).await?;
         let mut rows = result.affected_rows();
         while !result.is_empty() {
-            while result.next().await?.is_some() {
+            while pulse.attend(result.next()).await?.is_some() {
                 rows += 1;
             }
         }
         let warnings = result.warnings();
-        result.drop_result().await?;
+        pulse.attend(result.drop_result()).await?;
         Ok((rows, warnings))
     }
 }

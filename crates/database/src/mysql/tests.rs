@@ -1,5 +1,6 @@
 mod logins;
 mod of_rows;
+mod silence;
 mod tls;
 
 use std::time::Duration;

@@ -10,6 +10,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{BinaryProtocol, Column, QueryResult, Row, TextProtocol, Value};
 
 use super::Connection;
+use super::pulse::Pulse;
 use crate::TableDigest;
 
 /// What a DOUBLE says of its decimals that has no fixed number of them.
@@ -21,7 +22,14 @@ const PLAIN: i64 = 15;
 
 /// The rows of a query as they come.
 #[derive(Debug)]
-pub enum Rows<'c> {
+pub struct Rows<'c> {
+    pub(super) form: Form<'c>,
+    pulse: &'c Pulse,
+}
+
+/// How they come.
+#[derive(Debug)]
+pub(super) enum Form<'c> {
     /// As the server keeps them.
     Kept(QueryResult<'c, 'static, BinaryProtocol>),
     /// As the server prints them.
@@ -34,11 +42,13 @@ impl<'c> Rows<'c> {
     /// # Errors
     /// What the server says.
     pub async fn of(connection: &'c mut Connection, sql: &str) -> mysql_async::Result<Self> {
+        let (conn, pulse) = connection.driver();
+        let rows = |form| Self { form, pulse };
         // The driver takes `:name` for a parameter, and the server `?`, wherever it stands for them.
         if !sql.contains([':', '?']) {
-            match connection.prep(sql).await {
+            match pulse.attend(conn.prep(sql)).await {
                 Ok(statement) if statement.columns().iter().all(is_printed_here) => {
-                    return connection.exec_iter(statement, ()).await.map(Self::Kept);
+                    return pulse.attend(conn.exec_iter(statement, ())).await.map(Form::Kept).map(rows);
                 }
                 // Some servers allow no statements of this kind, some have no more of them, some proxies know none. What is
                 // wrong with the query itself is said of its text too.
@@ -46,7 +56,7 @@ impl<'c> Rows<'c> {
                 Err(error) => return Err(error),
             }
         }
-        connection.query_iter(sql.to_owned()).await.map(Self::Printed)
+        pulse.attend(conn.query_iter(sql.to_owned())).await.map(Form::Printed).map(rows)
     }
 
     /// The next row.
@@ -54,9 +64,9 @@ impl<'c> Rows<'c> {
     /// # Errors
     /// What the server says.
     pub async fn next(&mut self) -> mysql_async::Result<Option<Row>> {
-        match self {
-            Self::Kept(result) => result.next().await,
-            Self::Printed(result) => result.next().await,
+        match &mut self.form {
+            Form::Kept(result) => self.pulse.attend(result.next()).await,
+            Form::Printed(result) => self.pulse.attend(result.next()).await,
         }
     }
 
@@ -65,9 +75,9 @@ impl<'c> Rows<'c> {
     /// # Errors
     /// What the server says.
     pub async fn end(self) -> mysql_async::Result<()> {
-        match self {
-            Self::Kept(result) => result.drop_result().await,
-            Self::Printed(result) => result.drop_result().await,
+        match self.form {
+            Form::Kept(result) => self.pulse.attend(result.drop_result()).await,
+            Form::Printed(result) => self.pulse.attend(result.drop_result()).await,
         }
     }
 }

@@ -8,11 +8,10 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use database::mysql::{Connection, error};
+use database::mysql::Connection;
 use database::{Engine, quote};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use mysql_async::prelude::Queryable as _;
 
 use crate::Result;
 use crate::archive::PART_BYTES;
@@ -78,8 +77,7 @@ impl Local {
             let packets = packets.map(move |at| Ok(text.slice(at..(at + PACKET).min(text.len()))));
             Ok(stream::iter(packets).boxed())
         });
-        let what = || format!("cannot load rows into `{table}`");
-        connection.query_drop(sql).await.map_err(|cause| error(cause, what()))?;
+        connection.batch(&sql, &format!("cannot load rows into `{table}`")).await?;
         if connection.affected_rows() == rows && connection.get_warnings() == 0 {
             return Ok(true);
         }

@@ -92,7 +92,7 @@ async fn neighbouring_values_of_every_type_have_different_digests() {
 /// The values of a query's rows, and whether they came as the server keeps them.
 async fn read(connection: &mut Connection, sql: &str) -> (Vec<Vec<Option<String>>>, bool) {
     let mut rows = values::Rows::of(connection, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    let kept = matches!(rows, values::Rows::Kept(_));
+    let kept = matches!(rows.form, values::Form::Kept(_));
     let (mut room, mut found) = (values::Room::default(), Vec::new());
     while let Some(row) = rows.next().await.unwrap() {
         let text = |value: Option<&[u8]>| value.map(|value| value.escape_ascii().to_string());
