@@ -146,3 +146,68 @@ async fn what_an_account_may_do_is_what_the_server_lets_it_do() {
     }
     administer(&format!("DROP USER {user}; DROP ROLE {role}; DROP DATABASE {database}")).await;
 }
+
+/// Of what is given on everything, MySQL may take a database out. Judged by the server itself.
+#[tokio::test]
+async fn what_is_taken_out_of_everything_is_told_as_the_server_has_it() {
+    use crate::mysql::testing::{fresh, own};
+    use crate::mysql::{Server, Settings};
+    let flavour = fresh().await.connect(None).await.unwrap().flavour();
+    if flavour == Flavour::MariaDb {
+        // It takes nothing out.
+        return;
+    }
+    let own = own("--partial-revokes=ON").await;
+    let mut administrator = own.server.connect(None).await.unwrap();
+    let objects = "CREATE DATABASE shop; CREATE TABLE shop.t (a int); CREATE DATABASE other; CREATE TABLE other.t (a int);
+        CREATE ROLE without, all_of_it; GRANT SELECT, INSERT ON *.* TO without, all_of_it; REVOKE INSERT ON shop.* FROM without";
+    administrator.batch(objects, "").await.unwrap();
+    let taken = "GRANT SELECT, INSERT, SHOW VIEW, TRIGGER, EVENT, EXECUTE ON *.* TO u; REVOKE INSERT, TRIGGER ON shop.* FROM u";
+    for (number, given) in [
+        taken,
+        "GRANT SELECT ON *.* TO u; GRANT without TO u",
+        "GRANT INSERT ON shop.* TO u; GRANT without TO u",
+        "GRANT without, all_of_it TO u",
+        "GRANT SELECT, INSERT ON *.* TO u; REVOKE INSERT ON shop.* FROM u; GRANT all_of_it TO u",
+        "GRANT SELECT, INSERT ON *.* TO u; REVOKE INSERT ON shop.* FROM u; GRANT INSERT ON shop.t TO u",
+        "GRANT INSERT ON `sh%`.* TO u; GRANT SELECT ON `%`.* TO u",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let user = format!("u{number}");
+        let given = given.replace("TO u", &format!("TO {user}")).replace("FROM u", &format!("FROM {user}"));
+        let sql = format!("CREATE USER {user}; {given}; SET DEFAULT ROLE ALL TO {user}");
+        administrator.batch(&sql, &given).await.unwrap();
+        let settings = Settings {
+            user: Some(user),
+            database: "information_schema".to_owned(),
+            ..own.server.settings().clone()
+        };
+        let mut connection = Server::new(settings).connect_nowhere().await.unwrap();
+        let grants = Grants::read(&mut connection).await.unwrap();
+        for database in ["shop", "other"] {
+            for (right, sql) in [
+                ("SELECT", format!("DO (SELECT COUNT(*) FROM {database}.t)")),
+                ("INSERT", format!("INSERT INTO {database}.t VALUES (1)")),
+            ] {
+                // What is given on a table alone is of no use to who reads a whole database.
+                let of_table = given.contains("shop.t") && database == "shop" && right == "INSERT";
+                let may = connection.batch(&sql, "").await.is_ok() && !of_table;
+                assert_eq!(grants.on(database, right), may, "{right} on {database} by {given}");
+            }
+        }
+        if number == 0 {
+            // What it may not see is not left out in silence.
+            let mut reading = connection;
+            let error = crate::mysql::catalog::read(&mut reading, "shop").await.unwrap_err();
+            assert!(error.to_string().contains("whether `shop` has triggers"), "{error}");
+            assert!(
+                error.hint().is_some_and(|hint| hint.starts_with("GRANT TRIGGER ON `shop`.*")),
+                "{error:?}"
+            );
+            crate::mysql::catalog::read(&mut reading, "other").await.unwrap();
+            reading.close().await;
+        }
+    }
+}
