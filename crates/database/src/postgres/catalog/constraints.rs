@@ -49,6 +49,19 @@ fn renamed() -> String {
     )
 }
 
+/// Foreign keys that a partition has for itself, and those to the same table that tables above it have. One from above takes
+/// an equal key of the partition's for its own if it finds one, so that a key that stands alone came after all of them.
+fn alone() -> String {
+    format!(
+        "SELECT k.oid, a.oid AS above
+         FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+            CROSS JOIN LATERAL pg_partition_ancestors(k.conrelid) AS up(relation)
+            JOIN pg_constraint a ON a.conrelid = up.relation AND a.conrelid <> k.conrelid
+                AND a.contype = 'f' AND a.conparentid = 0 AND a.confrelid = k.confrelid
+         WHERE k.contype = 'f' AND k.conparentid = 0 AND c.relispartition AND {OURS}"
+    )
+}
+
 /// A check constraint of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Check {
@@ -145,6 +158,13 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
             Node::new(id(Kind::Constraint, &namespace, &relation, &name), Section::PostData, target, text);
         reader.add((class::CONSTRAINT, oid), node.needing([place]));
         reader.alias.insert((class::CLASS, index), (class::CONSTRAINT, oid));
+    }
+    for row in reader.rows("foreign keys of partitions alone", &alone()).await? {
+        let [own, above] = ["oid", "above"].map(|column| get::<u32>(&row, column));
+        let places = (reader.find((class::CONSTRAINT, own?)), reader.find((class::CONSTRAINT, above?)));
+        if let (Some(own), Some(above)) = places {
+            reader.nodes[own].needs.insert(above);
+        }
     }
     rename(reader).await
 }

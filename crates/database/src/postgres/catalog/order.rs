@@ -43,7 +43,7 @@ pub(super) fn finish(mut reader: Reader<'_>) -> Schema {
     objects.sort_unstable_by_key(|(rank, _)| *rank);
     let mut objects: Vec<Object> = objects.into_iter().map(|(_, object)| object).collect();
     objects.shrink_to_fit();
-    Schema { objects, refused, left_out }
+    Schema { objects, refused, left_out, ..Schema::default() }
 }
 
 /// Writes the definition from its pieces; the comments of parts go to the whole.

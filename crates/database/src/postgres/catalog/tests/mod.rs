@@ -1,6 +1,7 @@
 //! Round trips through psql, judged by pg_dump.
 
 mod marks;
+mod partitions;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

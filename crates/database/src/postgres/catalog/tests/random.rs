@@ -145,7 +145,10 @@ impl World {
                     "ALTER TABLE {} ADD CONSTRAINT foreign{number} FOREIGN KEY ({}) REFERENCES {}",
                     from.name, from.key, to.name
                 );
-                let after = vec![from.piece, to.piece, primary];
+                let mut after = vec![from.piece, to.piece, primary];
+                // Which of several that are equal takes a partition's own for its own is a matter of their order.
+                let equal = format!("FOREIGN KEY ({}) REFERENCES {}", from.key, to.name);
+                after.extend((0..number).filter(|piece| self.pieces[*piece].sql.ends_with(&equal)));
                 self.add(sql, after);
             }
             16 => {
