@@ -1,3 +1,6 @@
+mod triggers;
+mod types;
+
 use std::collections::BTreeSet;
 
 use database::script::{self, Lexeme, LexemeKind};
@@ -6,6 +9,7 @@ use database::{Engine, Generated, Kind, Object, ObjectId, Schema, mysql::catalog
 use super::parts::{Parts, columns};
 use super::step::{Between, Change, Dialect, InPlace, Owners, Statement, Step, Unwritable, views_on};
 use crate::engine;
+use types::{holds_letters, keeps, letter_options, letters};
 
 /// Changes of MySQL's and MariaDB's objects: all of a table in one ALTER TABLE, which is done or not done.
 pub(crate) struct Mysql;
@@ -17,15 +21,12 @@ fn ident(name: &str) -> String {
 impl Dialect for Mysql {
     fn normal(&self, object: &Object) -> String {
         let text = engine::canonical(Engine::Mysql, &object.definition);
-        if object.id.kind == Kind::Trigger { on_quoted(&text).unwrap_or(text) } else { text }
+        if object.id.kind == Kind::Trigger { triggers::on_quoted(&text).unwrap_or(text) } else { text }
     }
 
     fn same(&self, one: &Object, other: &Object) -> bool {
         if self.normal(one) == self.normal(other) {
-            // In which order they fire stands in no text. One whose predecessor goes is the first by itself.
-            let follows =
-                |object: &Object| object.depends_on.iter().find(|need| need.kind == Kind::Trigger).cloned();
-            return one.id.kind != Kind::Trigger || [None, follows(one)].contains(&follows(other));
+            return one.id.kind != Kind::Trigger || triggers::fire_alike(one, other);
         }
         // Whoever does not say when an event begins means no moment: not the one at which it was made here or there.
         let without = |object: &Object| engine::without_starts(&object.definition);
@@ -173,7 +174,7 @@ impl Dialect for Mysql {
         column: Option<&str>,
         schema: &'s Schema,
     ) -> Vec<&'s Object> {
-        let mut broken = column.map_or_else(Vec::new, |column| triggers_naming(object, column, schema));
+        let mut broken = column.map_or_else(Vec::new, |column| triggers::naming(object, column, schema));
         broken.extend(views_on(object, schema));
         broken
     }
@@ -200,37 +201,6 @@ fn names_in(text: &str) -> BTreeSet<String> {
     let lexemes = script::lexemes(Engine::Mysql, text).unwrap_or_default();
     let names = lexemes.iter().filter(|lexeme| lexeme.kind == LexemeKind::Name);
     names.filter_map(Lexeme::identifier).map(|name| name.to_lowercase()).collect()
-}
-
-/// The triggers on a table whose bodies name a column of it, which the server does not take without that column; and those
-/// that fire after one of them, since what is made again is the last.
-fn triggers_naming<'s>(table: &Object, column: &str, schema: &'s Schema) -> Vec<&'s Object> {
-    let column = column.to_lowercase();
-    let names = |trigger: &Object| {
-        let lexemes = script::lexemes(Engine::Mysql, &trigger.definition).unwrap_or_default();
-        lexemes.iter().filter_map(Lexeme::identifier).any(|name| name.to_lowercase() == column)
-    };
-    let mut found: Vec<&Object> = Vec::new();
-    let of_table = |one: &&Object| one.id.kind == Kind::Trigger && one.id.of == table.id.name;
-    for trigger in schema.objects.iter().filter(of_table) {
-        let follows = trigger.depends_on.iter().any(|need| found.iter().any(|one| one.id == *need));
-        if follows || names(trigger) {
-            found.push(trigger);
-        }
-    }
-    found
-}
-
-/// A trigger's text with its table in backticks, as MariaDB writes it once the table got another name.
-fn on_quoted(text: &str) -> Option<String> {
-    let lexemes = script::lexemes(Engine::Mysql, text).ok()?;
-    let trigger = lexemes.iter().position(|lexeme| lexeme.is("TRIGGER"))?;
-    let on = trigger + lexemes[trigger..].iter().position(|lexeme| lexeme.is("ON"))?;
-    let table = lexemes.get(on + 1)?;
-    // An identifier that is a word keeps its letters.
-    let name = if table.kind == LexemeKind::Word { table.text.to_owned() } else { table.identifier()? };
-    let start = table.text.as_ptr() as usize - text.as_ptr() as usize;
-    Some(format!("{}{}{}", &text[..start], ident(&name), &text[start + table.text.len()..]))
 }
 
 /// A definition that acts in the name of whoever runs it. What is made under settings of its own stands between delimiters.
@@ -466,99 +436,9 @@ fn options(before: &str, after: &str) -> Result<Vec<String>, Unwritable> {
     Ok(actions)
 }
 
-/// What a table says of the letters of columns that say nothing of their own.
-fn letter_options(tail: &str) -> Vec<String> {
-    let lexemes = script::lexemes(Engine::Mysql, self::tail(tail).0).unwrap_or_default();
-    let said = lexemes
-        .windows(3)
-        .filter(|words| (words[0].is("CHARSET") || words[0].is("COLLATE")) && words[1].is_sign(b'='));
-    said.map(|words| words[2].text.to_lowercase()).collect()
-}
-
-/// The character set of a column, its own or its table's; nothing where it holds no text.
-fn letters(clause: &str, tail: &str) -> String {
-    let named = |text: &str, words: &[&[&str]]| {
-        let lexemes = script::lexemes(Engine::Mysql, text).unwrap_or_default();
-        let found = words.iter().find_map(|words| {
-            let place = lexemes.windows(words.len()).position(|window| script::begins(window, words))?;
-            lexemes[place + words.len()..].iter().find(|lexeme| !lexeme.is_sign(b'='))
-        });
-        found.map(|lexeme| lexeme.text.to_lowercase())
-    };
-    let base = clause.split([' ', '(']).next().unwrap_or_default().to_lowercase();
-    if !["char", "text", "enum", "set"].iter().any(|word| base.contains(word)) {
-        return String::new();
-    }
-    let own = named(clause, &[&["CHARACTER", "SET"], &["CHARSET"]]);
-    own.or_else(|| named(tail, &[&["CHARSET"], &["CHARACTER", "SET"]])).unwrap_or_default()
-}
-
-/// Whether each letter of a character set is in another one.
-fn holds_letters(from: &str, to: &str) -> bool {
-    from == to || from.is_empty() || to.is_empty() || to == "utf8mb4" || from == "ascii"
-}
-
-/// Whether every value of a column fits into what it becomes, by the first words of both clauses.
-fn keeps(was: &str, is: &str) -> bool {
-    let kind = |clause: &str| -> (String, Vec<String>, bool) {
-        let lexemes = script::lexemes(Engine::Mysql, clause).unwrap_or_default();
-        let base = lexemes.first().map_or_else(String::new, |first| first.text.to_lowercase());
-        let has_list = lexemes.get(1).is_some_and(|next| next.is_sign(b'('));
-        let inside = lexemes.iter().skip(2).take_while(|lexeme| has_list && !lexeme.is_sign(b')'));
-        let list =
-            inside.filter(|lexeme| !lexeme.is_sign(b',')).map(|lexeme| lexeme.text.to_owned()).collect();
-        (base, list, lexemes.iter().any(|lexeme| lexeme.is("UNSIGNED")))
-    };
-    const WHOLE: &[&str] = &["tinyint", "smallint", "mediumint", "int", "bigint"];
-    const TEXTS: &[&str] = &["tinytext", "text", "mediumtext", "longtext"];
-    let (old, old_list, old_unsigned) = kind(was);
-    let (new, new_list, new_unsigned) = kind(is);
-    let place = |list: &[&str], name: &str| list.iter().position(|one| *one == name);
-    let numbers =
-        |list: &[String]| -> Vec<u32> { list.iter().filter_map(|text| text.parse().ok()).collect() };
-    if let (Some(from), Some(to)) = (place(WHOLE, &old), place(WHOLE, &new)) {
-        return old_unsigned == new_unsigned && from <= to;
-    }
-    if let (Some(from), Some(to)) = (place(TEXTS, &old), place(TEXTS, &new)) {
-        return from <= to;
-    }
-    match (old.as_str(), new.as_str()) {
-        ("enum" | "set", _) if old == new => old_list.iter().all(|label| new_list.contains(label)),
-        ("varchar" | "char", "text" | "mediumtext" | "longtext") => true,
-        ("varchar" | "char" | "varbinary", _) if old == new => numbers(&old_list) <= numbers(&new_list),
-        ("char", "varchar") => numbers(&old_list) <= numbers(&new_list),
-        ("decimal", "decimal") => {
-            let (from, to) = (numbers(&old_list), numbers(&new_list));
-            let whole = |list: &[u32]| {
-                list.first().copied().unwrap_or(10).saturating_sub(list.get(1).copied().unwrap_or(0))
-            };
-            old_unsigned == new_unsigned && whole(&from) <= whole(&to) && from.get(1) <= to.get(1)
-        }
-        _ => old == new && old_list == new_list && old_unsigned == new_unsigned,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_cannot_hold_all_is_known() {
-        for (was, is) in [
-            ("int(11) NOT NULL", "bigint(20) DEFAULT 1"),
-            ("varchar(20)", "varchar(40)"),
-            ("enum('a','b')", "enum('b','c','a')"),
-            ("decimal(8,2)", "decimal(10,3)"),
-            ("datetime", "datetime DEFAULT NULL"),
-        ] {
-            assert!(keeps(was, is), "{was} to {is}");
-            assert!(!keeps(is, was) || was.starts_with("datetime"), "{is} to {was}");
-        }
-        assert!(
-            !keeps("int(11)", "int(11) unsigned")
-                && !keeps("datetime", "datetime(3)".trim_end_matches("(3)").trim_end_matches("time"))
-        );
-    }
 
     #[test]
     fn options_are_changed_one_by_one() {
@@ -570,13 +450,6 @@ mod tests {
         let plain = options("DEFAULT CHARSET=latin1 COLLATE=latin1_bin", "DEFAULT CHARSET=latin1");
         assert_eq!(plain.unwrap(), ["DEFAULT CHARSET=latin1"]);
         assert!(options("ENGINE=InnoDB", "ENGINE=InnoDB PARTITION BY HASH (a)").is_err());
-    }
-
-    #[test]
-    fn the_table_of_a_trigger_stands_in_backticks() {
-        let plain = "SET sql_mode = '';\nDELIMITER ;;\nCREATE TRIGGER t BEFORE UPDATE ON Item FOR EACH ROW SET NEW.a = 1\n;;\n";
-        assert_eq!(on_quoted(plain).unwrap(), plain.replace("Item", "`Item`"));
-        assert_eq!(on_quoted(&plain.replace("Item", "`a``b`")).unwrap(), plain.replace("Item", "`a``b`"));
     }
 
     #[test]
