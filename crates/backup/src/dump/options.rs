@@ -40,6 +40,9 @@ pub struct BackupOptions {
     /// Whether the archive says who may use what, where that belongs to the server and is forgotten with the object: routines
     /// of MySQL and MariaDB.
     pub rights: bool,
+    /// Whether what is broken in the database, so that nothing could make it again, is refused: what has to bring everything
+    /// back cannot go without it. Otherwise it is left out and named in [`Written::left_out`].
+    pub whole: bool,
     /// Whether the planner's statistics are archived, so that a restore need not make them anew.
     pub statistics: bool,
     /// Why the archive must not be pruned from the moment on when it is there.
@@ -92,6 +95,7 @@ impl Default for BackupOptions {
             secrets: false,
             globals: false,
             rights: false,
+            whole: false,
             role_passwords: false,
             statistics: false,
             pin: None,

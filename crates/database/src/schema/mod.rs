@@ -249,6 +249,10 @@ pub struct Schema {
     /// What was found and cannot be carried: with any of these there is no dump.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<NotCarried>,
+    /// What was found and is of no use to anybody as it is, so that no statement makes it again: a view of MySQL or MariaDB
+    /// whose table is gone. Refused like the above, unless whoever asks goes [without it](Schema::leave_out_broken).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<NotCarried>,
     /// What was found and is not worth carrying, to be told: an index that is INVALID.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<NotCarried>,
@@ -273,16 +277,25 @@ impl Schema {
     /// # Errors
     /// [`ErrorKind::Refused`] with the names, if there are any.
     pub fn check_carried(&self) -> Result<()> {
-        if self.refused.is_empty() {
+        let all = self.refused.len() + self.broken.len();
+        if all == 0 {
             return Ok(());
         }
-        let names: Vec<String> = self.refused.iter().take(20).map(ToString::to_string).collect();
-        let more = self.refused.len().saturating_sub(names.len());
+        let named = self.refused.iter().chain(&self.broken).take(20);
+        let names: Vec<String> = named.map(ToString::to_string).collect();
+        let more = all.saturating_sub(names.len());
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         let what = format!("the database holds what dbm does not carry: {}{more}", names.join(", "));
-        Err(Error::new(ErrorKind::Refused, what).with_hint(
-            "drop these, or back this database up with the engine's own tool until dbm carries them",
-        ))
+        Err(Error::new(ErrorKind::Refused, what).with_hint(if self.refused.is_empty() {
+            "mend or drop it (DROP VIEW …); `dbm backup` goes without and says so, but what has to bring everything back cannot"
+        } else {
+            "drop these, or back this database up with the engine's own tool until dbm carries them"
+        }))
+    }
+
+    /// Goes without what is broken, and has that told.
+    pub fn leave_out_broken(&mut self) {
+        self.left_out.append(&mut self.broken);
     }
 
     /// The tables whose rows a dump carries.

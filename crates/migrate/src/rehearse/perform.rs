@@ -58,6 +58,7 @@ impl Runner {
             level: self.settings().level,
             jobs: self.settings().jobs,
             secrets: true,
+            whole: true,
             cancel: self.cancelled().clone(),
             ..BackupOptions::default()
         };

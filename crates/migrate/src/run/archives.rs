@@ -44,6 +44,7 @@ impl Runner {
             // A safe run has to bring everything back.
             secrets: true,
             rights: true,
+            whole: true,
             pin: Some(pin_of(&open.run)),
             cancel: self.cancel.clone(),
             // All of it: nothing less is a way back.
@@ -417,6 +418,7 @@ impl Runner {
             // Whatever is there now, it is not what an operator asks for as the latest good state.
             unfinished: true,
             secrets: true,
+            whole: true,
             pin: Some(format!("replaced by run {run}")),
             cancel: options.cancel.clone(),
             ..BackupOptions::default()

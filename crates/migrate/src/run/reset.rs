@@ -229,6 +229,7 @@ impl Runner {
         let options = BackupOptions {
             jobs: self.settings.jobs,
             secrets: true,
+            whole: true,
             properties_override: engine::has_properties(self.database.engine()).then_some(properties),
             cancel: self.cancel.clone(),
             ..BackupOptions::default()

@@ -213,10 +213,13 @@ async fn look_once(connection: &mut Connection, server: &Server, options: &Backu
         ErrorKind::LockTimeout => Ok(Look::Again(error)),
         _ => Err(error),
     };
-    let (before, journal_before) = match state(connection, server).await {
+    let (mut before, journal_before) = match state(connection, server).await {
         Ok(state) => state,
         Err(error) => return flushed(error),
     };
+    if !options.whole {
+        before.leave_out_broken();
+    }
     before.check_carried()?;
     let engines = transactional(connection, server.database()).await?;
     let (with_snapshot, without_snapshot) = before
@@ -231,9 +234,11 @@ async fn look_once(connection: &mut Connection, server: &Server, options: &Backu
         outcome => outcome?,
     };
     match state(connection, server).await {
-        Ok((schema, journal)) if schema == before && journal == journal_before => {
+        Ok((mut schema, journal)) if schema == before && journal == journal_before => {
             // All definitions are read, and the tables are the snapshot's own: no other database need wait any longer.
             snapshot.free_instance().await;
+            // A view that broke since would be an object less, and the schema another one.
+            schema.leave_out_broken();
             Ok(Look::Seen(Box::new(Seen { snapshot, schema, journal })))
         }
         otherwise => {

@@ -313,7 +313,7 @@ const NO_FENCE: &str = "others can write while triggers are made again, and woul
 /// What a database holds.
 async fn side(connection: &mut Connection, database: &str) -> Result<Side> {
     let schema = catalog::read(connection, database).await?;
-    for one in &schema.refused {
+    for one in schema.refused.iter().chain(&schema.broken) {
         let name = one.what.strip_prefix("view ").unwrap_or_default();
         let sql = format!("SHOW CREATE VIEW {}", quote::identifier(Engine::Mysql, name));
         let text = connection

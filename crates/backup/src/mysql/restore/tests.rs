@@ -1,3 +1,4 @@
+mod broken;
 mod elsewhere;
 mod events;
 mod folders;

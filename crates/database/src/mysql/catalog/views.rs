@@ -2,7 +2,9 @@ use super::id;
 use super::reader::Reader;
 use super::text::{tables_of, without_database};
 use super::wrap::Under;
-use crate::{Engine, Error, ErrorKind, Kind, Object, Result, Section, quote};
+use crate::{Engine, Error, ErrorKind, Kind, NotCarried, Object, Result, Section, quote};
+
+const BROKEN: &str = "it is broken: something that it is made of is gone, or the account in whose name it acts is, or lacks a right";
 
 /// A view is made twice: first with its columns only, so that others can be made of it, at the end as it is.
 pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
@@ -29,7 +31,12 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         };
         let columns = reader.columns.get(&found.name).cloned().unwrap_or_default();
         if columns.is_empty() {
-            reader.refuse(format!("view {}", found.name), "what it is made of is gone");
+            let what = format!("view {}", found.name);
+            if is_broken(reader, &quoted).await? {
+                reader.schema.broken.push(NotCarried::new(what, BROKEN));
+            } else {
+                reader.refuse(what, "it is broken, or the account may not read all that it is made of");
+            }
             continue;
         }
         // The server looks at the columns and at the kind of what a view is made of, and a placeholder has neither.
@@ -59,4 +66,14 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Whether nobody can use a view of which no columns are told, so that the server would not let it be made again either. Where
+/// only we may not use it, MariaDB says so: what it lets nobody use has a number of its own (`ER_VIEW_INVALID`).
+async fn is_broken(reader: &mut Reader<'_>, quoted: &str) -> Result<bool> {
+    match reader.row(&format!("SHOW COLUMNS FROM {quoted}")).await {
+        Err(error) if error.kind() == ErrorKind::Connection => Err(error),
+        Err(error) => Ok(error.to_string().ends_with("(error 1356)")),
+        Ok(_) => Ok(false),
+    }
 }
