@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use database::mysql::catalog::text::Create;
 use database::mysql::globals::{self, Globals};
 use database::mysql::{Connection, Flavour, Server, catalog};
-use database::{Entry, Journal as _, Schema, script};
+use database::{Entry, Journal as _, Kind, Schema, script};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Piece;
@@ -29,6 +30,9 @@ pub(crate) struct Extras {
     /// Accounts and roles of the server, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) globals: Option<Globals>,
+    /// The general tablespaces of MySQL that its tables lie in, with these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tablespaces: BTreeMap<String, BTreeSet<String>>,
     /// The engines of its tables.
     #[serde(default)]
     pub(crate) engines: Vec<String>,
@@ -194,6 +198,7 @@ async fn look(server: &Server, options: &BackupOptions) -> Result<Prepared> {
             history,
             no_history: options.no_history,
             globals,
+            tablespaces: tablespaces(&schema)?,
             engines,
             definers: definers(&schema)?,
             derived: Vec::new(),
@@ -270,6 +275,17 @@ fn definers(schema: &Schema) -> Result<Vec<String>> {
         }
     }
     Ok(found.into_iter().collect())
+}
+
+/// The tablespaces that tables name, with the tables.
+fn tablespaces(schema: &Schema) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for object in schema.objects.iter().filter(|object| object.id.kind == Kind::Table) {
+        for name in Create::read(&object.definition)?.tablespaces()? {
+            found.entry(name).or_default().insert(object.id.name.clone());
+        }
+    }
+    Ok(found)
 }
 
 /// The names of the tables whose engine knows snapshots.

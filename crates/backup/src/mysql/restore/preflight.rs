@@ -1,5 +1,7 @@
 //! What is looked at before a restore touches anything.
 
+use std::collections::BTreeSet;
+
 use database::mysql::{Connection, Flavour, Grants, OWN_TABLES, Server, is_database};
 use database::{About, Engine, quote};
 
@@ -7,7 +9,7 @@ use super::definers::Definers;
 use super::folders;
 use super::rights;
 use crate::archive::Archive;
-use crate::mysql::dump::remedy;
+use crate::mysql::dump::{Extras, remedy};
 use crate::restore::{Finding, Preflight, RestoreOptions, TargetState, Way};
 use crate::{Error, ErrorKind, Result};
 
@@ -229,6 +231,7 @@ async fn fits(connection: &mut Connection, archive: &Archive, preflight: &mut Pr
             "install or switch on its plugin",
         ));
     }
+    tablespaces(connection, &extras, preflight).await;
     let packet = connection.value("SELECT @@global.max_allowed_packet", what).await?;
     let packet: u64 = packet.and_then(|bytes| bytes.parse().ok()).unwrap_or(u64::MAX);
     if let Some((table, bytes)) = extras.longest.filter(|(_, bytes)| *bytes > packet) {
@@ -240,6 +243,43 @@ async fn fits(connection: &mut Connection, archive: &Archive, preflight: &mut Pr
         ));
     }
     Ok(())
+}
+
+/// Whether the server has the tablespaces that tables lie in. MariaDB knows none, and takes such a table as any other.
+async fn tablespaces(connection: &mut Connection, extras: &Extras, preflight: &mut Preflight) {
+    if extras.tablespaces.is_empty() || connection.flavour() == Flavour::MariaDb {
+        return;
+    }
+    // The first one is everybody's to read, and came with 8.0.21; the others take PROCESS.
+    let lists = [
+        "SELECT tablespace_name FROM information_schema.tablespaces_extensions",
+        "SELECT name FROM information_schema.innodb_tablespaces",
+        "SELECT name FROM information_schema.innodb_sys_tablespaces",
+    ];
+    let mut there: BTreeSet<String> = BTreeSet::new();
+    for list in lists {
+        if let Ok(rows) = connection.query(list, "cannot look for tablespaces").await {
+            there.extend(rows.into_iter().flatten().flatten());
+            break;
+        }
+    }
+    if there.is_empty() {
+        // Each server has some of its own: who may not look finds out when the tables are made.
+        return;
+    }
+    for (name, tables) in extras.tablespaces.iter().filter(|(name, _)| !there.contains(*name)) {
+        let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
+        preflight.problems.push(finding(
+            format!(
+                "the server has no tablespace `{name}`, which tables of the archive lie in: {}",
+                tables.join(", ")
+            ),
+            format!(
+                "as an administrator: CREATE TABLESPACE {} ADD DATAFILE '….ibd' ENGINE = InnoDB",
+                quote::identifier(Engine::Mysql, name)
+            ),
+        ));
+    }
 }
 
 /// The accounts in whose name views and routines of the archive act.

@@ -7,6 +7,7 @@ mod local;
 mod lower_case;
 mod namesakes;
 mod rights;
+mod tablespaces;
 
 use database::mysql::{SCRATCH_ACCOUNTS, Server};
 use database::{Database, Entry, Journal as _};

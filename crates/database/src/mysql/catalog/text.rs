@@ -76,6 +76,24 @@ impl Create {
         Ok(Some(number))
     }
 
+    /// The tablespaces that it names, but those that every server has: <https://dev.mysql.com/doc/refman/8.4/en/general-tablespaces.html>.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] for a text that is not SQL.
+    pub fn tablespaces(&self) -> Result<Vec<String>> {
+        let tokens = tokens(&self.tail)?;
+        let introduces = |token: &Token| {
+            token.kind == Kind::Word && self.tail[token.start..token.end].eq_ignore_ascii_case("TABLESPACE")
+        };
+        let places = (0..tokens.len()).filter(|at| introduces(&tokens[*at]));
+        let named = places.filter_map(|at| {
+            let mut next = tokens[at + 1..].iter().filter(|token| token.kind != Kind::Sign(b'='));
+            let name = next.next().filter(|token| token.kind == Kind::Name)?;
+            Some(unquoted(&self.tail[name.start..name.end]))
+        });
+        Ok(named.filter(|name| !name.starts_with("innodb_")).collect())
+    }
+
     /// Takes the foreign keys out; returns each one's name and clause.
     pub fn take_foreign_keys(&mut self) -> Result<Vec<(String, String)>> {
         let mut taken = Vec::new();
@@ -310,6 +328,21 @@ mod tests {
         let (all, start) = both("PRIMARY KEY (`a`,`b` DESC)");
         assert_eq!(all, ["a", "b"]);
         assert_eq!(start, ["a"]);
+    }
+
+    #[test]
+    fn tablespaces_are_named() {
+        let of = |tail: &str| {
+            Create::read(&format!("CREATE TABLE `t` (\n  `TABLESPACE` int COMMENT 'TABLESPACE `x`'\n{tail}"))
+                .unwrap()
+                .tablespaces()
+                .unwrap()
+        };
+        assert_eq!(of(") /*!50100 TABLESPACE `it``s` */ ENGINE=InnoDB COMMENT='TABLESPACE `y`'"), ["it`s"]);
+        assert_eq!(of(") /*!50100 TABLESPACE `innodb_system` */ ENGINE=InnoDB"), [""; 0]);
+        let parts = ") ENGINE=InnoDB\n/*!50100 PARTITION BY HASH (`a`)\n(PARTITION `TABLESPACE` TABLESPACE = `p` ENGINE = InnoDB,\n \
+                     PARTITION p1 TABLESPACE = `q` ENGINE = InnoDB) */";
+        assert_eq!(of(parts), ["p", "q"]);
     }
 
     #[test]
