@@ -19,6 +19,9 @@ use crate::journal::Step;
 use crate::placeholders::Filled;
 use crate::plan::{Action, Direction, Group, Item, Plan};
 
+/// How long a table that was made for nothing is tried to be removed.
+const REMOVAL: Duration = Duration::from_secs(60);
+
 /// Why a group was not applied.
 pub(super) struct Failed {
     failure: Box<Failure>,
@@ -210,14 +213,24 @@ impl Runner {
     /// Without a transaction, one statement at a time; history and mark follow in a transaction of their own.
     async fn alone(&self, open: &mut Open<'_>, context: &Context<'_>) -> Result<Vec<RanMigration>, Failed> {
         // Made first, so that the rows which say what was done can be written once it is done.
-        let made =
-            context.plan.direction == Direction::Migrate && self.make_history(&mut **open.session()?).await?;
+        let made = if context.plan.direction == Direction::Migrate {
+            match self.make_history(&mut **open.session()?).await {
+                Ok(made) => made,
+                Err(error) => {
+                    // Where a lock on it was not had in time, it is not there, and nothing of the files has been run.
+                    let there = history::is_there(&mut **open.session()?).await;
+                    return Err(Failed { untouched: there.is_ok_and(|there| !there), ..Failed::from(error) });
+                }
+            }
+        } else {
+            false
+        };
         let items = Box::pin(self.items_alone(open, context)).await;
         let done = match items {
             Ok(done) => done,
             Err(mut failed) => {
                 failed.untouched = !context.touched.load(Ordering::Relaxed)
-                    && (!made || history::remove(&mut **open.session()?).await.is_ok());
+                    && (!made || self.remove_history(&mut **open.session()?).await);
                 return Err(failed);
             }
         };
@@ -276,6 +289,22 @@ impl Runner {
             self.pause(attempt).await?;
         }
         Ok(true)
+    }
+
+    /// Removes the history's table, which was made for what then changed nothing; whether it is gone. Nobody else uses it yet,
+    /// but a backup of any database makes the server's changes of tables wait, and a restore is the worse way back.
+    async fn remove_history(&self, session: &mut dyn Session) -> bool {
+        let deadline = Instant::now() + REMOVAL;
+        let mut attempt = 0;
+        loop {
+            let Err(error) = history::remove(session).await else { return true };
+            attempt += 1;
+            let waits = error.kind() == ErrorKind::LockTimeout && Instant::now() < deadline;
+            if !waits || self.pause(attempt).await.is_err() {
+                tracing::info!(%error, "the history that was made for nothing cannot be removed");
+                return false;
+            }
+        }
     }
 
     async fn create_history(&self, session: &mut dyn Session) -> Result<()> {

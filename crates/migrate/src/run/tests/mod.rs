@@ -2,6 +2,7 @@
 
 mod copies;
 mod drift;
+mod locks;
 mod mark;
 mod migrator;
 mod rehearse;

@@ -1,16 +1,13 @@
 //! Runs of one group, whose way back is the transaction where the engine has one that holds DDL.
 
-use std::time::{Duration, Instant};
-
 use database::Engine;
-use tokio_util::sync::CancellationToken;
 
 use super::{Sandbox, engines, quoted, undone};
 use crate::history::State;
 use crate::plan::Allowed;
 use crate::{Became, MigrateOptions, Outcome, RollbackOptions, Until};
 
-async fn sandbox(engine: Engine) -> Sandbox {
+pub(super) async fn sandbox(engine: Engine) -> Sandbox {
     let mut sandbox = Sandbox::new(engine).await;
     let committing = engine == Engine::Mysql;
     sandbox.allow(Allowed { no_backup: !committing, accept_lost_writes: committing, ..Allowed::default() });
@@ -244,144 +241,6 @@ async fn a_crash_at_each_step_leaves_before_or_after() {
 }
 
 #[tokio::test]
-async fn one_of_two_runs_goes_on_and_the_other_is_told() {
-    for engine in engines() {
-        let mut sandbox = sandbox(engine).await;
-        sandbox.settings.lock_wait = Duration::ZERO;
-        sandbox.file("001_a", "CREATE TABLE a (b int);", "DROP TABLE a;");
-        let mut holder = sandbox.database.session().await.unwrap();
-        assert!(holder.try_lock().await.unwrap());
-        let error =
-            sandbox.runner().migrate(&sandbox.migrations(), &MigrateOptions::default()).await.unwrap_err();
-        assert_eq!(crate::exit_code(&error), 75, "{error}");
-        assert!(error.to_string().contains("another run of dbm"), "{error}");
-        holder.unlock().await.unwrap();
-        drop(holder);
-        sandbox.settings.lock_wait = Duration::from_secs(20);
-        let (one, two) = tokio::join!(sandbox.migrate(), sandbox.migrate());
-        let mut ran = [one.migrations.len(), two.migrations.len()];
-        ran.sort_unstable();
-        assert_eq!(ran, [0, 1]);
-    }
-}
-
-#[tokio::test]
-async fn a_lock_timeout_is_no_failure_yet() {
-    for engine in [Engine::Postgres, Engine::Mysql] {
-        let sandbox = sandbox(engine).await;
-        sandbox.execute("CREATE TABLE a (b int)").await;
-        sandbox.file("001_a", "CREATE TABLE x (y int);\nALTER TABLE a ADD COLUMN c int;", "SELECT 1;");
-        let mut reader = sandbox.database.session().await.unwrap();
-        reader.begin(None).await.unwrap();
-        reader.query("SELECT * FROM a").await.unwrap();
-        let watch = std::sync::Arc::clone(&sandbox.watch);
-        let waits = tokio::spawn(async move {
-            while !watch.notes.lock().unwrap().iter().any(|note| note.contains("tried again (1 of 3)")) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            reader.rollback().await.unwrap();
-        });
-        let report = sandbox.migrate().await;
-        waits.await.unwrap();
-        assert_eq!(report.outcome, Outcome::Done, "{report:?}");
-    }
-}
-
-/// What was run outside a transaction is done: that somebody has the history's table is no reason to undo it.
-#[tokio::test]
-async fn a_locked_history_is_waited_for() {
-    for engine in engines() {
-        if engine == Engine::Sqlite {
-            // Whoever writes has all of the file.
-            continue;
-        }
-        let mut sandbox = Sandbox::new(engine).await;
-        sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
-        sandbox.file("001_a", "CREATE TABLE a (b int);", "DROP TABLE a;");
-        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
-        sandbox.file("002_b", "-- dbm: no-transaction\nCREATE TABLE b (c int);", "DROP TABLE b;");
-        let mut holder = sandbox.database.session().await.unwrap();
-        if engine == Engine::Postgres {
-            holder.begin(None).await.unwrap();
-            holder.execute("LOCK TABLE dbm_history IN EXCLUSIVE MODE").await.unwrap();
-        } else {
-            holder.execute("LOCK TABLES dbm_history READ").await.unwrap();
-        }
-        let watch = std::sync::Arc::clone(&sandbox.watch);
-        let waits = tokio::spawn(async move {
-            while !watch.notes.lock().unwrap().iter().any(|note| note.contains("tried again (1 of 3)")) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            drop(holder);
-        });
-        let report = tokio::time::timeout(Duration::from_secs(60), sandbox.migrate()).await.unwrap();
-        assert_eq!(report.outcome, Outcome::Done, "{engine}: {report:?}");
-        waits.await.unwrap();
-        assert_eq!(sandbox.history().await.len(), 2, "{engine}");
-    }
-}
-
-#[tokio::test]
-async fn a_lock_that_is_never_free_leaves_what_was_before() {
-    for engine in engines() {
-        let mut sandbox = sandbox(engine).await;
-        sandbox.settings.lock_retries = 1;
-        sandbox.execute("CREATE TABLE a (b int)").await;
-        sandbox.database.ensure_source_id().await.unwrap();
-        sandbox.file("001_a", "ALTER TABLE a ADD COLUMN c int;", "SELECT 1;");
-        let before = sandbox.everything();
-        // Somebody else's: what is our own is not sent away.
-        let other = database::Database::new(sandbox.database.url()).unwrap();
-        let mut holder = other.session().await.unwrap();
-        holder.begin(None).await.unwrap();
-        holder.execute("INSERT INTO a VALUES (1)").await.unwrap();
-        let report = sandbox.migrate().await;
-        // Nothing had been changed, so that nothing is put back, and nobody is sent away for it.
-        assert_eq!(report.outcome, Outcome::NothingChanged, "{engine} {report:?}");
-        holder.rollback().await.unwrap();
-        assert_eq!(sandbox.everything(), before);
-        assert!(sandbox.history().await.is_empty());
-        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
-    }
-}
-
-#[tokio::test]
-async fn a_cancelled_statement_is_stopped() {
-    for engine in engines() {
-        let sandbox = sandbox(engine).await;
-        let long = match engine {
-            Engine::Sqlite => {
-                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n;"
-            }
-            Engine::Mysql => "SELECT SLEEP(600);",
-            _ => "SELECT pg_sleep(600);",
-        };
-        sandbox.file("001_a", &format!("CREATE TABLE a (b int);\n{long}"), "DROP TABLE a;");
-        let cancel = CancellationToken::new();
-        let (stop, watch) = (cancel.clone(), std::sync::Arc::clone(&sandbox.watch));
-        let database = sandbox.database.clone();
-        tokio::spawn(async move {
-            while !watch.events.lock().unwrap().contains(&"apply-1:noted".to_owned()) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            let made = "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'a'";
-            while engine == Engine::Mysql
-                && database.session().await.unwrap().query(made).await.unwrap().is_empty()
-            {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            stop.cancel();
-        });
-        let runner = sandbox.runner().with_cancel(cancel);
-        let report = runner.migrate(&sandbox.migrations(), &MigrateOptions::default()).await.unwrap();
-        assert_eq!(report.outcome, undone(engine), "{report:?}");
-        assert!(report.failure.unwrap().cancelled);
-        assert!(sandbox.history().await.is_empty());
-    }
-}
-
-#[tokio::test]
 async fn a_rebuild_with_the_pragma_does_not_cascade() {
     let sandbox = sandbox(Engine::Sqlite).await;
     sandbox
@@ -575,63 +434,19 @@ async fn rows_of_the_history_that_fill_several_statements_keep_their_order() {
     }
 }
 
+/// No backup could bring it back: a run that would need one is not begun.
 #[tokio::test]
-async fn the_lock_is_taken_while_something_else_is_done() {
-    for engine in [Engine::Postgres, Engine::Mysql] {
-        let sandbox = Sandbox::new(engine).await;
-        let mut other = sandbox.database.session().await.unwrap();
-        let runner = sandbox.runner();
-        for (late, done) in [(true, Err("no file")), (false, Err("no file")), (true, Ok(())), (false, Ok(()))]
-        {
-            let work = async {
-                if late {
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-                done
-            };
-            assert_eq!(runner.locked_while(work).await, done);
-            if done.is_ok() {
-                assert!(!other.try_lock().await.unwrap(), "{engine}: it is the next command's");
-                runner.migrate(&sandbox.migrations(), &MigrateOptions::default()).await.unwrap();
-            }
-            let start = Instant::now();
-            while !other.try_lock().await.unwrap() {
-                assert!(start.elapsed() < Duration::from_secs(10), "{engine}: it is given back");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            other.unlock().await.unwrap();
-        }
-    }
-}
-
-/// Somebody else holds the history, and what would have come after fails: nothing waits for them, here or in the server.
-#[tokio::test]
-async fn no_lock_is_kept_for_what_is_read_ahead() {
-    for engine in [Engine::Postgres, Engine::Mysql] {
-        let mut sandbox = Sandbox::new(engine).await;
-        sandbox.allow(Allowed { accept_lost_writes: true, ..Allowed::default() });
-        sandbox.file("001_t", "CREATE TABLE t (a int);", "DROP TABLE t;");
-        assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
-        let mut holder = sandbox.database.session().await.unwrap();
-        let table = holder.history_table();
-        for sql in match engine {
-            Engine::Mysql => vec![format!("LOCK TABLES {table} WRITE")],
-            _ => vec!["BEGIN".to_owned(), format!("LOCK TABLE {table}")],
-        } {
-            holder.execute(&sql).await.unwrap();
-        }
-        let runner = sandbox.runner();
-        let work = async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            Err::<(), _>("no file")
-        };
-        let start = Instant::now();
-        assert_eq!(runner.locked_while(work).await, Err("no file"));
-        let mut next = sandbox.database.session().await.unwrap();
-        while !next.try_lock().await.unwrap() {
-            assert!(start.elapsed() < Duration::from_secs(4), "{engine}: it is given back");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert!(start.elapsed() >= Duration::from_secs(1));
-    }
+async fn a_broken_view_is_named_before_a_run_begins_to_change_anything() {
+    let sandbox = sandbox(Engine::Mysql).await;
+    sandbox
+        .execute("CREATE TABLE gone (a int); CREATE VIEW broken AS SELECT a FROM gone; DROP TABLE gone")
+        .await;
+    sandbox.file("001_a", "CREATE TABLE a (b int);", "DROP TABLE a;");
+    let report = sandbox.migrate().await;
+    assert_eq!(report.outcome, Outcome::NothingChanged, "{report:?}");
+    let failure = report.failure.unwrap();
+    assert!(failure.message.contains("view broken (it is broken"), "{failure:?}");
+    assert!(failure.hint.unwrap().contains("DROP VIEW"), "it says what to type");
+    sandbox.execute("DROP VIEW broken").await;
+    assert_eq!(sandbox.migrate().await.outcome, Outcome::Done);
 }
