@@ -20,10 +20,10 @@ async fn equal_foreign_keys_of_partitions_belong_to_the_same_ones_again() {
         ["whole one", "a_part own", "whole two"],
         ["whole one", "whole two", "a_part own"],
         ["whole two", "a_part own", "a_part also"],
-        ["middle own", "a_part own", "whole one"],
-        ["whole one", "middle own", "a_part own"],
-        ["a_part own", "middle own", "whole one"],
-        ["middle own", "whole one", "a_part own"],
+        ["middle mine", "a_part own", "whole one"],
+        ["whole one", "middle mine", "a_part own"],
+        ["a_part own", "middle mine", "whole one"],
+        ["middle mine", "whole one", "a_part own"],
     ];
     for order in orders {
         let [one, copy] = databases("partitions");
