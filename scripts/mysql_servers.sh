@@ -18,19 +18,20 @@ fetched_mariadb() {
   printf '%s/bin' "$folder"
 }
 
-# fetched_ed25519 SUITE: a folder with the plugin of that suite's MariaDB for accounts of ed25519, which no core package has.
-fetched_ed25519() {
-  fetched "ed25519-$1" auth_ed25519.so unpack_ed25519 "$1"
+# fetched_plugins SUITE: a folder with plugins of that suite's MariaDB, which no core package has: for accounts of ed25519,
+# and for the list of locks, which only the server of the very same version takes.
+fetched_plugins() {
+  fetched "plugins-$1" metadata_lock_info.so unpack_plugins "$1"
 }
 
-unpack_ed25519() {
+unpack_plugins() {
   local apt
   debian_apt "$1" || return 1
   "${apt[@]}" download mariadb-server
   dpkg-deb -x mariadb-server_*.deb unpacked
-  mv unpacked/usr/lib/mysql/plugin/auth_ed25519.so .
+  mv unpacked/usr/lib/mysql/plugin/{auth_ed25519,metadata_lock_info}.so .
   rm -rf apt unpacked mariadb-server_*.deb
-  chmod a+rx auth_ed25519.so
+  chmod a+rx ./*.so
 }
 
 # unpack_debian SUITE PACKAGE...: into the working folder, with all that the packages depend on.

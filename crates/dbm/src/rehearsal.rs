@@ -31,7 +31,7 @@ pub(crate) fn lines(rehearsal: &Rehearsal) -> Vec<String> {
     }
     let mut rows: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
     for one in shown {
-        let waits = one.blocks().map_or("nobody".to_owned(), |lock| match rehearsal.locks_seen {
+        let waits = one.blocks().map_or("nobody".to_owned(), |lock| match lock.named {
             true => format!("{} ({} on {})", took(lock.held_ms), lock.mode, lock.on),
             false => format!("at most {}", took(lock.held_ms)),
         });
@@ -53,6 +53,9 @@ pub(crate) fn lines(rehearsal: &Rehearsal) -> Vec<String> {
         output::columns(&rows).lines().map(|line| format!("  {}", line.trim_end())).collect();
     if more > 0 {
         lines.push(format!("  … {more} shorter ones, see --json …"));
+    }
+    if let Some(hint) = &rehearsal.locks_hint {
+        lines.push(format!("  the server shows no locks, so that a whole statement counts as one; {hint}"));
     }
     if rehearsal.checks > 0 {
         lines.push(format!("  {} passed", output::plural(rehearsal.checks as u64, "check")));

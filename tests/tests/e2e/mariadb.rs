@@ -213,6 +213,22 @@ fn readers_wait_no_longer_than_the_lock_timeout() {
     assert_eq!(database.ask("SELECT count(weight), count(*) FROM item"), "0|2");
 }
 
+/// What cannot be seen of a rehearsal's locks is said once, with what would change that, and counts whole.
+#[test]
+fn a_rehearsal_says_that_no_locks_are_shown() {
+    let database = Mariadb::new("unshown");
+    let folder = project(&database, "UPDATE item SET name = 'x' WHERE id = 1 AND SLEEP(0.3) = 0;");
+    let rehearse = ["migrate", "--accept-lost-writes", "--rehearse", "--dry-run", "--max-lock"];
+    let ended = folder.dbm(&database.url(), &rehearse).args(["1h"]).run().expect(0);
+    let said = "the server shows no locks, so that a whole statement counts as one; ";
+    assert_eq!(ended.stdout.matches(said).count(), 1, "{}", ended.stdout);
+    assert!(ended.stdout.contains("performance_schema=ON"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("at most "), "{}", ended.stdout);
+    let ended = folder.dbm(&database.url(), &rehearse).args(["100ms"]).run().expect(1);
+    told(&ended, &["001_item, line 1, kept others waiting for", "100 ms are allowed"]);
+    assert_eq!(database.ask("SELECT name FROM item WHERE id = 1"), "one");
+}
+
 /// The rights of the account decide how, and never whether what is there is lost.
 #[test]
 fn accounts_of_few_rights() {

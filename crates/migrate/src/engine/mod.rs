@@ -293,7 +293,22 @@ pub(crate) async fn storages(session: &mut dyn Session) -> Result<Option<Storage
     }
 }
 
-/// Whether the server shows which locks a session has.
-pub(crate) fn shows_locks(engine: Engine) -> bool {
-    engine == Engine::Postgres
+/// How a server says which locks a session has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LockList {
+    /// Always, on tables and indexes.
+    OfRelations,
+    /// On tables, where that is switched on.
+    OfMetadata,
+    /// Not at all.
+    None,
+}
+
+/// How the server says which locks a session has.
+pub(crate) fn lists_locks(engine: Engine) -> LockList {
+    match engine {
+        Engine::Mysql => LockList::OfMetadata,
+        Engine::Sqlite => LockList::None,
+        _ => LockList::OfRelations,
+    }
 }

@@ -1,6 +1,8 @@
 //! A run that is tried first on a copy of the database, which reaches nothing else and is gone afterwards.
 
+mod ledger;
 mod locks;
+mod metadata;
 mod perform;
 mod relations;
 
@@ -33,13 +35,31 @@ pub struct Lock {
     /// Its mode, as the server names it.
     pub mode: String,
     /// Whether it keeps writers or readers waiting, of something that was there before; a `RowExclusiveLock` does where rows
-    /// were changed or removed under it.
+    /// were changed or removed under it, and on MySQL a `SHARED_WRITE` always.
     pub blocks: bool,
-    /// From the statement that took it to the end of its transaction.
+    /// In milliseconds. From the statement that took it to the end of its transaction; on MySQL, where a statement has no
+    /// transaction, as long as the table was seen to be locked so or more strongly.
     pub held_ms: u64,
     /// Whether it is on a table, and not on an index of one.
     #[serde(skip)]
     pub(crate) table: bool,
+    /// Whether the server has shown it; otherwise it is what may have been there at most.
+    #[serde(skip)]
+    pub named: bool,
+}
+
+impl Lock {
+    /// One that nobody has seen: on anything, for so long at most.
+    fn unseen(held_ms: u64) -> Self {
+        Self {
+            on: "the database".to_owned(),
+            mode: "a lock that the server does not show".to_owned(),
+            blocks: true,
+            held_ms,
+            table: true,
+            named: false,
+        }
+    }
 }
 
 /// A statement of a rehearsal.
@@ -65,8 +85,7 @@ impl Rehearsed {
     /// The longest of its locks that keep others waiting.
     pub fn blocks(&self) -> Option<&Lock> {
         // Of those that were held as long, the one that lets nobody in; of a table and its indexes, the table.
-        let strength = |lock: &Lock| locks::BLOCKING.iter().position(|mode| *mode == lock.mode);
-        let weight = |lock: &&Lock| (lock.held_ms, strength(lock), lock.table);
+        let weight = |lock: &&Lock| (lock.held_ms, lock.named, ledger::strength(&lock.mode), lock.table);
         self.locks.iter().filter(|lock| lock.blocks).max_by_key(weight)
     }
 }
@@ -82,6 +101,9 @@ pub struct Rehearsal {
     /// Whether the server says which locks there are; otherwise a lock is as long as its statement or its transaction
     /// at most.
     pub locks_seen: bool,
+    /// What to switch on so that the server says which locks there are, where it could.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locks_hint: Option<String>,
     /// Whether the server says which tables were written anew.
     pub rewrites_seen: bool,
     /// How many checks passed.
@@ -134,3 +156,6 @@ impl Rehearsal {
 fn refusal(message: &str, hint: &str) -> Box<Failure> {
     Box::new(Failure::of(&Error::new(ErrorKind::Refused, message).with_hint(hint)))
 }
+
+#[cfg(test)]
+mod mysql_tests;

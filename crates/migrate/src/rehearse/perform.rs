@@ -141,7 +141,8 @@ impl Runner {
         let mut rehearsal = Rehearsal {
             archive: None,
             statements: Vec::new(),
-            locks_seen: engine::shows_locks(engine),
+            locks_seen: false,
+            locks_hint: None,
             rewrites_seen: false,
             checks: 0,
             rolled_back: false,
@@ -188,6 +189,8 @@ impl Runner {
             }
         }
         rehearsal.rewrites_seen = observer.sees_storages();
+        rehearsal.locks_seen = observer.sees_locks();
+        rehearsal.locks_hint = observer.advice();
         if rehearsal.rolled_back && rehearsal.differences.is_empty() {
             let again = runner().migrate(migrations, options).await?;
             rehearsal.failure = failed(&again, "in the rehearsal it could not be applied again");

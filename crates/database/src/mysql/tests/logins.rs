@@ -17,8 +17,8 @@ async fn with_plugins(flavour: Flavour, folder: &Path) -> (Own, Place) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let plugins = match flavour {
         Flavour::MariaDb => {
-            let folder =
-                std::env::var("DBM_TEST_ED25519").expect("DBM_TEST_ED25519 is missing: run scripts/test");
+            let folder = std::env::var("DBM_TEST_MARIADB_PLUGINS")
+                .expect("DBM_TEST_MARIADB_PLUGINS is missing: run scripts/test");
             format!("--plugin-dir={folder} --plugin-load-add=auth_ed25519")
         }
         Flavour::MySql => "--plugin-load-add=auth_socket.so".to_owned(),

@@ -13,8 +13,10 @@ mod rights;
 mod rollbacks;
 mod sandbox;
 mod schema;
+mod server;
 mod several;
 mod single;
 mod squash;
 
 pub(crate) use sandbox::{Sandbox, engines, quoted, undone};
+pub(crate) use server::{Own, own};

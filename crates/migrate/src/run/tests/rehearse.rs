@@ -131,6 +131,54 @@ async fn what_real_rows_refuse_is_found_before_anything_is_run() {
 }
 
 #[tokio::test]
+async fn what_one_row_refuses_is_found_before_anything_is_run() {
+    for engine in engines() {
+        let mut sandbox = Sandbox::with_rows(engine).await;
+        sandbox.settings.allowed.drift = true;
+        sandbox.execute("CREATE TABLE part (id int PRIMARY KEY, size varchar(20))").await;
+        sandbox.execute("INSERT INTO part VALUES (1, '7'), (2, NULL), (3, 'large')").await;
+        let before = sandbox.everything();
+        let rebuilt = |column: &str, rows: &str| {
+            format!(
+                "CREATE TABLE part_new (id int PRIMARY KEY, {column}) STRICT;\nINSERT INTO part_new SELECT id, size FROM part{rows};
+                 DROP TABLE part;\nALTER TABLE part_new RENAME TO part;"
+            )
+        };
+        // A NULL, and a text that is no number.
+        for (file, line, said) in match engine {
+            Engine::Postgres => [
+                ("ALTER TABLE part ALTER COLUMN size SET NOT NULL;".to_owned(), 1, "null values"),
+                ("ALTER TABLE part ALTER COLUMN size TYPE int USING size::int;".to_owned(), 1, "large"),
+            ],
+            // In the strict mode that servers have by default.
+            Engine::Mysql => [
+                ("ALTER TABLE part MODIFY size varchar(20) NOT NULL;".to_owned(), 1, "(error 1"),
+                ("ALTER TABLE part MODIFY size int;".to_owned(), 1, "large"),
+            ],
+            _ => [
+                (rebuilt("size text NOT NULL", ""), 2, "NOT NULL"),
+                (rebuilt("size int", " WHERE id <> 2"), 2, "TEXT value"),
+            ],
+        } {
+            sandbox.file("002_note", "CREATE TABLE note (id int);", "DROP TABLE note;");
+            sandbox.file("003_size", &file, "SELECT 1;");
+            let report = sandbox.rehearsed(None, Vec::new()).await;
+            assert_eq!(report.outcome, Outcome::NothingChanged, "{engine} {file}");
+            let failure = report.failure.unwrap();
+            assert!(failure.message.starts_with("the rehearsal failed: "), "{}", failure.message);
+            assert!(failure.message.contains(said), "{engine} {file}: {}", failure.message);
+            assert_eq!(
+                (failure.migration.as_deref(), failure.line),
+                (Some("003_size"), Some(line)),
+                "{engine}"
+            );
+            assert!(report.migrations.is_empty() && report.restored.is_none(), "{engine}");
+            assert_eq!(sandbox.everything(), before, "{engine} {file}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_would_wait_too_long_is_not_made_to() {
     for engine in engines() {
         let sandbox = Sandbox::with_rows(engine).await;
@@ -207,6 +255,8 @@ async fn tables_that_mysql_writes_anew_are_seen() {
     assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
     let rehearsal = report.rehearsal.unwrap();
     assert!(rehearsal.rewrites_seen && !rehearsal.locks_seen);
+    let hint = rehearsal.locks_hint.as_deref().unwrap();
+    assert!(hint.contains("start it with performance_schema=ON"), "{hint}");
     let rewritten: Vec<String> = rehearsal.statements.iter().map(|one| one.rewritten.join(" ")).collect();
     assert_eq!(rewritten, ["", "item", "", "", "", "", "we-ird", ""], "{rehearsal:?}");
 }

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use backup::store::{LocalStore, Store};
+use database::mysql::{Place, Settings as ServerSettings};
 use database::{Database, DatabaseUrl, Engine};
 
+use super::server::Own;
 use crate::files::{Folder, Migration, read};
 use crate::history::{self, Applied};
 use crate::plan::Allowed;
@@ -72,18 +74,28 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 impl Sandbox {
     pub(crate) async fn new(engine: Engine) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        for folder in ["migrations", "rollback", "store"] {
-            std::fs::create_dir(dir.path().join(folder)).unwrap();
-        }
         let url = match engine {
             Engine::Sqlite => {
                 let path = dir.path().join("shop.db");
                 std::fs::write(&path, "").unwrap();
                 DatabaseUrl::parse(&format!("sqlite://{}", path.display())).unwrap()
             }
-            Engine::Mysql => fresh("DBM_TEST_MARIADB_URL", "").await,
-            _ => fresh("DBM_TEST_POSTGRES_URL", " TEMPLATE template0").await,
+            Engine::Mysql => fresh(from_environment("DBM_TEST_MARIADB_URL"), "").await,
+            _ => fresh(from_environment("DBM_TEST_POSTGRES_URL"), " TEMPLATE template0").await,
         };
+        Self::of(dir, url).await
+    }
+
+    /// With a database on a server of the test's own, which the stock tools do not reach.
+    pub(crate) async fn on(server: &Own) -> Self {
+        let url = DatabaseUrl::Mysql(server.server.settings().clone());
+        Self::of(tempfile::tempdir().unwrap(), fresh(url, "").await).await
+    }
+
+    async fn of(dir: tempfile::TempDir, url: DatabaseUrl) -> Self {
+        for folder in ["migrations", "rollback", "store"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
         let settings = Settings {
             lock_wait: Duration::from_secs(30),
             lock_timeout: Duration::from_millis(300),
@@ -163,7 +175,7 @@ impl Sandbox {
     }
 
     /// Rows in the order of their keys, without counters, which may be ahead.
-    fn mysql_dump(&self, settings: &database::mysql::Settings) -> String {
+    fn mysql_dump(&self, settings: &ServerSettings) -> String {
         let mut arguments = vec!["--skip-dump-date", "--routines", "--events", "--triggers"];
         arguments.extend(["--order-by-primary", "--skip-extended-insert", "--hex-blob"]);
         let (program, more) = match self.tools {
@@ -183,7 +195,7 @@ impl Sandbox {
     }
 
     /// Has its server's own client run what a file holds.
-    pub(super) fn load(&self, settings: &database::mysql::Settings, file: &Path) {
+    pub(super) fn load(&self, settings: &ServerSettings, file: &Path) {
         let script = std::fs::File::open(file).unwrap();
         output(stock(self.tools, settings).arg(&settings.database).stdin(script));
     }
@@ -230,10 +242,13 @@ pub(crate) fn quoted(engine: Engine, sql: &str) -> String {
     if engine == Engine::Mysql { sql.replace('"', "`") } else { sql.to_owned() }
 }
 
-/// A new database on the server whose URL a variable holds.
-async fn fresh(variable: &str, options: &str) -> DatabaseUrl {
+fn from_environment(variable: &str) -> DatabaseUrl {
     let url = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is missing: run scripts/test"));
-    let url = DatabaseUrl::parse(&url).unwrap();
+    DatabaseUrl::parse(&url).unwrap()
+}
+
+/// A new database on a server.
+async fn fresh(url: DatabaseUrl, options: &str) -> DatabaseUrl {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("migrate_{}_{number}", std::process::id());
     let mut session = Database::new(url.clone()).unwrap().session().await.unwrap();
@@ -243,8 +258,8 @@ async fn fresh(variable: &str, options: &str) -> DatabaseUrl {
 }
 
 /// A tool of MySQL's or MariaDB's for a server.
-fn stock(program: &str, settings: &database::mysql::Settings) -> Command {
-    let database::mysql::Place::Tcp { host, port } = &settings.place else { panic!("a port") };
+fn stock(program: &str, settings: &ServerSettings) -> Command {
+    let Place::Tcp { host, port } = &settings.place else { panic!("a port") };
     let mut command = Command::new(program);
     command.args(["--no-defaults", "-h", host, "-P", &port.to_string(), "-u"]);
     command.arg(settings.user.as_deref().unwrap());
