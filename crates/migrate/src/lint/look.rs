@@ -89,17 +89,27 @@ pub(super) fn alter<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> Option<Alter<'l, 'a>> 
 
 /// Whether the words stand one after the other outside of parentheses.
 pub(super) fn says(lexemes: &[Lexeme<'_>], words: &[&str]) -> bool {
+    outside(lexemes).any(|place| begins(&lexemes[place..], words))
+}
+
+/// Where a word stands first outside of parentheses.
+pub(super) fn place_of(lexemes: &[Lexeme<'_>], word: &str) -> Option<usize> {
+    outside(lexemes).find(|place| lexemes[*place].is(word))
+}
+
+/// The places outside of parentheses.
+fn outside(lexemes: &[Lexeme<'_>]) -> impl Iterator<Item = usize> {
     let mut depth = 0_usize;
-    for (place, lexeme) in lexemes.iter().enumerate() {
+    lexemes.iter().enumerate().filter_map(move |(place, lexeme)| {
         if lexeme.is_sign(b'(') {
             depth += 1;
         } else if lexeme.is_sign(b')') {
             depth = depth.saturating_sub(1);
-        } else if depth == 0 && begins(&lexemes[place..], words) {
-            return true;
+        } else if depth == 0 {
+            return Some(place);
         }
-    }
-    false
+        None
+    })
 }
 
 /// The columns that an action adds, each with its definition; none where it adds something else.

@@ -3,14 +3,17 @@
 
 use database::script::{Lexeme, begins};
 
-use super::{File, Hit, Looked, look};
+use super::{File, Hit, Looked, look, rows};
+use crate::clauses;
 
 pub(crate) const NAMES: &[&str] = &[
     "adding-foreign-key-constraint",
     "adding-required-field",
     "ban-drop-column",
     "ban-drop-database",
+    "ban-drop-history",
     "ban-drop-partition",
+    "ban-drop-sequence",
     "ban-drop-table",
     "changing-column-type",
     "changing-enum",
@@ -19,6 +22,7 @@ pub(crate) const NAMES: &[&str] = &[
     "locking-index",
     "renaming-column",
     "renaming-table",
+    "replace-into",
 ];
 
 const REFUSE: &str = "add `, ALGORITHM=INPLACE, LOCK=NONE`, so that the server refuses rather than keeps others out, or copy \
@@ -45,6 +49,23 @@ pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
                 "ban-drop-table",
                 format!("a table {table} that is there already goes with its rows"),
                 "make it with CREATE TABLE, which fails where there is one",
+            );
+        }
+        for sequence in lost_sequences(file, looked) {
+            hit(
+                "ban-drop-sequence",
+                format!("the sequence {sequence} goes, and with it which numbers it has given"),
+                "stop using it first, and drop it a release later; ALTER SEQUENCE changes one that stays",
+            );
+        }
+        let before = look::says(lexemes, &["BEFORE", "SYSTEM_TIME"]);
+        if let (true, false, Some((table, _))) =
+            (begins(lexemes, &["DELETE", "HISTORY", "FROM"]), before, look::name_at(lexemes, 3))
+        {
+            hit(
+                "ban-drop-history",
+                format!("every earlier version of the rows of {table} is deleted"),
+                "say which with BEFORE SYSTEM_TIME",
             );
         }
         if begins(lexemes, &["DROP", "DATABASE"]) || begins(lexemes, &["DROP", "SCHEMA"]) {
@@ -74,7 +95,28 @@ pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
         }
         hits.extend(altered(file, looked));
     }
+    hits.extend(rows::judge_replaced(file, "keep the row: INSERT … ON DUPLICATE KEY UPDATE"));
     hits
+}
+
+/// The sequences of MariaDB that a statement drops or replaces, and the file has not made itself.
+fn lost_sequences(file: &File<'_>, looked: &Looked<'_>) -> Vec<String> {
+    let lexemes = &looked.lexemes;
+    let names = if begins(lexemes, &["DROP", "SEQUENCE"]) {
+        &lexemes[look::after(lexemes, 2, &["IF", "EXISTS"])..]
+    } else if begins(lexemes, &["CREATE", "OR", "REPLACE", "SEQUENCE"]) {
+        &lexemes[4..]
+    } else {
+        return Vec::new();
+    };
+    let is_made = |name: &str| {
+        let earlier =
+            file.statements.iter().take_while(|other| other.statement.offset < looked.statement.offset);
+        let mut made = earlier.filter(|other| begins(&other.lexemes, &["CREATE", "SEQUENCE"]));
+        made.any(|other| look::name_at(&other.lexemes, 2).is_some_and(|(made, _)| made == name))
+    };
+    let names = clauses::split(names).into_iter().filter_map(|name| Some(look::name_at(name, 0)?.0));
+    names.filter(|name| !is_made(name)).collect()
 }
 
 fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
@@ -167,6 +209,13 @@ fn altered(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
                     "exchange the partition with an empty table first, and drop that once nobody has missed it",
                 );
             }
+        }
+        if starts(&["DROP", "SYSTEM", "VERSIONING"]) {
+            hit(
+                "ban-drop-history",
+                format!("every earlier version of the rows of {table} goes with it"),
+                "copy them into a table of their own first: INSERT … SELECT … FOR SYSTEM_TIME ALL",
+            );
         }
         if starts(&["DISCARD"]) {
             hit(

@@ -2,59 +2,120 @@
 //! statement is preferred), and without those that dbm makes needless: its runs have timeouts and transactions of their
 //! own, and undo what failed.
 
+use database::script::{Lexeme, begins};
 use squawk_linter::{Linter, Rule};
 use squawk_syntax::SourceFile;
 
-use super::{File, Hit, look, own};
+use super::{File, Hit, Looked, always, look, own, rows};
 
-const RULES: &[(&str, Rule)] = &[
-    ("adding-field-with-default", Rule::AddingFieldWithDefault),
-    ("adding-foreign-key-constraint", Rule::AddingForeignKeyConstraint),
-    ("adding-not-nullable-field", Rule::AddingNotNullableField),
-    ("adding-required-field", Rule::AddingRequiredField),
-    ("adding-serial-primary-key-field", Rule::AddingSerialPrimaryKeyField),
-    ("ban-alter-domain-with-add-constraint", Rule::BanAlterDomainWithAddConstraint),
-    ("ban-alter-identity", Rule::BanAlterIdentity),
-    ("ban-create-domain-with-constraint", Rule::BanCreateDomainWithConstraint),
-    ("ban-drop-column", Rule::BanDropColumn),
-    ("ban-drop-constraint", Rule::BanDropConstraint),
-    ("ban-drop-database", Rule::BanDropDatabase),
-    ("ban-drop-default", Rule::BanDropDefault),
-    ("ban-drop-domain", Rule::BanDropDomain),
-    ("ban-drop-extension", Rule::BanDropExtension),
-    ("ban-drop-function", Rule::BanDropFunction),
-    ("ban-drop-generated-expression", Rule::BanDropGeneratedExpression),
-    ("ban-drop-not-null", Rule::BanDropNotNull),
-    ("ban-drop-schema", Rule::BanDropSchema),
-    ("ban-drop-sequence", Rule::BanDropSequence),
-    ("ban-drop-table", Rule::BanDropTable),
-    ("ban-drop-type", Rule::BanDropType),
-    ("ban-drop-view", Rule::BanDropView),
-    ("ban-duplicate-column-assignments", Rule::BanDuplicateColumnAssignments),
-    ("ban-set-schema", Rule::BanSetSchema),
-    ("ban-truncate-cascade", Rule::BanTruncateCascade),
-    ("changing-column-type", Rule::ChangingColumnType),
-    ("constraint-missing-not-valid", Rule::ConstraintMissingNotValid),
-    ("disallowed-unique-constraint", Rule::DisallowedUniqueConstraint),
-    ("identifier-too-long", Rule::IdentifierTooLong),
-    ("prefer-repack", Rule::PreferRepack),
-    ("renaming-column", Rule::RenamingColumn),
-    ("renaming-object", Rule::RenamingObject),
-    ("renaming-table", Rule::RenamingTable),
-    ("require-concurrent-index-creation", Rule::RequireConcurrentIndexCreation),
-    ("require-concurrent-index-deletion", Rule::RequireConcurrentIndexDeletion),
-    ("require-concurrent-partition-detach", Rule::RequireConcurrentPartitionDetach),
-    ("require-concurrent-reindex", Rule::RequireConcurrentReindex),
-    ("require-enum-value-ordering", Rule::RequireEnumValueOrdering),
+/// Each with its safer form where squawk does not say it.
+const RULES: &[(&str, Rule, &str)] = &[
+    ("adding-field-with-default", Rule::AddingFieldWithDefault, ""),
+    ("adding-foreign-key-constraint", Rule::AddingForeignKeyConstraint, ""),
+    ("adding-not-nullable-field", Rule::AddingNotNullableField, ""),
+    ("adding-required-field", Rule::AddingRequiredField, ""),
+    ("adding-serial-primary-key-field", Rule::AddingSerialPrimaryKeyField, ""),
+    (
+        "ban-alter-domain-with-add-constraint",
+        Rule::BanAlterDomainWithAddConstraint,
+        "put it on the columns of the tables: NOT VALID first, and VALIDATE CONSTRAINT in a later migration",
+    ),
+    (
+        "ban-alter-identity",
+        Rule::BanAlterIdentity,
+        "let every running release insert without a value of its own first, and change it a release later",
+    ),
+    (
+        "ban-create-domain-with-constraint",
+        Rule::BanCreateDomainWithConstraint,
+        "make the domain without one, and put it on the columns of the tables",
+    ),
+    ("ban-drop-column", Rule::BanDropColumn, "stop using it first, and drop it a release later"),
+    (
+        "ban-drop-constraint",
+        Rule::BanDropConstraint,
+        "let nothing that runs rely on it first, and drop it a release later",
+    ),
+    ("ban-drop-database", Rule::BanDropDatabase, "drop it by hand, after a backup of it"),
+    (
+        "ban-drop-default",
+        Rule::BanDropDefault,
+        "let all that runs give the value itself first, and drop the default a release later",
+    ),
+    (
+        "ban-drop-domain",
+        Rule::BanDropDomain,
+        "give the columns its base type first, and drop it a release later",
+    ),
+    (
+        "ban-drop-extension",
+        Rule::BanDropExtension,
+        "stop using what is in it first, and drop it a release later, without CASCADE",
+    ),
+    (
+        "ban-drop-function",
+        Rule::BanDropFunction,
+        "make the new one beside it under another name, and drop the old one a release later",
+    ),
+    (
+        "ban-drop-generated-expression",
+        Rule::BanDropGeneratedExpression,
+        "let all that runs give the value itself first, and drop the expression a release later",
+    ),
+    (
+        "ban-drop-not-null",
+        Rule::BanDropNotNull,
+        "let all that runs take a NULL first, and drop it a release later",
+    ),
+    (
+        "ban-drop-schema",
+        Rule::BanDropSchema,
+        "rename it away first, and drop it once nobody has missed it, without CASCADE",
+    ),
+    (
+        "ban-drop-sequence",
+        Rule::BanDropSequence,
+        "stop using it first, and drop it a release later; ALTER SEQUENCE changes one that stays",
+    ),
+    ("ban-drop-table", Rule::BanDropTable, "rename it away first, and drop it once nobody has missed it"),
+    ("ban-drop-type", Rule::BanDropType, "give the columns another type first, and drop it a release later"),
+    (
+        "ban-drop-view",
+        Rule::BanDropView,
+        "CREATE OR REPLACE VIEW changes one that stays; else stop using it first, and drop it a release later",
+    ),
+    ("ban-duplicate-column-assignments", Rule::BanDuplicateColumnAssignments, "keep one of them"),
+    ("ban-set-schema", Rule::BanSetSchema, "leave a view of it where it was, and drop that later"),
+    ("ban-truncate-cascade", Rule::BanTruncateCascade, ""),
+    (
+        "changing-column-type",
+        Rule::ChangingColumnType,
+        "add a column of the new type beside it, fill it in pieces, and drop the old one a release later",
+    ),
+    ("constraint-missing-not-valid", Rule::ConstraintMissingNotValid, ""),
+    ("disallowed-unique-constraint", Rule::DisallowedUniqueConstraint, ""),
+    ("identifier-too-long", Rule::IdentifierTooLong, "choose a name of at most 63 bytes"),
+    ("prefer-repack", Rule::PreferRepack, ""),
+    ("renaming-column", Rule::RenamingColumn, "add the new column beside it, and drop the old one later"),
+    ("renaming-object", Rule::RenamingObject, "make the new one beside it, and drop the old one later"),
+    ("renaming-table", Rule::RenamingTable, "make a view of the old name, and drop it later"),
+    ("require-concurrent-index-creation", Rule::RequireConcurrentIndexCreation, ""),
+    ("require-concurrent-index-deletion", Rule::RequireConcurrentIndexDeletion, ""),
+    ("require-concurrent-partition-detach", Rule::RequireConcurrentPartitionDetach, ""),
+    ("require-concurrent-reindex", Rule::RequireConcurrentReindex, ""),
+    ("require-enum-value-ordering", Rule::RequireEnumValueOrdering, ""),
 ];
 
+/// What squawk does not find.
+const OWN: &[&str] = &["ban-drop-owned", "merge-deletes"];
+
 pub(crate) fn names() -> Vec<&'static str> {
-    RULES.iter().map(|(name, _)| *name).collect()
+    RULES.iter().map(|(name, ..)| *name).chain(OWN.iter().copied()).collect()
 }
 
 pub(crate) fn judge(file: &File<'_>, version: Option<&str>) -> Vec<Hit> {
     let text = without_rows(file);
-    let mut linter = Linter::from(RULES.iter().map(|(_, rule)| *rule));
+    let mut linter = Linter::from(RULES.iter().map(|(_, rule, _)| *rule));
     linter.settings.assume_in_transaction = file.transaction;
     // `15.18 (Debian …)`; where it is not known, squawk's own default holds.
     let number = version.and_then(|version| version.split_whitespace().next());
@@ -63,15 +124,60 @@ pub(crate) fn judge(file: &File<'_>, version: Option<&str>) -> Vec<Hit> {
     }
     let violations = linter.lint(&SourceFile::parse(&text), &text);
     let hits = violations.into_iter().filter_map(|violation| {
-        let (rule, _) = RULES.iter().find(|(_, rule)| *rule == violation.code)?;
+        let (rule, _, safer) = RULES.iter().find(|(_, rule, _)| *rule == violation.code)?;
         let at = usize::from(violation.text_range.start());
         if is_about_new_tables(file, at) || own::is_harmless(file, rule, at) {
             return None;
         }
-        let safer = violation.help.unwrap_or_else(|| format!("see https://squawkhq.com/docs/{rule}"));
+        let safer = violation.help.unwrap_or_else(|| (*safer).to_owned());
         Some(Hit { rule, at, what: violation.message, safer })
     });
-    hits.collect()
+    hits.chain(file.statements.iter().flat_map(|looked| lost(file, looked))).collect()
+}
+
+/// Rows that go in ways of which squawk says nothing.
+fn lost(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    if begins(&looked.lexemes, &["DROP", "OWNED"]) {
+        hits.push(Hit::new(
+            "ban-drop-owned",
+            &looked.statement,
+            "everything in this database that these roles own goes, tables with their rows, and the rights that they were given",
+            "give it to another role with REASSIGN OWNED BY … TO …, and drop by name what is to go",
+        ));
+    }
+    for merge in rows::parts(&looked.lexemes) {
+        let table = || look::name_at(merge, look::after(merge, look::after(merge, 1, &["INTO"]), &["ONLY"]));
+        let Some((table, _)) = begins(merge, &["MERGE"]).then(table).flatten() else { continue };
+        if deletes_all_that_matches(merge) && !file.is_new(&table, looked) {
+            hits.push(Hit::new(
+                "merge-deletes",
+                &looked.statement,
+                format!("every row of {table} is deleted that the other side has, or has not"),
+                "say which rows with AND: WHEN MATCHED AND … THEN DELETE",
+            ));
+        }
+    }
+    hits
+}
+
+/// Whether a `WHEN … THEN DELETE` of a MERGE has no condition of its own, or one that is always true.
+fn deletes_all_that_matches(merge: &[Lexeme<'_>]) -> bool {
+    let mut rest = merge;
+    while let Some(when) = look::place_of(rest, "WHEN") {
+        rest = &rest[when + 1..];
+        let clause = &rest[..look::place_of(rest, "WHEN").unwrap_or(rest.len())];
+        let Some(then) =
+            look::place_of(clause, "THEN").filter(|then| begins(&clause[*then..], &["THEN", "DELETE"]))
+        else {
+            continue;
+        };
+        let condition = look::place_of(&clause[..then], "AND").map(|and| &clause[and + 1..then]);
+        if condition.is_none_or(always::is_true) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether the statement at a place alters or drops nothing but what the file has made itself.

@@ -2,7 +2,7 @@
 
 use database::script::{Lexeme, begins};
 
-use super::{File, Hit, look};
+use super::{File, Hit, always, look};
 use crate::clauses;
 
 pub(super) const NAMES: &[&str] = &["delete-without-where", "truncate-table", "update-without-where"];
@@ -16,7 +16,7 @@ pub(super) fn judge(file: &File<'_>) -> Vec<Hit> {
     for (looked, lexemes) in written {
         let mut hit =
             |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
-        let without_where = !look::says(lexemes, &["WHERE"]) && !look::says(lexemes, &["LIMIT"]);
+        let without_where = takes_every_row(lexemes);
         if let Some(table) =
             deleted_from(lexemes).filter(|table| without_where && !file.is_new(table, looked))
         {
@@ -48,7 +48,7 @@ pub(super) fn judge(file: &File<'_>) -> Vec<Hit> {
 }
 
 /// A statement from its verb on, and before it those that its WITH holds: they write, too, where they are no SELECT.
-fn parts<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> Vec<&'l [Lexeme<'a>]> {
+pub(super) fn parts<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> Vec<&'l [Lexeme<'a>]> {
     if !begins(lexemes, &["WITH"]) {
         return vec![lexemes];
     }
@@ -62,7 +62,7 @@ fn parts<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> Vec<&'l [Lexeme<'a>]> {
                 found.extend(parts(&lexemes[place + 1..closing]));
             }
             place = closing;
-        } else if ["DELETE", "UPDATE", "INSERT", "SELECT"].iter().any(|verb| lexeme.is(verb)) {
+        } else if ["DELETE", "UPDATE", "INSERT", "MERGE", "SELECT"].iter().any(|verb| lexeme.is(verb)) {
             found.push(&lexemes[place..]);
             break;
         }
@@ -79,12 +79,68 @@ fn past(lexemes: &[Lexeme<'_>], mut place: usize, words: &[&str]) -> usize {
     place
 }
 
+/// Whether nothing in a statement says which rows, or what says so is true of each.
+fn takes_every_row(lexemes: &[Lexeme<'_>]) -> bool {
+    if look::says(lexemes, &["LIMIT"]) {
+        return false;
+    }
+    let Some(place) = look::place_of(lexemes, "WHERE") else { return true };
+    let condition = &lexemes[place + 1..];
+    let end = ["RETURNING", "ORDER"].iter().filter_map(|word| look::place_of(condition, word)).min();
+    always::is_true(&condition[..end.unwrap_or(condition.len())])
+}
+
 fn deleted_from(lexemes: &[Lexeme<'_>]) -> Option<String> {
-    let from = past(lexemes, 1, &["LOW_PRIORITY", "QUICK", "IGNORE"]);
-    if !(begins(lexemes, &["DELETE"]) && begins(lexemes.get(from..)?, &["FROM"])) {
+    if !begins(lexemes, &["DELETE"]) {
         return None;
     }
-    look::name_at(lexemes, past(lexemes, from + 1, &["ONLY"])).map(|(table, _)| table)
+    let from = past(lexemes, 1, &["LOW_PRIORITY", "QUICK", "IGNORE"]);
+    if begins(lexemes.get(from..)?, &["FROM"]) {
+        return look::name_at(lexemes, past(lexemes, from + 1, &["ONLY"])).map(|(table, _)| table);
+    }
+    // MariaDB's earlier versions of rows, and no table.
+    if begins(lexemes.get(from..)?, &["HISTORY", "FROM"]) {
+        return None;
+    }
+    // `DELETE a FROM item AS a` of MySQL; with another table it is the join that says which.
+    let (_, next) = look::name_at(lexemes, from).filter(|_| look::says(lexemes, &["FROM"]))?;
+    let rest = lexemes.get(next + 1..).filter(|_| lexemes[next].is("FROM"))?;
+    let tables = &rest[..look::place_of(rest, "WHERE").unwrap_or(rest.len())];
+    let joins = clauses::split(tables).len() > 1
+        || ["JOIN", "STRAIGHT_JOIN"].iter().any(|word| look::says(tables, &[word]));
+    look::name_at(tables, 0).filter(|_| !joins).map(|(table, _)| table)
+}
+
+/// The table in which a row that is in the way of a new one is removed for it: `REPLACE INTO`, `INSERT OR REPLACE`,
+/// `UPDATE OR REPLACE`, `LOAD DATA … REPLACE INTO TABLE`.
+pub(super) fn replaced(lexemes: &[Lexeme<'_>]) -> Option<String> {
+    let verb = |word: &str| begins(lexemes, &[word]);
+    let or_replace = lexemes.get(1..).is_some_and(|rest| begins(rest, &["OR", "REPLACE"]));
+    let place = if verb("REPLACE") {
+        past(lexemes, 1, &["LOW_PRIORITY", "DELAYED", "INTO"])
+    } else if (verb("INSERT") || verb("UPDATE")) && or_replace {
+        past(lexemes, 3, &["INTO"])
+    } else if verb("LOAD") {
+        let words = ["REPLACE", "INTO", "TABLE"];
+        lexemes.windows(words.len()).position(|window| begins(window, &words))? + words.len()
+    } else {
+        return None;
+    };
+    look::name_at(lexemes, place).map(|(table, _)| table)
+}
+
+/// What is dangerous about that, and the safer form.
+pub(super) fn judge_replaced<'f>(file: &'f File<'_>, safer: &'static str) -> impl Iterator<Item = Hit> + 'f {
+    let replacing = file.statements.iter().flat_map(|looked| {
+        parts(&looked.lexemes).into_iter().filter_map(move |lexemes| Some((looked, replaced(lexemes)?)))
+    });
+    replacing.filter(|(looked, table)| !file.is_new(table, looked)).map(move |(looked, table)| {
+        let what = format!(
+            "a row of {table} that is in the way is deleted first: its values in columns that are not named, and what ON DELETE \
+             CASCADE takes along, are lost"
+        );
+        Hit::new("replace-into", &looked.statement, what, safer)
+    })
 }
 
 /// The table, and the place after its name.

@@ -3,7 +3,7 @@
 
 use database::script::{Lexeme, begins};
 
-use super::{File, Hit, Looked, look};
+use super::{File, Hit, Looked, look, rows};
 
 pub(crate) const NAMES: &[&str] = &[
     "adding-required-field",
@@ -16,6 +16,7 @@ pub(crate) const NAMES: &[&str] = &[
     "rebuild-wrong-order",
     "renaming-column",
     "renaming-table",
+    "replace-into",
     "writable-schema",
 ];
 
@@ -92,6 +93,10 @@ pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
         hits.extend(altered(file, looked));
     }
     hits.extend(copies);
+    hits.extend(rows::judge_replaced(
+        file,
+        "keep the row: INSERT … ON CONFLICT (key) DO UPDATE SET, or UPDATE without OR REPLACE",
+    ));
     hits
 }
 

@@ -1,3 +1,5 @@
+mod samples;
+
 use std::path::Path;
 
 use super::*;
@@ -41,6 +43,11 @@ fn what_loses_data_has_one_name_on_every_engine() {
             ("CREATE TABLE IF NOT EXISTS item (id int);\nDROP TABLE item;", "ban-drop-table:2"),
             ("ALTER TABLE item ADD COLUMN a int NOT NULL;", "adding-required-field:1"),
             ("CREATE VIEW v AS TABLE item;\nDELETE FROM item;", "delete-without-where:2"),
+            ("DELETE FROM item WHERE true;", "delete-without-where:1"),
+            ("DELETE FROM item WHERE (1 = 1);", "delete-without-where:1"),
+            ("DELETE FROM item WHERE id = 7 OR 1=1;", "delete-without-where:1"),
+            ("UPDATE item SET price = 0 WHERE TRUE;", "update-without-where:1"),
+            ("WITH a AS (SELECT 1)\nDELETE FROM item WHERE NOT false;", "delete-without-where:1"),
         ] {
             assert!(
                 found(engine, text).contains(&rule.to_owned()),
@@ -59,6 +66,9 @@ fn what_is_harmless_is_not_found() {
             "CREATE TABLE IF NOT EXISTS ${user} (id ${identity}, made ${timestamp});\nINSERT INTO ${user} (id) VALUES (1);",
             "DELETE FROM item WHERE id IN (SELECT id FROM gone);",
             "UPDATE item SET price = 0 WHERE price IS NULL;",
+            "DELETE FROM item WHERE 1 = 1 AND id = 7;",
+            "DELETE FROM item WHERE note = 'where true';",
+            "CREATE TABLE item (id int);\nDELETE FROM item WHERE true;",
             "ALTER TABLE item ADD COLUMN note varchar(20);\nUPDATE item SET note = 'none';",
             "ALTER TABLE item ADD COLUMN a int;\nALTER TABLE item ADD COLUMN b int;\nUPDATE item SET a = coalesce(c, d), b = 1;",
             "CREATE TEMPORARY TABLE IF NOT EXISTS part (id int);\nDELETE FROM part;\nDROP TABLE part;",
@@ -255,6 +265,50 @@ fn what_writes_elsewhere_in_a_statement_of_postgres() {
 }
 
 #[test]
+fn losses_of_postgres() {
+    let find = |text: &str| found(Engine::Postgres, text);
+    assert_eq!(find("DROP OWNED BY clerk;"), ["ban-drop-owned:1"]);
+    let merge = |when: &str| format!("MERGE INTO ONLY item i USING gone g ON i.id = g.id {when};");
+    let insert = "WHEN NOT MATCHED THEN INSERT VALUES (g.id)";
+    for when in [
+        "WHEN MATCHED THEN DELETE",
+        "WHEN NOT MATCHED BY SOURCE THEN DELETE",
+        "WHEN MATCHED AND g.a THEN UPDATE SET a = 1 WHEN MATCHED THEN DELETE",
+        "WHEN MATCHED AND true THEN DELETE",
+    ] {
+        assert_eq!(find(&merge(when)), ["merge-deletes:1"], "{when}");
+        assert_eq!(find(&merge(&format!("{insert} {when}"))), ["merge-deletes:1"], "{when}");
+    }
+    for when in [insert, "WHEN MATCHED AND g.old THEN DELETE", "WHEN MATCHED THEN UPDATE SET a = 1"] {
+        assert_eq!(find(&merge(when)), Vec::<String>::new(), "{when}");
+    }
+    let own = format!("CREATE TABLE item (id int);\n{}", merge("WHEN MATCHED THEN DELETE"));
+    assert_eq!(find(&own), Vec::<String>::new());
+    let inner = format!("WITH a AS (SELECT 1) {}", merge("WHEN MATCHED THEN DELETE"));
+    assert_eq!(find(&inner), ["merge-deletes:1"]);
+}
+
+#[test]
+fn rows_that_are_replaced() {
+    for (engine, text) in [
+        (Engine::Mysql, "REPLACE INTO shop.item (id) VALUES (1);"),
+        (Engine::Mysql, "REPLACE LOW_PRIORITY item SET id = 1;"),
+        (Engine::Mysql, "LOAD DATA LOCAL INFILE 'a' REPLACE INTO TABLE item;"),
+        (Engine::Sqlite, "REPLACE INTO item VALUES (1);"),
+        (Engine::Sqlite, "WITH a AS (SELECT 1) INSERT OR REPLACE INTO item SELECT * FROM a;"),
+        (Engine::Sqlite, "UPDATE OR REPLACE item SET id = 2 WHERE id = 1;"),
+    ] {
+        assert_eq!(found(engine, text), ["replace-into:1"], "{engine} {text}");
+        let own = format!("CREATE TABLE item (id int);\n{}", text.replace("shop.", ""));
+        assert_eq!(found(engine, &own), Vec::<String>::new(), "{engine} {text}");
+    }
+    for text in ["CREATE OR REPLACE VIEW v AS SELECT 1;", "INSERT IGNORE INTO item VALUES (1);"] {
+        assert_eq!(found(Engine::Mysql, text), Vec::<String>::new(), "{text}");
+    }
+    assert_eq!(found(Engine::Sqlite, "INSERT OR IGNORE INTO item VALUES (1);"), Vec::<String>::new());
+}
+
+#[test]
 fn copies_of_mysql() {
     let find = |text| found(Engine::Mysql, text);
     assert_eq!(find("ALTER TABLE item CONVERT TO CHARACTER SET utf8mb4;"), ["copying-alter:1"]);
@@ -301,6 +355,17 @@ fn losses_of_mysql() {
         Vec::<String>::new()
     );
     assert_eq!(find("DELETE QUICK IGNORE FROM item;"), ["delete-without-where:1"]);
+    assert_eq!(find("DELETE FROM item WHERE 1;"), ["delete-without-where:1"]);
+    assert_eq!(find("DELETE a FROM item AS a;"), ["delete-without-where:1"]);
+    assert_eq!(find("DELETE a FROM item a JOIN gone g ON a.id = g.id;"), Vec::<String>::new());
+    assert_eq!(find("DELETE a FROM item a WHERE a.id = 1;"), Vec::<String>::new());
+    assert_eq!(find("DELETE HISTORY FROM item;"), ["ban-drop-history:1"]);
+    assert_eq!(find("DELETE HISTORY FROM item BEFORE SYSTEM_TIME '2026-01-01';"), Vec::<String>::new());
+    assert_eq!(find("ALTER TABLE item DROP SYSTEM VERSIONING;"), ["ban-drop-history:1"]);
+    assert_eq!(find("DROP SEQUENCE a, b;"), ["ban-drop-sequence:1", "ban-drop-sequence:1"]);
+    assert_eq!(find("CREATE OR REPLACE SEQUENCE s;"), ["ban-drop-sequence:1"]);
+    assert_eq!(find("CREATE SEQUENCE s;\nDROP SEQUENCE s;"), Vec::<String>::new());
+    assert_eq!(find("DROP TEMPORARY SEQUENCE s;"), Vec::<String>::new());
     assert_eq!(find("UPDATE LOW_PRIORITY IGNORE item SET a = 1;"), ["update-without-where:1"]);
 }
 
@@ -344,7 +409,8 @@ fn rebuilds_of_sqlite() {
     };
     assert_eq!(off(&inner("id, name")), Vec::<String>::new());
     assert_eq!(off(&inner("*")), ["rebuild-by-position:3"]);
-    assert_eq!(find("UPDATE OR REPLACE item SET a = 1;"), ["update-without-where:1"]);
+    assert_eq!(find("UPDATE OR REPLACE item SET a = 1;"), ["update-without-where:1", "replace-into:1"]);
+    assert_eq!(find("DELETE FROM item WHERE 1 == 1;"), ["delete-without-where:1"]);
     assert_eq!(find("PRAGMA writable_schema = ON;"), ["writable-schema:1"]);
     assert_eq!(find("PRAGMA foreign_keys;\nSELECT 1;"), Vec::<String>::new());
 }
@@ -363,7 +429,7 @@ proptest::proptest! {
         proptest::sample::select(&[
             "ALTER", "TABLE", "item", "ADD", "COLUMN", "DROP", "RENAME", "TO", "(", ")", ",", ";", "'", "\"a\"", "`b`", "NOT",
             "NULL", "DEFAULT", "CREATE", "INDEX", "ON", "ONLY", "IF", "EXISTS", "CHANGE", "MODIFY", "ENUM", "PRAGMA", "=",
-            "foreign_keys", "DELETE", "FROM", "UPDATE", "TRUNCATE", ".", "${x}", "$$", "\n", "-- dbm: allow x y\n", "é",
+            "foreign_keys", "DELETE", "FROM", "UPDATE", "TRUNCATE", "WHERE", "1", "OR", "MERGE", "WHEN", "THEN", "REPLACE", "SEQUENCE", "LOAD", ".", "${x}", "$$", "\n", "-- dbm: allow x y\n", "é",
         ][..]), 0..25)) {
         let text = words.join(" ");
         for engine in ALL {
