@@ -10,8 +10,9 @@ use proc_macro::{TokenStream, TokenTree};
 /// `migrations` and `rollback`, `embed_migrations!("db/migrations", "db/rollback")` others. Paths are those from the
 /// package's own folder.
 ///
-/// A file that is changed or removed is noticed. One that is added is noticed by the next build of the package for any
-/// reason; for it to be a reason itself, the package's `build.rs` says `println!("cargo:rerun-if-changed=migrations");`.
+/// A file that is changed or removed is a reason to build the package again. One that is added is, where the package's
+/// `build.rs` says `println!("cargo:rerun-if-changed=migrations");`; otherwise an application that was built for debugging
+/// refuses to start without it, as long as it finds the folder.
 #[proc_macro]
 pub fn embed_migrations(input: TokenStream) -> TokenStream {
     expand(input)
@@ -46,27 +47,31 @@ fn expand(input: TokenStream) -> Result<String, String> {
     let root =
         std::env::var("CARGO_MANIFEST_DIR").map_err(|_| "CARGO_MANIFEST_DIR is not set: build with cargo")?;
     let root = Path::new(&root);
-    let mut files = Vec::new();
-    let numbered = sql_files(&root.join(&migrations))?;
-    if numbered.is_empty() {
-        return Err(format!("{} holds no .sql file", root.join(&migrations).display()));
-    }
-    files.extend(numbered.into_iter().map(|path| ("migrations", path)));
-    for (place, folder) in
-        [("migrations/repeatable", format!("{migrations}/repeatable")), ("rollback", rollback)]
-    {
-        let folder = root.join(folder);
-        if folder.is_dir() {
-            files.extend(sql_files(&folder)?.into_iter().map(|path| (place, path)));
+    let folders = [
+        ("migrations", root.join(&migrations)),
+        ("migrations/repeatable", root.join(format!("{migrations}/repeatable"))),
+        ("rollback", root.join(rollback)),
+    ];
+    let (mut files, mut places) = (String::new(), String::new());
+    for (place, folder) in &folders {
+        let paths = if *place == "migrations" || folder.is_dir() { sql_files(folder)? } else { Vec::new() };
+        if paths.is_empty() && *place == "migrations" {
+            return Err(format!("{} holds no .sql file", folder.display()));
         }
+        for path in paths {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let path = utf8(&path)?;
+            files.push_str(&format!("({:?}, ::core::include_str!({path:?})),", format!("{place}/{name}")));
+        }
+        places.push_str(&format!("({place:?}, {:?}),", utf8(folder)?));
     }
-    let mut text = "::migrate::Embedded { files: &[".to_owned();
-    for (place, path) in files {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let path = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
-        text.push_str(&format!("({:?}, ::core::include_str!({path:?})),", format!("{place}/{name}")));
-    }
-    Ok(text + "] }")
+    // Where the sources lie says nothing of where a release will run.
+    let places = format!("if ::core::cfg!(debug_assertions) {{ &[{places}] }} else {{ &[] }}");
+    Ok(format!("::migrate::Embedded {{ files: &[{files}], folders: {places} }}"))
+}
+
+fn utf8(path: &Path) -> Result<&str, String> {
+    path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))
 }
 
 fn sql_files(folder: &Path) -> Result<Vec<PathBuf>, String> {

@@ -1,9 +1,9 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use backup::Result;
+use backup::{Error, ErrorKind, Result};
 
 use super::folder::{Texts, survey_in, whole};
 use super::repeat::survey_repeated_in;
@@ -14,6 +14,26 @@ use super::{Folder, Migration, Repeat, RepeatedFile};
 pub struct Embedded {
     /// Each file's name from the project's folder, and its text: `migrations/001_user.sql`, `rollback/001_rollback.sql`.
     pub files: &'static [(&'static str, &'static str)],
+    /// The folders of the sources, each under the name that it has there; none in a release, which runs elsewhere.
+    pub folders: &'static [(&'static str, &'static str)],
+}
+
+impl Embedded {
+    /// A file that was added after the application was built, which cargo does not notice by itself.
+    fn missing(self) -> Option<PathBuf> {
+        self.folders.iter().find_map(|(place, folder)| {
+            let entries = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+            let sql = |path: &PathBuf| {
+                path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
+                    && !path.is_dir()
+            };
+            let is_known = |path: &PathBuf| {
+                let name = path.file_name().map(|name| Path::new(place).join(name));
+                self.files.iter().any(|(known, _)| name.as_deref() == Some(Path::new(known)))
+            };
+            entries.filter(sql).filter(|path| !is_known(path)).min()
+        })
+    }
 }
 
 /// Where files are read from.
@@ -42,7 +62,7 @@ impl Origin {
                 }
                 Ok(names)
             }
-            Self::Embedded(Embedded { files }) => {
+            Self::Embedded(Embedded { files, .. }) => {
                 let paths = files.iter().map(|(name, _)| Path::new(name));
                 let inside = paths.filter(|path| path.parent() == Some(folder));
                 let names: Vec<OsString> =
@@ -55,7 +75,7 @@ impl Origin {
     pub(super) fn read(self, path: &Path) -> io::Result<Vec<u8>> {
         match self {
             Self::Disk => read_small(path),
-            Self::Embedded(Embedded { files }) => {
+            Self::Embedded(Embedded { files, .. }) => {
                 let found = files.iter().find(|(name, _)| Path::new(name) == path);
                 found.map(|(_, text)| text.as_bytes().to_vec()).ok_or_else(|| io::ErrorKind::NotFound.into())
             }
@@ -85,8 +105,15 @@ fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 /// Reads what was embedded, as [`read`](super::read) and [`read_repeated`](super::read_repeated) read folders.
 ///
 /// # Errors
-/// The first of the findings.
+/// The first of the findings; or, in a build for debugging, a file that has been added since.
 pub fn read_embedded(embedded: Embedded) -> Result<(Vec<Migration>, Vec<RepeatedFile>)> {
+    if let Some(path) = embedded.missing() {
+        let message = format!("{} was added after this application was built", path.display());
+        return Err(Error::new(ErrorKind::Usage, message).with_hint(
+            "build it again; so that cargo does by itself, say in the package's build.rs: \
+             println!(\"cargo:rerun-if-changed=migrations\");",
+        ));
+    }
     let folder = Folder { migrations: "migrations".into(), rollback: "rollback".into() };
     let origin = Origin::Embedded(embedded);
     let migrations = whole(survey_in(origin, &folder, Texts::All)?)?;

@@ -6,10 +6,10 @@ use database::Engine;
 
 use super::repeated::labels;
 use super::{Sandbox, engines, undone};
-use crate::files::{Folder, Repeat, read_embedded};
+use crate::files::{Embedded, Folder, Repeat, read_embedded};
 use crate::placeholders::Variables;
 use crate::status::RepeatedState;
-use crate::{Migrator, embed_migrations};
+use crate::{Migrator, Watch, embed_migrations};
 
 impl Sandbox {
     fn migrator(&self) -> Migrator {
@@ -178,5 +178,52 @@ fn what_is_embedded_is_what_the_folder_has() {
         ["migrations/001_visit.sql", "rollback/002_visit_page.sql", "migrations/repeatable/visits.sql"]
     {
         assert!(noted.contains(&format!("examples/start_up/{file}")), "{file}");
+    }
+}
+
+#[test]
+fn a_file_that_is_new_since_the_build_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| std::fs::write(folder.path().join(name), "SELECT 1;").unwrap();
+    let path: &'static str = folder.path().to_str().unwrap().to_owned().leak();
+    let files = &[("migrations/001_item.sql", "SELECT 1;"), ("rollback/001_rollback.sql", "SELECT 1;")];
+    let built = Embedded { files, folders: vec![("migrations", path), ("rollback", "/nowhere")].leak() };
+    write("001_item.sql");
+    write("notes.txt");
+    assert_eq!(read_embedded(built).unwrap().0.len(), 1);
+    write("002_more.sql");
+    let error = read_embedded(built).unwrap_err();
+    let message = format!("{path}/002_more.sql was added after this application was built");
+    assert_eq!(error.to_string(), message);
+    assert!(error.hint().unwrap().contains("cargo:rerun-if-changed=migrations"), "{error:?}");
+    // What runs elsewhere has no folder.
+    assert!(read_embedded(Embedded { folders: &[], ..built }).is_ok());
+}
+
+/// Whoever starts an application sees what it does before it serves.
+#[tokio::test]
+async fn a_migrator_tells_its_progress() {
+    for engine in engines() {
+        let sandbox = Sandbox::new(engine).await;
+        let watched = || sandbox.migrator().with_watch(Arc::clone(&sandbox.watch) as Arc<dyn Watch>);
+        sandbox.file("001_item", "CREATE TABLE item (id int PRIMARY KEY);", "DROP TABLE item;");
+        watched().run(&sandbox.url()).await.unwrap();
+        let events = sandbox.events();
+        let steps = ["begin:after", "back-up:after", "apply-1:noted", "commit:after", "end:after"];
+        let mut wanted = steps.into_iter().peekable();
+        for event in &events {
+            wanted.next_if(|step| event == step);
+        }
+        assert_eq!(wanted.next(), None, "{engine}: {events:?}");
+        assert!(sandbox.watch.errors.lock().unwrap().is_empty(), "{engine}");
+        // With nothing pending there is nothing to tell.
+        watched().run(&sandbox.url()).await.unwrap();
+        assert_eq!(sandbox.events(), Vec::<String>::new(), "{engine}");
+
+        sandbox.file("002_bad", "INSERT INTO nowhere VALUES (1);", "SELECT 1;");
+        watched().run(&sandbox.url()).await.unwrap_err();
+        assert!(sandbox.events().iter().any(|event| event.starts_with("apply-1:")), "{engine}");
+        let errors = sandbox.watch.errors.lock().unwrap().clone();
+        assert!(errors.iter().any(|error| error.contains("nowhere")), "{engine}: {errors:?}");
     }
 }

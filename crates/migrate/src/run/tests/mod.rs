@@ -17,6 +17,7 @@ mod server;
 mod several;
 mod single;
 mod squash;
+mod unless;
 
 pub(crate) use sandbox::{Sandbox, engines, quoted, undone};
 pub(crate) use server::{Own, own};
