@@ -1,3 +1,4 @@
+mod each_engine;
 mod projects;
 
 use std::fs;
@@ -163,21 +164,7 @@ async fn dbmate_sqlx_and_refinery_keep_rows() {
 }
 
 #[tokio::test]
-async fn diesel_and_prisma_have_folders() {
-    let files = [
-        ("2024-01-01-000000_one/up.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
-        ("2024-01-01-000000_one/down.sql", "DROP TABLE one;"),
-        ("2024-01-02-000000_two/up.sql", "CREATE TABLE two (id int);"),
-        ("2024-01-02-000000_two/down.sql", "DROP TABLE two;"),
-        ("2024-01-02-000000_two/metadata.toml", "run_in_transaction = false # for the index\n"),
-    ];
-    let history = [
-        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY, run_on TIMESTAMP)",
-        "INSERT INTO __diesel_schema_migrations VALUES ('20240101000000', CURRENT_TIMESTAMP)",
-    ];
-    let planned = adopts(Tool::Diesel, Engine::Postgres, &files, &history).await;
-    assert!(planned.files[2].text.contains("-- dbm: no-transaction\n"));
-
+async fn prisma_has_folders() {
     let files = [
         ("migration_lock.toml", "provider = \"postgresql\"\n"),
         ("20240101000000_one/migration.sql", "-- CreateTable\nCREATE TABLE \"one\" (id int PRIMARY KEY);"),
@@ -311,22 +298,7 @@ async fn alembic_s_sql_is_cut_into_revisions() {
 }
 
 #[tokio::test]
-async fn atlas_and_yoyo() {
-    let files = [
-        ("atlas.sum", "h1:x\n"),
-        ("20240101_one.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
-        (
-            "20240102_two.sql",
-            "-- atlas:txmode none\n-- atlas:delimiter \\n\\n\\n\nCREATE TABLE two (id int)\n\n\nCREATE INDEX two_id ON two (id)\n",
-        ),
-    ];
-    let history = [
-        "CREATE SCHEMA atlas_schema_revisions",
-        "CREATE TABLE atlas_schema_revisions.atlas_schema_revisions (version varchar PRIMARY KEY, type bigint, applied bigint, total bigint)",
-        "INSERT INTO atlas_schema_revisions.atlas_schema_revisions VALUES ('20240101', 2, 1, 1)",
-    ];
-    adopts(Tool::Atlas, Engine::Postgres, &files, &history).await;
-
+async fn yoyo_says_what_comes_before() {
     let files = [
         ("0001.one.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
         ("0001.one.rollback.sql", "DROP TABLE one;"),
