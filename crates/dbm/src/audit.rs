@@ -129,6 +129,9 @@ impl Audit {
                     "replaced": report.restored.as_ref().and_then(|restored| restored.replaced.as_ref()),
                     "error": report.failure.as_ref().map(|failure| &failure.message),
                     "state": report.state,
+                    "compared": report.compared,
+                    "uncompared": report.uncompared,
+                    "not_undone": Some(&report.not_undone).filter(|lines| !lines.is_empty()),
                 })
             }
             Err(_) => json!({}),

@@ -95,6 +95,13 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
     if let Some(compared) = report.compared.filter(|_| report.not_undone.is_empty()) {
         row("compared", compared_with(compared).to_owned());
     }
+    if let (Some(why), Some(compared)) = (&report.uncompared, report.compared) {
+        row("", match compared {
+            Compared::ReplayedInPart => format!("but not of all: {why}"),
+            _ => format!("nor could it be compared with what the migrations that stay make in a scratch database: {why}"),
+        });
+        row("", "`dbm drift` compares all of it, with --scratch-url also on another server".to_owned());
+    }
     for (place, line) in report.not_undone.iter().take(5).enumerate() {
         row(if place == 0 { "not undone" } else { "" }, line.clone());
     }
@@ -102,7 +109,12 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
         row("", format!("and {more} more"));
     }
     if !report.not_undone.is_empty() {
-        row("", "compared with the schema before that run: by its rollback, or by hand since".to_owned());
+        row("", match report.compared {
+            Some(Compared::Replayed | Compared::ReplayedWithoutCode | Compared::ReplayedInPart) => {
+                "compared with what the migrations that stay make in a scratch database".to_owned()
+            }
+            _ => "compared with the schema before that run: by its rollback, or by hand since".to_owned(),
+        });
     }
     if let Some(restored) = &report.restored {
         row("restored", archive(&restored.archive));
@@ -150,14 +162,22 @@ fn compared_with(compared: Compared) -> &'static str {
             "the schema is what it was before that run, but for views, functions or triggers, which the next `dbm migrate` makes \
              again where `repeatable/` has them (`dbm drift` names the others)"
         }
+        Compared::Replayed => {
+            "nothing is left of what was taken back: the schema was compared with what the migrations that stay make in a scratch \
+             database"
+        }
+        Compared::ReplayedWithoutCode => {
+            "nothing is left of what was taken back, but for views, functions or triggers, which the next `dbm migrate` makes again \
+             where `repeatable/` has them (`dbm drift` names the others): the schema was compared with what the migrations that \
+             stay make in a scratch database"
+        }
+        Compared::ReplayedInPart => {
+            "in part: the schema was compared with what the migrations that stay make in a scratch database"
+        }
         Compared::WithinRun => {
-            "no: what was applied in the same run, or since, stays, and nobody has seen the schema in between \
-             (`dbm drift` compares it with what the migrations that stay make in a scratch database)"
+            "no: what was applied in the same run, or since, stays, and nobody has seen the schema in between"
         }
-        Compared::NotKept => {
-            "no: the schema before that run was not kept (`dbm drift` compares it with what the migrations that stay make in a scratch \
-             database)"
-        }
+        Compared::NotKept => "no: the schema before that run was not kept",
     }
 }
 

@@ -46,6 +46,10 @@ impl Watch for Screen {
         {
             audit.record(&fields);
         }
+        if (event.step.as_str(), event.moment) == ("compare", Moment::Before) {
+            let with = event.about.as_deref().unwrap_or_default();
+            self.output.say(&format!("the rollback is done and kept; now the schema is compared {with}"));
+        }
         if event.moment == Moment::After {
             let took = event
                 .duration_ms

@@ -63,6 +63,7 @@ pub fn compare(engine: Engine, before: &Schema, after: &Schema, what: What) -> V
     for (id, text) in &old {
         match new.get(id) {
             Some(other) if other.canonical == text.canonical => {}
+            Some(other) if engine::is_same_in_other_quotes(engine, &text.plain, &other.plain) => {}
             other => differences.push(Difference {
                 object: (*id).clone(),
                 differs: if other.is_some() { Differs::Changed } else { Differs::Removed },
@@ -105,7 +106,8 @@ fn texts(engine: Engine, schema: &Schema, what: What) -> BTreeMap<&ObjectId, Tex
         .collect()
 }
 
-fn text(object: &Object, what: What) -> String {
+/// An object as SQL.
+pub(crate) fn text(object: &Object, what: What) -> String {
     let mut text = object.definition.clone();
     text.extend(object.comments.iter().map(String::as_str));
     if what == What::Everything {
@@ -190,6 +192,12 @@ mod tests {
         let renamed =
             schema(vec![object("item", "", "CREATE TABLE \"item\" (id integer, -- why\n name TEXT)")]);
         assert!(compare(Engine::Sqlite, &typed, &renamed, What::Everything).is_empty());
+        // A text between double quotes gets single ones when some column is dropped or renamed.
+        let sloppy = schema(vec![object("item", "", "CREATE TABLE 'item' (name TEXT DEFAULT \"it's\")")]);
+        let mended = schema(vec![object("item", "", "CREATE TABLE \"item\" (name TEXT DEFAULT 'it''s')")]);
+        assert!(compare(Engine::Sqlite, &sloppy, &mended, What::Everything).is_empty());
+        let another = schema(vec![object("item", "", "CREATE TABLE item (name TEXT DEFAULT 'It''s')")]);
+        assert_eq!(compare(Engine::Sqlite, &sloppy, &another, What::Everything).len(), 1);
         let other = schema(vec![object("item", "", "CREATE TABLE item (id INTEGER, name TEXT DEFAULT 'A')")]);
         let lower = schema(vec![object("item", "", "CREATE TABLE item (id INTEGER, name TEXT DEFAULT 'a')")]);
         assert_eq!(

@@ -141,6 +141,60 @@ fn a_restore_leaves_a_database_as_it_is() {
     }
 }
 
+/// The comparison after a rollback takes as long as the migrations that stay; by then all is done, and others may go on.
+#[test]
+fn a_rollback_that_is_being_compared_is_done() {
+    let database = Postgres::new("stopped");
+    let url = database.url();
+    let folder = Folder::new(&url);
+    let slow = "CREATE TABLE item (id INTEGER); SELECT pg_sleep(60) WHERE current_database() LIKE '%restoring%';";
+    folder.migration("001_slow", slow, "DROP TABLE item;");
+    folder.migration("002_note", "CREATE TABLE note (id INTEGER);", "SELECT 1;");
+    for by in [Signal::INT, Signal::TERM] {
+        folder.dbm(&url, &["migrate", "--safe"]).run().expect(0);
+        let child = folder.dbm(&url, &["rollback", "1"]).spawn();
+        let child = once(&database, &sleeps(&database), "t", child);
+        assert_eq!(database.ask("SELECT count(*) FROM dbm_history WHERE number > 0"), "1");
+        folder.dbm(&url, &["stamp", "1"]).run().expect(0);
+        let ended = stopped(child, by).expect(0);
+        assert!(ended.stdout.contains("1 rolled back"), "{}{}", ended.stdout, ended.stderr);
+        assert!(ended.stdout.contains("stopped on request"), "{}{}", ended.stdout, ended.stderr);
+        assert!(!(ended.stdout + &ended.stderr).contains("nothing was changed"));
+        assert_eq!(database.kin(), Vec::<String>::new());
+        database.run("DROP TABLE note");
+        folder.dbm(&url, &["rollback", "--all"]).run().expect(0);
+    }
+}
+
+/// Whether something goes on for a minute in a scratch database.
+fn sleeps(database: &Postgres) -> String {
+    format!(
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname LIKE '{}_restoring%' AND wait_event = 'PgSleep'",
+        database.name()
+    )
+}
+
+/// What differs is made once more, in a scratch database of its own, to be shown in the same words.
+#[test]
+fn a_comparison_of_words_leaves_no_scratch_database() {
+    let database = Postgres::new("stopped");
+    let url = database.url();
+    let folder = Folder::new(&url);
+    let function = |body: &str| {
+        format!("CREATE OR REPLACE FUNCTION one() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN {body} RETURN 1; END $$;")
+    };
+    let view = "CREATE MATERIALIZED VIEW ones AS SELECT one();";
+    folder.migration("001_ones", &(function("") + view), "DROP MATERIALIZED VIEW ones; DROP FUNCTION one();");
+    folder.dbm(&url, &["migrate", "--safe"]).run().expect(0);
+    database.run(&function("PERFORM pg_sleep(60) WHERE current_database() LIKE '%restoring%';"));
+    for by in [Signal::INT, Signal::TERM] {
+        let child = folder.dbm(&url, &["drift"]).spawn();
+        let child = once(&database, &sleeps(&database), "t", child);
+        stopped(child, by).expect(1);
+        assert_eq!(database.kin(), Vec::<String>::new());
+    }
+}
+
 /// A file with an empty table, and a backup of it.
 fn backed_up() -> (Folder, Sqlite, String) {
     let folder = Folder::new("sqlite://unset.db");

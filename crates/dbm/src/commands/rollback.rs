@@ -17,6 +17,12 @@ use crate::{report, screen};
     after_help = "What dbm did not make it does not drop: of a migration that was there already, only the row in the
 history is removed.
 
+Afterwards the schema is compared with what it was before what was taken back. Where nobody has seen that (of a run of several
+only a part is taken back, or its schema was not kept), the migrations that stay are run once more in a scratch database, and
+what was taken back after them: what is left of it is told object by object, and what was changed by hand besides is not. By
+then the rollback is done and kept, and the lock let go; Ctrl-C leaves out the rest. A rollback that is done and does not undo
+ends with 0: the report says `not undone` (`not_undone` with --json). `dbm check --rollbacks` finds it before.
+
 Examples:
   dbm rollback                the last one
   dbm rollback 3              the last three

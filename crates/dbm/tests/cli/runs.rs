@@ -25,6 +25,35 @@ fn a_migration_and_its_rollback() {
     says!(place, ["backups"]);
 }
 
+/// Nobody has seen the schema between the two.
+#[test]
+fn a_rollback_of_a_part_of_a_run() {
+    let place = Place::with_database();
+    place.file(
+        "migrations/002_note.sql",
+        "CREATE TABLE note (id INTEGER);\nCREATE INDEX note_id ON note (id);\n",
+    );
+    place.file("rollback/002_rollback.sql", "DROP INDEX note_id;\n");
+    assert_eq!(place.run(&["migrate", "--safe"]).code, Some(0));
+    says!(place, ["rollback"]);
+    let log = std::fs::read_to_string(place.path().join("logs/migration.log")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["outcome"], &last["compared"]), (&"done".into(), &"replayed".into()));
+    assert_eq!(last["not_undone"][0], "table note is there, and was not");
+
+    place.by_hand("DROP TABLE note");
+    place.file("rollback/002_rollback.sql", "DROP TABLE note;\n");
+    assert_eq!(place.run(&["rollback", "--all"]).code, Some(0));
+    assert_eq!(place.run(&["migrate", "--safe"]).code, Some(0));
+    says!(place, ["rollback"]);
+
+    // What makes the rest is another text by now.
+    assert_eq!(place.run(&["rollback", "--all"]).code, Some(0));
+    assert_eq!(place.run(&["migrate", "--safe"]).code, Some(0));
+    place.file("migrations/001_item.sql", "CREATE TABLE item (id INTEGER);\n");
+    says!(place, ["rollback"]);
+}
+
 #[test]
 fn one_that_fails_in_its_transaction() {
     let place = Place::with_database();

@@ -154,6 +154,11 @@ pub(crate) fn canonical(engine: Engine, definition: &str) -> String {
     }
 }
 
+/// Whether two definitions differ only in the quotes around names and texts, which the engine changes by itself.
+pub(crate) fn is_same_in_other_quotes(engine: Engine, one: &str, other: &str) -> bool {
+    engine == Engine::Sqlite && sqlite::is_same_in_other_quotes(one, other)
+}
+
 /// Takes out of definitions what only says when a statement ran, where the server writes that into them.
 pub(crate) async fn forget_moments(database: &Database, schema: &mut Schema) -> Result<()> {
     match database {

@@ -67,6 +67,27 @@ pub(super) fn canonical(definition: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// SQLite takes a word between double quotes that names nothing for text, and one between single quotes for a name where only
+/// that can stand; whenever a column is dropped or renamed it gives all of the file's definitions the proper quotes:
+/// <https://www.sqlite.org/quirks.html#double_quoted_string_literals_are_accepted>.
+pub(super) fn is_same_in_other_quotes(one: &str, other: &str) -> bool {
+    let lexed = |text| script::lexemes(Engine::Sqlite, text).unwrap_or_default();
+    let (one, other) = (lexed(one), lexed(other));
+    let is_same = |(one, other): (&Lexeme<'_>, &Lexeme<'_>)| match (one.identifier(), other.identifier()) {
+        (Some(one), Some(other)) => one.to_lowercase() == other.to_lowercase(),
+        (Some(name), None) => one.kind == LexemeKind::Name && unquoted(other).is_some_and(|text| text == name),
+        (None, Some(name)) => other.kind == LexemeKind::Name && unquoted(one).is_some_and(|text| text == name),
+        (None, None) => one.text == other.text,
+    };
+    !one.is_empty() && one.len() == other.len() && one.iter().zip(&other).all(is_same)
+}
+
+/// What a text between single quotes says.
+fn unquoted(lexeme: &Lexeme<'_>) -> Option<String> {
+    let inner = lexeme.text.strip_prefix('\'')?.strip_suffix('\'')?;
+    (lexeme.kind == LexemeKind::Text).then(|| inner.replace("''", "'"))
+}
+
 fn names_constraint(table: &str, name: &str) -> bool {
     let mut after_word = false;
     let mut rest = table;

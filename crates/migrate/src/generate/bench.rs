@@ -45,7 +45,7 @@ impl<'b> Bench<'b> {
             return Ok(());
         }
         let made = self.scratch.database().clone();
-        let spare = Scratch::new(self.generator.on).await?;
+        let spare = self.scratch.another().await?;
         self.first = Some(std::mem::replace(&mut self.scratch, spare));
         let migrations = std::mem::take(&mut self.migrations);
         let copied = Box::pin(self.copy(&made, true)).await;

@@ -112,7 +112,7 @@ impl Fingerprint {
 
 /// A definition without what upkeep changes by itself: by which index rows were last sorted, and which partitions a job has
 /// made.
-fn without_upkeep(engine: Engine, definition: &str) -> String {
+pub(crate) fn without_upkeep(engine: Engine, definition: &str) -> String {
     match engine {
         Engine::Postgres => {
             let sorted = |line: &&str| line.starts_with("ALTER TABLE ") && line.contains(" CLUSTER ON ");

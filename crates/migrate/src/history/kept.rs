@@ -61,13 +61,14 @@ pub(crate) async fn forget_before(session: &mut dyn Session, history: &[Applied]
 pub(crate) enum Before {
     /// What it was.
     Kept(Fingerprint),
-    /// Something that was applied in the same run, or after it, stays: what was there in between nobody has seen.
-    WithinRun,
+    /// Something that was applied in the same run, or after it, stays: what was there in between nobody has seen. What was
+    /// there before that run, if it was kept.
+    WithinRun(Option<Fingerprint>),
     /// It was no run of this dbm, or its schema was too large or too long ago.
     NotKept,
 }
 
-/// The schema before the earliest of the runs that a rollback takes back whole, with all that came after it.
+/// The schema before the earliest of the runs that a rollback takes something back of.
 pub(crate) async fn before_of(
     session: &mut dyn Session,
     history: &[Applied],
@@ -79,20 +80,26 @@ pub(crate) async fn before_of(
     };
     let start = history.iter().filter(|row| row.run == first.run).map(|row| row.position).min();
     let stays = |row: &Applied| Some(row.position) >= start && !going.contains(&row.number);
-    if history.iter().any(stays) {
-        return Ok(Before::WithinRun);
-    }
+    let kept = kept_before(session, &first.run).await?;
+    Ok(match kept {
+        kept if history.iter().any(stays) => Before::WithinRun(kept),
+        Some(kept) => Before::Kept(kept),
+        None => Before::NotKept,
+    })
+}
+
+async fn kept_before(session: &mut dyn Session, run: &str) -> Result<Option<Fingerprint>> {
     if !is_there(session).await? {
-        return Ok(Before::NotKept);
+        return Ok(None);
     }
     let home = home(session).await?;
-    let [name, home] = [&first.run, &home].map(|text| quote::literal(session.engine(), text));
+    let [name, home] = [run, &home].map(|text| quote::literal(session.engine(), text));
     let sql = format!(
         "SELECT rollback FROM {} AND name = {name} AND algorithm = {home} AND dbm = '{FORMAT}'",
         rows(session)
     );
     let kept = session.own(&sql).await?.into_iter().flatten().flatten().next();
-    Ok(kept.and_then(|json| serde_json::from_str(&json).ok()).map_or(Before::NotKept, Before::Kept))
+    Ok(kept.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
 /// For whom a schema is kept: another server, another dbm or another history may have it in other words.

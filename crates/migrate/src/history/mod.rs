@@ -9,7 +9,7 @@ mod repeated;
 mod table;
 
 pub use changes::{Change, Recorded};
-pub(crate) use fingerprint::{Fingerprint, Refers, is_code};
+pub(crate) use fingerprint::{Fingerprint, Refers, is_code, without_upkeep};
 pub(crate) use kept::{Before, Reader, before_of, forget_before, last, put_before, put_last};
 pub use mark::{Mark, baseline, stamp};
 pub use repair::{Break, Broken, Row, Ways, broken, repair};

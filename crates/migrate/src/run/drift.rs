@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use backup::{Error, ErrorKind, Result};
-use database::{Kind, ObjectId, Session};
+use database::{Kind, ObjectId, Schema, Session};
 
 use super::Runner;
 use super::touched::Where;
@@ -29,6 +29,12 @@ impl Left {
     ) -> Fingerprint {
         self.schema.after(before, now, allowed)
     }
+
+    /// What was changed by hand since, where all of it is known.
+    pub(super) fn by_hand(&self, now: &Fingerprint) -> Option<BTreeSet<ObjectId>> {
+        let changed = self.schema.differences(now, What::Definitions).into_iter().map(|one| one.object);
+        self.whole.then(|| changed.collect())
+    }
 }
 
 /// Of so many objects the names are told.
@@ -37,8 +43,13 @@ const NAMED: usize = 5;
 impl Runner {
     /// The schema as it is now, as far as it takes to tell whether another one is the same.
     pub(super) async fn fingerprint(&self) -> Option<Fingerprint> {
+        self.schema().await.map(|schema| Fingerprint::of(self.database.engine(), &schema))
+    }
+
+    /// All of it.
+    pub(super) async fn schema(&self) -> Option<Schema> {
         match self.database.schema().await {
-            Ok(schema) => Some(Fingerprint::of(self.database.engine(), &schema)),
+            Ok(schema) => Some(schema),
             Err(error) => {
                 self.watch.note(&format!(
                     "the schema could not be read, so that neither rollbacks nor changes by hand are compared: {error}"

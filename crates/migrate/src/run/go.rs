@@ -7,12 +7,11 @@ use helpers::redact::Redactor;
 use super::Runner;
 use super::lock::Locked;
 use super::open::Open;
-use super::report::{Became, Compared, Failure, Outcome, Report};
+use super::report::{Failure, Outcome, Report};
+use super::undone::TakenBack;
 use super::wanted::Wanted;
-use crate::compare::{Difference, What};
 use crate::engine;
-use crate::files::Repeat;
-use crate::history::{self, Before, is_code};
+use crate::history::Fingerprint;
 use crate::journal::{GroupNote, RunKind, Step};
 use crate::plan::{Plan, WayBack};
 use crate::scratch::Place;
@@ -93,10 +92,11 @@ impl Runner {
         let source = self.database.ensure_source_id().await?;
         let numbered =
             plan.items().filter(|item| item.repeat.is_none()).map(|item| item.number).collect::<Vec<_>>();
-        let wanted_back = match kind {
-            RunKind::Rollback => Some(history::before_of(&mut *session, &records.applied, &numbered).await?),
-            _ => None,
-        };
+        let mut back = None;
+        if !disposable {
+            let known = (before.as_ref(), left.as_ref());
+            back = self.taken_back(&mut *session, wanted, &records, &numbered, known).await?;
+        }
         let mut open = Open::begin(self, session, kind, source, notes(&plan)).await?;
         if kind == RunKind::Migrate && !numbered.is_empty() && !disposable {
             // It serves a later rollback, and fails nothing.
@@ -109,36 +109,22 @@ impl Runner {
         }
         open.redactor = Redactor::new(plan.secrets.iter().map(String::as_str));
         report.run = Some(open.run.clone());
-        if let Err(failure) = self.forward(&mut open, wanted, &plan, settled.fence, &mut report).await {
+        let done = self.forward(&mut open, wanted, &plan, settled.fence, &mut report, back.as_mut()).await;
+        if let Err(failure) = done {
             report.failure = Some(scrubbed(failure, &open.redactor));
         }
         // Whatever happened is judged by what stands in journal and database, as after a kill.
         let session = Box::pin(self.settle(open, &mut report, false)).await;
         if report.outcome == Outcome::Done && !disposable {
-            let now = self.fingerprint().await;
-            let ran = report.migrations.iter().any(|one| one.became == Became::RolledBack);
-            report.compared = wanted_back.as_ref().filter(|_| ran).map(|before| match before {
-                Before::Kept(_) if now.is_some() => Compared::Done,
-                Before::WithinRun => Compared::WithinRun,
-                Before::Kept(_) | Before::NotKept => Compared::NotKept,
-            });
-            if let (Some(Before::Kept(before)), Some(now)) = (&wanted_back, &now) {
-                let mut differences = before.differences(now, What::Everything);
-                let all = differences.len();
-                if records.repeated.iter().any(|row| row.kind == Repeat::Repeatable) {
-                    differences.retain(|one| !is_code(one.object.kind));
+            let schema = self.schema().await;
+            let now = schema.as_ref().map(|schema| Fingerprint::of(self.database.engine(), schema));
+            let unseen = match back {
+                Some(back) => {
+                    let now = now.as_ref().zip(schema.as_ref());
+                    self.compare_seen(&mut report, back, &records, now).await
                 }
-                if ran && differences.len() < all {
-                    report.compared = Some(Compared::WithoutCode);
-                }
-                report.not_undone = differences.iter().map(Difference::line).collect();
-            }
-            if !report.not_undone.is_empty() && report.hint.is_none() {
-                report.hint = Some(
-                    "mend the rollbacks (`dbm check --rollbacks` tries them all on a scratch database), and what differs by hand"
-                        .to_owned(),
-                );
-            }
+                None => None,
+            };
             if let (Some(now), Some(mut session)) = (now, session) {
                 let kept = match (left, before) {
                     (Some(left), Some(before)) => left.after(&before, now, &allowed),
@@ -146,6 +132,16 @@ impl Runner {
                 };
                 self.keep_schema(&mut *session, &about.server_version, &kept).await;
                 unlock(session).await;
+            }
+            // Nobody waits for it: all is done and kept by now, and others may have the lock.
+            if let Some(unseen) = unseen {
+                self.compare_replayed(&mut report, &unseen).await;
+            }
+            if !report.not_undone.is_empty() && report.hint.is_none() {
+                report.hint = Some(
+                    "mend the rollbacks (`dbm check --rollbacks` tries them all on a scratch database), and what differs by hand"
+                        .to_owned(),
+                );
             }
         } else if let Some(session) = session {
             unlock(session).await;
@@ -188,6 +184,7 @@ impl Runner {
         plan: &Plan,
         fenced: bool,
         report: &mut Report,
+        back: Option<&mut TakenBack<'_>>,
     ) -> Result<(), Box<Failure>> {
         let plain = |error: Error| Box::new(Failure::of(&error));
         let mut fence = None;
@@ -223,6 +220,9 @@ impl Runner {
             if let Some(failure) = refused {
                 return Err(failure);
             }
+        }
+        if let Some(back) = back {
+            self.look_before(back).await;
         }
         let last = plan.groups.len();
         for (place, group) in plan.groups.iter().enumerate() {

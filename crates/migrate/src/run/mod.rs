@@ -2,6 +2,7 @@
 
 mod apply;
 mod archives;
+mod blame;
 mod checks;
 mod drift;
 mod go;
@@ -17,6 +18,7 @@ mod runner;
 mod settings;
 mod settle;
 mod touched;
+mod undone;
 mod wanted;
 mod watch;
 

@@ -101,9 +101,15 @@ pub enum Compared {
     Done,
     /// It was, and is the same but for views, functions or triggers, which repeatable files may make again.
     WithoutCode,
-    /// Something that was applied in the same run, or after it, stays: nobody has seen the schema in between.
+    /// Nobody had seen it, and it was with what the migrations that stay make in a scratch database.
+    Replayed,
+    /// The same, but for views, functions or triggers, which repeatable files may make again.
+    ReplayedWithoutCode,
+    /// The same, but for what differs from that and may have been made by what was taken back, or by hand.
+    ReplayedInPart,
+    /// It was not: something that was applied in the same run, or after it, stays, and nobody has seen the schema in between.
     WithinRun,
-    /// The schema before that run was not kept.
+    /// It was not: the schema before that run was not kept.
     NotKept,
 }
 
@@ -302,7 +308,10 @@ pub struct Report {
     /// After a rollback that ran something: whether it is known to have undone it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compared: Option<Compared>,
-    /// How the schema differs after a rollback from what it was before the run that was taken back.
+    /// Why it is not known, or not of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncompared: Option<String>,
+    /// How the schema differs after a rollback from what it was before what was taken back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_undone: Vec<String>,
     /// What went wrong.
@@ -332,6 +341,7 @@ impl Report {
             migrations: Vec::new(),
             checks: 0,
             compared: None,
+            uncompared: None,
             not_undone: Vec::new(),
             failure: None,
             restored: None,

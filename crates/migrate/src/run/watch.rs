@@ -32,7 +32,8 @@ impl Moment {
 pub struct Event {
     /// The run.
     pub run: String,
-    /// The step: `begin`, `fence`, `back-up`, `rehearse`, `apply-1`, `close-1`, `commit`, `restore`, `lift-fence`, `end`.
+    /// The step: `begin`, `fence`, `back-up`, `rehearse`, `apply-1`, `close-1`, `commit`, `restore`, `lift-fence`, `end`; and
+    /// `compare`, once a rollback is over.
     pub step: String,
     /// Where in the step.
     pub moment: Moment,

@@ -1,15 +1,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use backup::{Error, ErrorKind, Result};
+use backup::Result;
 use database::{Database, Schema};
 
-use super::Scratch;
+use super::{Replay, Scratch};
 use crate::compare::{Difference, Differs, What, compare};
 use crate::files::{Directives, Migration, Repeat, RepeatedFile, Source};
 use crate::history::{Records, Repeated};
 use crate::placeholders::{self, Variables};
-use crate::plan::{MigrateOptions, drifted};
+use crate::plan::MigrateOptions;
 use crate::run::{Outcome, Settings};
 use crate::{engine, history};
 
@@ -26,31 +26,12 @@ pub async fn drift(
     variables: &Arc<dyn Variables>,
 ) -> Result<Vec<Difference>> {
     let Records { applied: history, repeated, .. } = Records::read(&mut *target.session().await?).await?;
-    if let Some(finding) = drifted(migrations, &history).into_iter().next() {
-        return Err(finding.into());
-    }
-    let applied = |file: &&Migration| history.iter().any(|row| row.number == file.number);
-    let applied: Vec<Migration> = migrations.iter().filter(applied).cloned().collect();
     // As they were last run, whatever the folder has by now.
     let repeatables = repeated.into_iter().filter(|row| row.kind == Repeat::Repeatable);
     let (current, due): (Vec<_>, Vec<_>) = repeatables.partition(Repeated::is_current);
     let repeatables = current.into_iter().map(as_it_was).collect::<Result<_>>()?;
-    let all = MigrateOptions { repeatables, ..MigrateOptions::default() };
-    let runner = scratch.runner(settings, Arc::clone(variables));
-    let report = Box::pin(runner.migrate(&applied, &all)).await?;
-    if let Some(error) = scratch.too_few_rights(&report) {
-        return Err(error);
-    }
-    if report.outcome != Outcome::Done {
-        let failure = report.failure.map_or(report.state, |failure| {
-            failure.migration.map_or(String::new(), |migration| migration + ": ") + &failure.message
-        });
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!("the migrations do not run in a new database: {failure}"),
-        )
-        .with_hint("`dbm check --rollbacks` tries them one by one"));
-    }
+    let mut replay = Replay::new(scratch, migrations, settings, variables);
+    replay.run(&history, repeatables).await?;
     let (expected, found) = (scratch.database().schema().await?, target.schema().await?);
     let mut differences = compare(target.engine(), &expected, &found, What::Definitions);
     if engine::rewords(target.engine()) && differences.iter().any(is_changed) {
@@ -68,9 +49,7 @@ pub async fn drift(
     }
     // What a rollback has left of these may still be there, as they made it, until they are made again.
     for row in due {
-        let again = MigrateOptions { repeatables: vec![as_it_was(row)?], ..MigrateOptions::default() };
-        // One that cannot be made any more has left nothing.
-        let _made = Box::pin(runner.migrate(&applied, &again)).await?;
+        replay.make(as_it_was(row)?).await?;
     }
     let with = compare(target.engine(), &scratch.database().schema().await?, &found, What::Definitions);
     differences.retain(|one| with.iter().any(|other| other.object == one.object));

@@ -8,16 +8,18 @@ mod drift;
 pub(crate) mod mysql;
 mod place;
 pub(crate) mod postgres;
+mod replay;
 mod rollbacks;
 pub(crate) mod sqlite;
 
 pub use drift::{drift, repeatables_as_run};
 pub use place::discard;
 pub(crate) use place::{Place, discard_folder};
+pub(crate) use replay::Replay;
 pub use rollbacks::{Proof, Tried, findings, prove_rollbacks};
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use backup::archive::Archive;
 use backup::progress::Progress;
@@ -36,6 +38,8 @@ pub struct Scratch {
     database: Database,
     made: Made,
     folder: tempfile::TempDir,
+    /// The names of those that were made beside it, which go with it.
+    others: Mutex<Vec<String>>,
 }
 
 /// What has to go with it.
@@ -58,7 +62,7 @@ impl Scratch {
     /// The same, in a place that is known before.
     pub(crate) async fn at(on: &Database, Place { name, folder }: Place) -> Result<Self> {
         let (database, made) = engine::make_scratch(on, name, folder.path()).await?;
-        Ok(Self { database, made, folder })
+        Ok(Self { database, made, folder, others: Mutex::default() })
     }
 
     /// Makes one of an archive, on the server of a database; of a SQLite file, in the system's folder for temporary files.
@@ -74,15 +78,18 @@ impl Scratch {
     ) -> Result<Self> {
         let (database, made) =
             Box::pin(engine::restore_scratch(on, name, archive, folder.path(), options, progress)).await?;
-        Ok(Self { database, made, folder })
+        Ok(Self { database, made, folder, others: Mutex::default() })
     }
 
-    /// Another one, in the same place.
-    async fn another(&self) -> Result<Self> {
-        match &self.made {
-            Made::Beside { server, .. } => Self::new(server).await,
-            Made::File => Self::new(&self.database).await,
-        }
+    /// Another one, in the same place. It goes with this one at the latest, also where whoever waits for it is stopped.
+    pub(crate) async fn another(&self) -> Result<Self> {
+        let on = match &self.made {
+            Made::Beside { server, .. } => server,
+            Made::File => &self.database,
+        };
+        let place = Place::beside(on).await?;
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(place.name.clone());
+        Self::at(on, place).await
     }
 
     /// The database itself.
@@ -147,9 +154,12 @@ impl Scratch {
     /// # Errors
     /// It cannot be removed; `dbm replaced` lists what was left.
     pub async fn discard(self) -> Result<()> {
-        match &self.made {
-            Made::Beside { server, name } => discard(server, name).await,
-            Made::File => Ok(()),
+        let Made::Beside { server, name } = &self.made else { return Ok(()) };
+        let others = self.others.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = discard(server, name).await;
+        for other in others {
+            gone = gone.and(discard(server, &other).await);
         }
+        gone
     }
 }

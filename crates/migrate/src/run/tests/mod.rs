@@ -17,6 +17,7 @@ mod server;
 mod several;
 mod single;
 mod squash;
+mod undone;
 mod unless;
 
 pub(crate) use sandbox::{Sandbox, engines, quoted, undone};
