@@ -96,10 +96,15 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
         row("compared", compared_with(compared).to_owned());
     }
     if let (Some(why), Some(compared)) = (&report.uncompared, report.compared) {
-        row("", match compared {
-            Compared::ReplayedInPart => format!("but not of all: {why}"),
-            _ => format!("nor could it be compared with what the migrations that stay make in a scratch database: {why}"),
-        });
+        row(
+            "",
+            match compared {
+                Compared::ReplayedInPart => format!("but not of all: {why}"),
+                _ => format!(
+                    "nor could it be compared with what the migrations that stay make in a scratch database: {why}"
+                ),
+            },
+        );
         row("", "`dbm drift` compares all of it, with --scratch-url also on another server".to_owned());
     }
     for (place, line) in report.not_undone.iter().take(5).enumerate() {
@@ -109,12 +114,15 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
         row("", format!("and {more} more"));
     }
     if !report.not_undone.is_empty() {
-        row("", match report.compared {
-            Some(Compared::Replayed | Compared::ReplayedWithoutCode | Compared::ReplayedInPart) => {
-                "compared with what the migrations that stay make in a scratch database".to_owned()
-            }
-            _ => "compared with the schema before that run: by its rollback, or by hand since".to_owned(),
-        });
+        row(
+            "",
+            match report.compared {
+                Some(Compared::Replayed | Compared::ReplayedWithoutCode | Compared::ReplayedInPart) => {
+                    "compared with what the migrations that stay make in a scratch database".to_owned()
+                }
+                _ => "compared with the schema before that run: by its rollback, or by hand since".to_owned(),
+            },
+        );
     }
     if let Some(restored) = &report.restored {
         row("restored", archive(&restored.archive));

@@ -318,6 +318,25 @@ fn an_owner_who_may_only_log_in() {
 }
 
 /// A restore in place finds `public` as the migration left it, and has to give back what every new database has.
+/// Without a scratch database nobody knows whether a part of a run is undone; the rollback is done all the same.
+#[test]
+fn a_rollback_that_cannot_be_compared_says_why() {
+    for (rights, knows) in [("", false), ("CREATEDB", true)] {
+        let owned = Owned::new("uncompared", rights);
+        owned.folder.migration("001_a", "CREATE TABLE a (id int);", "DROP TABLE a;");
+        owned.folder.migration("002_b", "CREATE TABLE b (id int);", "SELECT 1;");
+        owned.dbm(&["migrate", "--safe"]).run().expect(0);
+        let said = owned.dbm(&["rollback", "1"]).run().expect(0).stdout;
+        let expected = if knows {
+            &["not undone  table public.b is there, and was not"][..]
+        } else {
+            &["1 rolled back", "nor could it be compared", "permission denied", "dbm drift"][..]
+        };
+        assert!(expected.iter().all(|words| said.contains(words)), "{rights}: {said}");
+        assert_eq!(owned.database.kin(), Vec::<String>::new());
+    }
+}
+
 #[test]
 fn an_owner_who_may_only_log_in_gets_public_back_as_it_was() {
     let spoil = [

@@ -6,7 +6,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tests::{Dbm, Ended, Folder, Judge as _, Postgres, Sqlite, Terminal, signal};
+use tests::{Dbm, Ended, Folder, Judge as _, Mariadb, Postgres, Sqlite, Terminal, signal};
 
 /// The command once a query gives `answer`: while it runs.
 #[track_caller]
@@ -147,7 +147,8 @@ fn a_rollback_that_is_being_compared_is_done() {
     let database = Postgres::new("stopped");
     let url = database.url();
     let folder = Folder::new(&url);
-    let slow = "CREATE TABLE item (id INTEGER); SELECT pg_sleep(60) WHERE current_database() LIKE '%restoring%';";
+    let slow =
+        "CREATE TABLE item (id INTEGER); SELECT pg_sleep(60) WHERE current_database() LIKE '%restoring%';";
     folder.migration("001_slow", slow, "DROP TABLE item;");
     folder.migration("002_note", "CREATE TABLE note (id INTEGER);", "SELECT 1;");
     for by in [Signal::INT, Signal::TERM] {
@@ -166,6 +167,37 @@ fn a_rollback_that_is_being_compared_is_done() {
     }
 }
 
+/// The same where a scratch database has an account of its own.
+#[test]
+fn a_rollback_that_is_being_compared_is_done_on_mariadb() {
+    let database = Mariadb::new("stopped");
+    let url = database.url();
+    let folder = Folder::new(&url);
+    let slow = "CREATE TABLE item (id int); SELECT IF(DATABASE() LIKE '%restoring%', SLEEP(60), 0);";
+    folder.migration("001_slow", slow, "DROP TABLE item;");
+    folder.migration("002_note", "CREATE TABLE note (id int);", "SELECT 1;");
+    folder.dbm(&url, &["migrate", "--accept-lost-writes"]).run().expect(0);
+    let mut child = folder.dbm(&url, &["rollback", "1", "--accept-lost-writes"]).spawn();
+    let asleep = format!(
+        "SELECT count(*) FROM information_schema.processlist WHERE db LIKE '{}\\_restoring%' AND info LIKE '%SLEEP(60)%'",
+        database.name()
+    );
+    let start = Instant::now();
+    while database.administer(&asleep).trim() != "1" {
+        assert!(
+            child.try_wait().expect("looked at").is_none(),
+            "it has ended: {:?}",
+            Ended::of(child).stdout
+        );
+        assert!(start.elapsed() < Duration::from_secs(30), "it does not get there");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(database.kin().len(), 1);
+    let ended = stopped(child, Signal::INT).expect(0);
+    assert!(ended.stdout.contains("stopped on request"), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(database.kin(), Vec::<String>::new());
+}
+
 /// Whether something goes on for a minute in a scratch database.
 fn sleeps(database: &Postgres) -> String {
     format!(
@@ -181,7 +213,9 @@ fn a_comparison_of_words_leaves_no_scratch_database() {
     let url = database.url();
     let folder = Folder::new(&url);
     let function = |body: &str| {
-        format!("CREATE OR REPLACE FUNCTION one() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN {body} RETURN 1; END $$;")
+        format!(
+            "CREATE OR REPLACE FUNCTION one() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN {body} RETURN 1; END $$;"
+        )
     };
     let view = "CREATE MATERIALIZED VIEW ones AS SELECT one();";
     folder.migration("001_ones", &(function("") + view), "DROP MATERIALIZED VIEW ones; DROP FUNCTION one();");

@@ -75,8 +75,12 @@ pub(super) fn is_same_in_other_quotes(one: &str, other: &str) -> bool {
     let (one, other) = (lexed(one), lexed(other));
     let is_same = |(one, other): (&Lexeme<'_>, &Lexeme<'_>)| match (one.identifier(), other.identifier()) {
         (Some(one), Some(other)) => one.to_lowercase() == other.to_lowercase(),
-        (Some(name), None) => one.kind == LexemeKind::Name && unquoted(other).is_some_and(|text| text == name),
-        (None, Some(name)) => other.kind == LexemeKind::Name && unquoted(one).is_some_and(|text| text == name),
+        (Some(name), None) => {
+            one.kind == LexemeKind::Name && unquoted(other).is_some_and(|text| text == name)
+        }
+        (None, Some(name)) => {
+            other.kind == LexemeKind::Name && unquoted(one).is_some_and(|text| text == name)
+        }
         (None, None) => one.text == other.text,
     };
     !one.is_empty() && one.len() == other.len() && one.iter().zip(&other).all(is_same)

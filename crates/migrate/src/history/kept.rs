@@ -93,7 +93,7 @@ async fn kept_before(session: &mut dyn Session, run: &str) -> Result<Option<Fing
         return Ok(None);
     }
     let home = home(session).await?;
-    let [name, home] = [run, &home].map(|text| quote::literal(session.engine(), text));
+    let [name, home] = [run, home.as_str()].map(|text| quote::literal(session.engine(), text));
     let sql = format!(
         "SELECT rollback FROM {} AND name = {name} AND algorithm = {home} AND dbm = '{FORMAT}'",
         rows(session)

@@ -59,10 +59,9 @@ impl Found {
     /// Which objects may have been left by the rollback or by hand, and why that is not known.
     pub(super) fn doubt(&self) -> Option<String> {
         let why = self.why.as_ref().filter(|_| !self.unknown.is_empty())?;
-        let mut names: Vec<&str> = self.unknown.iter().take(NAMED).map(|line| line.text.as_str()).collect();
-        let more = format!("and {} more", self.unknown.len().saturating_sub(NAMED));
-        if self.unknown.len() > NAMED {
-            names.push(&more);
+        let mut names: Vec<String> = self.unknown.iter().take(NAMED).map(|line| line.text.clone()).collect();
+        if let Some(more) = self.unknown.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            names.push(format!("and {more} more"));
         }
         Some(format!(
             "what was taken back cannot be replayed ({why}), so that it is not known whether that or somebody by hand is why {}",
@@ -104,7 +103,9 @@ impl Around {
             if self.is_same(with, before, what) {
                 found.not_undone.push(Line::of(&one, ""));
             } else if self.change(with, before, what) != self.change(expected, after, what) {
-                found.not_undone.push(Line::of(&one, " (and was not as its migrations make it before, either)"));
+                found
+                    .not_undone
+                    .push(Line::of(&one, " (and was not as its migrations make it before, either)"));
             }
         }
         found
@@ -157,7 +158,8 @@ impl Around {
 /// What may be added or taken away by itself: columns and other clauses, and each of the rights that a statement gives.
 fn of_line(line: &str) -> Vec<String> {
     let rights = line.split_once(' ').filter(|(verb, _)| ["GRANT", "REVOKE"].contains(verb));
-    if let Some((verb, (rights, on))) = rights.and_then(|(verb, rest)| Some((verb, rest.split_once(" ON ")?))) {
+    if let Some((verb, (rights, on))) = rights.and_then(|(verb, rest)| Some((verb, rest.split_once(" ON ")?)))
+    {
         return rights.split(", ").map(|right| format!("{verb} {right} ON {on}")).collect();
     }
     let clauses = line.split([',', ';', '(', ')']).map(str::trim);

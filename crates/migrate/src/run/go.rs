@@ -119,10 +119,7 @@ impl Runner {
             let schema = self.schema().await;
             let now = schema.as_ref().map(|schema| Fingerprint::of(self.database.engine(), schema));
             let unseen = match back {
-                Some(back) => {
-                    let now = now.as_ref().zip(schema.as_ref());
-                    self.compare_seen(&mut report, back, &records, now).await
-                }
+                Some(back) => self.compare_seen(&mut report, back, &records, (now.as_ref(), schema)).await,
                 None => None,
             };
             if let (Some(now), Some(mut session)) = (now, session) {

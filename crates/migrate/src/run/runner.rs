@@ -182,7 +182,8 @@ impl Runner {
         Box::pin(self.go(Wanted::Seed(seeds, again))).await
     }
 
-    /// Takes back what is applied.
+    /// Takes back what is applied, and compares what is left with what was there before it. Where nobody has seen that, the
+    /// migrations that stay are run in a scratch database, once the rollback is over and the lock let go.
     ///
     /// # Errors
     /// As [`Runner::migrate`].

@@ -80,13 +80,13 @@ impl Runner {
         report: &mut Report,
         back: TakenBack<'w>,
         records: &Records,
-        now: Option<(&Fingerprint, &Schema)>,
+        (now, schema): (Option<&Fingerprint>, Option<Schema>),
     ) -> Option<Unseen<'w>> {
-        let ran = |became| report.migrations.iter().filter(move |one| one.became == became);
-        let gone: BTreeSet<u64> = ran(Became::RolledBack).map(|one| one.number).collect();
+        let ran = report.migrations.iter().filter(|one| one.became == Became::RolledBack);
+        let gone: BTreeSet<u64> = ran.map(|one| one.number).collect();
         let repeats = records.repeated.iter().any(|row| row.kind == Repeat::Repeatable);
         let unseen = match (&back.known, now) {
-            (Before::Kept(before), Some((now, _))) => {
+            (Before::Kept(before), Some(now)) => {
                 let mut differences = before.differences(now, What::Everything);
                 let all = differences.len();
                 if repeats {
@@ -104,8 +104,8 @@ impl Runner {
             return None;
         }
         report.compared = Some(unseen);
-        let after = match now {
-            Some((_, schema)) => without_moments(&self.database, schema.clone()).await.ok(),
+        let after = match schema {
+            Some(schema) => without_moments(&self.database, schema).await.ok(),
             None => None,
         };
         let (Some(before), Some(after)) = (back.before, after) else {

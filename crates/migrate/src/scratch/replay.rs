@@ -74,7 +74,8 @@ impl<'r> Replay<'r> {
             failure.migration.map_or(String::new(), |migration| migration + ": ") + &failure.message
         });
         let message = format!("the migrations do not run in a new database: {failure}");
-        Err(Error::new(ErrorKind::Refused, message).with_hint("`dbm check --rollbacks` tries them one by one"))
+        Err(Error::new(ErrorKind::Refused, message)
+            .with_hint("`dbm check --rollbacks` tries them one by one"))
     }
 }
 

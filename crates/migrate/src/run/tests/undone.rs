@@ -215,7 +215,8 @@ async fn one_that_cannot_be_run_again_is_compared_all_the_same() {
     for engine in engines() {
         let sandbox = sandbox(engine).await;
         sandbox.file("002_other", "CREATE TABLE other (id int);", "DROP TABLE other;");
-        let needs_rows = format!("{UP}\nINSERT INTO note VALUES (1);\n-- dbm: verify\nSELECT count(*) = 1 FROM theirs;");
+        let needs_rows =
+            format!("{UP}\nINSERT INTO note VALUES (1);\n-- dbm: verify\nSELECT count(*) = 1 FROM theirs;");
         sandbox.file("003_more", &needs_rows, "ALTER TABLE item DROP COLUMN weight;");
         sandbox.execute("CREATE TABLE theirs (id int)").await;
         sandbox.execute("INSERT INTO theirs VALUES (1)").await;
@@ -280,7 +281,11 @@ async fn what_cannot_be_compared_says_why() {
 async fn migrations_are_run_again_in_the_order_in_which_they_were_applied() {
     for engine in engines() {
         let sandbox = sandbox(engine).await;
-        sandbox.file("004_size", "ALTER TABLE item ADD COLUMN size int;", "ALTER TABLE item DROP COLUMN size;");
+        sandbox.file(
+            "004_size",
+            "ALTER TABLE item ADD COLUMN size int;",
+            "ALTER TABLE item DROP COLUMN size;",
+        );
         migrate(&sandbox).await;
         // Late, and not without the other.
         sandbox.file(
@@ -324,7 +329,8 @@ async fn quotes_are_no_difference() {
     let text = sandbox.ask("SELECT group_concat(sql) FROM sqlite_schema").await;
     assert!(text.contains("'Old'") && text.contains("\"Item\""), "SQLite has written them anew: {text}");
     // And what is another text is one.
-    let another = "ALTER TABLE other DROP COLUMN word;\nALTER TABLE other ADD COLUMN word TEXT DEFAULT 'old';";
+    let another =
+        "ALTER TABLE other DROP COLUMN word;\nALTER TABLE other ADD COLUMN word TEXT DEFAULT 'old';";
     sandbox.file("002_more", another, another);
     migrate(&sandbox).await;
     forget(&sandbox).await;
@@ -335,7 +341,11 @@ async fn quotes_are_no_difference() {
 async fn what_repeatable_files_make_again_is_left_out() {
     for engine in engines() {
         let sandbox = sandbox(engine).await;
-        sandbox.again(Repeat::Repeatable, "named", "DROP VIEW IF EXISTS named;\nCREATE VIEW named AS SELECT name FROM item;");
+        sandbox.again(
+            Repeat::Repeatable,
+            "named",
+            "DROP VIEW IF EXISTS named;\nCREATE VIEW named AS SELECT name FROM item;",
+        );
         sandbox.file("002_more", UP, &format!("{DOWN}\n{}", drop_index(engine)));
         let report = sandbox.migrate_all().await;
         assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
@@ -358,7 +368,11 @@ async fn what_was_there_before_its_migration_stays() {
     for engine in engines() {
         let sandbox = sandbox(engine).await;
         sandbox.execute("CREATE TABLE theirs (id int, more int)").await;
-        sandbox.file("002_theirs", "-- dbm: unless table theirs\nCREATE TABLE theirs (id int);", "DROP TABLE theirs;");
+        sandbox.file(
+            "002_theirs",
+            "-- dbm: unless table theirs\nCREATE TABLE theirs (id int);",
+            "DROP TABLE theirs;",
+        );
         sandbox.file("003_more", UP, DOWN);
         migrate(&sandbox).await;
         left(&back(&sandbox, Until::To(1)).await, &[index_left(engine)]);
