@@ -26,7 +26,8 @@ async fn forget(sandbox: &Sandbox) {
 }
 
 async fn migrate(sandbox: &Sandbox) {
-    let report = sandbox.migrate().await;
+    let options = MigrateOptions { out_of_order: true, ..MigrateOptions::default() };
+    let report = sandbox.runner().migrate(&read(sandbox), &options).await.unwrap();
     assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
 }
 
@@ -74,9 +75,9 @@ fn left(report: &Report, lines: &[&str]) {
 /// How an index that is left over is told.
 fn index_left(engine: Engine) -> &'static str {
     match engine {
-        Engine::Postgres => "index public.item.item_name is there, and was not",
         Engine::Mysql => "table item is another one",
         Engine::Sqlite => "index item.item_name is there, and was not",
+        _ => "index public.item.item_name is there, and was not",
     }
 }
 
@@ -180,7 +181,7 @@ async fn partitions_and_refreshes_are_not_the_rollback_s() {
                 "CREATE TABLE log (id int NOT NULL) PARTITION BY RANGE (id) (PARTITION p1 VALUES LESS THAN (10));",
                 vec!["ALTER TABLE log ADD PARTITION (PARTITION p2 VALUES LESS THAN (20))"],
             ),
-            Engine::Postgres => (
+            _ => (
                 "CREATE TABLE log (id int NOT NULL) PARTITION BY RANGE (id);\n\
                  CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (0) TO (10);\n\
                  CREATE MATERIALIZED VIEW numbers AS SELECT 1 AS one WITH NO DATA;",
@@ -231,7 +232,7 @@ async fn one_that_cannot_be_run_again_is_compared_all_the_same() {
         forget(&sandbox).await;
         let report = back(&sandbox, Until::Count(1)).await;
         assert_eq!(report.compared, Some(Compared::ReplayedInPart), "{engine}: {report:?}");
-        let why = report.uncompared.unwrap();
+        let why = report.uncompared.as_ref().unwrap();
         for word in ["003_more", "note is there, and was not", "by_hand is there, and was not", "theirs"] {
             assert!(why.contains(word), "{engine}: {why}");
         }
@@ -294,9 +295,7 @@ async fn migrations_are_run_again_in_the_order_in_which_they_were_applied() {
             "ALTER TABLE item DROP COLUMN after_size;",
         );
         sandbox.file("005_more", UP, DOWN);
-        let late = MigrateOptions { out_of_order: true, ..MigrateOptions::default() };
-        let report = sandbox.runner().migrate(&read(&sandbox), &late).await.unwrap();
-        assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
+        migrate(&sandbox).await;
         left(&back(&sandbox, Until::Count(1)).await, &[index_left(engine)]);
         sandbox.execute(drop_index(engine)).await;
         forget(&sandbox).await;
@@ -327,7 +326,7 @@ async fn quotes_are_no_difference() {
     migrate(&sandbox).await;
     undone(&back(&sandbox, Until::Count(1)).await);
     let text = sandbox.ask("SELECT group_concat(sql) FROM sqlite_schema").await;
-    assert!(text.contains("'Old'") && text.contains("\"Item\""), "SQLite has written them anew: {text}");
+    assert!(text.contains("'it''s'") && text.contains("\"Item\""), "SQLite has written them anew: {text}");
     // And what is another text is one.
     let another =
         "ALTER TABLE other DROP COLUMN word;\nALTER TABLE other ADD COLUMN word TEXT DEFAULT 'old';";
