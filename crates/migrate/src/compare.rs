@@ -177,6 +177,11 @@ mod tests {
         };
         let (one, other) = (view("`ro``ot`@`%`"), view("`dbm`@`localhost`"));
         assert!(compare(Engine::Mysql, &one, &other, What::Definitions).is_empty());
+        let event = |definer: &str| {
+            schema(vec![object("e", "", &format!("ALTER DEFINER = {definer} EVENT `e` ENABLE"))])
+        };
+        let (one, other) = (event("`ro``ot`@`%`"), event("`dbm`@`localhost`"));
+        assert!(compare(Engine::Mysql, &one, &other, What::Definitions).is_empty());
     }
 
     #[test]

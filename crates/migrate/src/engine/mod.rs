@@ -167,6 +167,13 @@ pub(crate) async fn forget_moments(database: &Database, schema: &mut Schema) -> 
     }
 }
 
+/// The schema of a database, without what only says when a statement ran.
+pub(crate) async fn schema(database: &Database) -> Result<Schema> {
+    let mut schema = database.schema().await?;
+    forget_moments(database, &mut schema).await?;
+    Ok(schema)
+}
+
 /// Whether a definition that was made from what the server shows is shown by it in other words.
 pub(crate) fn rewords(engine: Engine) -> bool {
     engine == Engine::Postgres

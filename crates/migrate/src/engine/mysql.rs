@@ -219,13 +219,20 @@ fn in_one_order(text: &str) -> Option<String> {
     Some(format!("{}\n  {}\n{}", &text[..=open], columns.join(",\n  "), &text[close..]))
 }
 
-/// Whose a view or a routine is depends on who has made it.
+/// Whose a view, a routine or an event is depends on who has made it.
 fn without_definer(definition: &str) -> String {
-    const WORD: &str = "DEFINER=`";
+    // As the server writes it, and as dbm does.
+    const WORDS: [&str; 2] = ["DEFINER=`", "DEFINER = `"];
     let mut text = String::with_capacity(definition.len());
     let mut rest = definition;
-    while let Some(start) = rest.find(WORD) {
-        let account = &rest[start + WORD.len() - 1..];
+    let next = |rest: &str| {
+        WORDS
+            .iter()
+            .filter_map(|word| Some((rest.find(word)?, word.len() - 1)))
+            .min_by_key(|(start, _)| *start)
+    };
+    while let Some((start, length)) = next(rest) {
+        let account = &rest[start + length..];
         let end = quoted(account).and_then(|user| {
             let host = account[user..].strip_prefix('@')?;
             Some(user + 1 + quoted(host)?)

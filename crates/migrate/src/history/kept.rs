@@ -16,7 +16,7 @@ const LAST: &str = "last";
 
 /// How schemas are kept; to be raised with each change of what a [`Fingerprint`] has of an object, since one that was kept
 /// another way differs from all.
-const FORMAT: &str = "3";
+const FORMAT: &str = "4";
 
 /// Of so many runs the schema before them is kept.
 const RUNS: usize = 20;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use backup::{Error, ErrorKind, Result};
-use database::{Database, ObjectId, Schema, Session};
+use database::{ObjectId, Schema, Session};
 
 use super::blame::{Around, Found};
 use super::drift::Left;
@@ -66,10 +66,8 @@ impl Runner {
 
     /// Reads the schema that the rollback finds, as late as can be: what others have changed until then is not its doing.
     pub(super) async fn look_before(&self, back: &mut TakenBack<'_>) {
-        if !matches!(back.known, Before::Kept(_))
-            && let Some(before) = self.schema().await
-        {
-            back.before = without_moments(&self.database, before).await.ok();
+        if !matches!(back.known, Before::Kept(_)) {
+            back.before = engine::schema(&self.database).await.ok();
         }
     }
 
@@ -104,10 +102,12 @@ impl Runner {
             return None;
         }
         report.compared = Some(unseen);
-        let after = match schema {
-            Some(schema) => without_moments(&self.database, schema).await.ok(),
-            None => None,
-        };
+        let mut after = schema;
+        if let Some(schema) = &mut after
+            && engine::forget_moments(&self.database, schema).await.is_err()
+        {
+            after = None;
+        }
         let (Some(before), Some(after)) = (back.before, after) else {
             report.uncompared = Some("the schema could not be read".to_owned());
             return None;
@@ -152,9 +152,15 @@ impl Runner {
     fn replayed<'r>(&'r self, unseen: &'r Unseen<'_>) -> Comparing<'r> {
         Box::pin(async move {
             self.going_on()?;
+            // Nobody has asked for it here, as whoever calls `dbm drift` has.
+            let reached = engine::reaching(&mut *self.database.session().await?).await?;
+            if !reached.is_empty() {
+                let what = format!("what is run again could change others, through {}", reached.join(", "));
+                return Err(Error::new(ErrorKind::Refused, what));
+            }
             let scratch = Scratch::new(&self.database).await?;
             let found = tokio::select! {
-                found = Box::pin(self.replayed_in(&scratch, unseen)) => found,
+                found = self.replayed_in(&scratch, unseen) => found,
                 () = self.cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "stopped on request")),
             };
             if let Err(error) = scratch.discard().await {
@@ -166,44 +172,36 @@ impl Runner {
         })
     }
 
-    async fn replayed_in(&self, scratch: &Scratch, unseen: &Unseen<'_>) -> Result<Found> {
-        let mut replay = Replay::new(scratch, unseen.files, &self.settings, &self.variables);
-        let (gone, stay): (Vec<Applied>, Vec<Applied>) =
-            unseen.history.iter().cloned().partition(|row| unseen.gone.contains(&row.number));
-        replay.run(&stay, Vec::new()).await?;
-        let expected = made_in(scratch).await?;
-        let around = &unseen.around;
-        let off = around.off(&expected, What::Everything);
-        if off.is_empty() {
-            return Ok(Found::default());
-        }
-        let has_file = |row: &&Applied| unseen.files.iter().any(|file| file.number == row.number);
-        let again = async {
-            if let Some(row) = gone.iter().find(|row| !has_file(row)) {
-                let what = format!("the file of {} is not in the folder", label(row.number, &row.name));
-                return Err(Error::new(ErrorKind::Refused, what));
+    fn replayed_in<'r>(&'r self, scratch: &'r Scratch, unseen: &'r Unseen<'_>) -> Comparing<'r> {
+        Box::pin(async move {
+            let mut replay = Replay::new(scratch, unseen.files, &self.settings, &self.variables);
+            let (gone, stay): (Vec<Applied>, Vec<Applied>) =
+                unseen.history.iter().cloned().partition(|row| unseen.gone.contains(&row.number));
+            replay.run(&stay, Vec::new()).await?;
+            let expected = engine::schema(scratch.database()).await?;
+            let around = &unseen.around;
+            let off = around.off(&expected, What::Everything);
+            if off.is_empty() {
+                return Ok(Found::default());
             }
-            replay.run(&gone, Vec::new()).await?;
-            made_in(scratch).await
-        };
-        let mut found = match again.await {
-            Ok(with) => around.blamed(&expected, &with, off),
-            // What is made without them is known all the same.
-            Err(error) => around.blamed_without(&expected, error),
-        };
-        if unseen.repeats {
-            found.leave_out_code();
-        }
-        Ok(found)
+            let has_file = |row: &&Applied| unseen.files.iter().any(|file| file.number == row.number);
+            let again = async {
+                if let Some(row) = gone.iter().find(|row| !has_file(row)) {
+                    let what = format!("the file of {} is not in the folder", label(row.number, &row.name));
+                    return Err(Error::new(ErrorKind::Refused, what));
+                }
+                replay.run(&gone, Vec::new()).await?;
+                engine::schema(scratch.database()).await
+            };
+            let mut found = match again.await {
+                Ok(with) => around.blamed(&expected, &with, off),
+                // What is made without them is known all the same.
+                Err(error) => around.blamed_without(&expected, error),
+            };
+            if unseen.repeats {
+                found.leave_out_code();
+            }
+            Ok(found)
+        })
     }
-}
-
-/// The schema that was made in a scratch database.
-async fn made_in(scratch: &Scratch) -> Result<Schema> {
-    without_moments(scratch.database(), scratch.database().schema().await?).await
-}
-
-async fn without_moments(database: &Database, mut schema: Schema) -> Result<Schema> {
-    engine::forget_moments(database, &mut schema).await?;
-    Ok(schema)
 }

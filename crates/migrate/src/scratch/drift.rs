@@ -32,7 +32,7 @@ pub async fn drift(
     let repeatables = current.into_iter().map(as_it_was).collect::<Result<_>>()?;
     let mut replay = Replay::new(scratch, migrations, settings, variables);
     replay.run(&history, repeatables).await?;
-    let (expected, found) = (scratch.database().schema().await?, target.schema().await?);
+    let (expected, found) = (engine::schema(scratch.database()).await?, engine::schema(target).await?);
     let mut differences = compare(target.engine(), &expected, &found, What::Definitions);
     if engine::rewords(target.engine()) && differences.iter().any(is_changed) {
         // What came out of a dump is shown in other words: both are made once more of what is shown.
@@ -51,7 +51,8 @@ pub async fn drift(
     for row in due {
         replay.make(as_it_was(row)?).await?;
     }
-    let with = compare(target.engine(), &scratch.database().schema().await?, &found, What::Definitions);
+    let with = engine::schema(scratch.database()).await?;
+    let with = compare(target.engine(), &with, &found, What::Definitions);
     differences.retain(|one| with.iter().any(|other| other.object == one.object));
     Ok(differences)
 }

@@ -209,6 +209,30 @@ async fn partitions_and_refreshes_are_not_the_rollback_s() {
     }
 }
 
+/// The server writes down when it was made.
+#[tokio::test]
+async fn an_event_that_is_made_again_is_the_same() {
+    if !engines().contains(&Engine::Mysql) {
+        return;
+    }
+    let sandbox = sandbox(Engine::Mysql).await;
+    let event = "CREATE EVENT tidy ON SCHEDULE EVERY 1 DAY DO DELETE FROM item;";
+    sandbox.file("002_event", &format!("SELECT SLEEP(1.5);\n{event}"), "DROP EVENT tidy;");
+    sandbox.file("003_none", "DROP EVENT tidy;", event);
+    migrate(&sandbox).await;
+    undone(&back(&sandbox, Until::Count(1)).await);
+    let scratch = crate::scratch::Scratch::new(&sandbox.database).await.unwrap();
+    let variables: Arc<dyn crate::placeholders::Variables> = Arc::new(crate::placeholders::NoVariables);
+    let (target, files) = (&sandbox.database, read(&sandbox));
+    let drift = crate::scratch::drift(target, &scratch, &files, &sandbox.settings, &variables).await;
+    scratch.discard().await.unwrap();
+    assert_eq!(drift.unwrap(), [], "nor is it drift");
+    sandbox.file("003_none", "DROP EVENT tidy;", &event.replace("1 DAY", "2 DAY"));
+    migrate(&sandbox).await;
+    forget(&sandbox).await;
+    left(&back(&sandbox, Until::Count(1)).await, &["event tidy is another one"]);
+}
+
 /// What the migrations that stay make is known also where those that were taken back cannot be run without the rows that were
 /// there: then the history says what they had changed.
 #[tokio::test]
@@ -276,6 +300,22 @@ async fn what_cannot_be_compared_says_why() {
         assert!(report.uncompared.as_ref().unwrap().contains("001_item"), "{engine}: {report:?}");
         assert_eq!(sandbox.history().await.len(), 2, "{engine}: the rollback is kept");
     }
+}
+
+/// Nobody has asked for what is run again, so that it is to reach nothing else.
+#[tokio::test]
+async fn what_may_reach_others_is_not_run_again() {
+    if !engines().contains(&Engine::Postgres) {
+        return;
+    }
+    let sandbox = sandbox(Engine::Postgres).await;
+    sandbox.execute("CREATE FOREIGN DATA WRAPPER far").await;
+    sandbox.execute("CREATE SERVER away FOREIGN DATA WRAPPER far").await;
+    sandbox.file("002_more", UP, DOWN);
+    migrate(&sandbox).await;
+    let report = back(&sandbox, Until::Count(1)).await;
+    assert_eq!(report.compared, Some(Compared::WithinRun));
+    assert!(report.uncompared.as_ref().unwrap().contains("foreign server away"), "{report:?}");
 }
 
 #[tokio::test]
