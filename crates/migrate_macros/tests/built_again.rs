@@ -27,13 +27,13 @@ const PACKAGE: &str = "version = \"0.1.0\"\nedition = \"2024\"\n";
 
 fn write(folder: &Path, name: &str, text: &str) {
     let path = folder.join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
+    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    fs::write(path, text).expect("written");
 }
 
 /// An application with one migration.
 fn application() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let macros = env!("CARGO_MANIFEST_DIR");
     write(folder.path(), "library/Cargo.toml", &format!("[package]\nname = \"migrate\"\n{PACKAGE}"));
     write(folder.path(), "library/src/lib.rs", LIBRARY);
@@ -53,9 +53,9 @@ fn run(folder: &Path, options: &[&str]) -> Vec<String> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["run", "--quiet", "--offline"]).args(options).current_dir(folder);
     cargo.env("CARGO_TARGET_DIR", folder.join("target"));
-    let output = cargo.output().unwrap();
+    let output = cargo.output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_file_that_is_changed_or_new_is_a_reason() {
     assert_eq!(run(folder, &[]), all(&[both[0], both[1], back]));
     write(folder, "migrations/repeatable/view.sql", "view");
     assert_eq!(run(folder, &[]), all(&[both[0], both[1], "migrations/repeatable/view.sql: view", back]));
-    fs::remove_file(folder.join("migrations/002_more.sql")).unwrap();
+    fs::remove_file(folder.join("migrations/002_more.sql")).expect("removed");
     assert_eq!(run(folder, &[]), all(&[both[0], "migrations/repeatable/view.sql: view", back]));
     // A release knows nothing of where its sources lay.
     let release = run(folder, &["--release"]);

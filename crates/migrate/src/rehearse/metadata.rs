@@ -264,7 +264,7 @@ const QUIET: [&str; 16] = [
 pub(super) fn may_lock(words: &[Lexeme<'_>]) -> bool {
     let begins = |word: &&str| script::begins(words, &[word]);
     let is_transaction = begins(&"BEGIN") && !script::begins(words, &["BEGIN", "NOT"]);
-    !is_transaction && (!QUIET.iter().any(|word| begins(word)) || locks_read_rows(words))
+    !is_transaction && (!QUIET.iter().any(begins) || locks_read_rows(words))
 }
 
 /// Whether the server refuses a statement rather than keep writers out for longer than moments: `LOCK = NONE`.
