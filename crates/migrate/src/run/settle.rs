@@ -48,10 +48,13 @@ impl Runner {
             "Run {} is still open, and the database is not yet what it should be: {error}.",
             open.run
         );
-        report.hint = Some(error.hint().map_or_else(
-            || "`dbm recover` finishes the run or puts the database back".to_owned(),
-            str::to_owned,
-        ));
+        const RECOVER: &str = "`dbm recover` finishes the run or puts the database back";
+        report.hint = Some(match error.hint() {
+            // Whoever has mended that has still this to type.
+            Some(hint) if error.kind() == ErrorKind::Connection => format!("{hint}; then {RECOVER}"),
+            Some(hint) => hint.to_owned(),
+            None => RECOVER.to_owned(),
+        });
         let failure = Failure::of(&error);
         match &mut report.failure {
             None => report.failure = Some(failure),
