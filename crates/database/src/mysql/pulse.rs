@@ -1,7 +1,7 @@
 //! Whether the server is still there, asked beside an answer that is long in coming.
 //!
 //! A network that swallows everything ends no connection, and keepalives, of which the driver (`mysql_async`) lets only the
-//! first one's time be set, take eleven minutes to notice. Where a relay answers in the server's place, they never do. So
+//! first one's time be set, take twelve minutes to notice. Where a relay answers in the server's place, they never do. So
 //! whoever waits long asks on a connection of its own, which is closed at once, whether anybody lets us in. Whatever the
 //! server says to that, that it is full or that we have too many sessions, says that it lives.
 
