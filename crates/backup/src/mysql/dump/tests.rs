@@ -319,7 +319,8 @@ async fn what_cannot_be_carried_leaves_no_archive() {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::new(folder.path());
     let database = Database::Mysql(source);
-    let error = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap_err();
+    let whole = BackupOptions { whole: true, ..BackupOptions::default() };
+    let error = create(&database, &store, &whole, &Silent).await.unwrap_err();
     assert!(error.to_string().contains("view v"), "{error}");
     let left =
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
