@@ -114,7 +114,7 @@ async fn rows_that_stop_coming_are_not_waited_for_without_end() {
         assert!(rows.next().await.unwrap().is_some());
     }
     way.silent.store(true, Ordering::SeqCst);
-    let ended = async { while rows.next().await.unwrap_or_else(|_| None).is_some() {} };
+    let ended = async { while matches!(rows.next().await, Ok(Some(_))) {} };
     tokio::time::timeout(Duration::from_secs(8), ended).await.unwrap();
     assert!(rows.end().await.is_err());
     tokio::time::timeout(Duration::from_secs(1), connection.close()).await.unwrap();
