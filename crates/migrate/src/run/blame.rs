@@ -85,11 +85,11 @@ impl Around {
     /// Of what is off, that which was not off in the same way before the rollback: `with` is what there should have been
     /// then. So what somebody has changed by hand, or what is there besides, is nobody's fault.
     pub(super) fn blamed(&self, expected: &Schema, with: &Schema, off: Vec<Difference>) -> Found {
-        let [expected, with, before, after] = [expected, with, &self.before, &self.after].map(by_id);
+        let all = [expected, with, &self.before, &self.after].map(by_id);
         let mut found = Found::default();
         for one in off {
             let [expected, with, before, after] =
-                [&expected, &with, &before, &after].map(|schema| schema.get(&one.object).copied());
+                all.each_ref().map(|schema| schema.get(&one.object).copied());
             // Whose a new object is, and who may use it, goes by the database and its defaults.
             let stays = [expected, with, before, after].iter().all(Option::is_some);
             let what = if stays { What::Everything } else { What::Definitions };
@@ -98,6 +98,9 @@ impl Around {
                 && expected.is_some() == with.is_some()
                 && before.is_some() == after.is_some();
             if is_besides || self.is_same(expected, after, what) {
+                continue;
+            }
+            if with.is_none() && before.is_none() && self.is_carried(expected, after, &all) {
                 continue;
             }
             if self.is_same(with, before, what) {
@@ -109,6 +112,25 @@ impl Around {
             }
         }
         found
+    }
+
+    /// Whether what is off came along under another name: of a table that got its old name back, or with one.
+    fn is_carried(
+        &self,
+        expected: Option<&Object>,
+        after: Option<&Object>,
+        [_, with, before, now]: &[ById<'_>; 4],
+    ) -> bool {
+        let Some(after) = after else { return false };
+        let mut gone = before.iter().filter(|(id, _)| id.kind == after.id.kind && !now.contains_key(*id));
+        gone.any(|(id, was)| match (expected, with.get(*id).copied()) {
+            (None, None) => id.name == after.id.name,
+            (Some(_), Some(with)) => {
+                let change = self.change(Some(with), Some(was), What::Definitions);
+                !change.is_empty() && change == self.change(expected, Some(after), What::Definitions)
+            }
+            _ => false,
+        })
     }
 
     /// The same where nobody knows what there should have been before the rollback: what it has changed, or runs had, and
@@ -166,6 +188,8 @@ fn of_line(line: &str) -> Vec<String> {
     clauses.filter(|clause| !clause.is_empty()).map(str::to_owned).collect()
 }
 
-fn by_id(schema: &Schema) -> BTreeMap<&ObjectId, &Object> {
+type ById<'s> = BTreeMap<&'s ObjectId, &'s Object>;
+
+fn by_id(schema: &Schema) -> ById<'_> {
     schema.objects.iter().map(|object| (&object.id, object)).collect()
 }

@@ -170,6 +170,25 @@ async fn what_was_changed_by_hand_is_not_the_rollback_s() {
     }
 }
 
+/// What was changed by hand comes along when a table gets its old name back.
+#[tokio::test]
+async fn what_was_changed_by_hand_comes_along_with_its_table() {
+    for engine in engines() {
+        let sandbox = sandbox(engine).await;
+        let (there, back_again) = ("ALTER TABLE item RENAME TO items;", "ALTER TABLE items RENAME TO item;");
+        sandbox.file("002_items", there, back_again);
+        migrate(&sandbox).await;
+        sandbox.execute("ALTER TABLE items ADD COLUMN by_hand int").await;
+        sandbox.execute("CREATE INDEX found_by_hand ON items (by_hand)").await;
+        undone(&back(&sandbox, Until::Count(1)).await);
+        sandbox.file("002_items", &format!("{there}\nALTER TABLE items ADD COLUMN weight int;"), back_again);
+        migrate(&sandbox).await;
+        forget(&sandbox).await;
+        let item = if engine == Engine::Postgres { "table public.item is" } else { "table item is" };
+        left(&back(&sandbox, Until::Count(1)).await, &[item]);
+    }
+}
+
 /// What a job makes, or fills, at its own time.
 #[tokio::test]
 async fn partitions_and_refreshes_are_not_the_rollback_s() {
