@@ -119,7 +119,9 @@ impl Runner {
             let schema = self.schema().await;
             let now = schema.as_ref().map(|schema| Fingerprint::of(self.database.engine(), schema));
             let unseen = match back {
-                Some(back) => self.compare_seen(&mut report, back, &records, (now.as_ref(), schema)).await,
+                Some(back) => {
+                    Box::pin(self.compare_seen(&mut report, back, &records, (now.as_ref(), schema))).await
+                }
                 None => None,
             };
             if let (Some(now), Some(mut session)) = (now, session) {
@@ -219,7 +221,7 @@ impl Runner {
             }
         }
         if let Some(back) = back {
-            self.look_before(back).await;
+            Box::pin(self.look_before(back)).await;
         }
         let last = plan.groups.len();
         for (place, group) in plan.groups.iter().enumerate() {
