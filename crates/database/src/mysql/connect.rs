@@ -1,5 +1,5 @@
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use mysql_async::{ClientIdentity, Conn, DriverError, OptsBuilder, SslOpts};
@@ -62,11 +62,17 @@ fn resolve(place: &Place) -> Place {
     }
 }
 
-/// The addresses behind a host's name, in the order in which they are tried; none of a socket.
+/// The addresses behind a host's name, in the order in which they are tried; none of a socket, and none where one takes more
+/// than its number to be reached (the link that it is local to): then the driver finds them by itself.
 async fn addresses(place: &Place) -> io::Result<Vec<IpAddr>> {
     let Place::Tcp { host, port } = place else { return Ok(Vec::new()) };
     let found = tokio::net::lookup_host((host.as_str(), *port)).await?;
-    Ok(found.map(|address| address.ip()).collect())
+    let is_local = |address: &SocketAddr| matches!(address, SocketAddr::V6(six) if six.scope_id() != 0);
+    let found: Vec<SocketAddr> = found.collect();
+    if found.iter().any(is_local) {
+        return Ok(Vec::new());
+    }
+    Ok(found.iter().map(SocketAddr::ip).collect())
 }
 
 /// Tries to be let in, at the addresses that a host's name stands for.

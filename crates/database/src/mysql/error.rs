@@ -19,14 +19,25 @@ pub fn error(error: mysql_async::Error, what: impl fmt::Display) -> Error {
             Some(silence) => Error::new(ErrorKind::Connection, format!("{what}{silence}")).with_hint(
                 "check that it runs, and the network, tunnels and firewalls on the way to it; try again when it answers",
             ),
+            None if is_too_large(&cause) => {
+                Error::new(ErrorKind::Refused, format!("{what}a row is larger than max_allowed_packet"))
+                    .with_hint(RAISE)
+            }
             None => closed(&what).with_source(cause),
         },
         mysql_async::Error::Driver(DriverError::PacketTooLarge) => {
             Error::new(ErrorKind::Refused, format!("{what}the statement is larger than max_allowed_packet"))
-                .with_hint("raise max_allowed_packet on the server")
+                .with_hint(RAISE)
         }
         other => Error::new(ErrorKind::Internal, format!("{what}the driver failed")).with_source(other),
     }
+}
+
+const RAISE: &str = "raise max_allowed_packet on the server: SET GLOBAL max_allowed_packet = 1073741824 is the most that it takes";
+
+/// What the driver reads, and takes for no answer of the server; it exports no type to know that by.
+fn is_too_large(cause: &std::io::Error) -> bool {
+    cause.get_ref().is_some_and(|cause| cause.to_string().contains("larger than max_allowed_packet"))
 }
 
 fn closed(what: &str) -> Error {

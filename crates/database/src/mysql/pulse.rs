@@ -18,8 +18,10 @@ use mysql_async::IoError;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connect::attempt;
-use super::refusal::{self, To};
-use super::{Place, Settings};
+use super::error::kind;
+use super::refusal::To;
+use super::{DEFAULT_CONNECT_TIMEOUT, Place, Settings};
+use crate::ErrorKind;
 
 /// How long an answer is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +35,13 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// A little more than a minute in all. An account that is let in so many times an hour (`MAX_CONNECTIONS_PER_HOUR`)
-    /// is asked for no more than 120 of them.
-    const USUAL: Self = Self { quiet: Duration::from_secs(30), limit: Duration::from_secs(15), times: 3 };
+    /// Two minutes in all, unless logins may take longer: where names are looked up or a directory is asked, they take
+    /// their time on a server that is well. An account that is let in so many times an hour (`MAX_CONNECTIONS_PER_HOUR`) is
+    /// asked for no more than 120 of them by each connection that waits.
+    fn of(settings: &Settings) -> Self {
+        let login = settings.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT);
+        Self { quiet: Duration::from_secs(30), limit: login.max(Duration::from_secs(30)), times: 3 }
+    }
 }
 
 /// What one connection asks by.
@@ -75,8 +81,8 @@ impl Silence {
 
 impl Pulse {
     pub(super) fn new(settings: Settings, place: Place, addresses: Vec<IpAddr>) -> Self {
-        let given_up = AtomicBool::new(false);
-        Self { settings, place, addresses, patience: Patience::USUAL, given_up }
+        let (given_up, patience) = (AtomicBool::new(false), Patience::of(&settings));
+        Self { settings, place, addresses, patience, given_up }
     }
 
     /// Waits for an answer for as long as the server is there.
@@ -122,39 +128,92 @@ impl Pulse {
         let mut unanswered = 0;
         while unanswered < times {
             let since = Instant::now();
-            if Box::pin(self.is_there()).await {
-                unanswered = 0;
-                sleep(quiet).await;
-            } else {
-                unanswered += 1;
-                tracing::debug!(place = %self.place, unanswered, "the server does not answer");
-                // Where a router says at once that there is no way, the way may be back a moment later.
-                sleep_until(since + limit).await;
+            match Box::pin(self.ask()).await {
+                Said::Nothing => {
+                    unanswered += 1;
+                    tracing::debug!(place = %self.place, unanswered, "the server does not answer");
+                    // Where a router says at once that there is no way, the way may be back a moment later.
+                    sleep_until(since + limit).await;
+                }
+                Said::Something => {
+                    unanswered = 0;
+                    sleep(quiet).await;
+                }
+                // Asked again and again, it would lock the account.
+                Said::WrongPassword => return std::future::pending().await,
             }
         }
     }
 
-    async fn is_there(&self) -> bool {
+    async fn ask(&self) -> Said {
         let (user, has_password) =
             (self.settings.user.as_deref().unwrap_or_default(), self.settings.password.is_some());
         let to = To { place: &self.place, database: None, user, has_password };
         match timeout(self.patience.limit, attempt(&self.settings, &to, &self.addresses)).await {
-            Err(_) => false,
+            Err(_) => Said::Nothing,
             Ok(Ok(Ok(conn))) => {
                 let _gone = timeout(self.patience.limit, conn.disconnect()).await;
-                true
+                Said::Something
             }
-            Ok(Ok(Err(cause))) => is_of_a_server(&cause),
+            Ok(Ok(Err(cause))) => said(&cause),
             // A file that the URL names cannot be read any more, which says nothing of the server.
-            Ok(Err(_)) => true,
+            Ok(Err(_)) => Said::Something,
         }
     }
 }
 
-/// Whether somebody had to answer for a login to fail so.
-fn is_of_a_server(cause: &mysql_async::Error) -> bool {
+/// What came of asking.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Something,
+    WrongPassword,
+}
+
+/// What a login that failed says. Whoever refuses new connections is there, and would refuse to know of ours, too, if that
+/// were gone: relays that are about to go keep what they have and take nothing more.
+fn said(cause: &mysql_async::Error) -> Said {
     match cause {
-        mysql_async::Error::Io(io) => matches!(io, IoError::Tls(_)) || refusal::of_tls(io).is_some(),
-        _ => true,
+        mysql_async::Error::Server(answer)
+            if kind(answer.code, &answer.state) == ErrorKind::Authentication =>
+        {
+            Said::WrongPassword
+        }
+        mysql_async::Error::Io(IoError::Io(cause)) => match cause.kind() {
+            io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                Said::Nothing
+            }
+            _ => Said::Something,
+        },
+        _ => Said::Something,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_refuses_is_there() {
+        let io = |kind: io::ErrorKind| said(&io::Error::from(kind).into());
+        assert_eq!(io(io::ErrorKind::HostUnreachable), Said::Nothing);
+        assert_eq!(io(io::ErrorKind::TimedOut), Said::Nothing);
+        assert_eq!(io(io::ErrorKind::ConnectionRefused), Said::Something);
+        assert_eq!(io(io::ErrorKind::UnexpectedEof), Said::Something);
+        let answer = |code| {
+            let answer = mysql_async::ServerError { code, message: String::new(), state: "28000".to_owned() };
+            said(&mysql_async::Error::Server(answer))
+        };
+        assert_eq!(answer(1045), Said::WrongPassword);
+        assert_eq!(answer(1040), Said::Something);
+    }
+
+    #[test]
+    fn a_login_has_the_time_that_it_may_take() {
+        let limit = |seconds: u64| {
+            let connect_timeout = Some(Duration::from_secs(seconds));
+            Patience::of(&Settings { connect_timeout, ..Settings::default() }).limit.as_secs()
+        };
+        assert_eq!([limit(60), limit(1), limit(0)], [60, 30, 30]);
     }
 }
