@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use migrate::journal::RunKind;
 use migrate::{ArchiveReport, Became, Compared, Failure, Outcome, Report};
 use serde_json::Value;
 
@@ -126,6 +127,10 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
     }
     if let Some(restored) = &report.restored {
         row("restored", archive(&restored.archive));
+        // A run that was put back says so in its state.
+        for what in restored.archive.left_out.iter().filter(|_| report.kind == RunKind::Restore) {
+            row("without", format!("{what}, which is no part of the archive"));
+        }
         if let Some(replaced) = &restored.replaced {
             row("replaced", format!("kept as {}", replaced.name));
             row("", format!("let it go with: dbm replaced --let-go {}", for_shell(&replaced.name)));
@@ -171,13 +176,13 @@ fn compared_with(compared: Compared) -> &'static str {
              again where `repeatable/` has them (`dbm drift` names the others)"
         }
         Compared::Replayed => {
-            "nothing is left of what was taken back: the schema was compared with what the migrations that stay make in a scratch \
-             database"
+            "nothing of what was taken back is left in the schema, which was compared with what the migrations that stay make in a \
+             scratch database (rows are not compared)"
         }
         Compared::ReplayedWithoutCode => {
-            "nothing is left of what was taken back, but for views, functions or triggers, which the next `dbm migrate` makes again \
-             where `repeatable/` has them (`dbm drift` names the others): the schema was compared with what the migrations that \
-             stay make in a scratch database"
+            "nothing of what was taken back is left in the schema, but for views, functions or triggers, which the next `dbm migrate` \
+             makes again where `repeatable/` has them (`dbm drift` names the others): it was compared with what the migrations that \
+             stay make in a scratch database (rows are not compared)"
         }
         Compared::ReplayedInPart => {
             "in part: the schema was compared with what the migrations that stay make in a scratch database"

@@ -81,6 +81,18 @@ pub(crate) async fn reaching(session: &mut dyn Session) -> Result<Vec<String>> {
     Ok(session.own(sql).await?.into_iter().flatten().flatten().collect())
 }
 
+/// A word in a file's text, bodies of functions among it, by which it could reach beyond the database that it runs in without
+/// naming another one. Where it is only talked of, it is found too.
+pub(crate) fn reaching_word(engine: Engine, text: &str) -> Option<&'static str> {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
+    let words = match engine {
+        Engine::Mysql => mysql::REACHING_WORDS,
+        Engine::Sqlite => return None,
+        _ => postgres::REACHING_WORDS,
+    };
+    words.iter().copied().find(|word| text.contains(word))
+}
+
 /// Whether what `unless` names is there.
 pub(crate) async fn is_there(session: &mut dyn Session, unless: &Unless) -> Result<bool> {
     match session.engine() {

@@ -13,6 +13,17 @@ pub(super) const REACHING: &str =
     "SELECT CONCAT('table ', table_name, ' (', engine, ')') FROM information_schema.tables
      WHERE table_schema = DATABASE() AND engine IN ('FEDERATED', 'CONNECT', 'SPIDER', 'S3') ORDER BY 1";
 
+/// What makes such tables, and writes files of the server.
+pub(super) const REACHING_WORDS: &[&str] = &[
+    "federated",
+    "spider",
+    "engine=connect",
+    "engine = connect",
+    "create server",
+    "into outfile",
+    "into dumpfile",
+];
+
 /// Transactions have to hold for it, whatever engine the server gives to tables, and a rollback may be long.
 pub(super) const HISTORY_TABLE: HistoryTable = HistoryTable {
     text: "longtext",

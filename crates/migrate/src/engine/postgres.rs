@@ -17,6 +17,26 @@ pub(super) const REACHING: &str = "
      WHERE NOT lanpltrusted AND lanname NOT IN ('internal', 'c', 'sql') AND EXISTS (SELECT FROM pg_proc WHERE prolang = l.oid)
     ORDER BY 1";
 
+/// What brings such along, and functions that act on other sessions, on the server or on its files.
+pub(super) const REACHING_WORDS: &[&str] = &[
+    "pg_terminate_backend",
+    "pg_cancel_backend",
+    "pg_reload_conf",
+    "pg_rotate_logfile",
+    "pg_promote",
+    "pg_switch_wal",
+    "lo_export",
+    "dblink",
+    "_fdw",
+    "create server",
+    "foreign table",
+    "import foreign schema",
+    "create subscription",
+    "plpython",
+    "plperlu",
+    "pltclu",
+];
+
 fn literal(text: &str) -> String {
     quote::literal(Engine::Postgres, text)
 }

@@ -158,6 +158,7 @@ impl Runner {
                 let what = format!("what is run again could change others, through {}", reached.join(", "));
                 return Err(Error::new(ErrorKind::Refused, what));
             }
+            self.stay_here(unseen)?;
             let scratch = Scratch::new(&self.database).await?;
             let found = tokio::select! {
                 found = self.replayed_in(&scratch, unseen) => found,
@@ -170,6 +171,24 @@ impl Runner {
             }
             found
         })
+    }
+
+    /// Refuses files that could change others by what they bring along and take away again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] with the first of them.
+    fn stay_here(&self, unseen: &Unseen<'_>) -> Result<()> {
+        let engine = self.database.engine();
+        for file in
+            unseen.files.iter().filter(|file| unseen.history.iter().any(|row| row.number == file.number))
+        {
+            if let Some(word) = engine::reaching_word(engine, &file.source.text) {
+                let what =
+                    format!("{} could change others when it is run again: it says `{word}`", file.label());
+                return Err(Error::new(ErrorKind::Refused, what));
+            }
+        }
+        Ok(())
     }
 
     fn replayed_in<'r>(&'r self, scratch: &'r Scratch, unseen: &'r Unseen<'_>) -> Comparing<'r> {

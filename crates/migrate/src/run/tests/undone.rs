@@ -515,3 +515,49 @@ async fn a_stop_leaves_the_comparison_out() {
         assert_eq!(sandbox.history().await.len(), 1, "{engine}");
     }
 }
+
+/// What files make of the rows that they find is in no scratch database.
+#[tokio::test]
+async fn what_goes_by_rows_is_not_called_undone() {
+    if !engines().contains(&Engine::Postgres) {
+        return;
+    }
+    let sandbox = sandbox(Engine::Postgres).await;
+    sandbox.execute("CREATE TABLE tenant (name text); INSERT INTO tenant VALUES ('a')").await;
+    sandbox.file("002_plain", "CREATE TABLE plain (id int);", "DROP TABLE plain;");
+    sandbox.file(
+        "003_notes",
+        "DO $$ DECLARE t text; BEGIN\n\
+         IF to_regclass('tenant') IS NULL THEN RETURN; END IF;\n\
+         FOR t IN SELECT name FROM tenant LOOP EXECUTE format('CREATE TABLE note_%s (id int)', t); END LOOP;\n\
+         END $$;",
+        "SELECT 1;",
+    );
+    migrate(&sandbox).await;
+    let report = back(&sandbox, Until::Count(1)).await;
+    assert_eq!(report.compared, Some(Compared::ReplayedInPart), "{:?}", report.not_undone);
+    let doubt = report.uncompared.unwrap_or_default();
+    assert!(doubt.contains("table public.note_a is there") && doubt.contains("no rows"), "{doubt}");
+    assert!(!doubt.contains("tenant"), "{doubt}");
+}
+
+/// What a file brings along and takes away again is not in the database when it is looked at.
+#[tokio::test]
+async fn what_could_change_others_is_not_run_again_unasked() {
+    if !engines().contains(&Engine::Postgres) {
+        return;
+    }
+    for text in [
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE false;",
+        "DO $$ BEGIN EXECUTE 'CREATE  EXTENSION postgres_fdw'; EXCEPTION WHEN others THEN NULL; END $$;",
+    ] {
+        let sandbox = sandbox(Engine::Postgres).await;
+        sandbox.file("002_others", text, "SELECT 1;");
+        sandbox.file("003_plain", "CREATE TABLE plain (id int);", "DROP TABLE plain;");
+        migrate(&sandbox).await;
+        let report = back(&sandbox, Until::Count(1)).await;
+        assert_eq!(report.compared, Some(Compared::WithinRun));
+        let why = report.uncompared.unwrap_or_default();
+        assert!(why.contains("002_others could change others") && why.contains('`'), "{why}");
+    }
+}
