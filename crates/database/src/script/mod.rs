@@ -2,6 +2,7 @@
 //!
 //! One file per dialect: its lexer, and the rule by which its client finds the end of a statement.
 
+mod hidden;
 pub(crate) mod mysql;
 mod mysql_mode;
 mod mysql_nature;
@@ -16,8 +17,9 @@ pub(crate) mod token;
 
 use crate::{Engine, Result};
 
+pub use hidden::{Hidden, hidden, is_block, without_settings};
 pub use nature::{EnumValue, Nature, Pragma, TransactionControl};
-pub use token::{Kind as LexemeKind, Lexeme, begins, holds};
+pub use token::{Kind as LexemeKind, Lexeme, begins, clauses, closing, holds};
 
 /// One statement of a script, as it is sent to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! What the statements of MySQL and MariaDB do that a run has to know.
 
+use super::hidden::{is_block, without_settings};
 use super::mysql::{Lexer, Quoting};
 use super::token::{Kind, Lexeme, Unfinished, begins};
 use super::{Nature, Statement, TransactionControl};
@@ -80,9 +81,9 @@ const SERVER_KINDS: &[&str] = &[
 
 pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
     let lexemes = lexemes(statement.text).map_err(|unfinished| unfinished.in_script(statement.text))?;
-    let starts = |words: &[&str]| begins(&lexemes, words);
-    let transaction = if starts(&["BEGIN"]) && !starts(&["BEGIN", "NOT"]) || starts(&["START", "TRANSACTION"])
-    {
+    let lexemes = without_settings(&lexemes);
+    let starts = |words: &[&str]| begins(lexemes, words);
+    let transaction = if starts(&["BEGIN"]) && !is_block(lexemes) || starts(&["START", "TRANSACTION"]) {
         Some(TransactionControl::Begin)
     } else if starts(&["COMMIT"]) {
         Some(TransactionControl::Commit)
@@ -92,7 +93,7 @@ pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
         Some(TransactionControl::Rollback)
     } else if starts(&["SAVEPOINT"]) || starts(&["RELEASE", "SAVEPOINT"]) {
         Some(TransactionControl::Savepoint)
-    } else if starts(&["XA"]) || starts(&["SET", "TRANSACTION"]) || sets(&lexemes, "autocommit") {
+    } else if starts(&["XA"]) || starts(&["SET", "TRANSACTION"]) || sets(lexemes, "autocommit") {
         Some(TransactionControl::Other)
     } else {
         None
@@ -102,11 +103,11 @@ pub(super) fn classify(statement: &Statement<'_>) -> Result<Nature> {
     let temporary = starts(&["CREATE", "TEMPORARY"]) || starts(&["DROP", "TEMPORARY"]);
     Ok(Nature {
         transaction,
-        refuses_transaction: (commits && !temporary).then(|| words(&lexemes)),
+        refuses_transaction: (commits && !temporary).then(|| words(lexemes)),
         adds_enum_value: None,
         pragma: None,
-        beyond_database: beyond(&lexemes),
-        touches_dbm: touches(&lexemes),
+        beyond_database: beyond(lexemes),
+        touches_dbm: touches(lexemes),
     })
 }
 

@@ -167,6 +167,15 @@ async fn database(context: &Context, findings: &mut Findings) -> Result<u64> {
         ),
         None => findings.add(Health::Well, "open run", "none"),
     }
+    drop(session);
+    match database.schema().await.and_then(|schema| schema.check_carried().map(|()| schema.objects.len())) {
+        Ok(count) => findings.add(
+            Health::Well,
+            "objects",
+            format!("{}, all of them carried", output::plural(count as u64, "object")),
+        ),
+        Err(error) => findings.failed("objects", &error.into()),
+    }
     let replaced = restore::replaced(&database).await?;
     if !replaced.is_empty() {
         let bytes: u64 = replaced.iter().filter_map(|replaced| replaced.bytes).sum();

@@ -63,7 +63,8 @@ impl Schema {
         let database = Database::new(context.url()?)?;
         let open = context.open_run(&mut *database.session().await?).await?;
         context.warn_of(open.as_ref());
-        let schema = docs::schema(&database).await?;
+        let mut schema = docs::schema(&database).await?;
+        schema.leave_out_broken();
         for left_out in &schema.left_out {
             context.output.warn(&format!("no part of the schema: {left_out}"));
         }

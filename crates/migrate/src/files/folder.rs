@@ -127,7 +127,7 @@ pub(super) fn survey_in(
     }
     // What is read already has nothing left to read.
     numbered.iter_mut().for_each(|one| one.load(origin, folder, texts));
-    let mut migrations = Vec::new();
+    let mut migrations = Vec::with_capacity(numbered.len());
     for mut one in numbered {
         migrations.append(&mut one.migrations);
         findings.append(&mut one.findings);
@@ -176,6 +176,8 @@ impl Numbered {
             directives(&source, findings)?;
             Some(Rollback::Read(source))
         });
+        // A list that grows by itself takes room for four.
+        self.migrations.reserve_exact(self.named.len());
         for file in self.named.drain(..) {
             let Some(source) = load(origin, &file.path, findings) else { continue };
             let Some(directives) = directives(&source, findings) else { continue };

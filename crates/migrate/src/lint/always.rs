@@ -26,6 +26,10 @@ fn is_true_within(condition: &[Lexeme<'_>], depth: u32) -> bool {
     match condition {
         [one] => one.is("TRUE") || number(one).is_some_and(|number| number != 0.0),
         [not, rest @ ..] if not.is("NOT") => is_false(rest),
+        [one, is, other] if is.is("IS") => one.is("TRUE") && other.is("TRUE"),
+        [one, sign @ .., other] if !sign.is_empty() && number(one).is_some() && number(other).is_some() => {
+            compares(number(one), sign, number(other))
+        }
         _ => equal(condition),
     }
 }
@@ -34,6 +38,19 @@ fn is_true_within(condition: &[Lexeme<'_>], depth: u32) -> bool {
 fn is_false(condition: &[Lexeme<'_>]) -> bool {
     match without_brackets(condition) {
         [one] => one.is("FALSE") || number(one) == Some(0.0),
+        _ => false,
+    }
+}
+
+fn compares(one: Option<f64>, sign: &[Lexeme<'_>], other: Option<f64>) -> bool {
+    let sign: String = sign.iter().map(|sign| sign.text).collect();
+    match sign.as_str() {
+        "=" | "==" => one == other,
+        "<>" | "!=" => one != other,
+        "<" => one < other,
+        "<=" => one <= other,
+        ">" => one > other,
+        ">=" => one >= other,
         _ => false,
     }
 }
@@ -107,6 +124,9 @@ mod tests {
                 "NOT (0)",
                 "price > 3 OR 1 = 1",
                 "1 = 1 AND (true OR price > 3)",
+                "1 <> 2",
+                "2 >= 1",
+                "true IS true",
             ] {
                 assert!(always(text), "{engine} {text}");
             }
@@ -115,6 +135,9 @@ mod tests {
                 "false",
                 "0",
                 "1 = 0",
+                "1 <> 1",
+                "2 < 1",
+                "a IS true",
                 "'a' = 'A'",
                 "id",
                 "id = 1",

@@ -15,7 +15,7 @@ pub(crate) mod sqlite;
 use std::collections::{BTreeMap, BTreeSet};
 
 use database::Engine;
-use database::script::{self, Lexeme, Statement};
+use database::script::{self, Hidden, Lexeme, Statement};
 
 use crate::engine;
 use crate::files::{Finding, Migration, Rule};
@@ -54,12 +54,21 @@ struct Looked<'a> {
     lexemes: Vec<Lexeme<'a>>,
 }
 
+impl<'a> Looked<'a> {
+    fn at(engine: Engine, statement: Statement<'a>) -> Option<Self> {
+        let lexemes = script::lexemes(engine, statement.text).ok()?;
+        Some(Self { statement, lexemes })
+    }
+}
+
 /// Everything of one file that a rule may look at.
 pub(crate) struct File<'a> {
     text: &'a str,
     /// Whether its statements share a transaction.
     transaction: bool,
     statements: Vec<Looked<'a>>,
+    /// The statements that these hide.
+    hidden: Vec<Looked<'a>>,
     /// The tables that it makes itself, folded, each with the place where.
     made: BTreeMap<String, usize>,
 }
@@ -84,7 +93,11 @@ pub fn lint(engine: Engine, version: Option<&str>, migration: &Migration) -> Vec
     let body = migration.body();
     let masked = masked(body);
     let mut findings = unfinished(engine, migration);
-    let Some(file) = File::read(engine, &masked, !directives.no_transaction) else { return findings };
+    let Ok(statements) = script::split(engine, &masked) else { return findings };
+    let hidden = script::hidden(engine, &statements);
+    let Some(file) = File::read(engine, &masked, &statements, &hidden, !directives.no_transaction) else {
+        return findings;
+    };
     let mut hits = rows::judge(&file);
     hits.extend((engine::linter(engine).judge)(&file, version));
     hits.sort_by_key(|hit| hit.at);
@@ -194,19 +207,36 @@ fn masked(text: &str) -> String {
 }
 
 impl<'a> File<'a> {
-    fn read(engine: Engine, text: &'a str, transaction: bool) -> Option<Self> {
-        let mut statements = Vec::new();
-        for statement in script::split(engine, text).ok()? {
-            let lexemes = script::lexemes(engine, statement.text).ok()?;
-            statements.push(Looked { statement, lexemes });
+    fn read(
+        engine: Engine,
+        text: &'a str,
+        statements: &[Statement<'a>],
+        hidden: &'a [Hidden<'_>],
+        transaction: bool,
+    ) -> Option<Self> {
+        let outer: Option<Vec<_>> =
+            statements.iter().map(|statement| Looked::at(engine, statement.clone())).collect();
+        let inner = hidden.iter().filter_map(|hidden| {
+            let line = statements[hidden.within].line;
+            Looked::at(engine, Statement { text: &hidden.text, line, offset: hidden.offset, copy_rows: None })
+        });
+        let mut file =
+            Self { text, transaction, statements: outer?, hidden: inner.collect(), made: BTreeMap::new() };
+        let made = file
+            .all()
+            .filter_map(|looked| Some((look::new_table(&looked.lexemes)?, looked.statement.offset)));
+        let mut first = BTreeMap::new();
+        for (table, offset) in made {
+            let known = first.entry(table).or_insert(offset);
+            *known = offset.min(*known);
         }
-        let mut made = BTreeMap::new();
-        for looked in &statements {
-            if let Some(table) = look::new_table(&looked.lexemes) {
-                made.entry(table).or_insert(looked.statement.offset);
-            }
-        }
-        Some(Self { text, transaction, statements, made })
+        file.made = first;
+        Some(file)
+    }
+
+    /// Its statements, and those that they hide.
+    fn all(&self) -> impl Iterator<Item = &Looked<'a>> {
+        self.statements.iter().chain(&self.hidden)
     }
 
     /// Whether the file has made a table before this statement: nobody uses it yet.

@@ -30,7 +30,7 @@ const REFUSE: &str = "add `, ALGORITHM=INPLACE, LOCK=NONE`, so that the server r
 
 pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
     let mut hits = Vec::new();
-    for looked in &file.statements {
+    for looked in file.all() {
         let lexemes = &looked.lexemes;
         let mut hit =
             |rule, what: String, safer: &str| hits.push(Hit::new(rule, &looked.statement, what, safer));
@@ -110,8 +110,7 @@ fn lost_sequences(file: &File<'_>, looked: &Looked<'_>) -> Vec<String> {
         return Vec::new();
     };
     let is_made = |name: &str| {
-        let earlier =
-            file.statements.iter().take_while(|other| other.statement.offset < looked.statement.offset);
+        let earlier = file.all().filter(|other| other.statement.offset < looked.statement.offset);
         let mut made = earlier.filter(|other| begins(&other.lexemes, &["CREATE", "SEQUENCE"]));
         made.any(|other| look::name_at(&other.lexemes, 2).is_some_and(|(made, _)| made == name))
     };

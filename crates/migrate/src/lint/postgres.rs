@@ -7,6 +7,7 @@ use squawk_linter::{Linter, Rule};
 use squawk_syntax::SourceFile;
 
 use super::{File, Hit, Looked, always, look, own, rows};
+use crate::clauses;
 
 /// Each with its safer form where squawk does not say it.
 const RULES: &[(&str, Rule, &str)] = &[
@@ -114,15 +115,22 @@ pub(crate) fn names() -> Vec<&'static str> {
 }
 
 pub(crate) fn judge(file: &File<'_>, version: Option<&str>) -> Vec<Hit> {
-    let text = without_rows(file);
+    let mut hits = squawked(file, &without_rows(file), file.transaction, version);
+    // A block is in a transaction in any case.
+    hits.extend(squawked(file, &hidden_alone(file), true, version));
+    hits.extend(file.all().flat_map(|looked| lost(file, looked)));
+    hits
+}
+
+fn squawked(file: &File<'_>, text: &str, in_transaction: bool, version: Option<&str>) -> Vec<Hit> {
     let mut linter = Linter::from(RULES.iter().map(|(_, rule, _)| *rule));
-    linter.settings.assume_in_transaction = file.transaction;
+    linter.settings.assume_in_transaction = in_transaction;
     // `15.18 (Debian …)`; where it is not known, squawk's own default holds.
     let number = version.and_then(|version| version.split_whitespace().next());
     if let Some(version) = number.and_then(|number| number.parse().ok()) {
         linter.settings.pg_version = version;
     }
-    let violations = linter.lint(&SourceFile::parse(&text), &text);
+    let violations = linter.lint(&SourceFile::parse(text), text);
     let hits = violations.into_iter().filter_map(|violation| {
         let (rule, _, safer) = RULES.iter().find(|(_, rule, _)| *rule == violation.code)?;
         let at = usize::from(violation.text_range.start());
@@ -132,7 +140,22 @@ pub(crate) fn judge(file: &File<'_>, version: Option<&str>) -> Vec<Hit> {
         let safer = violation.help.unwrap_or_else(|| (*safer).to_owned());
         Some(Hit { rule, at, what: violation.message, safer })
     });
-    hits.chain(file.statements.iter().flat_map(|looked| lost(file, looked))).collect()
+    hits.collect()
+}
+
+/// The statements that others hide, each where it is, and blanks in place of all else.
+fn hidden_alone(file: &File<'_>) -> String {
+    let mut text: Vec<u8> = file.text.bytes().map(|byte| if byte == b'\n' { byte } else { b' ' }).collect();
+    for looked in &file.hidden {
+        let (start, own) = (looked.statement.offset, looked.statement.text);
+        let end = start + own.len();
+        // One that was put together, or had escapes, is not in the text as it is.
+        if file.text.get(start..end) == Some(own) && end < text.len() {
+            text[start..end].copy_from_slice(own.as_bytes());
+            text[end] = b';';
+        }
+    }
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// Rows that go in ways of which squawk says nothing.
@@ -163,6 +186,7 @@ fn lost(file: &File<'_>, looked: &Looked<'_>) -> Vec<Hit> {
 
 /// Whether a `WHEN … THEN DELETE` of a MERGE has no condition of its own, or one that is always true.
 fn deletes_all_that_matches(merge: &[Lexeme<'_>]) -> bool {
+    let chosen = source_says_which(merge);
     let mut rest = merge;
     while let Some(when) = look::place_of(rest, "WHEN") {
         rest = &rest[when + 1..];
@@ -173,6 +197,9 @@ fn deletes_all_that_matches(merge: &[Lexeme<'_>]) -> bool {
             continue;
         };
         let condition = look::place_of(&clause[..then], "AND").map(|and| &clause[and + 1..then]);
+        if chosen && begins(clause, &["MATCHED"]) {
+            continue;
+        }
         if condition.is_none_or(always::is_true) {
             return true;
         }
@@ -180,11 +207,19 @@ fn deletes_all_that_matches(merge: &[Lexeme<'_>]) -> bool {
     false
 }
 
+/// Whether a MERGE takes its rows from a query that says which: `USING (SELECT … WHERE …)`.
+fn source_says_which(merge: &[Lexeme<'_>]) -> bool {
+    let query = look::place_of(merge, "USING")
+        .filter(|using| merge.get(using + 1).is_some_and(|open| open.is_sign(b'(')));
+    let Some(open) = query.map(|using| using + 1) else { return false };
+    let query = merge.get(open + 1..clauses::closing(merge, open)).unwrap_or_default();
+    look::place_of(query, "WHERE").is_some_and(|place| !always::is_true(&query[place + 1..]))
+}
+
 /// Whether the statement at a place alters or drops nothing but what the file has made itself.
 fn is_about_new_tables(file: &File<'_>, at: usize) -> bool {
-    let Some(looked) = file.statements.iter().rev().find(|looked| looked.statement.offset <= at) else {
-        return false;
-    };
+    let before = file.all().filter(|looked| looked.statement.offset <= at);
+    let Some(looked) = before.max_by_key(|looked| looked.statement.offset) else { return false };
     let mut tables = look::dropped_tables(&looked.lexemes);
     tables.extend(look::alter(&looked.lexemes).map(|alter| alter.table));
     !tables.is_empty() && tables.iter().all(|table| file.is_new(table, looked))

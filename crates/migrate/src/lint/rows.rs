@@ -10,8 +10,7 @@ pub(super) const NAMES: &[&str] = &["delete-without-where", "truncate-table", "u
 pub(super) fn judge(file: &File<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     let written = file
-        .statements
-        .iter()
+        .all()
         .flat_map(|looked| parts(&looked.lexemes).into_iter().map(move |lexemes| (looked, lexemes)));
     for (looked, lexemes) in written {
         let mut hit =
@@ -62,7 +61,10 @@ pub(super) fn parts<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> Vec<&'l [Lexeme<'a>]> 
                 found.extend(parts(&lexemes[place + 1..closing]));
             }
             place = closing;
-        } else if ["DELETE", "UPDATE", "INSERT", "MERGE", "SELECT"].iter().any(|verb| lexeme.is(verb)) {
+        } else if ["DELETE", "UPDATE", "INSERT", "MERGE", "REPLACE", "SELECT"]
+            .iter()
+            .any(|verb| lexeme.is(verb))
+        {
             found.push(&lexemes[place..]);
             break;
         }
@@ -106,9 +108,13 @@ fn deleted_from(lexemes: &[Lexeme<'_>]) -> Option<String> {
     let (_, next) = look::name_at(lexemes, from).filter(|_| look::says(lexemes, &["FROM"]))?;
     let rest = lexemes.get(next + 1..).filter(|_| lexemes[next].is("FROM"))?;
     let tables = &rest[..look::place_of(rest, "WHERE").unwrap_or(rest.len())];
-    let joins = clauses::split(tables).len() > 1
-        || ["JOIN", "STRAIGHT_JOIN"].iter().any(|word| look::says(tables, &[word]));
-    look::name_at(tables, 0).filter(|_| !joins).map(|(table, _)| table)
+    look::name_at(tables, 0).filter(|_| !joins(tables)).map(|(table, _)| table)
+}
+
+/// Whether there is more than one table, so that it is the join that says which rows.
+fn joins(tables: &[Lexeme<'_>]) -> bool {
+    let words = ["JOIN", "STRAIGHT_JOIN"];
+    clauses::split(tables).len() > 1 || words.iter().any(|word| look::says(tables, &[word]))
 }
 
 /// The table in which a row that is in the way of a new one is removed for it: `REPLACE INTO`, `INSERT OR REPLACE`,
@@ -131,7 +137,7 @@ pub(super) fn replaced(lexemes: &[Lexeme<'_>]) -> Option<String> {
 
 /// What is dangerous about that, and the safer form.
 pub(super) fn judge_replaced<'f>(file: &'f File<'_>, safer: &'static str) -> impl Iterator<Item = Hit> + 'f {
-    let replacing = file.statements.iter().flat_map(|looked| {
+    let replacing = file.all().flat_map(|looked| {
         parts(&looked.lexemes).into_iter().filter_map(move |lexemes| Some((looked, replaced(lexemes)?)))
     });
     replacing.filter(|(looked, table)| !file.is_new(table, looked)).map(move |(looked, table)| {
@@ -143,7 +149,7 @@ pub(super) fn judge_replaced<'f>(file: &'f File<'_>, safer: &'static str) -> imp
     })
 }
 
-/// The table, and the place after its name.
+/// The table, and the place after its name; none where it is joined to others.
 fn updated(lexemes: &[Lexeme<'_>]) -> Option<(String, usize)> {
     if !begins(lexemes, &["UPDATE"]) {
         return None;
@@ -152,7 +158,8 @@ fn updated(lexemes: &[Lexeme<'_>]) -> Option<(String, usize)> {
         true => 3,
         false => past(lexemes, 1, &["LOW_PRIORITY", "IGNORE", "ONLY"]),
     };
-    look::name_at(lexemes, place)
+    let tables = lexemes.get(place..look::place_of(lexemes, "SET")?)?;
+    look::name_at(lexemes, place).filter(|_| !joins(tables))
 }
 
 fn truncated(lexemes: &[Lexeme<'_>]) -> Vec<String> {
@@ -168,7 +175,7 @@ fn truncated(lexemes: &[Lexeme<'_>]) -> Vec<String> {
 
 /// Filling columns that the same file adds overwrites nothing.
 fn fills_new_columns(file: &File<'_>, table: &str, rest: &[Lexeme<'_>]) -> bool {
-    let alters = file.statements.iter().filter_map(|looked| look::alter(&looked.lexemes));
+    let alters = file.all().filter_map(|looked| look::alter(&looked.lexemes));
     let added: Vec<String> = alters
         .filter(|alter| alter.table == table)
         .flat_map(|alter| alter.actions)

@@ -282,6 +282,11 @@ fn losses_of_postgres() {
     for when in [insert, "WHEN MATCHED AND g.old THEN DELETE", "WHEN MATCHED THEN UPDATE SET a = 1"] {
         assert_eq!(find(&merge(when)), Vec::<String>::new(), "{when}");
     }
+    let chosen = |when: &str| {
+        format!("MERGE INTO item i USING (SELECT id FROM gone WHERE a) g ON i.id = g.id {when};")
+    };
+    assert_eq!(find(&chosen("WHEN MATCHED THEN DELETE")), Vec::<String>::new());
+    assert_eq!(find(&chosen("WHEN NOT MATCHED BY SOURCE THEN DELETE")), ["merge-deletes:1"]);
     let own = format!("CREATE TABLE item (id int);\n{}", merge("WHEN MATCHED THEN DELETE"));
     assert_eq!(find(&own), Vec::<String>::new());
     let inner = format!("WITH a AS (SELECT 1) {}", merge("WHEN MATCHED THEN DELETE"));
@@ -295,6 +300,7 @@ fn rows_that_are_replaced() {
         (Engine::Mysql, "REPLACE LOW_PRIORITY item SET id = 1;"),
         (Engine::Mysql, "LOAD DATA LOCAL INFILE 'a' REPLACE INTO TABLE item;"),
         (Engine::Sqlite, "REPLACE INTO item VALUES (1);"),
+        (Engine::Sqlite, "WITH a AS (SELECT 1) REPLACE INTO item SELECT * FROM a;"),
         (Engine::Sqlite, "WITH a AS (SELECT 1) INSERT OR REPLACE INTO item SELECT * FROM a;"),
         (Engine::Sqlite, "UPDATE OR REPLACE item SET id = 2 WHERE id = 1;"),
     ] {
@@ -302,10 +308,43 @@ fn rows_that_are_replaced() {
         let own = format!("CREATE TABLE item (id int);\n{}", text.replace("shop.", ""));
         assert_eq!(found(engine, &own), Vec::<String>::new(), "{engine} {text}");
     }
+    for text in ["UPDATE item a JOIN gone b ON a.id = b.id SET a.x = 1;", "UPDATE item, gone SET item.x = 1;"]
+    {
+        assert_eq!(found(Engine::Mysql, text), Vec::<String>::new(), "{text}");
+    }
     for text in ["CREATE OR REPLACE VIEW v AS SELECT 1;", "INSERT IGNORE INTO item VALUES (1);"] {
         assert_eq!(found(Engine::Mysql, text), Vec::<String>::new(), "{text}");
     }
     assert_eq!(found(Engine::Sqlite, "INSERT OR IGNORE INTO item VALUES (1);"), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_statement_hides() {
+    let find = |text: &str| found(Engine::Mysql, text);
+    assert_eq!(
+        find("SET STATEMENT max_statement_time = 9 FOR\nDELETE FROM item;"),
+        ["delete-without-where:2"]
+    );
+    let block = "DELIMITER //\nBEGIN NOT ATOMIC\n  ALTER TABLE item DROP COLUMN a;\n  UPDATE item SET b = 1 WHERE c;\nEND//";
+    assert_eq!(find(block), ["ban-drop-column:3"]);
+    let waived = format!("-- dbm: allow ban-drop-column nobody reads it\n{block}");
+    assert_eq!(find(&waived), Vec::<String>::new());
+    assert_eq!(find("EXECUTE IMMEDIATE 'REPLACE INTO item VALUES (\\'a\\')';"), ["replace-into:1"]);
+    let kept = "SET @s = CONCAT('DELETE FROM ', @t);\nPREPARE s FROM @s;\nEXECUTE s;";
+    assert_eq!(find(kept), ["delete-without-where:1"]);
+    let made = "DELIMITER //\nCREATE PROCEDURE p() BEGIN\n  TRUNCATE item; END//\n";
+    assert_eq!(find(made), Vec::<String>::new());
+    assert_eq!(find(&format!("{made}CALL p()//")), ["truncate-table:3"]);
+    let own = "DELIMITER //\nBEGIN NOT ATOMIC CREATE TABLE item (a int); DELETE FROM item; END//";
+    assert_eq!(find(own), Vec::<String>::new());
+
+    let find = |text: &str| found(Engine::Postgres, text);
+    let block = "DO $$ BEGIN\n  DELETE FROM item;\n  ALTER TABLE item DROP COLUMN a;\n  EXECUTE 'TRUNCATE ' || 'item';\nEND $$;";
+    assert_eq!(find(block), ["delete-without-where:2", "ban-drop-column:3", "truncate-table:4"]);
+    let own = format!("CREATE TABLE item (a int);\n{block}");
+    assert_eq!(find(&own), Vec::<String>::new());
+    assert_eq!(find("EXPLAIN ANALYZE DELETE FROM item;"), ["delete-without-where:1"]);
+    assert_eq!(find("EXPLAIN DELETE FROM item;"), Vec::<String>::new());
 }
 
 #[test]
@@ -429,6 +468,7 @@ proptest::proptest! {
         proptest::sample::select(&[
             "ALTER", "TABLE", "item", "ADD", "COLUMN", "DROP", "RENAME", "TO", "(", ")", ",", ";", "'", "\"a\"", "`b`", "NOT",
             "NULL", "DEFAULT", "CREATE", "INDEX", "ON", "ONLY", "IF", "EXISTS", "CHANGE", "MODIFY", "ENUM", "PRAGMA", "=",
+            "EXECUTE", "IMMEDIATE", "BEGIN", "ATOMIC", "END", "SET", "STATEMENT", "FOR", "CALL", "PROCEDURE", "CONCAT", "||", "DO",
             "foreign_keys", "DELETE", "FROM", "UPDATE", "TRUNCATE", "WHERE", "1", "OR", "MERGE", "WHEN", "THEN", "REPLACE", "SEQUENCE", "LOAD", ".", "${x}", "$$", "\n", "-- dbm: allow x y\n", "é",
         ][..]), 0..25)) {
         let text = words.join(" ");

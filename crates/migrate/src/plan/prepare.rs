@@ -228,29 +228,47 @@ impl Item {
         filled: &Filled,
         server_wide: &mut Vec<ServerWide>,
     ) -> Result<Vec<Nature>> {
-        let mut natures = Vec::with_capacity(statements.len());
-        for statement in statements {
-            let nature = script::classify(engine, statement)?;
-            if let Some(name) = &nature.touches_dbm {
-                return Err(Error::new(
-                    ErrorKind::Refused,
-                    format!(
-                        "{}: the statement touches {name}, which is dbm's own",
-                        self.at(filled, statement)
-                    ),
-                )
-                .with_hint("leave what dbm keeps for itself alone; `dbm history` shows the history"));
-            }
-            if let Some(what) = &nature.beyond_database {
-                server_wide.push(ServerWide {
-                    file: self.path.display().to_string(),
-                    line: filled.line_in_file(statement.line),
-                    what: what.clone(),
-                });
-            }
-            natures.push(nature);
+        let natures: Result<Vec<_>> =
+            statements.iter().map(|statement| Ok(script::classify(engine, statement)?)).collect();
+        let mut natures = natures?;
+        for (statement, nature) in statements.iter().zip(&natures) {
+            self.allow(statement, nature, filled, server_wide)?;
+        }
+        for hidden in script::hidden(engine, statements) {
+            let runs = &statements[hidden.within];
+            let statement = Statement { text: &hidden.text, copy_rows: None, ..*runs };
+            // What is not all to be seen need not be a statement.
+            let Ok(nature) = script::classify(engine, &statement) else { continue };
+            self.allow(runs, &nature, filled, server_wide)?;
+            let ends = nature.transaction.map(|_| statement.text.to_owned());
+            let refuses = nature.refuses_transaction.or(ends);
+            let outer = &mut natures[hidden.within].refuses_transaction;
+            *outer = outer.take().or(refuses);
         }
         Ok(natures)
+    }
+
+    /// Whether a statement may be run at all, and what of it no archive puts back.
+    fn allow(
+        &self,
+        statement: &Statement<'_>,
+        nature: &Nature,
+        filled: &Filled,
+        server_wide: &mut Vec<ServerWide>,
+    ) -> Result<()> {
+        if let Some(name) = &nature.touches_dbm {
+            let message =
+                format!("{}: the statement touches {name}, which is dbm's own", self.at(filled, statement));
+            return Err(Error::new(ErrorKind::Refused, message)
+                .with_hint("leave what dbm keeps for itself alone; `dbm history` shows the history"));
+        }
+        let Some(what) = &nature.beyond_database else { return Ok(()) };
+        let file = self.path.display().to_string();
+        let found = ServerWide { file, line: filled.line_in_file(statement.line), what: what.clone() };
+        if !server_wide.contains(&found) {
+            server_wide.push(found);
+        }
+        Ok(())
     }
 
     fn split<'a>(&self, engine: Engine, filled: &'a Filled) -> Result<Vec<Statement<'a>>> {

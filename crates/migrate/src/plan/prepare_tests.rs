@@ -137,6 +137,26 @@ fn what_is_not_allowed() {
     let refused = role.check(&Allowed::default()).unwrap_err();
     assert!(refused.hint().unwrap().contains("--allow-server-wide"));
     role.check(&Allowed { server_wide: true, ..Allowed::default() }).unwrap();
+    for (engine, text, what) in [
+        (Mysql, "SET STATEMENT lock_wait_timeout = 1 FOR DROP USER u;", "DROP USER"),
+        (Mysql, "DELIMITER //\nBEGIN NOT ATOMIC IF 1 THEN DROP USER u; END IF; END//", "DROP USER"),
+        (Mysql, "EXECUTE IMMEDIATE CONCAT('DROP TABLE other.', @t);", "other.p_"),
+        (Mysql, "SET @s = 'GRANT ALL ON *.* TO u'; PREPARE s FROM @s; EXECUTE s;", "GRANT ALL"),
+        (Mysql, "CREATE PROCEDURE p() CREATE USER u; CALL p;", "CREATE USER"),
+        (
+            Postgres,
+            "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'CREATE ROLE r'; SELECT f();",
+            "CREATE ROLE",
+        ),
+        (Postgres, "EXPLAIN ANALYZE SELECT lo_export(1, 'x');", "lo_export"),
+    ] {
+        let hidden = plan(engine, &[text]).unwrap();
+        assert!(hidden.server_wide.len() == 1 && hidden.server_wide[0].what.contains(what), "{hidden:?}");
+    }
+    let commits = "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$;\nCALL p();";
+    assert_eq!(groups(Postgres, &[TABLE, commits]), [vec![1], vec![-2]]);
+    let check = "SELECT 1;\n-- dbm: verify\nSET STATEMENT lock_wait_timeout = 1 FOR TRUNCATE a;";
+    assert!(plan(Mysql, &[check]).unwrap_err().to_string().contains("a check cannot run"));
     let two = plan(Postgres, &[TABLE, "VACUUM a;"]).unwrap();
     assert!(two.check(&Allowed::default()).unwrap_err().hint().unwrap().contains("--fence"));
     two.check(&Allowed { fence: true, ..Allowed::default() }).unwrap();

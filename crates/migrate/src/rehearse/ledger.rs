@@ -291,11 +291,15 @@ pub(super) fn strength(mode: &str) -> Option<usize> {
 
 /// Whether a statement outside dbm's transaction changes or removes rows, by its words.
 fn changes_rows(engine: Engine, statement: &Statement<'_>) -> bool {
-    let words = script::lexemes(engine, statement.text).unwrap_or_default();
-    let changing = |word| script::holds(&words, &[word]);
-    ["UPDATE", "DELETE", "MERGE"].iter().any(|word| script::begins(&words, &[word]))
-        || (["WITH", "INSERT"].iter().any(|word| script::begins(&words, &[word]))
-            && (changing("UPDATE") || changing("DELETE") || changing("MERGE")))
+    let hidden = script::hidden(engine, std::slice::from_ref(statement));
+    let changes = |text: &str| {
+        let words = script::lexemes(engine, text).unwrap_or_default();
+        let changing = |word| script::holds(&words, &[word]);
+        ["UPDATE", "DELETE", "MERGE"].iter().any(|word| script::begins(&words, &[word]))
+            || (["WITH", "INSERT"].iter().any(|word| script::begins(&words, &[word]))
+                && (changing("UPDATE") || changing("DELETE") || changing("MERGE")))
+    };
+    changes(statement.text) || hidden.iter().any(|hidden| changes(&hidden.text))
 }
 
 /// How the transaction ends that a statement begins, and which one it ends.

@@ -262,9 +262,10 @@ const QUIET: [&str; 16] = [
 
 /// Whether a statement may lock what others use, by its words.
 pub(super) fn may_lock(words: &[Lexeme<'_>]) -> bool {
+    let words = script::without_settings(words);
     let begins = |word: &&str| script::begins(words, &[word]);
-    let is_transaction = begins(&"BEGIN") && !script::begins(words, &["BEGIN", "NOT"]);
-    !is_transaction && (!QUIET.iter().any(begins) || locks_read_rows(words))
+    let is_quiet = begins(&"BEGIN") || QUIET.iter().any(begins);
+    script::is_block(words) || !is_quiet || locks_read_rows(words)
 }
 
 /// Whether the server refuses a statement rather than keep writers out for longer than moments: `LOCK = NONE`.
@@ -278,10 +279,11 @@ fn is_online(words: &[Lexeme<'_>]) -> bool {
 /// Whether a statement locks the rows that it reads, by its words: outside of `SELECT` InnoDB does
 /// (<https://dev.mysql.com/doc/refman/9.5/en/innodb-locks-set.html>).
 fn locks_read_rows(words: &[Lexeme<'_>]) -> bool {
+    let words = script::without_settings(words);
     let begins = |word: &str| script::begins(words, &[word]);
     let holds = |phrase: &[&str]| script::holds(words, phrase);
     let writes = ["CALL", "DELETE", "EXECUTE", "INSERT", "REPLACE", "UPDATE"].iter().any(|word| begins(word))
-        || script::begins(words, &["BEGIN", "NOT"])
+        || script::is_block(words)
         || begins("WITH") && (holds(&["UPDATE"]) || holds(&["DELETE"]))
         || begins("CREATE") && holds(&["TABLE"]) && holds(&["SELECT"]);
     writes || holds(&["FOR", "UPDATE"]) || holds(&["FOR", "SHARE"]) || holds(&["LOCK", "IN", "SHARE", "MODE"])
@@ -364,6 +366,9 @@ mod tests {
             "ALTER TABLE a ADD b int",
             "INSERT INTO a VALUES (1)",
             "BEGIN NOT ATOMIC SELECT 1; END",
+            "IF EXISTS (SELECT 1 FROM a) THEN DROP TABLE a; END IF",
+            "SET STATEMENT lock_wait_timeout = 1 FOR ALTER TABLE a ADD b int",
+            "EXECUTE IMMEDIATE 'DROP TABLE a'",
             "LOCK TABLES a READ",
         ] {
             assert!(may_lock(&words(text)), "{text}");
@@ -379,6 +384,8 @@ mod tests {
             "SELECT * FROM a FOR SHARE",
             "SELECT * FROM a LOCK IN SHARE MODE",
             "WITH c AS (SELECT 1) DELETE FROM a",
+            "SET STATEMENT max_statement_time = 1 FOR UPDATE a SET b = 1",
+            "BEGIN NOT ATOMIC DELETE FROM a; END",
         ] {
             assert!(locks_read_rows(&words(text)) && may_lock(&words(text)), "{text}");
         }

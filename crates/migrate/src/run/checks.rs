@@ -3,7 +3,8 @@ use database::script::{self, Statement};
 use database::{Session, WRITES};
 
 use super::Runner;
-use super::apply::{Failed, at};
+use super::apply::Failed;
+use super::statements::at;
 use crate::plan::Item;
 
 impl Runner {

@@ -227,6 +227,8 @@ fn what_statements_of_mysql_and_mariadb_do() {
         ("XA START 'x'", Some(Other)),
         ("SET autocommit = 0", Some(Other)),
         ("BEGIN NOT ATOMIC SELECT 1; END", None),
+        ("BEGIN DELETE FROM t; END", None),
+        ("SET STATEMENT max_statement_time = 1 FOR COMMIT", Some(Commit)),
         ("INSERT INTO t VALUES ('COMMIT')", None),
     ] {
         assert_eq!(my(text).transaction, control, "{text}");
@@ -235,6 +237,7 @@ fn what_statements_of_mysql_and_mariadb_do() {
         ("CREATE TABLE t (a int)", true),
         ("/*!50003 ALTER TABLE t ADD b int */", true),
         ("TRUNCATE t", true),
+        ("SET STATEMENT lock_wait_timeout = 1 FOR TRUNCATE t", true),
         ("LOCK TABLES t WRITE", true),
         ("CREATE TEMPORARY TABLE t (a int)", false),
         ("INSERT INTO t VALUES (1)", false),
@@ -248,6 +251,7 @@ fn what_statements_of_mysql_and_mariadb_do() {
         "ALTER SCHEMA d CHARACTER SET latin1",
         "CREATE OR REPLACE USER u",
         "DROP ROLE r",
+        "SET STATEMENT max_statement_time = 1 FOR DROP ROLE r",
         "GRANT ALL ON *.* TO u",
         "SET GLOBAL x = 1",
         "SET @@global.x = 1",
