@@ -4,6 +4,7 @@
 //! What is put together from variables and rows, and what routines do that were there before, is not to be seen in a text.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::token::{Kind, Lexeme, begins, clauses, closing, holds};
@@ -103,31 +104,45 @@ pub fn hidden<'a>(engine: Engine, statements: &[Statement<'a>]) -> Vec<Hidden<'a
         Engine::Postgres => &POSTGRES,
         Engine::Sqlite => return Vec::new(),
     };
-    let read: Vec<_> = statements.iter().map(|one| lexemes(engine, one.text).unwrap_or_default()).collect();
-    let prepares = engine == Engine::Mysql
-        && read.iter().any(|words| holds(words, &["PREPARE"]) || holds(words, &["EXECUTE", "IMMEDIATE"]));
-    let mut reader = Reader { engine, words, prepares, within: 0, found: Vec::new() };
+    let mut reader =
+        Reader { engine, words, within: 0, found: Vec::new(), kept: Vec::new(), prepares: false };
+    let mut routines: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();
+    // Each with the first statement that calls it.
+    let mut called = BTreeMap::new();
     for (place, statement) in statements.iter().enumerate() {
+        // One after the other: a script may be of many rows.
+        let Ok(lexemes) = lexemes(engine, statement.text) else { continue };
         reader.within = place;
-        reader.look_into(&Piece::of(statement), 0);
+        reader.look_into(&Piece::of(statement), &lexemes, 0);
+        reader.prepares |= holds(&lexemes, &["PREPARE"]) || holds(&lexemes, &["EXECUTE", "IMMEDIATE"]);
+        if let Some((name, body)) = routine(&lexemes) {
+            routines.entry(name).or_default().push((place, body));
+        }
+        for name in calls(&lexemes) {
+            called.entry(name).or_insert(place);
+        }
     }
-    let mut routines: Vec<_> =
-        read.iter().enumerate().filter_map(|(place, words)| Some((place, routine(words)?))).collect();
-    // One may call another.
-    while let Some((at, caller)) = routines.iter().enumerate().find_map(|(at, (_, (name, _)))| {
-        let called = read.iter().position(|words| calls(words, name));
-        let by_hidden = || {
-            let mut found = reader.found.iter();
-            let found = found.find(|one| calls(&lexemes(engine, &one.text).unwrap_or_default(), name));
-            found.map(|one| one.within)
-        };
-        called.or_else(by_hidden).map(|caller| (at, caller))
-    }) {
-        let (place, (_, body)) = routines.swap_remove(at);
-        reader.within = caller;
-        reader.look_into_routine(&Piece::of(&statements[place]), body);
+    let mut read = 0;
+    loop {
+        for (name, caller) in std::mem::take(&mut called) {
+            for (place, body) in routines.remove(&name).unwrap_or_default() {
+                reader.within = caller;
+                reader.look_into_routine(&Piece::of(&statements[place]), body);
+            }
+        }
+        reader.look_into_kept();
+        // What is hidden calls others.
+        for hidden in &reader.found[read..] {
+            let lexemes = lexemes(engine, &hidden.text).unwrap_or_default();
+            for name in calls(&lexemes) {
+                called.entry(name).or_insert(hidden.within);
+            }
+        }
+        read = reader.found.len();
+        if called.is_empty() && reader.kept.is_empty() {
+            return reader.found;
+        }
     }
-    reader.found
 }
 
 /// Whether a statement only names the routines in it: what they do, others do later.
@@ -141,13 +156,14 @@ fn defines(lexemes: &[Lexeme<'_>]) -> bool {
         || first(&["ALTER", "COMMENT", "DROP", "GRANT", "REVOKE", "SECURITY"])
 }
 
-fn calls(lexemes: &[Lexeme<'_>], name: &str) -> bool {
-    let named = |lexeme: &Lexeme<'_>| lexeme.identifier().is_some_and(|one| one.eq_ignore_ascii_case(name));
-    !defines(lexemes)
-        && lexemes.iter().enumerate().any(|(place, lexeme)| {
-            let next_opens = lexemes.get(place + 1).is_some_and(|next| next.is_sign(b'('));
-            named(lexeme) && (next_opens || begins(lexemes, &["CALL"]))
-        })
+/// The names of what a statement calls, folded.
+fn calls<'l>(lexemes: &'l [Lexeme<'_>]) -> impl Iterator<Item = String> + 'l {
+    let is_call = begins(lexemes, &["CALL"]);
+    let names = if defines(lexemes) { &[] } else { lexemes };
+    names.iter().enumerate().filter_map(move |(place, lexeme)| {
+        let opens = lexemes.get(place + 1).is_some_and(|next| next.is_sign(b'('));
+        lexeme.identifier().filter(|_| opens || is_call).map(|name| name.to_lowercase())
+    })
 }
 
 /// The name of the routine that a statement makes, and the place after its parameters.
@@ -158,7 +174,7 @@ fn routine(lexemes: &[Lexeme<'_>]) -> Option<(String, usize)> {
     // OR REPLACE, a DEFINER of several words, AGGREGATE.
     let kind = lexemes.iter().take(12).position(|word| word.is("FUNCTION") || word.is("PROCEDURE"))?;
     let open = kind + lexemes[kind..].iter().position(|lexeme| lexeme.is_sign(b'('))?;
-    Some((lexemes[open - 1].identifier()?, closing(lexemes, open) + 1))
+    Some((lexemes[open - 1].identifier()?.to_lowercase(), closing(lexemes, open) + 1))
 }
 
 /// A text in a script.
@@ -198,27 +214,43 @@ impl<'a> Piece<'a> {
 struct Reader<'w, 'a> {
     engine: Engine,
     words: &'w Words,
-    /// Whether a string that is kept in a variable may be run.
-    prepares: bool,
     within: usize,
     found: Vec<Hidden<'a>>,
+    /// What keeps a string in a variable, with the place of the statement that it is in.
+    kept: Vec<(Piece<'a>, usize)>,
+    /// Whether such a string may be run.
+    prepares: bool,
 }
 
 impl<'a> Reader<'_, 'a> {
-    fn look_into(&mut self, piece: &Piece<'a>, depth: usize) {
-        let Ok(lexemes) = lexemes(self.engine, &piece.text) else { return };
+    fn look_into(&mut self, piece: &Piece<'a>, lexemes: &[Lexeme<'_>], depth: usize) {
         let inner = match self.engine {
             _ if depth > DEEPEST => return,
-            Engine::Postgres => self.inner_of_postgres(piece, &lexemes, depth),
-            _ => self.inner_of_mysql(piece, &lexemes),
+            Engine::Postgres => self.inner_of_postgres(piece, lexemes, depth),
+            _ if keeps_string(lexemes) => {
+                self.kept.extend(piece.from(lexemes).map(|piece| (piece, self.within)));
+                return;
+            }
+            _ => self.inner_of_mysql(piece, lexemes),
         };
         self.keep(inner, depth);
+    }
+
+    /// Where a string may be run that was kept in a variable, it is read.
+    fn look_into_kept(&mut self) {
+        let kept = std::mem::take(&mut self.kept);
+        for (piece, within) in kept.into_iter().filter(|_| self.prepares).collect::<Vec<_>>() {
+            self.within = within;
+            let strings = lexemes(self.engine, &piece.text).map(|lexemes| self.strings(&piece, &lexemes));
+            self.keep(strings.unwrap_or_default(), 0);
+        }
     }
 
     fn keep(&mut self, pieces: Vec<Piece<'a>>, depth: usize) {
         for piece in pieces {
             self.found.push(Hidden { text: piece.text.clone(), within: self.within, offset: piece.offset });
-            self.look_into(&piece, depth + 1);
+            let Ok(lexemes) = lexemes(self.engine, &piece.text) else { continue };
+            self.look_into(&piece, &lexemes, depth + 1);
         }
     }
 
@@ -248,10 +280,7 @@ impl<'a> Reader<'_, 'a> {
         if is_block(lexemes) {
             return self.cut(piece, lexemes);
         }
-        let keeps = starts(&["SET"])
-            || starts(&["SELECT"])
-                && lexemes.iter().any(|word| word.is("INTO") || word.text.starts_with('@'));
-        if starts(&["PREPARE"]) || starts(&["EXECUTE", "IMMEDIATE"]) || self.prepares && keeps {
+        if starts(&["PREPARE"]) || starts(&["EXECUTE", "IMMEDIATE"]) {
             return self.strings(piece, lexemes);
         }
         Vec::new()
@@ -403,6 +432,13 @@ impl<'a> Reader<'_, 'a> {
         }
         Piece { text: Cow::Owned(plain), offset: inner.offset, is_verbatim: false }
     }
+}
+
+/// Whether a statement of MySQL or MariaDB may keep a string in a variable, which can be run later.
+fn keeps_string(lexemes: &[Lexeme<'_>]) -> bool {
+    let is_variable = |lexeme: &Lexeme<'_>| lexeme.is("INTO") || lexeme.text.starts_with('@');
+    begins(lexemes, &["SET"]) && !begins(lexemes, &["SET", "STATEMENT"])
+        || begins(lexemes, &["SELECT"]) && lexemes.iter().any(is_variable)
 }
 
 /// What stands for a part of a statement that is not to be seen.

@@ -122,3 +122,19 @@ fn statements_of_postgres_that_others_hide() {
     }
     assert_eq!(hidden(Engine::Sqlite, "EXPLAIN DELETE FROM t"), Vec::<String>::new());
 }
+
+#[test]
+fn large_scripts_are_read_once() {
+    let routines: String = (0..2000)
+        .map(|number| {
+            format!(
+                "CREATE FUNCTION f{number}() RETURNS int LANGUAGE sql AS $$ SELECT f{}() $$;\n",
+                number + 1
+            )
+        })
+        .collect();
+    let script = routines + "SELECT f0();";
+    assert_eq!(hidden(Engine::Postgres, &script).len(), 2000);
+    let own = "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT f() $$; SELECT f();";
+    assert_eq!(hidden(Engine::Postgres, own), ["SELECT f()"]);
+}
