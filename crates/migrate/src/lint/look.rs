@@ -54,6 +54,16 @@ fn create_table(lexemes: &[Lexeme<'_>]) -> Option<usize> {
     lexemes.get(place)?.is("TABLE").then_some(place)
 }
 
+/// The table that `CREATE INDEX` is about.
+pub(super) fn indexed(lexemes: &[Lexeme<'_>]) -> Option<String> {
+    let place = after(lexemes, 1, &["UNIQUE"]);
+    if !begins(lexemes, &["CREATE"]) || !lexemes.get(place)?.is("INDEX") {
+        return None;
+    }
+    let on = place_of(lexemes, "ON")?;
+    name_at(lexemes, after(lexemes, on + 1, &["ONLY"])).map(|(table, _)| table)
+}
+
 /// The tables that a statement drops, unless they are temporary ones.
 pub(super) fn dropped_tables(lexemes: &[Lexeme<'_>]) -> Vec<String> {
     if !begins(lexemes, &["DROP", "TABLE"]) {

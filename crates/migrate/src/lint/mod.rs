@@ -52,12 +52,17 @@ impl Hit {
 struct Looked<'a> {
     statement: Statement<'a>,
     lexemes: Vec<Lexeme<'a>>,
+    /// When it is run: the place of the file's statement that runs it, and its own.
+    turn: Turn,
 }
 
+type Turn = (usize, usize);
+
 impl<'a> Looked<'a> {
-    fn at(engine: Engine, statement: Statement<'a>) -> Option<Self> {
+    fn new(engine: Engine, statement: Statement<'a>, runs: usize) -> Option<Self> {
         let lexemes = script::lexemes(engine, statement.text).ok()?;
-        Some(Self { statement, lexemes })
+        let turn = (runs, statement.offset);
+        Some(Self { statement, lexemes, turn })
     }
 }
 
@@ -69,8 +74,8 @@ pub(crate) struct File<'a> {
     statements: Vec<Looked<'a>>,
     /// The statements that these hide.
     hidden: Vec<Looked<'a>>,
-    /// The tables that it makes itself, folded, each with the place where.
-    made: BTreeMap<String, usize>,
+    /// The tables that it makes itself, folded, each with when.
+    made: BTreeMap<String, Turn>,
 }
 
 /// The rules of an engine, by name.
@@ -215,20 +220,20 @@ impl<'a> File<'a> {
         transaction: bool,
     ) -> Option<Self> {
         let outer: Option<Vec<_>> =
-            statements.iter().map(|statement| Looked::at(engine, statement.clone())).collect();
+            statements.iter().map(|one| Looked::new(engine, one.clone(), one.offset)).collect();
         let inner = hidden.iter().filter_map(|hidden| {
-            let line = statements[hidden.within].line;
-            Looked::at(engine, Statement { text: &hidden.text, line, offset: hidden.offset, copy_rows: None })
+            let runs = &statements[hidden.within];
+            let statement =
+                Statement { text: &hidden.text, line: runs.line, offset: hidden.offset, copy_rows: None };
+            Looked::new(engine, statement, runs.offset)
         });
         let mut file =
             Self { text, transaction, statements: outer?, hidden: inner.collect(), made: BTreeMap::new() };
-        let made = file
-            .all()
-            .filter_map(|looked| Some((look::new_table(&looked.lexemes)?, looked.statement.offset)));
         let mut first = BTreeMap::new();
-        for (table, offset) in made {
-            let known = first.entry(table).or_insert(offset);
-            *known = offset.min(*known);
+        for looked in file.all() {
+            let Some(table) = look::new_table(&looked.lexemes) else { continue };
+            let known = first.entry(table).or_insert(looked.turn);
+            *known = looked.turn.min(*known);
         }
         file.made = first;
         Some(file)
@@ -241,7 +246,7 @@ impl<'a> File<'a> {
 
     /// Whether the file has made a table before this statement: nobody uses it yet.
     fn is_new(&self, table: &str, looked: &Looked<'_>) -> bool {
-        self.made.get(table).is_some_and(|made| *made < looked.statement.offset)
+        self.made.get(table).is_some_and(|made| *made < looked.turn)
     }
 }
 

@@ -110,7 +110,7 @@ fn lost_sequences(file: &File<'_>, looked: &Looked<'_>) -> Vec<String> {
         return Vec::new();
     };
     let is_made = |name: &str| {
-        let earlier = file.all().filter(|other| other.statement.offset < looked.statement.offset);
+        let earlier = file.all().filter(|other| other.turn < looked.turn);
         let mut made = earlier.filter(|other| begins(&other.lexemes, &["CREATE", "SEQUENCE"]));
         made.any(|other| look::name_at(&other.lexemes, 2).is_some_and(|(made, _)| made == name))
     };

@@ -146,11 +146,13 @@ fn squawked(file: &File<'_>, text: &str, in_transaction: bool, version: Option<&
 /// The statements that others hide, each where it is, and blanks in place of all else.
 fn hidden_alone(file: &File<'_>) -> String {
     let mut text: Vec<u8> = file.text.bytes().map(|byte| if byte == b'\n' { byte } else { b' ' }).collect();
-    for looked in &file.hidden {
+    for (place, looked) in file.hidden.iter().enumerate() {
         let (start, own) = (looked.statement.offset, looked.statement.text);
         let end = start + own.len();
-        // One that was put together, or had escapes, is not in the text as it is.
-        if file.text.get(start..end) == Some(own) && end < text.len() {
+        // One that was put together, or had escapes, is not in the text as it is; one that hides others stands for these.
+        let hides =
+            file.hidden.get(place + 1).is_some_and(|next| (start + 1..end).contains(&next.statement.offset));
+        if file.text.get(start..end) == Some(own) && end < text.len() && !hides {
             text[start..end].copy_from_slice(own.as_bytes());
             text[end] = b';';
         }
@@ -216,12 +218,13 @@ fn source_says_which(merge: &[Lexeme<'_>]) -> bool {
     look::place_of(query, "WHERE").is_some_and(|place| !always::is_true(&query[place + 1..]))
 }
 
-/// Whether the statement at a place alters or drops nothing but what the file has made itself.
+/// Whether the statement at a place alters, indexes or drops nothing but what the file has made itself.
 fn is_about_new_tables(file: &File<'_>, at: usize) -> bool {
     let before = file.all().filter(|looked| looked.statement.offset <= at);
     let Some(looked) = before.max_by_key(|looked| looked.statement.offset) else { return false };
     let mut tables = look::dropped_tables(&looked.lexemes);
     tables.extend(look::alter(&looked.lexemes).map(|alter| alter.table));
+    tables.extend(look::indexed(&looked.lexemes));
     !tables.is_empty() && tables.iter().all(|table| file.is_new(table, looked))
 }
 

@@ -343,6 +343,16 @@ fn what_a_statement_hides() {
     assert_eq!(find(block), ["delete-without-where:2", "ban-drop-column:3", "truncate-table:4"]);
     let own = format!("CREATE TABLE item (a int);\n{block}");
     assert_eq!(find(&own), Vec::<String>::new());
+    let made = "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$\n  DELETE FROM item $$;\n";
+    assert_eq!(find(&format!("{made}SELECT f();")), ["delete-without-where:2"]);
+    assert_eq!(find(&format!("{made}CREATE TABLE item (a int);\nSELECT f();")), Vec::<String>::new());
+    let verbatim = "DO $$ BEGIN\n  EXECUTE 'ALTER TABLE item ADD COLUMN x int';\n  ALTER TABLE item DROP COLUMN a;\nEND $$;";
+    assert_eq!(find(verbatim), ["ban-drop-column:3"]);
+    let indexed = "CREATE TABLE item (a int);\nDO $$ BEGIN CREATE INDEX i ON item (a); END $$;";
+    assert_eq!(find(indexed), Vec::<String>::new());
+    let merge =
+        "DO $$ BEGIN\n  MERGE INTO item i USING gone g ON i.id = g.id WHEN MATCHED THEN DELETE;\nEND $$;";
+    assert_eq!(find(merge), ["merge-deletes:2"]);
     assert_eq!(find("EXPLAIN ANALYZE DELETE FROM item;"), ["delete-without-where:1"]);
     assert_eq!(find("EXPLAIN DELETE FROM item;"), Vec::<String>::new());
 }

@@ -68,6 +68,39 @@ fn statements_of_mysql_and_mariadb_that_others_hide() {
             "SET sql_mode = 'ORACLE'// BEGIN EXECUTE IMMEDIATE 'TRUNCATE t'; END",
             &["EXECUTE IMMEDIATE 'TRUNCATE t'", "TRUNCATE t"],
         ),
+        (
+            "CREATE PROCEDURE p() BEGIN UPDATE t SET at = CASE WHEN kind = 1 THEN start ELSE stop END WHERE at IS NULL; END// CALL p()",
+            &["UPDATE t SET at = CASE WHEN kind = 1 THEN start ELSE stop END WHERE at IS NULL"],
+        ),
+        (
+            "BEGIN NOT ATOMIC CASE a WHEN 1 THEN DROP TABLE t; ELSE SET b = CASE WHEN c THEN CASE d WHEN 1 THEN reset END ELSE 2 END; END CASE; END",
+            &["DROP TABLE t", "SET b = CASE WHEN c THEN CASE d WHEN 1 THEN reset END ELSE 2 END"],
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS int RETURN CASE WHEN start > 1 THEN stop ELSE start END// SELECT f()",
+            &[],
+        ),
+        ("SET @label = 'Reset password'// SET @sql = 'SELECT 1'// PREPARE s FROM @sql", &["SELECT 1"]),
+        ("SET @a = 'DROP USER u'// SET @sql = CONCAT(@a, ', v')// PREPARE s FROM @sql", &["DROP USER u"]),
+        ("SELECT 'DROP TABLE t' INTO @sql// PREPARE s FROM @sql", &["DROP TABLE t"]),
+        (
+            "CREATE FUNCTION audit() RETURNS int BEGIN DELETE FROM t; END// INSERT INTO a.audit (id) VALUES (1)",
+            &[],
+        ),
+        ("CREATE PROCEDURE audit() FLUSH STATUS// SELECT audit(1)// CALL b.other()", &[]),
+        (
+            "CREATE PROCEDURE p() SQL SECURITY INVOKER COMMENT 'x' DROP USER bob// CALL s.p()",
+            &["DROP USER bob"],
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS SET('a', 'b') NO SQL BEGIN DELETE FROM t; RETURN 'a'; END// DO f()",
+            &["DELETE FROM t"],
+        ),
+        ("EXECUTE IMMEDIATE CONCAT_WS(' ', 'DROP', 'USER', @u)", &["DROP USER p_"]),
+        (
+            "BEGIN NOT ATOMIC DECLARE EXIT HANDLER FOR SQLSTATE '23000', 1062 DROP USER u; END",
+            &["DROP USER u"],
+        ),
         ("BEGIN NOT ATOMIC", &[]),
         ("SET STATEMENT a = 1 FOR", &[]),
         ("EXECUTE IMMEDIATE ''", &[]),
@@ -111,7 +144,34 @@ fn statements_of_postgres_that_others_hide() {
              CREATE TRIGGER g AFTER INSERT ON u FOR EACH ROW EXECUTE FUNCTION f(); GRANT EXECUTE ON FUNCTION f() TO x",
             &[],
         ),
-        ("CREATE PROCEDURE f() LANGUAGE sql AS 'TRUNCATE t'; CREATE TABLE x AS SELECT f()", &["TRUNCATE t"]),
+        (
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'TRUNCATE t'; CREATE TABLE x AS SELECT f()",
+            &["TRUNCATE t"],
+        ),
+        ("CREATE PROCEDURE p() LANGUAGE sql AS 'TRUNCATE t'; SELECT p(); CALL p()", &["TRUNCATE t"]),
+        (
+            "DO $$ BEGIN UPDATE t SET note = CASE WHEN a THEN comment ELSE lock END WHERE b; END $$",
+            &["UPDATE t SET note = CASE WHEN a THEN comment ELSE lock END WHERE b"],
+        ),
+        (
+            "DO $$ BEGIN MERGE INTO t USING s ON a WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (1); COMMIT; END $$",
+            &[
+                "MERGE INTO t USING s ON a WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (1)",
+                "COMMIT",
+            ],
+        ),
+        (
+            "DO $$ DECLARE q text; o text := 'DROP TABLE o'; BEGIN q := 'DELETE FROM ' || n; EXECUTE q; RAISE NOTICE '%', o; END $$",
+            &["EXECUTE q", "DELETE FROM p_"],
+        ),
+        (
+            "DO $$ BEGIN FOR r IN DELETE FROM t RETURNING * LOOP TRUNCATE o; END LOOP; END $$",
+            &["DELETE FROM t RETURNING * LOOP", "TRUNCATE o"],
+        ),
+        (
+            "CREATE FUNCTION audit() RETURNS int LANGUAGE sql AS 'DELETE FROM t'; INSERT INTO public.audit (id) VALUES (1)",
+            &[],
+        ),
         ("DO ''", &[]),
         (
             "DO $$ BEGIN EXECUTE '%' || ; EXECUTE format('%', 1); EXECUTE format(; END $$",
