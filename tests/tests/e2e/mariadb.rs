@@ -237,9 +237,7 @@ fn accounts_of_few_rights() {
     let folder = project(&database, "ALTER TABLE item ADD weight int;\nSELECT nothing FROM nowhere;");
     let name = database.name();
     database.administer(&format!(
-        "CREATE USER most; GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER,
-           CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, EVENT, LOCK TABLES, PROCESS ON *.* TO most;
-         CREATE USER own; GRANT ALL ON {name}.* TO own; CREATE USER reader; GRANT SELECT, SHOW VIEW ON {name}.* TO reader;"
+        "{MOST} CREATE USER own; GRANT ALL ON {name}.* TO own; CREATE USER reader; GRANT SELECT, SHOW VIEW ON {name}.* TO reader;"
     ));
     let before = database.everything();
     // Without RELOAD the backup's snapshot is had in another way, and the way back is there.
@@ -258,6 +256,67 @@ fn accounts_of_few_rights() {
         assert_eq!(database.everything(), before, "{account}");
     }
     folder.dbm(&database.url(), &["status"]).run().expect(0);
+}
+
+const MOST: &str = "CREATE USER most; GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER,
+    CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, EVENT, LOCK TABLES, PROCESS ON *.* TO most;";
+
+/// Whom the account may not end could be in the way back's way.
+#[test]
+fn others_whom_the_account_may_not_end() {
+    let server = OwnMariadb::start(&[]);
+    let database = Mariadb::on(&server, "stay");
+    let folder = project(&database, "ALTER TABLE item ADD weight int;\nSELECT nothing FROM nowhere;");
+    database.administer(MOST);
+    let before = database.everything();
+    let other = Client::new(&database, "SELECT SLEEP(600);");
+    let ended = folder.dbm(&database.url_as("most"), RUN).run().expect(1);
+    let right = if tests::is_mysql() { "CONNECTION_ADMIN" } else { "CONNECTION ADMIN" };
+    told(&ended, &["may not end the sessions of others", "`root`", right, "nothing was run"]);
+    assert_eq!(database.everything(), before);
+    let sleeps = "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%' AND id <> connection_id()";
+    database.administer(&format!("KILL {}", database.ask(sleeps)));
+    drop(other);
+    folder.dbm(&database.url_as("most"), RUN).run().expect(3);
+    assert_eq!(database.everything(), before);
+}
+
+/// Where nobody can be kept out while triggers are made again, who has written then may have passed them.
+#[test]
+fn an_exchange_without_a_fence_says_so() {
+    let server = OwnMariadb::start(&[]);
+    let database = Mariadb::on(&server, "open");
+    let folder = project(&database, "SELECT 1;");
+    database.run("CREATE TRIGGER kept AFTER INSERT ON item FOR EACH ROW SET @last = NEW.id");
+    let rights =
+        if tests::is_mysql() { "CONNECTION_ADMIN, SET_ANY_DEFINER" } else { "CONNECTION ADMIN, SET USER" };
+    database.administer(&format!("{MOST} GRANT {rights} ON *.* TO most;"));
+    let most = database.url_as("most");
+    folder.dbm(&most, &["backup"]).run().expect(0);
+    let restore = |words: &str, said: bool| {
+        let ended = folder.dbm(&most, &["restore", "latest", "--disconnect", "--yes"]).run().expect(0);
+        assert_eq!(ended.stdout.contains(words), said, "{}", ended.stdout);
+    };
+    restore("unguarded", false);
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let (url, stop) = (database.url(), Arc::clone(&stop));
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            runtime.block_on(async {
+                while !stop.load(Ordering::Relaxed) {
+                    let Ok(mut writer) = mysql_async::Conn::from_url(&url).await else { continue };
+                    while !stop.load(Ordering::Relaxed) && writer.ping().await.is_ok() {
+                        tokio::time::sleep(Duration::from_millis(2)).await;
+                    }
+                }
+            });
+        })
+    };
+    std::thread::sleep(Duration::from_millis(300));
+    restore("others may have written while triggers and events were made again", true);
+    stop.store(true, Ordering::Relaxed);
+    writer.join().expect("the writer");
 }
 
 /// What the account of a scratch database may not do on a server with a binary log is no fault of the migration.
@@ -350,6 +409,30 @@ fn a_server_that_keeps_its_time() {
     let before = database.everything();
     folder.dbm(&database.url(), RUN).run().expect(3);
     assert_eq!(database.everything(), before);
+}
+
+/// What would stop a run is told before it: what is hidden in its files, and what the database has that nobody can carry.
+#[test]
+fn what_would_stop_a_run() {
+    let database = Mariadb::new("stops");
+    let text = "DELIMITER //\nBEGIN NOT ATOMIC\n  IF 1 THEN CREATE ROLE of_nobody; END IF;\nEND//";
+    let folder = project(&database, text);
+    let before = database.everything();
+    let ended = folder.dbm(&database.url(), RUN).run().expect(2);
+    told(&ended, &["line 2", "CREATE ROLE", "--allow-server-wide"]);
+    assert_eq!(database.everything(), before);
+    folder.dbm(&database.url(), &["doctor"]).run().expect(0);
+
+    database.run("CREATE VIEW shown AS SELECT name FROM item; ALTER TABLE item RENAME COLUMN name TO label");
+    let doctor = folder.dbm(&database.url(), &["doctor"]).run().expect(1);
+    assert!(doctor.stdout.contains("FAILS  objects") && doctor.stdout.contains("shown"), "{}", doctor.stdout);
+    let dump = folder.dbm(&database.url(), &["schema", "dump"]).run().expect(0);
+    assert!(dump.stdout.contains("`label`") && !dump.stdout.contains("shown"), "{}", dump.stdout);
+    assert!(
+        dump.stderr.contains("no part of the schema: ") && dump.stderr.contains("shown"),
+        "{}",
+        dump.stderr
+    );
 }
 
 #[test]

@@ -195,7 +195,7 @@ async fn database(context: &Context, findings: &mut Findings) -> Result<u64> {
             Health::Mind,
             "leftovers",
             format!(
-                "{}: left by a restore that was killed, unless one is at work: dbm replaced --let-go {}",
+                "{}: left by a command that was killed, unless one is at work: dbm replaced --let-go {}",
                 leftovers.join(", "),
                 for_shell(&leftovers[0])
             ),

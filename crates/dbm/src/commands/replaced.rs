@@ -45,7 +45,7 @@ impl Replaced {
             rows.extend(leftovers.iter().map(|name| {
                 vec![
                     name.clone(),
-                    "left by a restore that was killed, or is at work".to_owned(),
+                    "left by a command that was killed, or is at work".to_owned(),
                     String::new(),
                 ]
             }));

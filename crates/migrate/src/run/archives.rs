@@ -287,12 +287,14 @@ impl Runner {
         let unarchived = if sealed { Vec::new() } else { self.unarchived(archive, &replaced).await };
         let not_granted =
             if rights_as_then { self.not_granted(archive).await } else { replaced.not_granted.clone() };
+        let unguarded = replaced.unguarded;
         Ok(Restored {
             archive: described(note, archive, since),
             replaced: Some(replaced),
             unarchived,
             remade,
             not_granted,
+            unguarded,
         })
     }
 
@@ -383,6 +385,7 @@ impl Runner {
             unarchived,
             remade,
             not_granted: Vec::new(),
+            unguarded: false,
         })
     }
 

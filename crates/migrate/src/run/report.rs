@@ -229,6 +229,9 @@ pub struct Restored {
     /// not take; and what the account may not see of that.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_granted: Vec<String>,
+    /// Others could write while triggers and events were made again, and have passed them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unguarded: bool,
 }
 
 impl Restored {
@@ -237,6 +240,7 @@ impl Restored {
             remade: self.remade.clone(),
             not_granted: self.not_granted.clone(),
             left_out: self.archive.left_out.clone(),
+            unguarded: self.unguarded,
         }
     }
 }
@@ -247,6 +251,7 @@ pub(crate) struct NotBack {
     pub(crate) remade: Vec<Remade>,
     pub(crate) not_granted: Vec<String>,
     pub(crate) left_out: Vec<String>,
+    pub(crate) unguarded: bool,
 }
 
 impl NotBack {
@@ -263,6 +268,12 @@ impl NotBack {
                 ", but for rights that the server did not let us give again: {}",
                 self.not_granted.join("; ")
             ));
+        }
+        if self.unguarded {
+            said.push_str(
+                ", but for what others may have written while triggers and events were made again, and has passed these: nobody \
+                 could be kept out",
+            );
         }
         said
     }

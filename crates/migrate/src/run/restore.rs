@@ -79,6 +79,7 @@ impl Runner {
                     unarchived: Vec::new(),
                     remade,
                     not_granted: Vec::new(),
+                    unguarded: false,
                 };
                 report.state = format!(
                     "The database {target} was made, and holds what the archive holds{}: {PROOF}.",

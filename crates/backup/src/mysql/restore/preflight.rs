@@ -93,6 +93,9 @@ pub(crate) async fn preflight(
         let same = preflight.same_source() || archive.index().source == server.source_by_place();
         judge_target(&about, same, options, &mut preflight);
         others_keys(&mut connection, server.database(), &mut preflight).await?;
+        if options.disconnect {
+            others_stay(&mut connection, &mut preflight).await?;
+        }
     } else if !about.may_create_databases {
         preflight.problems.push(finding(
             format!("`{}` may not create databases", about.account),
@@ -183,6 +186,36 @@ async fn others_keys(connection: &mut Connection, database: &str, preflight: &mu
             "drop them first, and make them again afterwards",
         ));
     }
+    Ok(())
+}
+
+/// Those who are there and whom this account may not end: within a transaction, nobody's table is exchanged.
+async fn others_stay(connection: &mut Connection, preflight: &mut Preflight) -> Result<()> {
+    let grants = Grants::read(connection).await?;
+    if ["CONNECTION ADMIN", "CONNECTION_ADMIN", "SUPER"].iter().any(|right| grants.everywhere(right)) {
+        return Ok(());
+    }
+    let what = "cannot ask who this account is";
+    let own = connection.value("SELECT SUBSTRING_INDEX(USER(), '@', 1)", what).await?;
+    // One's own may be ended without a right.
+    let Some(one) = preflight.others.iter().find(|other| Some(&other.account) != own.as_ref()) else {
+        return Ok(());
+    };
+    let right = match connection.flavour() {
+        Flavour::MariaDb => "CONNECTION ADMIN",
+        Flavour::MySql => "CONNECTION_ADMIN",
+    };
+    let account = connection.value("SELECT CURRENT_USER()", what).await?.unwrap_or_default();
+    preflight.problems.push(finding(
+        format!(
+            "`{account}` may not end the sessions of others, such as that of `{}` from {}",
+            one.account, one.address
+        ),
+        format!(
+            "stop that program; or as an administrator: GRANT {right} ON *.* TO {}",
+            rights::literal(&account)
+        ),
+    ));
     Ok(())
 }
 

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use database::mysql::{Connection, OWN_TABLES, Server, Session, catalog};
+use database::mysql::{Connection, Grants, OWN_TABLES, Server, Session, catalog};
 use database::{Engine, Entry, Fence as _, FenceState, Lock as _, Statements as _, quote};
 use serde::{Deserialize, Serialize};
 
@@ -135,8 +135,11 @@ impl Exchange<'_> {
             fence: None,
             publish: publish.to_vec(),
         };
-        if pieces::act(&plan.old.pieces) || pieces::act(&plan.new.pieces) {
+        let acts = pieces::act(&plan.old.pieces) || pieces::act(&plan.new.pieces);
+        let mut alone = true;
+        if acts {
             plan.fence = fence(&mut session).await;
+            alone = self.is_alone().await;
         }
         let when = plan.when;
         plan.begin(&mut session).await?;
@@ -144,6 +147,7 @@ impl Exchange<'_> {
             Ok(()) => plan.exchange(&mut session, Some((self.server, self.disconnect))).await,
             Err(error) => Err(error),
         };
+        let unguarded = acts && plan.fence.is_none();
         let refused = match moved {
             Ok(()) => plan.finish(&mut session).await?,
             Err(error) if error.kind() == ErrorKind::Connection => return Err(error),
@@ -155,7 +159,19 @@ impl Exchange<'_> {
         };
         let mut not_granted = self.not_granted(rights, &plan.new.pieces).await;
         not_granted.extend(refused);
-        Ok(Replaced { name: replaced, when, bytes: None, not_granted })
+        let unguarded = unguarded && !(alone && self.is_alone().await);
+        Ok(Replaced { name: replaced, when, bytes: None, not_granted, unguarded })
+    }
+
+    /// Whether nobody else is in the target, as far as this account is told of all who are.
+    async fn is_alone(&self) -> bool {
+        let looked = async {
+            let mut connection = self.server.connect_nowhere().await?;
+            let sees_all = Grants::read(&mut connection).await?.everywhere("PROCESS");
+            connection.close().await;
+            Ok::<_, Error>(sees_all && self.server.others().await?.is_empty())
+        };
+        looked.await.unwrap_or(false)
     }
 
     /// What others could do with routines that have been made again, and cannot do now.
@@ -186,7 +202,7 @@ impl Exchange<'_> {
     async fn others_gone(&self) -> Result<()> {
         if self.disconnect {
             // Whoever comes back meanwhile waits at the exchange, which is one statement.
-            return Ok(self.server.end_those_there().await?);
+            return end_those_there(self.server).await;
         }
         let others = self.server.others_staying().await?;
         let Some(one) = others.first() else { return Ok(()) };
@@ -200,6 +216,18 @@ impl Exchange<'_> {
             ),
         )
         .with_hint("end those sessions, or let them be ended with --disconnect"))
+    }
+}
+
+/// Ends those who are in the target. Whom this account may not end can stay: the exchange is one statement, which waits until
+/// nobody is within a transaction.
+async fn end_those_there(server: &Server) -> Result<()> {
+    match server.end_those_there().await {
+        Err(error) if error.kind() == database::ErrorKind::Permission => {
+            tracing::warn!(%error, "others stay connected while the database is exchanged");
+            Ok(())
+        }
+        ended => Ok(ended?),
     }
 }
 
@@ -421,7 +449,7 @@ impl Plan {
                     if error.kind() == database::ErrorKind::LockTimeout && Instant::now() < deadline =>
                 {
                     if let Some((server, true)) = others {
-                        server.end_those_there().await?;
+                        end_those_there(server).await?;
                     }
                 }
                 outcome => break outcome,
