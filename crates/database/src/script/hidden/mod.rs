@@ -172,8 +172,7 @@ impl<'a> Reader<'_, 'a> {
 
     fn is_run(&self, piece: &Piece<'_>) -> bool {
         let lexemes = lexemes(self.engine, &piece.text).unwrap_or_default();
-        let found = names(&lexemes).any(|name| self.run.contains(&name));
-        found
+        names(&lexemes).any(|name| self.run.contains(&name))
     }
 
     fn keep(&mut self, pieces: Vec<Piece<'a>>, depth: usize) {
