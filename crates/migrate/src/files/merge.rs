@@ -237,14 +237,13 @@ fn renames(
     for candidate in &candidates {
         let text = fs::read_to_string(&candidate.path).unwrap_or_default();
         // `dbm new` writes into a rollback whose it is; the history knows the one of what is applied.
-        let is_of = |migration: &Migration| {
-            candidate.name == migration.name || text.contains(&label(migration.number, &migration.name))
-        };
+        let named = all.iter().find(|migration| migration.name == candidate.name);
+        let owner = named.or_else(|| first_named(&text, all));
         let of_applied = kept.is_some_and(|kept| checksum(kept) == checksum(&text));
-        if is_of(file) {
-            files.push(renamed(&candidate.path));
-        } else if !of_applied && !all.iter().any(is_of) {
-            unclear.push(candidate.path.display().to_string());
+        match owner {
+            Some(owner) if owner.source.path == file.source.path => files.push(renamed(&candidate.path)),
+            None if !of_applied => unclear.push(candidate.path.display().to_string()),
+            _ => {}
         }
     }
     match unclear.first() {
@@ -262,6 +261,21 @@ fn renames(
         }
         _ => Ok(files),
     }
+}
+
+/// The migration whose label a text has first. One label may begin another, so that only a whole one counts.
+fn first_named<'a>(text: &str, all: &'a [Migration]) -> Option<&'a Migration> {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let first = |migration: &Migration| {
+        let label = label(migration.number, &migration.name);
+        let whole = text.match_indices(&label).find(|(at, _)| {
+            !text[..*at].ends_with(is_part) && !text[at + label.len()..].starts_with(is_part)
+        });
+        // A name may go on after a dot or a dash too: the longest is meant.
+        whole.map(|(at, _)| (at, std::cmp::Reverse(label.len())))
+    };
+    let named = all.iter().filter_map(|migration| first(migration).map(|place| (place, migration)));
+    named.min_by_key(|(place, _)| *place).map(|(_, migration)| migration)
 }
 
 #[cfg(test)]

@@ -85,6 +85,40 @@ fn a_rollback_that_may_be_of_either_is_not_guessed() {
 }
 
 #[test]
+fn a_rollback_is_of_the_whole_label_in_it() {
+    let (orders, index, more) = ("002_orders", "002_orders_index", "002_orders.more");
+    let said = "002_orders_index, which is on what 002_orders has made";
+    for (other, applied_one, rollbacks, moved) in [
+        // Named after their migrations.
+        (index, index, &[(orders, ""), (index, index)][..], Some("003_orders")),
+        (index, orders, &[(orders, ""), (index, index)], Some("003_orders_index")),
+        (index, index, &[(orders, index)], Some("003_orders")),
+        // Said in the text alone.
+        (index, index, &[("002_rollback", index)], None),
+        (index, orders, &[("002_rollback", index)], Some("003_rollback")),
+        (index, index, &[("002_rollback", orders)], Some("003_rollback")),
+        (index, index, &[("002_rollback", said)], None),
+        (more, more, &[("002_rollback", more)], None),
+    ] {
+        let other = format!("migrations/{other}.sql");
+        let (_dir, folder) = folder(&[("migrations/002_orders.sql", "SELECT 2;"), (&other, "SELECT 3;")]);
+        fs::create_dir_all(&folder.rollback).unwrap();
+        for (name, of) in rollbacks {
+            let text = format!("-- Takes back {of}.\nSELECT 1;");
+            fs::write(folder.rollback.join(format!("{name}.sql")), text).unwrap();
+        }
+        let text = if applied_one == orders { "SELECT 2;" } else { "SELECT 3;" };
+        let row = applied(2, applied_one.trim_start_matches("002_"), text);
+        merge(&plan_merge(&folder, &[row], None).unwrap()).unwrap();
+        let entries = fs::read_dir(&folder.rollback).unwrap();
+        let mut names = entries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_owned());
+        let third = names.find(|name| name.to_string_lossy().starts_with("003_"));
+        assert_eq!(third, moved.map(Into::into), "{applied_one} is applied, of {rollbacks:?}");
+        assert!(names.all(|name| name.to_string_lossy().starts_with("002_")), "{rollbacks:?}");
+    }
+}
+
+#[test]
 fn what_was_written_after_it_is_told_to_come_before_it() {
     let (_dir, folder) = folder(&[
         ("migrations/001_base.sql", "SELECT 1;"),
