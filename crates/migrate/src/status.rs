@@ -170,7 +170,7 @@ pub async fn status(session: &mut dyn Session, migrations: &[Migration]) -> Resu
     let waiting: Vec<&Migration> =
         migrations.iter().filter(|file| !applied.iter().any(|row| row.number == file.number)).collect();
     let mut findings = drifted(migrations, &applied);
-    findings.extend(late(&waiting, &applied));
+    findings.extend(late(migrations, &waiting, &applied));
     // Their order counts only where they could be applied at all.
     let anyhow = MigrateOptions { out_of_order: true, ..MigrateOptions::default() };
     let order =

@@ -131,7 +131,7 @@ pub fn to_migrate(
     };
     let pending: Vec<&Migration> = migrations.iter().filter(wanted).collect();
     if !options.out_of_order {
-        refuse(late(&pending, history))?;
+        refuse(late(migrations, &pending, history))?;
     }
     let mut ordered = in_order(&pending).map_err(|circle| {
         let labels: Vec<String> = circle.iter().map(|file| file.label()).collect();
@@ -173,22 +173,28 @@ pub fn to_migrate(
     Ok(Selection { direction: Direction::Migrate, chosen: chosen.collect(), warnings: Vec::new() })
 }
 
-/// Pending files with a number below one of the same module that is applied.
-pub(crate) fn late(pending: &[&Migration], history: &[Applied]) -> Vec<Finding> {
-    let mut highest: BTreeMap<Option<&str>, &Applied> = BTreeMap::new();
+/// Pending files with a number below one of the same module that is applied, and that would come before it in a new
+/// database: what `requires` puts after it is not late.
+pub(crate) fn late(migrations: &[Migration], pending: &[&Migration], history: &[Applied]) -> Vec<Finding> {
+    let mut rows: BTreeMap<Option<&str>, Vec<&Applied>> = BTreeMap::new();
     for row in history {
-        let top = highest.entry(row.module.as_deref()).or_insert(row);
-        if row.number > top.number {
-            *top = row;
-        }
+        rows.entry(row.module.as_deref()).or_default().push(row);
     }
+    rows.values_mut().for_each(|rows| rows.sort_by_key(|row| std::cmp::Reverse(row.number)));
+    let mut places = None;
     let mut findings = Vec::new();
     for file in pending {
-        let Some(top) =
-            highest.get(&file.directives.module.as_deref()).filter(|top| top.number > file.number)
-        else {
+        let above = rows.get(&file.directives.module.as_deref()).into_iter().flatten();
+        let mut above = above.take_while(|row| row.number > file.number).peekable();
+        if above.peek().is_none() {
             continue;
+        }
+        let places = places.get_or_insert_with(|| places_in_order(migrations));
+        let comes_before = |row: &&&Applied| match (places.get(&file.number), places.get(&row.number)) {
+            (Some(own), Some(place)) => own < place,
+            _ => true,
         };
+        let Some(top) = above.find(comes_before) else { continue };
         findings.push(Finding {
             rule: Rule::Late,
             line: None,
@@ -199,6 +205,13 @@ pub(crate) fn late(pending: &[&Migration], history: &[Applied]) -> Vec<Finding> 
         });
     }
     findings
+}
+
+/// Where each number comes in a new database; nothing where `requires` goes round in a circle.
+fn places_in_order(migrations: &[Migration]) -> BTreeMap<u64, usize> {
+    let all: Vec<&Migration> = migrations.iter().collect();
+    let ordered = in_order(&all).unwrap_or_default();
+    ordered.into_iter().enumerate().map(|(place, file)| (file.number, place)).collect()
 }
 
 fn known_number(number: Option<u64>, known: &BTreeSet<u64>, option: &str) -> Result<()> {

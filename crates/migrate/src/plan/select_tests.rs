@@ -82,6 +82,29 @@ fn a_lower_number_that_came_late() {
 }
 
 #[test]
+fn what_waits_for_a_higher_number_is_not_late() {
+    for (heads, applied, pending, late) in [
+        (&["", "-- dbm: requires 003", ""][..], &[1, 3][..], &[2][..], None),
+        // Through others, and behind what goes first while it waits.
+        (&["", "-- dbm: requires 003", "-- dbm: requires 004", ""], &[1, 4, 3], &[2], None),
+        (&["", "-- dbm: requires 003", "-- dbm: requires 004", ""], &[1, 4], &[3, 2], None),
+        (&["", "-- dbm: requires 005", "-- dbm: requires 002", "", ""], &[1, 4, 5], &[2, 3], None),
+        (&["", "-- dbm: requires 003", "", ""], &[1, 3, 4], &[], Some("002_m came after 004_m was applied")),
+        (&["", "", "-- dbm: requires 002"], &[1, 3], &[], Some("002_m came after 003_m was applied")),
+    ] {
+        let files: Vec<_> = (1..).zip(heads).map(|(number, head)| file(number, head)).collect();
+        let history: Vec<_> = (1..)
+            .zip(applied)
+            .map(|(position, number)| row(&files[*number as usize - 1], position))
+            .collect();
+        match late {
+            None => assert_eq!(numbers(&to_migrate(&files, &history, &all()).unwrap()), pending, "{heads:?}"),
+            Some(late) => assert_eq!(to_migrate(&files, &history, &all()).unwrap_err().to_string(), late),
+        }
+    }
+}
+
+#[test]
 fn modules_go_their_own_ways() {
     let files =
         [file(1, "-- dbm: module a"), file(2, "-- dbm: module b"), file(3, "-- dbm: module a"), file(4, "")];
