@@ -45,9 +45,18 @@ pub fn write_migration(folder: &Folder, name: &str, up: &str, down: &str) -> Res
         migration: folder.migrations.join(format!("{number:03}_{slug}.sql")),
         rollback: folder.rollback.join(format!("{number:03}_rollback.sql")),
     };
-    write_new(&scaffolded.migration, &format!("-- {}\n{up}", name.trim().replace(['\n', '\r'], " ")))?;
-    write_new(&scaffolded.rollback, &format!("-- Takes back {number:03}_{slug}.\n{down}"))?;
+    let migration = format!("-- {}\n{up}", name.trim().replace(['\n', '\r'], " "));
+    let rollback = format!("-- Takes back {number:03}_{slug}.\n{down}");
+    write_pair((&scaffolded.migration, &migration), (&scaffolded.rollback, &rollback))?;
     Ok(scaffolded)
+}
+
+/// Writes both files, or none of them.
+fn write_pair(first: (&Path, &str), second: (&Path, &str)) -> Result<()> {
+    write_new(first.0, first.1)?;
+    write_new(second.0, second.1).inspect_err(|_| {
+        let _back = fs::remove_file(first.0);
+    })
 }
 
 pub(super) fn next_number(folder: &Folder) -> Result<u64> {
@@ -75,13 +84,15 @@ fn slug(name: &str) -> String {
     slug.trim_end_matches('_').to_owned()
 }
 
+/// Writes a file that is not there yet; where that fails half way, nothing of it is left.
 pub(super) fn write_new(path: &Path, text: &str) -> Result<()> {
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|error| unwritable(path, error))
+    let open = OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = open.map_err(|error| unwritable(path, error))?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        let _back = fs::remove_file(path);
+        unwritable(path, error)
+    })
 }
 
 /// Writes a file that is there whole, or not at all, whenever that is broken off.
@@ -119,5 +130,16 @@ mod tests {
         fs::write(folder.rollback.join("007_x.sql"), "").unwrap();
         assert!(new_migration(&folder, "second").unwrap().migration.ends_with("008_second.sql"));
         assert_eq!(new_migration(&folder, "&!").unwrap_err().kind(), ErrorKind::Usage);
+    }
+
+    #[test]
+    fn of_two_files_none_stays_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (dir.path().join("001_a.sql"), dir.path().join("gone/001_rollback.sql"));
+        assert_eq!(write_pair((&first, "a"), (&second, "b")).unwrap_err().kind(), ErrorKind::Io);
+        assert!(!first.exists(), "its rollback could not be written");
+        fs::write(&first, "mine").unwrap();
+        write_pair((&first, "a"), (&dir.path().join("001_rollback.sql"), "b")).unwrap_err();
+        assert_eq!(fs::read_to_string(&first).unwrap(), "mine", "what was there already stays");
     }
 }
