@@ -8,6 +8,7 @@ use std::sync::Arc;
 use backup::{Error, ErrorKind, Result};
 use database::{Counter, Database, Engine, Kind, ObjectId, Schema, quote};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::compare::{Difference, What, compare};
 use crate::files::{Directives, Folder, Migration, Rollback, Rule, SQUASHED, Source, survey, write_beside};
@@ -31,86 +32,145 @@ pub struct Squashed {
     pub text: Option<String>,
 }
 
-/// Makes the one file: runs the migrations up to `to` in a scratch database beside `on`, writes down what they make, and
-/// proves that the text makes the same of another one. Changes no file. `applied_in` is a database that has them applied.
-///
-/// # Errors
-/// A text was changed after it was applied there, there is nothing to fold, a migration does not run from nothing or has
-/// what one text cannot have, or the text does not make the same.
-pub async fn squash(
-    on: &Database,
-    applied_in: Option<&Database>,
-    folder: &Folder,
-    migrations: &[Migration],
-    to: u64,
-    settings: &Settings,
-    variables: &Arc<dyn Variables>,
-) -> Result<Squashed> {
-    let folded: Vec<Migration> = migrations.iter().filter(|file| file.number <= to).cloned().collect();
-    let (Some(first), Some(last)) = (folded.first(), folded.iter().find(|file| file.number == to)) else {
-        return Err(Error::new(ErrorKind::Usage, format!("there is no migration of the number {to:03}"))
-            .with_hint("`dbm status` lists them"));
-    };
-    if folded.len() == 1 {
-        return finish(folder, last);
-    }
-    if let Some(target) = applied_in {
-        let history = history::read(&mut *target.session().await?).await?;
-        if let Some(finding) = drifted(migrations, &history).into_iter().next() {
-            return Err(finding.into());
-        }
-    }
-    let module = &first.directives.module;
-    for file in &folded {
-        check(file, on.engine(), &settings.placeholders)?;
-        if file.directives.module != *module {
-            let what = format!("{} and {} are of different modules", first.label(), file.label());
-            return Err(Error::new(ErrorKind::Refused, what).with_hint("one file belongs to one module"));
-        }
-    }
-    let made = made(on, &folded, settings, variables).await?;
-    if let Some((table, count)) = made.rows.first() {
-        let others = match made.rows.len() - 1 {
-            0 => String::new(),
-            more => format!(" (and into {more} more tables)"),
+/// Where migrations are folded, and with what.
+pub struct Squasher<'s> {
+    /// A database on the server where scratch databases are made.
+    pub on: &'s Database,
+    /// A database that has them applied.
+    pub applied_in: Option<&'s Database>,
+    /// The target's settings.
+    pub settings: &'s Settings,
+    /// Where placeholders get their values.
+    pub variables: Arc<dyn Variables>,
+    /// Stops it; what was made for it is removed.
+    pub cancel: CancellationToken,
+}
+
+impl Squasher<'_> {
+    /// Makes the one file: runs the migrations up to `to` in a scratch database, writes down what they make, and proves that
+    /// the text makes the same of another one. Changes no file.
+    ///
+    /// # Errors
+    /// A text was changed after it was applied, there is nothing to fold, a migration does not run from nothing or has what
+    /// one text cannot have, or the text does not make the same.
+    pub async fn squash(&self, folder: &Folder, migrations: &[Migration], to: u64) -> Result<Squashed> {
+        let (on, settings) = (self.on, self.settings);
+        let folded: Vec<Migration> = migrations.iter().filter(|file| file.number <= to).cloned().collect();
+        let (Some(first), Some(last)) = (folded.first(), folded.iter().find(|file| file.number == to)) else {
+            return Err(Error::new(ErrorKind::Usage, format!("there is no migration of the number {to:03}"))
+                .with_hint("`dbm status` lists them"));
         };
-        let what = format!(
-            "the migrations up to {to:03} put {count} rows into {table}{others}, which the one file would not"
-        );
-        return Err(Error::new(ErrorKind::Refused, what).with_hint(
+        if folded.len() == 1 {
+            return finish(folder, last);
+        }
+        if let Some(target) = self.applied_in {
+            let history = history::read(&mut *target.session().await?).await?;
+            if let Some(finding) = drifted(migrations, &history).into_iter().next() {
+                return Err(finding.into());
+            }
+        }
+        let module = &first.directives.module;
+        for file in &folded {
+            check(file, on.engine(), &settings.placeholders)?;
+            if file.directives.module != *module {
+                let what = format!("{} and {} are of different modules", first.label(), file.label());
+                return Err(Error::new(ErrorKind::Refused, what).with_hint("one file belongs to one module"));
+            }
+        }
+        let made = self.made(&folded).await?;
+        if let Some((table, count)) = made.rows.first() {
+            let others = match made.rows.len() - 1 {
+                0 => String::new(),
+                more => format!(" (and into {more} more tables)"),
+            };
+            let what = format!(
+                "the migrations up to {to:03} put {count} rows into {table}{others}, which the one file would not"
+            );
+            return Err(Error::new(ErrorKind::Refused, what).with_hint(
             "move the statements that make them into migrations/seeds/, or fold up to the migration before them",
         ));
-    }
-    let begins = first.directives.squashes.unwrap_or(first.number);
-    let module = module.as_ref().map_or_else(String::new, |module| format!("-- dbm: module {module}\n"));
-    let sql = placeholders::escape(&made.script(on.engine())?);
-    let filled = filled(&folded, on.engine(), &settings.placeholders);
-    let (left_out, guards) = guards(&folded);
-    let text = format!(
-        "-- What the migrations up to {to:03} make, for new databases.\n{filled}{left_out}-- dbm: squashes {begins:03}\n{module}{guards}\
+        }
+        let begins = first.directives.squashes.unwrap_or(first.number);
+        let module = module.as_ref().map_or_else(String::new, |module| format!("-- dbm: module {module}\n"));
+        let sql = placeholders::escape(&made.script(on.engine())?);
+        let filled = filled(&folded, on.engine(), &settings.placeholders);
+        let (left_out, guards) = guards(&folded);
+        let text = format!(
+            "-- What the migrations up to {to:03} make, for new databases.\n{filled}{left_out}-- dbm: squashes {begins:03}\n{module}{guards}\
          -- dbm: irreversible it is where a database begins\n\n{sql}"
-    );
-    let path = folder.migrations.join(format!("{to:03}_{SQUASHED}.sql"));
-    let one = Migration {
-        number: to,
-        name: SQUASHED.to_owned(),
-        directives: Directives::parse(&text, &path)?,
-        source: Source { path: path.clone(), text: text.clone() },
-        rollback: None,
-    };
-    let again = self::made(on, &[one], settings, variables).await?;
-    let differences = made.differences(&again, on.engine());
-    if !differences.is_empty() {
-        let what = format!("one file does not make the same: {}", differences.join("; "));
-        return Err(Error::new(ErrorKind::Refused, what)
-            .with_hint("nothing was changed; keep the migrations as they are, or fold fewer of them"));
+        );
+        let path = folder.migrations.join(format!("{to:03}_{SQUASHED}.sql"));
+        let one = Migration {
+            number: to,
+            name: SQUASHED.to_owned(),
+            directives: Directives::parse(&text, &path)?,
+            source: Source { path: path.clone(), text: text.clone() },
+            rollback: None,
+        };
+        let again = self.made(&[one]).await?;
+        let differences = made.differences(&again, on.engine());
+        if !differences.is_empty() {
+            let what = format!("one file does not make the same: {}", differences.join("; "));
+            return Err(Error::new(ErrorKind::Refused, what)
+                .with_hint("nothing was changed; keep the migrations as they are, or fold fewer of them"));
+        }
+        let paths = folded.iter().flat_map(|file| {
+            let rollback = file.rollback.as_ref().map(Rollback::path);
+            std::iter::once(file.source.path.as_path()).chain(rollback)
+        });
+        let moved = paths.map(|path| (path.to_owned(), kept(path))).collect();
+        Ok(Squashed { number: to, path, moved, text: Some(text) })
     }
-    let paths = folded.iter().flat_map(|file| {
-        let rollback = file.rollback.as_ref().map(Rollback::path);
-        std::iter::once(file.source.path.as_path()).chain(rollback)
-    });
-    let moved = paths.map(|path| (path.to_owned(), kept(path))).collect();
-    Ok(Squashed { number: to, path, moved, text: Some(text) })
+
+    /// What they make of a new scratch database, which is gone after it, whatever comes of it.
+    async fn made(&self, migrations: &[Migration]) -> Result<Made> {
+        let scratch = Scratch::new(self.on).await?;
+        let made = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => {
+                Err(Error::new(ErrorKind::Cancelled, "stopped on request; nothing was changed"))
+            }
+            made = Box::pin(self.made_in(&scratch, migrations)) => made,
+        };
+        scratch.discard().await?;
+        made
+    }
+
+    async fn made_in(&self, scratch: &Scratch, migrations: &[Migration]) -> Result<Made> {
+        let runner = scratch.runner(self.settings, Arc::clone(&self.variables));
+        let report = Box::pin(runner.migrate(migrations, &MigrateOptions::default())).await?;
+        if let Some(error) = scratch.too_few_rights(&report) {
+            return Err(error);
+        }
+        if report.outcome != Outcome::Done {
+            let failure = report.failure.map_or(report.state, |failure| {
+                failure.migration.map_or(String::new(), |migration| migration + ": ") + &failure.message
+            });
+            let what = format!("the migrations do not run in a new database: {failure}");
+            return Err(Error::new(ErrorKind::Refused, what)
+                .with_hint("`dbm check --rollbacks` tries them one by one"));
+        }
+        let database = scratch.database();
+        let mut schema = docs::schema(database).await?;
+        let account = quote::identifier(database.engine(), &database.about().await?.account);
+        for object in &mut schema.objects {
+            let own = |owner: &String| owner.trim_end().ends_with(&format!(" OWNER TO {account};"));
+            object.owner = object.owner.take().filter(|owner| !own(owner));
+            if engine::has_owners(database.engine()) {
+                let texts = object.privileges.iter_mut();
+                let defaults = object.id.kind == Kind::DefaultPrivileges;
+                let texts = texts.chain(defaults.then_some(&mut object.definition));
+                texts.for_each(|text| *text = of_whoever_runs_it(text, &account));
+            }
+        }
+        let digests = database.digests().await?;
+        let rows = digests.into_iter().filter(|(id, digest)| digest.rows > 0 && !history::is_own(id));
+        let rows = rows.map(|(id, digest)| (id, digest.rows)).collect();
+        let mut session = database.session().await?;
+        let counters = session.counters().await?;
+        let settings = engine::settings(&mut *session).await?;
+        Ok(Made { schema, rows, counters, settings })
+    }
 }
 
 /// What is left to be moved where the file is there already.
@@ -242,53 +302,6 @@ fn of_whoever_runs_it(text: &str, account: &str) -> String {
         .replace(&format!(" TO {account};\n"), " TO CURRENT_USER;\n")
         .replace(&format!(" TO {account} WITH GRANT OPTION;\n"), " TO CURRENT_USER WITH GRANT OPTION;\n")
         .replace(&format!(" FROM {account};\n"), " FROM CURRENT_USER;\n")
-}
-
-async fn made(
-    on: &Database,
-    migrations: &[Migration],
-    settings: &Settings,
-    variables: &Arc<dyn Variables>,
-) -> Result<Made> {
-    let scratch = Scratch::new(on).await?;
-    let made = async {
-        let runner = scratch.runner(settings, Arc::clone(variables));
-        let report = Box::pin(runner.migrate(migrations, &MigrateOptions::default())).await?;
-        if let Some(error) = scratch.too_few_rights(&report) {
-            return Err(error);
-        }
-        if report.outcome != Outcome::Done {
-            let failure = report.failure.map_or(report.state, |failure| {
-                failure.migration.map_or(String::new(), |migration| migration + ": ") + &failure.message
-            });
-            let what = format!("the migrations do not run in a new database: {failure}");
-            return Err(Error::new(ErrorKind::Refused, what)
-                .with_hint("`dbm check --rollbacks` tries them one by one"));
-        }
-        let database = scratch.database();
-        let mut schema = docs::schema(database).await?;
-        let account = quote::identifier(database.engine(), &database.about().await?.account);
-        for object in &mut schema.objects {
-            let own = |owner: &String| owner.trim_end().ends_with(&format!(" OWNER TO {account};"));
-            object.owner = object.owner.take().filter(|owner| !own(owner));
-            if engine::has_owners(database.engine()) {
-                let texts = object.privileges.iter_mut();
-                let defaults = object.id.kind == Kind::DefaultPrivileges;
-                let texts = texts.chain(defaults.then_some(&mut object.definition));
-                texts.for_each(|text| *text = of_whoever_runs_it(text, &account));
-            }
-        }
-        let digests = database.digests().await?;
-        let rows = digests.into_iter().filter(|(id, digest)| digest.rows > 0 && !history::is_own(id));
-        let rows = rows.map(|(id, digest)| (id, digest.rows)).collect();
-        let mut session = database.session().await?;
-        let counters = session.counters().await?;
-        let settings = engine::settings(&mut *session).await?;
-        Ok(Made { schema, rows, counters, settings })
-    };
-    let made = made.await;
-    scratch.discard().await?;
-    made
 }
 
 /// Where a file that is folded is kept: in a folder beside it, which nothing reads.

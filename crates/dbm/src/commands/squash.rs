@@ -1,13 +1,13 @@
 use clap::Args;
 use database::Database;
 use migrate::files;
-use migrate::squash::{self, Squashed};
+use migrate::squash::{self, Squashed, Squasher};
 use serde_json::json;
 
 use super::run_flags::{self, RunFlags};
 use super::scratch_flags::ScratchFlags;
 use crate::context::Context;
-use crate::error::{CommandError, Result};
+use crate::error::Result;
 
 /// `dbm squash --to NUMBER`
 #[derive(Debug, Args)]
@@ -43,17 +43,16 @@ impl Squash {
         let migrations = files::read(&folder)?;
         let on = Database::new(self.scratch.url(context)?)?;
         let settings = run_flags::settings(context, &RunFlags::default())?;
-        let variables = run_flags::variables(context);
         // Where none is there yet, nothing is applied.
         let target = context.url().ok().map(Database::new).transpose()?;
-        let folding =
-            squash::squash(&on, target.as_ref(), &folder, &migrations, self.to, &settings, &variables);
-        let squashed = tokio::select! {
-            squashed = Box::pin(folding) => squashed?,
-            () = context.cancel.cancelled() => {
-                return Err(CommandError::failed("stopped on request; nothing was changed"));
-            }
+        let squasher = Squasher {
+            on: &on,
+            applied_in: target.as_ref(),
+            settings: &settings,
+            variables: run_flags::variables(context),
+            cancel: context.cancel.clone(),
         };
+        let squashed = Box::pin(squasher.squash(&folder, &migrations, self.to)).await?;
         if !self.dry_run {
             squash::write(&squashed)?;
         }

@@ -1,15 +1,18 @@
 //! Migrations folded into one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use database::Engine;
+use tokio_util::sync::CancellationToken;
 
 use super::{Sandbox, engines};
 use crate::compare::{What, compare};
 use crate::files::{Folder, Migration, Rule, read, survey};
 use crate::placeholders::{Configured, NoVariables, Variables};
 use crate::plan::Allowed;
-use crate::squash::{Squashed, squash, write};
+use crate::scratch::mysql::Account;
+use crate::squash::{Squashed, Squasher, write};
 use crate::{MigrateOptions, Outcome, RollbackOptions, Until};
 
 impl Sandbox {
@@ -18,9 +21,20 @@ impl Sandbox {
     }
 
     async fn squash(&self, to: u64) -> backup::Result<Squashed> {
+        self.squash_until(CancellationToken::new(), to).await
+    }
+
+    async fn squash_until(&self, cancel: CancellationToken, to: u64) -> backup::Result<Squashed> {
         let variables: Arc<dyn Variables> = Arc::new(NoVariables);
         let (folder, files) = (self.folder(), read(&self.folder())?);
-        squash(&self.database, Some(&self.database), &folder, &files, to, &self.settings, &variables).await
+        let squasher = Squasher {
+            on: &self.database,
+            applied_in: Some(&self.database),
+            settings: &self.settings,
+            variables,
+            cancel,
+        };
+        squasher.squash(&folder, &files, to).await
     }
 
     async fn refused(&self, to: u64) -> String {
@@ -181,6 +195,47 @@ async fn what_was_changed_after_it_was_applied_is_not_folded() {
         assert_eq!(sandbox.apply(&sandbox.migrations(), Some(3)).await, 3);
         sandbox.file("003_index", "CREATE INDEX note_at ON note (at, id);", "SELECT 1;");
         assert!(sandbox.refused(3).await.contains("was changed after it was applied"), "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_stops_it_leaves_no_scratch_database() {
+    for engine in engines() {
+        // Where one is a file, it lies in a folder that goes with it.
+        let names = match engine {
+            Engine::Sqlite => continue,
+            Engine::Postgres => {
+                "SELECT string_agg(datname, ',') FROM pg_database WHERE datname LIKE current_database() || '\\_restoring%'"
+            }
+            _ => {
+                "SELECT group_concat(schema_name) FROM information_schema.schemata
+                  WHERE schema_name LIKE CONCAT(DATABASE(), '\\_restoring%')"
+            }
+        };
+        let sleep = if engine == Engine::Postgres { "SELECT pg_sleep(60);" } else { "SELECT SLEEP(60);" };
+        let sandbox = four(engine).await;
+        sandbox.file("003_slow", sleep, "SELECT 1;");
+        std::fs::remove_file(sandbox.path().join("migrations/003_index.sql")).unwrap();
+        std::fs::remove_file(sandbox.path().join("rollback/003_index.sql")).unwrap();
+        let stop = CancellationToken::new();
+        let stopping = async {
+            let mut name = String::new();
+            while name.is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                name = sandbox.ask(names).await;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            stop.cancel();
+            name
+        };
+        let (stopped, name) = tokio::join!(sandbox.squash_until(stop.clone(), 3), stopping);
+        assert_eq!(stopped.unwrap_err().to_string(), "stopped on request; nothing was changed");
+        assert_eq!(sandbox.ask(names).await, "", "{engine}");
+        if engine == Engine::Mysql {
+            let account = Account::of(&name).name;
+            let users = format!("SELECT count(*) FROM mysql.user WHERE user = '{account}'");
+            assert_eq!(sandbox.ask(&users).await, "0");
+        }
     }
 }
 
