@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::compare::{Difference, What, compare};
 use crate::files::{Directives, Folder, Migration, Rollback, Rule, SQUASHED, Source, survey, write_beside};
+use crate::history::Applied;
 use crate::placeholders::{self, Configured, Variables};
 use crate::plan::{MigrateOptions, drifted};
 use crate::run::{Outcome, Settings};
@@ -51,8 +52,8 @@ impl Squasher<'_> {
     /// the text makes the same of another one. Changes no file.
     ///
     /// # Errors
-    /// A text was changed after it was applied, there is nothing to fold, a migration does not run from nothing or has what
-    /// one text cannot have, or the text does not make the same.
+    /// A text was changed after it was applied, a part of them is applied and the others are not, there is nothing to fold, a
+    /// migration does not run from nothing or has what one text cannot have, or the text does not make the same.
     pub async fn squash(&self, folder: &Folder, migrations: &[Migration], to: u64) -> Result<Squashed> {
         let (on, settings) = (self.on, self.settings);
         let folded: Vec<Migration> = migrations.iter().filter(|file| file.number <= to).cloned().collect();
@@ -68,6 +69,7 @@ impl Squasher<'_> {
             if let Some(finding) = drifted(migrations, &history).into_iter().next() {
                 return Err(finding.into());
             }
+            whole(&folded, &history)?;
         }
         let module = &first.directives.module;
         for file in &folded {
@@ -171,6 +173,21 @@ impl Squasher<'_> {
         let settings = engine::settings(&mut *session).await?;
         Ok(Made { schema, rows, counters, settings })
     }
+}
+
+/// Refuses to fold what a database has only a part of: with the one file it could not be brought forward any more.
+fn whole(folded: &[Migration], history: &[Applied]) -> Result<()> {
+    let is_applied = |file: &&Migration| history.iter().any(|row| row.number == file.number);
+    let missing = folded.iter().find(|file| !is_applied(file));
+    let (Some(missing), Some(some)) = (missing, folded.iter().find(is_applied)) else { return Ok(()) };
+    let what = format!(
+        "this database has only a part of what would be folded: {} is applied, and {} is not",
+        some.label(),
+        missing.label()
+    );
+    Err(Error::new(ErrorKind::Refused, what).with_hint(
+        "apply them all first: `dbm migrate`; or fold in a project without a URL, with --scratch-url: then no database is asked",
+    ))
 }
 
 /// What is left to be moved where the file is there already.

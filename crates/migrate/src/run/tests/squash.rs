@@ -199,6 +199,19 @@ async fn what_was_changed_after_it_was_applied_is_not_folded() {
 }
 
 #[tokio::test]
+async fn what_a_database_has_only_a_part_of_is_not_folded() {
+    for engine in engines() {
+        let sandbox = four(engine).await;
+        assert_eq!(sandbox.apply(&sandbox.migrations(), Some(2)).await, 2);
+        let error = sandbox.squash(3).await.unwrap_err();
+        assert!(error.to_string().contains("001_item is applied, and 003_index is not"), "{engine}: {error}");
+        assert!(error.hint().unwrap().contains("dbm migrate"), "{engine}");
+        sandbox.execute("DELETE FROM dbm_history WHERE number = 1").await;
+        assert!(sandbox.refused(2).await.contains("002_note is applied, and 001_item is not"), "{engine}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_stops_it_leaves_no_scratch_database() {
     for engine in engines() {
         // Where one is a file, it lies in a folder that goes with it.
