@@ -1,7 +1,9 @@
-//! Each module in a run of its own.
+//! Each module in a run of its own; in several where it crosses with others.
+
+use std::collections::{BTreeSet, VecDeque};
 
 use database::{Database, DatabaseUrl};
-use migrate::plan::{self, MigrateOptions};
+use migrate::plan::{self, MigrateOptions, Part};
 use migrate::rehearse::Rehearse;
 use migrate::{Report, files, history};
 use serde_json::{Value, json};
@@ -50,6 +52,8 @@ pub(super) async fn go(
 #[derive(Default)]
 struct Done {
     told: Vec<Value>,
+    /// Those that were begun, once each.
+    begun: BTreeSet<String>,
     failed: Vec<String>,
     /// Whether one has changed the database, and that stays.
     changed: bool,
@@ -63,11 +67,11 @@ impl Done {
 
     fn summary(&self) -> String {
         match self.failed.as_slice() {
-            [] => format!("{}: all done", output::plural(self.told.len() as u64, "module")),
+            [] => format!("{}: all done", output::plural(self.begun.len() as u64, "module")),
             failed => format!(
                 "{} of {} failed: {}; {}",
                 failed.len(),
-                output::plural(self.told.len() as u64, "module"),
+                output::plural(self.begun.len() as u64, "module"),
                 failed.join(", "),
                 if self.changed { "what the others did stays" } else { "the others did nothing" }
             ),
@@ -102,10 +106,12 @@ async fn runs(
     let migrations = files::read(&context.folder())?;
     let applied = history::read(&mut *database.session().await?).await?;
     let is_applied = |number: u64| applied.iter().any(|row| row.number == number);
-    let modules = plan::modules(&migrations, &is_applied);
+    let mut parts: VecDeque<Part<'_>> = plan::parts(&migrations, &is_applied).into();
     let mut done = Done::default();
     // Last, what runs again after all of them.
-    for module in modules.into_iter().map(Some).chain([None]) {
+    loop {
+        let part = parts.pop_front();
+        let module = part.as_ref().map(|part| part.module);
         if module.is_none() && !done.failed.is_empty() {
             break;
         }
@@ -114,8 +120,17 @@ async fn runs(
             Some(name) => name,
             None => "(repeatable)",
         };
+        // What comes later of a module may need what has failed, whether it says so or not.
+        if done.failed.iter().any(|failed| failed == name) {
+            continue;
+        }
         context.output.say(&format!("module {name}"));
-        let options = MigrateOptions { module: module.map(str::to_owned), ..options.clone() };
+        let mut options = MigrateOptions { module: module.map(str::to_owned), ..options.clone() };
+        // What runs again after a module's migrations may need the last of them.
+        if parts.iter().any(|later| Some(later.module) == module) {
+            options.repeatables.clear();
+        }
+        options.only = part.map(|part| part.numbers);
         let ran = runner.migrate(&migrations, &options).await;
         let ran: Result<Report> = run_flags::judged(&runner, ran).await;
         let (told, failed) = match ran {
@@ -130,6 +145,7 @@ async fn runs(
             }
         };
         if module.is_some() || failed.is_some() {
+            done.begun.insert(name.to_owned());
             done.told.push(json!({ "module": name, "report": told }));
         }
         if let Some(meaning) = failed {
@@ -139,6 +155,9 @@ async fn runs(
             if stuck || context.cancel.is_cancelled() {
                 break;
             }
+        }
+        if module.is_none() {
+            break;
         }
     }
     Ok(done)

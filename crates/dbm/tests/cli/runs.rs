@@ -157,3 +157,46 @@ fn a_module_that_fails_stops_no_other() {
     assert!(ended.stdout.contains("\"module\": \"bonus\""), "{}", ended.stdout);
     assert!(place.run(&["status"]).stdout.contains("4 applied, 0 pending"));
 }
+
+#[test]
+fn modules_that_cross_go_in_parts() {
+    let fin =
+        |more: &str| format!("-- dbm: module fin\n-- dbm: requires 001\nCREATE TABLE fin (id int);\n{more}");
+    let place = Place::with_database();
+    for (name, text) in [
+        ("002_fin", fin("INSERT INTO nowhere VALUES (1);\n").as_str()),
+        ("003_hr", "-- dbm: module hr\n-- dbm: requires 002\nCREATE TABLE hr AS SELECT id FROM fin;\n"),
+        ("004_log", "-- dbm: module log\nCREATE TABLE log (id int);\n"),
+        ("001_item", "-- dbm: module hr\nCREATE TABLE item (id int);\n"),
+    ] {
+        place.file(&format!("migrations/{name}.sql"), text);
+        place
+            .file(&format!("rollback/{}_rollback.sql", &name[..3]), &format!("DROP TABLE {};\n", &name[4..]));
+    }
+    // It runs again after the last of its module's alone.
+    place.file(
+        "migrations/repeatable/hr.sql",
+        "-- dbm: module hr\nDROP VIEW IF EXISTS people;\nCREATE VIEW people AS SELECT id FROM hr;\n",
+    );
+    let ended = place.run(&["migrate", "--keep-going"]);
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert!(ended.stderr.contains("2 of 3 modules failed: fin, hr; what"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("module hr: 003_hr requires 002"), "{}", ended.stderr);
+    assert!(place.run(&["status"]).stdout.contains("2 applied, 2 pending"));
+    assert_eq!(place.run(&["rollback", "--all"]).code, Some(0));
+
+    place.file("migrations/001_item.sql", "-- dbm: module hr\nINSERT INTO nowhere VALUES (1);\n");
+    let ended = place.run(&["migrate", "--keep-going"]);
+    assert!(ended.stderr.contains("2 of 3 modules failed: hr, fin; what"), "{}", ended.stderr);
+    assert!(place.run(&["status"]).stdout.contains("1 applied, 3 pending"));
+
+    place.file("migrations/001_item.sql", "-- dbm: module hr\nCREATE TABLE item (id int);\n");
+    place.file("migrations/002_fin.sql", &fin(""));
+    let ended = place.run(&["migrate", "--keep-going", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let told: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let modules = told["modules"].as_array().unwrap().iter();
+    let names: Vec<&str> = modules.map(|one| one["module"].as_str().unwrap()).collect();
+    assert_eq!(names, ["hr", "fin", "hr"]);
+    assert!(place.run(&["status"]).stdout.contains("4 applied, 0 pending"));
+}

@@ -8,6 +8,8 @@ mod repeat;
 mod requires;
 mod select;
 
+use std::collections::BTreeSet;
+
 use backup::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -15,7 +17,7 @@ use crate::files::RepeatedFile;
 
 pub use group::Group;
 pub use item::{Action, Item};
-pub use modules::modules;
+pub use modules::{Part, parts};
 pub(crate) use repeat::changed;
 pub(crate) use requires::requirements;
 pub(crate) use select::late;
@@ -40,6 +42,8 @@ pub struct MigrateOptions {
     pub count: Option<usize>,
     /// Only the ones of this module; of an empty name, those of none.
     pub module: Option<String>,
+    /// Only these numbers; all if it is not said.
+    pub only: Option<BTreeSet<u64>>,
     /// Applies a number below one that is applied already.
     pub out_of_order: bool,
     /// What runs after all of them where its text is not the one that was last run: `migrations/repeatable/`.

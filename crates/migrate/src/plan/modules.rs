@@ -1,29 +1,66 @@
+use std::collections::BTreeSet;
+
+use super::requires::in_order;
 use crate::files::Migration;
 
-/// The modules with something pending, each after those that its files require, otherwise by its first number; an empty name
-/// stands for the migrations of none. A run of each, in this order, is what one run of all would be.
-pub fn modules<'m>(migrations: &'m [Migration], is_applied: &dyn Fn(u64) -> bool) -> Vec<&'m str> {
-    let module = |file: &'m Migration| file.directives.module.as_deref().unwrap_or_default();
+/// What of one module is run in one piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part<'m> {
+    /// The module's name; empty for the migrations of none.
+    pub module: &'m str,
+    /// The numbers of its migrations.
+    pub numbers: BTreeSet<u64>,
+}
+
+/// What is pending by its modules, each after those that its files require, otherwise by its first number. Where modules
+/// cross, a part of one is before what requires it, and the rest after that. A run of each, in this order, is what one run
+/// of all would be.
+pub fn parts<'m>(migrations: &'m [Migration], is_applied: &dyn Fn(u64) -> bool) -> Vec<Part<'m>> {
     let pending: Vec<&Migration> = migrations.iter().filter(|file| !is_applied(file.number)).collect();
-    let mut waiting: Vec<&str> = Vec::new();
+    // In a circle nothing can be run, and each says so.
+    let mut waiting = in_order(&pending).unwrap_or_else(|circle| circle);
+    let mut modules: Vec<&str> = Vec::new();
     for file in &pending {
-        if !waiting.contains(&module(file)) {
-            waiting.push(module(file));
+        if !modules.contains(&module(file)) {
+            modules.push(module(file));
         }
     }
-    let needs = |one: &str, other: &str| {
-        let of_other =
-            |number: &u64| pending.iter().any(|file| file.number == *number && module(file) == other);
-        pending.iter().any(|file| module(file) == one && file.directives.requires.iter().any(of_other))
-    };
-    let mut ordered = Vec::new();
+    let mut parts = Vec::new();
     while !waiting.is_empty() {
-        let is_free = |one: &&str| !waiting.iter().any(|other| other != one && needs(one, other));
-        // Two that need each other go as they come; the one that cannot begin says what it misses.
-        let next = waiting.iter().position(is_free).unwrap_or(0);
-        ordered.push(waiting.remove(next));
+        let whole = |one: &&&str| ready(&waiting, one).len() == of(&waiting, one).count();
+        modules.retain(|one| of(&waiting, one).next().is_some());
+        let next = modules.iter().find(whole);
+        let next = next.or_else(|| modules.iter().find(|one| !ready(&waiting, one).is_empty()));
+        let (module, numbers) = match next {
+            Some(next) => (*next, ready(&waiting, next)),
+            None => (module(waiting[0]), of(&waiting, module(waiting[0])).map(|file| file.number).collect()),
+        };
+        waiting.retain(|file| !numbers.contains(&file.number));
+        parts.push(Part { module, numbers });
     }
-    ordered
+    parts
+}
+
+fn module(file: &Migration) -> &str {
+    file.directives.module.as_deref().unwrap_or_default()
+}
+
+fn of<'w, 'm>(waiting: &'w [&'m Migration], name: &'w str) -> impl Iterator<Item = &'m Migration> + 'w {
+    waiting.iter().copied().filter(move |file| module(file) == name)
+}
+
+/// The first of a module's files that wait for no other module's.
+fn ready(waiting: &[&Migration], name: &str) -> BTreeSet<u64> {
+    let mut ready = BTreeSet::new();
+    for file in of(waiting, name) {
+        let is_free =
+            |number: &u64| ready.contains(number) || !waiting.iter().any(|other| other.number == *number);
+        if !file.directives.requires.iter().all(is_free) {
+            break;
+        }
+        ready.insert(file.number);
+    }
+    ready
 }
 
 #[cfg(test)]
@@ -46,6 +83,10 @@ mod tests {
             source: Source { path: PathBuf::new(), text: String::new() },
             rollback: None,
         };
+        let parts = |files: &[Migration], is_pending: &dyn Fn(u64) -> bool| -> Vec<String> {
+            let parts = super::parts(files, &|number| !is_pending(number));
+            parts.iter().map(|part| format!("{} {:?}", part.module, part.numbers)).collect()
+        };
         let files = [
             file(1, "", &[]),
             file(2, "hr", &[4]),
@@ -53,9 +94,15 @@ mod tests {
             file(4, "pay", &[1]),
             file(5, "done", &[]),
         ];
-        assert_eq!(modules(&files, &|number| number == 5), ["", "pay", "hr"]);
-        assert_eq!(modules(&files, &|number| number != 3), ["hr"]);
+        assert_eq!(parts(&files, &|number| number != 5), [" {1}", "pay {4}", "hr {2, 3}"]);
+        assert_eq!(parts(&files, &|number| number == 3), ["hr {3}"]);
+        // Where they cross, only as much of one is apart as has to be.
+        let crossing = [file(1, "hr", &[]), file(2, "fin", &[1]), file(3, "hr", &[2]), file(4, "hr", &[])];
+        assert_eq!(parts(&crossing, &|_| true), ["hr {1}", "fin {2}", "hr {3, 4}"]);
+        assert_eq!(parts(&crossing, &|number| number > 1), ["fin {2}", "hr {3, 4}"]);
+        let backwards = [file(1, "hr", &[2]), file(2, "fin", &[3]), file(3, "hr", &[])];
+        assert_eq!(parts(&backwards, &|_| true), ["hr {3}", "fin {2}", "hr {1}"]);
         let circle = [file(1, "a", &[2]), file(2, "b", &[1])];
-        assert_eq!(modules(&circle, &|_| false), ["a", "b"]);
+        assert_eq!(parts(&circle, &|_| true), ["a {1}", "b {2}"]);
     }
 }

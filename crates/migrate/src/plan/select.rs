@@ -124,6 +124,7 @@ pub fn to_migrate(
     let wanted = |file: &&Migration| {
         !applied.contains(&file.number)
             && options.to.is_none_or(|to| file.number <= to)
+            && options.only.as_ref().is_none_or(|only| only.contains(&file.number))
             && options
                 .module
                 .as_deref()
