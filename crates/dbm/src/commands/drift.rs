@@ -82,6 +82,7 @@ impl Drift {
 
     /// Writes the migration, and records it as satisfied.
     async fn fixed(&self, context: &Context, target: &Database, message: &str) -> Result<()> {
+        files::file_name(message)?;
         let migrations = files::read(&context.folder())?;
         let history = history::read(&mut *target.session().await?).await?;
         if let Some(pending) = generate::pending(&migrations, &history) {

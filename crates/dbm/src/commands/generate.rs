@@ -78,6 +78,7 @@ enum From {
 
 impl Generate {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
+        files::file_name(&self.message)?;
         let folder = context.folder();
         let there = match self.from {
             From::Database => {

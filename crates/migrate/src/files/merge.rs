@@ -102,9 +102,14 @@ pub fn plan_merge(folder: &Folder, history: &[Applied], moved: Option<&Path>) ->
         }
     }
     if !named {
-        let name = moved.unwrap_or(Path::new("")).display();
-        return Err(Error::new(ErrorKind::Usage, format!("{name} shares its number with no other file"))
-            .with_hint("`dbm heads` shows which files do"));
+        let moved = moved.unwrap_or(Path::new(""));
+        let what = match migrations.iter().any(|file| is_named(file, moved)) {
+            true => format!("{} shares its number with no other file", moved.display()),
+            false => format!("there is no migration {}", moved.display()),
+        };
+        return Err(
+            Error::new(ErrorKind::Usage, what).with_hint("`dbm heads` shows which files share a number")
+        );
     }
     for branch in branches(&migrations).into_iter().filter(|branch| branch.heads.len() > 1) {
         let requires: Vec<u64> = branch.heads.iter().map(|head| head.number).collect();
@@ -174,8 +179,10 @@ fn unapplied_between(migrations: &[Migration], from: u64, to: u64, history: &[Ap
     between.filter(|file| !is_applied(file)).map(Migration::label).collect()
 }
 
+/// Whether a file is meant by its path, its name, or its name without `.sql`.
 fn is_named(file: &Migration, moved: &Path) -> bool {
-    file.source.path == moved || file.source.path.file_name() == moved.file_name()
+    let path = &file.source.path;
+    path == moved || path.file_name() == moved.file_name() || path.file_stem() == Some(moved.as_os_str())
 }
 
 /// All files of one number but the one that keeps it: the applied one, else the one that was not named.

@@ -63,6 +63,11 @@ fn where_nothing_is_known_to_be_applied_it_has_to_be_named() {
     merge(&plan_merge(&folder, &[], Some(Path::new("migrations/002_mine.sql"))).unwrap()).unwrap();
     assert!(folder.migrations.join("003_mine.sql").exists() && folder.rollback.join("003_mine.sql").exists());
     assert!(plan_merge(&folder, &[], Some(Path::new("001_base.sql"))).is_err());
+    let error = plan_merge(&folder, &[], Some(Path::new("nope.sql"))).unwrap_err();
+    assert_eq!(error.to_string(), "there is no migration nope.sql");
+    let (_dir, folder) = self::folder(TWO);
+    merge(&plan_merge(&folder, &[], Some(Path::new("002_theirs"))).unwrap()).unwrap();
+    assert!(folder.migrations.join("003_theirs.sql").exists(), "a label names it too");
     let (_dir, folder) = self::folder(TWO);
     let row = applied(2, "mine", "SELECT 2;");
     assert!(plan_merge(&folder, &[row], Some(Path::new("002_mine.sql"))).is_err(), "an applied one stays");

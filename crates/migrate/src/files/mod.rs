@@ -25,7 +25,7 @@ pub use origin::{Embedded, read_embedded};
 pub use repeat::{Repeat, RepeatedFile, read_repeated, survey_repeated};
 pub use rollback::Rollback;
 pub(crate) use scaffold::write_beside;
-pub use scaffold::{Scaffolded, new_migration, write_migration};
+pub use scaffold::{Scaffolded, file_name, new_migration, write_migration};
 pub use text::{ALGORITHM, checksum, normalise};
 
 use std::path::PathBuf;

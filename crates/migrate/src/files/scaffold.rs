@@ -29,14 +29,7 @@ pub fn new_migration(folder: &Folder, name: &str) -> Result<Scaffolded> {
 /// # Errors
 /// As [`new_migration`].
 pub fn write_migration(folder: &Folder, name: &str, up: &str, down: &str) -> Result<Scaffolded> {
-    let slug = slug(name);
-    if slug.is_empty() {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("`{name}` has no letter or digit to make a name of"),
-        )
-        .with_hint("say what it does, for example: dbm new \"add orders\""));
-    }
+    let slug = file_name(name)?;
     for path in [&folder.migrations, &folder.rollback] {
         fs::create_dir_all(path).map_err(|error| unwritable(path, error))?;
     }
@@ -45,10 +38,35 @@ pub fn write_migration(folder: &Folder, name: &str, up: &str, down: &str) -> Res
         migration: folder.migrations.join(format!("{number:03}_{slug}.sql")),
         rollback: folder.rollback.join(format!("{number:03}_rollback.sql")),
     };
-    let migration = format!("-- {}\n{up}", name.trim().replace(['\n', '\r'], " "));
+    let migration = format!("-- {}\n{up}", remark(name));
     let rollback = format!("-- Takes back {number:03}_{slug}.\n{down}");
     write_pair((&scaffolded.migration, &migration), (&scaffolded.rollback, &rollback))?;
     Ok(scaffolded)
+}
+
+/// What stands between number and `.sql` of a migration that does this: whoever tries out long before it writes asks first.
+///
+/// # Errors
+/// The name has no letter or digit.
+pub fn file_name(name: &str) -> Result<String> {
+    let slug = slug(name);
+    if slug.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("`{name}` has no letter or digit to make a name of"),
+        )
+        .with_hint("say what it does, for example: dbm new \"add orders\""));
+    }
+    Ok(slug)
+}
+
+/// A name as the comment at the head of its file, where it is never a directive.
+fn remark(name: &str) -> String {
+    let line = name.trim().replace(['\n', '\r'], " ");
+    match line.get(..3) {
+        Some(word) if word.eq_ignore_ascii_case("dbm") => format!("\"{line}\""),
+        _ => line,
+    }
 }
 
 /// Writes both files, or none of them.
@@ -72,9 +90,15 @@ pub(super) fn next_number(folder: &Folder) -> Result<u64> {
     Ok(highest.map_or(1, |highest| highest + 1))
 }
 
+/// So many bytes of a name go into a file's: with the number and `.sql` it stays below the 255 that file systems take.
+const LONGEST: usize = 200;
+
 fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {
+        if slug.len() + c.len_utf8() > LONGEST {
+            break;
+        }
         if c.is_alphanumeric() {
             slug.push(c);
         } else if !slug.ends_with('_') && !slug.is_empty() {
@@ -118,6 +142,7 @@ pub(super) fn unwritable(path: &Path, error: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::read;
 
     #[test]
     fn the_next_number_is_free_in_both_folders() {
@@ -141,5 +166,34 @@ mod tests {
         fs::write(&first, "mine").unwrap();
         write_pair((&first, "a"), (&dir.path().join("001_rollback.sql"), "b")).unwrap_err();
         assert_eq!(fs::read_to_string(&first).unwrap(), "mine", "what was there already stays");
+    }
+
+    #[test]
+    fn a_name_is_no_directive_and_not_too_long() {
+        let long = "é long ".repeat(60);
+        for (name, head, label) in [
+            ("dbm: verify", "-- \"dbm: verify\"", "001_dbm_verify"),
+            (
+                "DBM no-transaction please",
+                "-- \"DBM no-transaction please\"",
+                "001_dbm_no_transaction_please",
+            ),
+            (" x\ndbm: verify", "-- x dbm: verify", "001_x_dbm_verify"),
+            ("dé: x", "-- dé: x", "001_dé_x"),
+            (
+                &long,
+                &format!("-- {}", long.trim()),
+                &format!("001_{}", "é_long_".repeat(25).trim_end_matches('_')),
+            ),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let folder =
+                Folder { migrations: dir.path().join("migrations"), rollback: dir.path().join("rollback") };
+            write_migration(&folder, name, "SELECT 1;\n", "SELECT 1;\n").unwrap();
+            let migrations = read(&folder).unwrap();
+            assert_eq!(migrations[0].source.text, format!("{head}\nSELECT 1;\n"));
+            assert_eq!(migrations[0].directives, crate::files::Directives::default(), "{name}");
+            assert_eq!(migrations[0].label(), label);
+        }
     }
 }
