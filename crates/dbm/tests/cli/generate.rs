@@ -329,3 +329,29 @@ fn drift_is_refused_where_a_placeholder_names_what_drifted() {
     assert_eq!(refused.code, Some(1), "{}{}", refused.stdout, refused.stderr);
     assert!(refused.stderr.contains("table item is another one"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_database_of_sqlite_may_be_empty() {
+    let place = Place::new();
+    for name in ["shop.db", "empty.db"] {
+        place.file(name, "");
+    }
+    place.file("dbm.toml", "url = \"sqlite:shop.db\"\n");
+    place.file("schema.sql", "CREATE TABLE item (id int);\n");
+    for call in
+        [&["generate", "first"][..], &["migrate", "--safe"], &["schema", "dump", "--output", "schema.sql"]]
+    {
+        let done = place.run(call);
+        assert_eq!(done.code, Some(0), "{call:?}: {}{}", done.stdout, done.stderr);
+    }
+    let again = place.run(&["generate", "again"]);
+    assert!(again.stdout.contains("nothing to write"), "{}{}", again.stdout, again.stderr);
+    let away = place.run(&["generate", "away", "--to", "sqlite:empty.db", "--allow-data-loss", "--dry-run"]);
+    assert!(away.stdout.contains("DROP TABLE"), "{}{}", away.stdout, away.stderr);
+
+    place.by_hand("DROP TABLE item");
+    let fixed = place.run(&["drift", "--fix", "away", "--allow-data-loss"]);
+    assert_eq!(fixed.code, Some(0), "{}{}", fixed.stdout, fixed.stderr);
+    assert!(place.path().join("migrations/002_away.sql").exists());
+    assert_eq!(place.run(&["drift"]).code, Some(0));
+}

@@ -5,7 +5,7 @@ use database::{Database, Schema};
 
 use super::step::{Dialect, Owners};
 use super::{Generator, There, Wanted, without_own};
-use crate::files::{Directives, Migration, Source};
+use crate::files::{self, Directives, Migration, Source};
 use crate::placeholders;
 use crate::plan::{MigrateOptions, RollbackOptions, Until};
 use crate::scratch::Scratch;
@@ -70,7 +70,7 @@ impl<'b> Bench<'b> {
     pub(super) async fn wanted(&mut self, wanted: &Wanted, privileges: bool) -> Result<Schema> {
         match wanted {
             Wanted::Models(files) => {
-                for file in files {
+                for file in files.iter().filter(|file| files::has_statement(&file.text)) {
                     let migration = Migration {
                         directives: Directives::parse(&file.text, &file.path)?,
                         source: file.clone(),
@@ -131,8 +131,10 @@ impl<'b> Bench<'b> {
         if privileges {
             text.extend(schema.objects.iter().flat_map(|object| &object.privileges).map(String::as_str));
         }
-        let what = format!("what {} has cannot be made in a scratch database", database.name());
-        Box::pin(self.run(&text, &what)).await?;
+        if files::has_statement(&text) {
+            let what = format!("what {} has cannot be made in a scratch database", database.name());
+            Box::pin(self.run(&text, &what)).await?;
+        }
         Ok(schema)
     }
 

@@ -4,6 +4,7 @@ mod keys;
 mod kinds;
 mod random;
 mod renames;
+mod sides;
 mod whose;
 
 use std::sync::Arc;
@@ -74,13 +75,23 @@ async fn run(
     options: &GenerateOptions,
     cancel: CancellationToken,
 ) -> Result<Generated, String> {
+    let wanted = Wanted::Models(vec![source(to)]);
+    Box::pin(lead_to(on, from, &wanted, options, cancel)).await
+}
+
+async fn lead_to(
+    on: &Database,
+    from: &There,
+    wanted: &Wanted,
+    options: &GenerateOptions,
+    cancel: CancellationToken,
+) -> Result<Generated, String> {
     let settings = Settings::default();
     // Random schemas have nothing that is the same under another name.
     let ask = |_: &super::Unclear| Some(Answer::Dropped);
     let variables = Arc::new(NoVariables);
     let generator = Generator { on, settings: &settings, variables, ask: &ask, cancel };
-    let wanted = Wanted::Models(vec![source(to)]);
-    let generated = Box::pin(generator.generate(&wanted, from, options)).await;
+    let generated = Box::pin(generator.generate(wanted, from, options)).await;
     generated.map_err(|error| error.to_string())
 }
 

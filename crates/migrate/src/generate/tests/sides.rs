@@ -1,0 +1,44 @@
+//! What the two sides are made of: a database, files, or nothing yet.
+
+use super::*;
+
+const ENGINES: [Engine; 3] = [Engine::Sqlite, Engine::Postgres, Engine::Mysql];
+
+async fn to(on: &Database, from: &There, wanted: &Wanted) -> Result<Generated, String> {
+    let options = GenerateOptions { data_loss: true, ..GenerateOptions::default() };
+    Box::pin(lead_to(on, from, wanted, &options, CancellationToken::new())).await
+}
+
+/// A SQLite database in which nothing was made yet.
+fn empty(folder: &std::path::Path) -> Database {
+    std::fs::write(folder.join("empty.db"), "").unwrap();
+    let url = format!("sqlite://{}", folder.join("empty.db").display());
+    Database::new(DatabaseUrl::parse(&url).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_database_may_be_empty() {
+    const TABLE: &str = "CREATE TABLE a (id int);";
+    let folder = tempfile::tempdir().unwrap();
+    let empty = empty(folder.path());
+    let found = to(&empty, &There::Database(empty.clone()), &Wanted::Models(vec![source(TABLE)])).await;
+    let draft = found.unwrap().drafts.remove(0);
+    assert!(draft.up.contains("CREATE TABLE") && draft.down.contains("DROP TABLE"), "{draft:?}");
+    let found = to(&empty, &there(&[TABLE]), &Wanted::Like(empty.clone())).await;
+    let draft = found.unwrap().drafts.remove(0);
+    assert!(draft.up.contains("DROP TABLE") && draft.down.contains("CREATE TABLE"), "{draft:?}");
+    let found = to(&empty, &There::Database(empty.clone()), &Wanted::Like(empty.clone())).await;
+    assert!(found.unwrap().drafts.is_empty());
+}
+
+#[tokio::test]
+async fn models_may_make_nothing() {
+    for engine in ENGINES {
+        let folder = tempfile::tempdir().unwrap();
+        let on = server(engine, folder.path());
+        let nothing = Wanted::Models(vec![source("-- Nothing is wanted yet.\n")]);
+        let found = to(&on, &there(&["CREATE TABLE a (id int);"]), &nothing).await.unwrap();
+        assert!(found.drafts[0].up.contains("DROP TABLE"), "{engine}: {:?}", found.drafts);
+        assert!(to(&on, &there(&[]), &nothing).await.unwrap().drafts.is_empty(), "{engine}");
+    }
+}
