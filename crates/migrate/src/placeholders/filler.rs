@@ -27,7 +27,8 @@ impl<'a> Filler<'a> {
         &self.secrets
     }
 
-    /// Fills in a file's text. Lines that are comments stay as they are; `${{name}}` stands for `${name}` itself.
+    /// Fills in a file's text. Lines that are comments stay as they are; `${{name}}` stands for `${name}` itself, and so on:
+    /// each further pair of braces takes one away.
     ///
     /// # Errors
     /// A placeholder without a value, with file and line.
@@ -73,13 +74,14 @@ impl<'a> Filler<'a> {
         text: &str,
         made: &mut Vec<MadePassword>,
     ) -> Result<Option<(usize, String)>, (String, String)> {
-        let inner = &text[2..];
-        if let Some(literal) = inner.strip_prefix('{') {
-            let end = literal.find("}}").filter(|end| is_placeholder(&literal[..*end]));
-            return Ok(end.map(|end| (end + 5, format!("${{{}}}", &literal[..end]))));
+        let Some(Braced { pairs, name, length, closed }) = Braced::begins(text) else { return Ok(None) };
+        if !closed {
+            return Ok(Some((length, text[..length].to_owned())));
         }
-        let Some(end) = inner.find('}').filter(|end| is_placeholder(&inner[..*end])) else { return Ok(None) };
-        let name = &inner[..end];
+        if pairs > 1 {
+            // Without the outermost pair.
+            return Ok(Some((length, format!("${}", &text[2..length - 1]))));
+        }
         let value = if let Some(variable) = name.strip_prefix("env:") {
             let value = self.variables.variable(variable).ok_or_else(|| unset(variable))?;
             self.secrets.push(value.clone());
@@ -97,7 +99,7 @@ impl<'a> Filler<'a> {
                 )
             })?
         };
-        Ok(Some((end + 3, value)))
+        Ok(Some((length, value)))
     }
 
     fn password(&mut self, wanted: &str, made: &mut Vec<MadePassword>) -> Result<String, (String, String)> {
@@ -146,18 +148,56 @@ fn unset(variable: &str) -> (String, String) {
     )
 }
 
-/// The text whose placeholders stand for themselves when it is filled in.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let (before, after) = rest.split_at(start + 2);
-        escaped.push_str(before);
-        rest = after;
-        if let Some(end) = after.find('}').filter(|end| is_placeholder(&after[..*end])) {
-            escaped.push_str(&format!("{{{}}}}}", &after[..end]));
-            rest = &after[end + 1..];
+/// A placeholder in its braces, one pair or more.
+struct Braced<'t> {
+    pairs: usize,
+    name: &'t str,
+    /// Up to the last brace that is its own.
+    length: usize,
+    /// Whether as many braces close as are open; otherwise it stays as it is.
+    closed: bool,
+}
+
+impl<'t> Braced<'t> {
+    /// The one that a line's `text` begins with; `None` where that is something else.
+    fn begins(text: &'t str) -> Option<Self> {
+        let braces = |text: &str, brace: char| text.len() - text.trim_start_matches(brace).len();
+        let pairs = braces(text.strip_prefix('$')?, '{');
+        let inner = &text[1 + pairs..];
+        let name = &inner[..inner.find('}')?];
+        if pairs == 0 || !is_placeholder(name) {
+            return None;
         }
+        let closing = braces(&inner[name.len()..], '}').min(pairs);
+        Some(Self { pairs, name, length: 1 + pairs + name.len() + closing, closed: closing == pairs })
+    }
+}
+
+/// The text whose placeholders stand for themselves when it is filled in: filled in, it is what it was.
+pub(crate) fn escape(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| if is_comment(line) { line.to_owned() } else { escape_line(line) })
+        .collect()
+}
+
+fn escape_line(line: &str) -> String {
+    let mut escaped = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(start) = rest.find("${") {
+        escaped.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let length = match Braced::begins(rest) {
+            Some(Braced { length, closed: true, .. }) => {
+                escaped.push_str(&format!("${{{}}}", &rest[1..length]));
+                length
+            }
+            found => {
+                let length = found.map_or(2, |open| open.length);
+                escaped.push_str(&rest[..length]);
+                length
+            }
+        };
+        rest = &rest[length..];
     }
     escaped + rest
 }
@@ -268,5 +308,44 @@ mod tests {
         assert_eq!(passwords.len(), 1);
         assert!(filler.secrets().contains(&"hunter2".to_owned()));
         assert!(!format!("{made:?}").contains(&made[0].password));
+    }
+
+    #[test]
+    fn each_pair_of_braces_takes_one_away() {
+        for (text, filled) in [
+            ("${{id}}", "${id}"),
+            ("${{{id}}}", "${{id}}"),
+            ("${{{{env:NONE}}}}", "${{{env:NONE}}}"),
+            ("${{id}}}", "${id}}"),
+            ("${{{id}}", "${{{id}}"),
+        ] {
+            assert_eq!(fill(Engine::Sqlite, text).unwrap().text, filled, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_would_be_filled_in_is_escaped() {
+        for (text, escaped) in [
+            ("${id} ${{id}}", "${{id}} ${{{id}}}"),
+            ("${ id } ${} $${\"a\"}$$ ${{id}", "${ id } ${} $${\"a\"}$$ ${{id}"),
+            ("-- ${id}\n'${id}'", "-- ${id}\n'${{id}}'"),
+            ("${password:\n}", "${password:\n}"),
+        ] {
+            assert_eq!(escape(text), escaped);
+        }
+    }
+
+    proptest::proptest! {
+        /// What is escaped and filled in is what it was, whatever it is.
+        #[test]
+        fn filling_undoes_escaping(parts in proptest::collection::vec(
+            proptest::sample::select(&[
+                "$", "{", "}", "${", "}}", "${{", "{{", "id", "now", "env:", "SECRET", "password:", "argon2id:", "-", "--", ".", " ",
+                "\n", "'", "1", "é",
+            ][..]), 0..20)) {
+            let text = parts.concat();
+            let filled = fill(Engine::Sqlite, &escape(&text));
+            proptest::prop_assert_eq!(filled.map(|filled| filled.text).map_err(|error| error.to_string()), Ok(text));
+        }
     }
 }
