@@ -42,3 +42,20 @@ async fn models_may_make_nothing() {
         assert!(to(&on, &there(&[]), &nothing).await.unwrap().drafts.is_empty(), "{engine}");
     }
 }
+
+#[tokio::test]
+async fn models_are_sql_in_which_nothing_is_filled() {
+    const BRACES: &str = "CREATE TABLE t (a varchar(40) DEFAULT '${x} ${{y}} ${{{z}}}');";
+    for engine in ENGINES {
+        let folder = tempfile::tempdir().unwrap();
+        let on = server(engine, folder.path());
+        let found = generate(&on, &[], BRACES).await.unwrap();
+        let up = &found.drafts[0].up;
+        assert!(up.contains("'${{x}} ${{{y}}} ${{{{z}}}}'"), "{engine}: {up}");
+        let again = generate(&on, &[up], BRACES).await.unwrap();
+        assert!(again.drafts.is_empty(), "{engine}: {:#?}", again.differences);
+        let other = BRACES.replace("${{y}}", "${y}");
+        let found = generate(&on, &[up], &other).await.unwrap();
+        assert_eq!(found.differences.len(), 1, "{engine}");
+    }
+}
