@@ -104,7 +104,10 @@ impl<'s> Fates<'s> {
                         self.removed.contains(need) && dialect.calls_another(object, need, self.between);
                     let gone =
                         self.again.contains(need) || refers || calls && dialect.may_be_made_again(object);
-                    if in_the_way || gone {
+                    let of_column = self.in_place.get(need).is_some_and(|change| {
+                        change.made_again.iter().any(|column| dialect.goes_with_column(object, column))
+                    });
+                    if in_the_way || of_column || gone {
                         found = Some((id, object, need.clone(), gone));
                         break 'search;
                     }

@@ -144,6 +144,11 @@ pub(crate) trait Dialect: Sync {
     /// Whether an object that depends on one that is changed is in its way.
     fn is_in_the_way(&self, dependent: &Object, need: &ObjectId) -> bool;
 
+    /// Whether an object of a table goes with a column that is dropped and added.
+    fn goes_with_column(&self, _object: &Object, _column: &str) -> bool {
+        false
+    }
+
     /// Whether an object calls by its name what goes, and then another one of that name: it goes before and comes after.
     fn calls_another(&self, _object: &Object, _need: &ObjectId, _between: Between<'_>) -> bool {
         false

@@ -1,4 +1,5 @@
 mod cast;
+mod computed;
 mod drop;
 mod key;
 mod overload;
@@ -191,6 +192,11 @@ impl Dialect for Postgres {
                     | Kind::Function
                     | Kind::Procedure
             )
+    }
+
+    fn goes_with_column(&self, object: &Object, column: &str) -> bool {
+        matches!(object.id.kind, Kind::Index | Kind::Constraint | Kind::ForeignKey | Kind::Statistics)
+            && computed::names(&object.definition).iter().any(|name| name == column)
     }
 
     fn may_be_made_again(&self, object: &Object) -> bool {

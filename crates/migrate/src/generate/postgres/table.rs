@@ -1,10 +1,10 @@
-use database::{Column, Engine, Generated, Kind, Object, ObjectId, script};
+use database::{Column, Engine, Kind, Object, ObjectId, script};
 
 use super::super::parts::{Parts, columns};
 use super::super::step::{Between, InPlace, Statement, Unwritable};
 use super::cast::Cast;
 use super::types::checks_in_the_way;
-use super::{ident, not_valid, overload, qualified};
+use super::{computed, ident, not_valid, overload, qualified};
 
 /// The statements that make a table another one.
 pub(super) fn change(old: &Object, new: &Object, between: Between<'_>) -> Result<InPlace, Unwritable> {
@@ -18,10 +18,13 @@ pub(super) fn change(old: &Object, new: &Object, between: Between<'_>) -> Result
         // What its parent is given, it has too; what is not, the proof finds.
         return Ok(InPlace::default());
     }
+    let before = Side { parts: parts(old)?, columns: columns(old) };
+    let after = Side { parts: parts(new)?, columns: columns(new) };
     let mut change = Changing {
         table: qualified(&old.id),
-        before: Side { parts: parts(old)?, columns: columns(old) },
-        after: Side { parts: parts(new)?, columns: columns(new) },
+        again: computed::made_again(&before, &after),
+        before,
+        after,
         apart: between.style.apart && old.table.as_deref().is_some_and(|table| table.holds_rows),
         ends: Vec::new(),
         gone: checks_in_the_way(old, between)
@@ -40,15 +43,24 @@ pub(super) fn change(old: &Object, new: &Object, between: Between<'_>) -> Result
     Ok(change.found)
 }
 
-struct Side<'o> {
-    parts: Parts,
-    columns: &'o [Column],
+/// The table as it is before, or after.
+pub(super) struct Side<'o> {
+    pub(super) parts: Parts,
+    pub(super) columns: &'o [Column],
 }
 
 impl Side<'_> {
-    fn column(&self, name: &str) -> Option<Clause<'_>> {
+    pub(super) fn column(&self, name: &str) -> Option<Clause<'_>> {
         let column = self.columns.iter().find(|column| column.name == name)?;
         Some(Clause::of(column, self.parts.column(name)?))
+    }
+
+    /// Its own columns, those that are computed `first` or last; those that it has of another table come and go with that.
+    fn names(&self, first: bool) -> Vec<String> {
+        let own = self.columns.iter().filter(|column| self.parts.column(&column.name).is_some());
+        let mut own: Vec<&Column> = own.collect();
+        own.sort_by_key(|column| column.generated.is_some() != first);
+        own.into_iter().map(|column| column.name.clone()).collect()
     }
 
     /// The statements about one column that follow the table's own: `SET STATISTICS 3`.
@@ -61,11 +73,11 @@ impl Side<'_> {
 
 /// A column's clause in its parts.
 #[derive(Debug, PartialEq, Eq)]
-struct Clause<'o> {
-    column: &'o Column,
+pub(super) struct Clause<'o> {
+    pub(super) column: &'o Column,
     whole: &'o str,
     /// After the type: collation, and how it is computed.
-    kind: &'o str,
+    pub(super) kind: &'o str,
     /// How it refuses NULL: `NOT NULL`, with the constraint's name where there is one.
     refusal: &'o str,
 }
@@ -110,6 +122,8 @@ struct Changing<'o> {
     table: String,
     before: Side<'o>,
     after: Side<'o>,
+    /// Columns that are dropped and added, since nothing else changes them.
+    again: Vec<String>,
     apart: bool,
     /// What comes last.
     ends: Vec<Statement>,
@@ -165,7 +179,8 @@ impl Changing<'_> {
     fn constraints_that_go(&mut self) {
         let others = self.before.parts.others.clone();
         for (name, clause) in others {
-            if self.after.parts.other(&name) != Some(&clause) && !self.gone.contains(&name) {
+            let goes = self.after.parts.other(&name) != Some(&clause) || self.names_one_again(&clause);
+            if goes && !self.gone.contains(&name) {
                 self.alter(&format!("DROP CONSTRAINT {}", ident(&name)));
             }
         }
@@ -174,7 +189,8 @@ impl Changing<'_> {
     fn constraints_that_come(&mut self) {
         let others = self.after.parts.others.clone();
         for (name, clause) in others {
-            if self.before.parts.other(&name) == Some(&clause) {
+            let went = self.names_one_again(&clause) && !self.gone.contains(&name);
+            if self.before.parts.other(&name) == Some(&clause) && !went {
                 continue;
             }
             let whole = format!("ALTER TABLE {}\n    ADD {clause};\n", self.table);
@@ -184,17 +200,18 @@ impl Changing<'_> {
     }
 
     fn columns(&mut self, old: &Object) -> Result<(), Unwritable> {
-        // Those that it has of another table come and go with that.
-        let names = |side: &Side<'_>| {
-            let own = side.columns.iter().filter(|column| side.parts.column(&column.name).is_some());
-            own.map(|column| column.name.clone()).collect::<Vec<_>>()
-        };
-        for name in names(&self.before) {
-            if self.after.column(&name).is_none() {
+        // What is computed of others goes before they do, and comes after they have.
+        for name in self.before.names(true) {
+            if self.is_freed(&name) {
+                // Its values stay, and are its own from now on.
+                self.alter(&format!("ALTER COLUMN {} DROP EXPRESSION", ident(&name)));
+            } else if self.again.contains(&name) {
+                self.drop_again(old, &name);
+            } else if self.after.column(&name).is_none() {
                 self.drop_column(old, &name);
             }
         }
-        for name in names(&self.after) {
+        for name in self.after.names(false) {
             self.column(old, &name)?;
         }
         // What is neither of a column nor the same.
@@ -231,6 +248,26 @@ impl Changing<'_> {
         self.found.disturbs.push(old.id.clone());
     }
 
+    /// Whether it was computed and stored, and is no more.
+    fn is_freed(&self, name: &str) -> bool {
+        let (before, after) = (self.before.column(name), self.after.column(name));
+        before.zip(after).is_some_and(|(before, after)| computed::is_freed(&before, &after))
+    }
+
+    /// Whether a constraint goes with a column that is dropped and added.
+    fn names_one_again(&self, clause: &str) -> bool {
+        computed::names(clause).iter().any(|name| self.again.contains(name))
+    }
+
+    /// What is computed is computed again; one that is only computed when it is read has nothing that could stay.
+    fn drop_again(&mut self, old: &Object, name: &str) {
+        self.drop_column(old, name);
+        let is_computed = self.after.column(name).is_some_and(|after| after.column.generated.is_some());
+        if let Some(statement) = self.found.statements.last_mut().filter(|_| !is_computed) {
+            statement.loses = Some(format!("what column {name} of {} is computed to be", old.id));
+        }
+    }
+
     fn add_column(&mut self, name: &str) {
         let Some(after) = self.after.column(name) else { return };
         let how = format!("ADD COLUMN {} {}", ident(name), after.whole);
@@ -261,12 +298,17 @@ impl Changing<'_> {
     }
 
     fn column(&mut self, old: &Object, name: &str) -> Result<(), Unwritable> {
+        if self.again.iter().any(|own| own == name) {
+            self.add_column(name);
+            self.found.made_again.push(name.to_owned());
+            return Ok(());
+        }
         let Some(before) = self.before.column(name) else {
             self.add_column(name);
             return Ok(());
         };
         let Some(after) = self.after.column(name) else { return Ok(()) };
-        let (mut was, is) = (before.column.clone(), after.column.clone());
+        let (was, is) = (before.column.clone(), after.column.clone());
         let mut kinds = (before.kind.to_owned(), after.kind.to_owned());
         let (refused, refuses) = (before.refusal.to_owned(), after.refusal.to_owned());
         let (old_name, new_name) = (before.refusal_name(), after.refusal_name());
@@ -280,25 +322,8 @@ impl Changing<'_> {
             let loses = format!("how far column {name} of {} has counted", old.id);
             self.alter(&format!("{own} DROP IDENTITY")).loses = Some(loses);
         }
-        if was.generated == Some(Generated::Stored) && is.generated.is_none() {
-            // Its values stay, and are its own from now on.
-            self.alter(&format!("{own} DROP EXPRESSION"));
+        if self.is_freed(name) {
             kinds.0 = kinds.0.split("GENERATED ALWAYS AS").next().unwrap_or_default().trim().to_owned();
-            was.generated = None;
-        }
-        if was.generated.is_some() != is.generated.is_some()
-            || was.generated.is_some() && (kinds.0 != kinds.1 || was.data_type != is.data_type)
-        {
-            self.drop_column(old, name);
-            if was.generated.is_some() && is.generated.is_none() {
-                // One that is only computed when it is read has nothing that could stay.
-                let place = self.found.statements.len() - 1;
-                self.found.statements[place].loses =
-                    Some(format!("what column {name} of {} is computed to be", old.id));
-            }
-            self.add_column(name);
-            self.found.made_again.push(name.to_owned());
-            return Ok(());
         }
         let changes_type = was.data_type != is.data_type || kinds.0 != kinds.1;
         if changes_type {

@@ -1,4 +1,5 @@
 mod calls;
+mod columns;
 mod events;
 mod keys;
 mod kinds;
