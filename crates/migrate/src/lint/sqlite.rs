@@ -53,6 +53,13 @@ pub(crate) fn judge(file: &File<'_>, _version: Option<&str>) -> Vec<Hit> {
             let new = later.iter().filter_map(renamed_to).find(|(_, to)| to == table).map(|(from, _)| from);
             if let Some(new) = new {
                 hits_of_copy(&file.statements[..place], table, &new, &mut copies);
+                if !keeps_rows(&file.statements, place, table, &new) {
+                    hit(
+                        "ban-drop-table",
+                        format!("the table {table} goes with its rows, and nothing puts them into {new}"),
+                        "copy them before: INSERT INTO new (a, b) SELECT a, b FROM old",
+                    );
+                }
                 if enforced {
                     hit(
                         "rebuild-cascades",
@@ -134,6 +141,35 @@ fn hits_of_copy(before: &[Looked<'_>], table: &str, new: &str, hits: &mut Vec<Hi
             );
         }
     }
+}
+
+/// Whether rows of a table that is dropped at a place come into the one that gets its name, be it by way of another one.
+fn keeps_rows(statements: &[Looked<'_>], dropped: usize, table: &str, new: &str) -> bool {
+    let mut holders = vec![table.to_owned()];
+    for (place, looked) in statements.iter().enumerate() {
+        if place == dropped {
+            holders.retain(|holder| holder != table);
+        }
+        if let Some((into, from)) = copied(&looked.lexemes)
+            && from.iter().filter_map(Lexeme::identifier).any(|name| holders.contains(&name.to_lowercase()))
+        {
+            holders.push(into);
+        }
+    }
+    // After it was renamed it is filled under the old name.
+    holders.iter().any(|holder| holder == new || holder == table)
+}
+
+/// The table that a statement puts rows into, and what it says of where they come from.
+fn copied<'l, 'a>(lexemes: &'l [Lexeme<'a>]) -> Option<(String, &'l [Lexeme<'a>])> {
+    let select = lexemes.iter().position(|lexeme| lexeme.is("SELECT"))?;
+    if let Some(made) = look::created_table(lexemes) {
+        return Some((made, &lexemes[select..]));
+    }
+    let puts = ["INSERT", "REPLACE", "WITH"].iter().any(|word| begins(lexemes, &[word]));
+    let into = look::place_of(lexemes, "INTO").filter(|_| puts)?;
+    // What a WITH takes stands before.
+    Some((look::name_at(lexemes, into + 1)?.0, &lexemes[select.min(into + 2)..]))
 }
 
 /// Whether a SELECT takes the columns as they stand in the table.

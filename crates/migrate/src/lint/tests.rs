@@ -441,6 +441,23 @@ fn rebuilds_of_sqlite() {
     );
     let made = "CREATE TABLE item_new AS SELECT id FROM item;\nDROP TABLE item;\nALTER TABLE item_new RENAME TO item;\n";
     assert_eq!(off(made), ["rebuild-loses-constraints:2"]);
+    let lost = |rows: &str| off(&REBUILD.replace("INSERT INTO item_new SELECT id, name FROM item;", rows));
+    let gone = ["ban-drop-table:4"];
+    assert_eq!(lost("SELECT id FROM item;"), gone);
+    assert_eq!(lost("INSERT INTO item_new VALUES (1, 'item');"), gone);
+    assert_eq!(lost("INSERT INTO item_new SELECT id, name FROM other;"), gone);
+    assert_eq!(lost("INSERT INTO other SELECT id, name FROM item;"), gone);
+    for rows in [
+        "INSERT OR IGNORE INTO main.item_new (id) SELECT id FROM main.item;",
+        "WITH a AS (SELECT * FROM item) INSERT INTO item_new (id) SELECT id FROM a;",
+        "CREATE TEMP TABLE kept AS SELECT id FROM item; INSERT INTO item_new (id) SELECT id FROM kept;",
+    ] {
+        assert_eq!(lost(rows), Vec::<String>::new(), "{rows}");
+    }
+    let after = "CREATE TEMP TABLE kept AS SELECT id FROM item;\nCREATE TABLE item_new (id INTEGER);\nDROP TABLE item;\n\
+                 ALTER TABLE item_new RENAME TO item;\nINSERT INTO item (id) SELECT id FROM kept;\n";
+    assert_eq!(off(after), Vec::<String>::new());
+    assert_eq!(off(&after.replace("FROM kept", "FROM item")), gone);
     assert_eq!(find("SAVEPOINT a;\nPRAGMA foreign_keys = OFF;\nRELEASE a;"), ["pragma-in-transaction:2"]);
     let released = "SAVEPOINT a;\nSAVEPOINT b;\nRELEASE SAVEPOINT a;\n";
     assert_eq!(off(&format!("{released}{REBUILD}")), Vec::<String>::new());
