@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use backup::{Error, ErrorKind, Result};
@@ -8,8 +9,12 @@ use super::{Generator, There, Wanted, without_own};
 use crate::files::{self, Directives, Migration, Source};
 use crate::placeholders;
 use crate::plan::{MigrateOptions, RollbackOptions, Until};
+use crate::run::Report;
 use crate::scratch::Scratch;
 use crate::{docs, engine};
+
+/// In place of the path of a file, where there is none yet.
+const WRITTEN: &str = "the SQL that was written";
 
 /// A scratch database in which one side is made, and what is written is tried out.
 pub(super) struct Bench<'b> {
@@ -163,19 +168,24 @@ impl<'b> Bench<'b> {
         let runner = self.scratch.runner(self.generator.settings, Arc::clone(&self.generator.variables));
         let report = Box::pin(runner.rollback(&self.migrations, &last)).await?;
         self.migrations.pop();
-        self.judge(self.scratch.failure(&report)?, what)
+        self.judge(&report, what)
     }
 
     async fn migrate(&self, options: &MigrateOptions, what: &str) -> Result<()> {
         let runner = self.scratch.runner(self.generator.settings, Arc::clone(&self.generator.variables));
         let report = Box::pin(runner.migrate(&self.migrations, options)).await?;
-        self.judge(self.scratch.failure(&report)?, what)
+        self.judge(&report, what)
     }
 
-    fn judge(&self, failure: Option<String>, what: &str) -> Result<()> {
-        match failure {
+    fn judge(&self, report: &Report, what: &str) -> Result<()> {
+        let file = report.failure.as_ref().and_then(|failure| Some((failure.file.as_ref()?, failure.line?)));
+        let place = match file.filter(|(file, _)| *file != Path::new(WRITTEN)) {
+            Some((file, line)) => format!("{}, line {line}: ", file.display()),
+            None => String::new(),
+        };
+        match self.scratch.failure(report)? {
             None => Ok(()),
-            Some(message) => Err(Error::new(ErrorKind::Refused, format!("{what}: {message}"))
+            Some(message) => Err(Error::new(ErrorKind::Refused, format!("{what}: {place}{message}"))
                 .with_hint("nothing was written; the database itself was only read")),
         }
     }
@@ -187,7 +197,7 @@ impl<'b> Bench<'b> {
             number,
             name: String::new(),
             directives: Directives::default(),
-            source: Source { path: "the SQL that was written".into(), text },
+            source: Source { path: WRITTEN.into(), text },
             rollback: None,
         }
     }

@@ -59,3 +59,19 @@ async fn models_are_sql_in_which_nothing_is_filled() {
         assert_eq!(found.differences.len(), 1, "{engine}");
     }
 }
+
+#[tokio::test]
+async fn what_cannot_be_made_is_named_with_its_file_and_line() {
+    for engine in ENGINES {
+        let folder = tempfile::tempdir().unwrap();
+        let on = server(engine, folder.path());
+        let file = |path: &str, text: &str| Source { path: path.into(), text: text.to_owned() };
+        let models = vec![
+            file("models/a.sql", "CREATE TABLE a (id int);\n"),
+            file("models/b.sql", "CREATE TABLE b (id int);\n\nCREATE TABEL c (id int);\n"),
+        ];
+        let error = to(&on, &there(&[]), &Wanted::Models(models)).await.unwrap_err();
+        let begin = "what is wanted cannot be made: models/b.sql, line 3: ";
+        assert!(error.starts_with(begin), "{engine}: {error}");
+    }
+}
