@@ -47,3 +47,32 @@ fn a_restore_right_after_a_backup_is_not_in_its_own_way() {
         psql(&server, &format!("DROP DATABASE \"{database}\" WITH (FORCE)"));
     }
 }
+
+#[test]
+fn what_reaches_beyond_the_database_is_taken_out_where_it_is_only_tried() {
+    let (name, url) = fresh("beyond", "");
+    let place = Place::new().variable("DATABASE_URL", &url);
+    let role = format!("CREATE ROLE {name};\n");
+    place.file("migrations/001_a.sql", &format!("CREATE TABLE a (id int);\n{role}"));
+    place.file("rollback/001_rollback.sql", &format!("DROP TABLE a;\nDROP ROLE {name};\n"));
+    let done = place.run(&["migrate", "--safe", "--accept-lost-writes", "--allow-server-wide"]);
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    place.file("schema.sql", "CREATE TABLE a (id int);\n");
+    let tries = [&["drift"][..], &["check", "--rollbacks"], &["generate", "a", "--from", "migrations"]];
+    for call in tries {
+        let refused = place.run(call);
+        assert_eq!(refused.code, Some(2), "{call:?}: {}{}", refused.stdout, refused.stderr);
+        assert!(refused.stderr.contains("hint: a scratch database runs none such"), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("--allow-server-wide"), "{}", refused.stderr);
+    }
+    place.file("migrations/001_a.sql", "CREATE TABLE a (id int);\n");
+    place.file("rollback/001_rollback.sql", "DROP TABLE a;\n");
+    assert_eq!(place.run(&["repair", "--accept", "1"]).code, Some(0));
+    for call in tries {
+        let done = place.run(call);
+        assert_eq!(done.code, Some(0), "{call:?}: {}{}", done.stdout, done.stderr);
+    }
+    let server = url.replace(&format!("/{name}"), "/postgres");
+    psql(&server, &format!("DROP DATABASE \"{name}\" WITH (FORCE)"));
+    psql(&server, &format!("DROP ROLE {name}"));
+}

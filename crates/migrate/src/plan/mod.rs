@@ -116,6 +116,13 @@ pub struct Plan {
     pub(crate) secrets: Vec<String>,
 }
 
+/// What to do about a statement that reaches beyond the database, on the target.
+const ON_TARGET: &str = "run it by other means, or say `--allow-server-wide` if it may stay after a failure";
+
+/// The same where it is only tried out, with whatever was allowed on the target.
+const ELSEWHERE: &str = "a scratch database runs none such: take it out of the file and run it by other means; where the file is \
+                         applied already, `dbm repair --accept NUMBER` takes it as it is then";
+
 impl Plan {
     /// Whether nothing is to be run.
     pub fn is_empty(&self) -> bool {
@@ -147,6 +154,24 @@ impl Plan {
             .with_hint("run without `--rehearse`, or that file by other means"))
     }
 
+    /// Refuses what reaches beyond the database, unless that is allowed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] with what to do instead.
+    pub(crate) fn check_reach(&self, settings: &Allowed) -> Result<()> {
+        let Some(first) = self.server_wide.first().filter(|_| !settings.server_wide) else { return Ok(()) };
+        let others = match self.server_wide.len() - 1 {
+            0 => String::new(),
+            others => format!(" (and {others} more)"),
+        };
+        let message = format!(
+            "{}, line {}: the statement reaches beyond the database ({}){others}; no backup of the database can put that back",
+            first.file, first.line, first.what
+        );
+        let hint = if settings.disposable { ELSEWHERE } else { ON_TARGET };
+        Err(Error::new(ErrorKind::Usage, message).with_hint(hint))
+    }
+
     /// Refuses what the settings do not allow, before anything is begun.
     ///
     /// # Errors
@@ -155,20 +180,7 @@ impl Plan {
         if self.is_empty() {
             return Ok(());
         }
-        if let Some(first) = self.server_wide.first().filter(|_| !settings.server_wide) {
-            let others = match self.server_wide.len() - 1 {
-                0 => String::new(),
-                others => format!(" (and {others} more)"),
-            };
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!(
-                    "{}, line {}: the statement reaches beyond the database ({}){others}; no backup of the database can put that back",
-                    first.file, first.line, first.what
-                ),
-            )
-            .with_hint("run it by other means, or say `--allow-server-wide` if it may stay after a failure"));
-        }
+        self.check_reach(settings)?;
         if self.way_back != WayBack::Restore || settings.disposable {
             return Ok(());
         }

@@ -136,6 +136,9 @@ fn what_is_not_allowed() {
     assert_eq!((role.server_wide.len(), role.server_wide[0].line), (1, 3));
     let refused = role.check(&Allowed::default()).unwrap_err();
     assert!(refused.hint().unwrap().contains("--allow-server-wide"));
+    // Not every command that tries things out has that flag.
+    let refused = role.check(&Allowed { disposable: true, ..Allowed::default() }).unwrap_err();
+    assert!(refused.hint().unwrap().contains("dbm repair"), "{:?}", refused.hint());
     role.check(&Allowed { server_wide: true, ..Allowed::default() }).unwrap();
     for (engine, text, what) in [
         (Mysql, "SET STATEMENT lock_wait_timeout = 1 FOR DROP USER u;", "DROP USER"),

@@ -19,7 +19,7 @@ use super::{Runner, Watch};
 use crate::engine;
 use crate::files::{Migration, RepeatedFile};
 use crate::journal::{ArchiveNote, Ending, RunKind, Step, Told};
-use crate::plan::{Allowed, MigrateOptions, to_migrate};
+use crate::plan::{MigrateOptions, to_migrate};
 use crate::scratch::{Place, Scratch};
 
 /// What a database is made anew from.
@@ -84,7 +84,7 @@ impl Runner {
         let options = anew.options();
         let selection = to_migrate(anew.migrations, &[], &options)?.with_repeatables(&options, &[]);
         let plan = self.prepare(selection)?;
-        plan.check(&Allowed { disposable: true, ..self.settings.allowed })?;
+        plan.check_reach(&self.settings.allowed)?;
         let about = self.database.about().await?;
         let source = self.database.ensure_source_id().await?;
         let mut open = Open::begin(self, session, RunKind::Reset, source, Vec::new()).await?;
