@@ -65,6 +65,10 @@ enum Format {
 
 impl Check {
     pub(crate) async fn run(&self, context: &Context) -> Result<()> {
+        if context.output.json && matches!(self.format, Format::Sarif | Format::Github) {
+            return Err(CommandError::usage("`--json` and `--format` ask for two forms of one answer")
+                .hint("say one of them; `--json` is `--format json`"));
+        }
         let folder = context.folder();
         let mut open_run = None;
         let mut judged = Judged { engine: self.engine(context), version: None, from: self.from };

@@ -82,3 +82,14 @@ fn a_database_of_a_long_name_has_backups_like_any_other() {
     }
     assert_eq!(count(), 1);
 }
+
+#[test]
+fn an_answer_has_one_form() {
+    let place = Place::with_database();
+    for call in [&["check", "--format", "sarif", "--json"][..], &["--json", "check", "--format", "github"]] {
+        let ended = place.run(call);
+        assert_eq!(ended.code, Some(2), "{}{}", ended.stdout, ended.stderr);
+        assert!(ended.stderr.contains("two forms of one answer"), "{}", ended.stderr);
+    }
+    assert_eq!(place.run(&["check", "--format", "json", "--json"]).code, Some(0));
+}
