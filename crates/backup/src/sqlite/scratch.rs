@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use crate::{Error, ErrorKind, Result};
 
 const LOCK: &str = "lock";
+/// The lock before it is held.
+const UNHELD: &str = "unheld";
 
 /// The folder. Its lock tells a running backup's from what a killed one has left.
 #[derive(Debug)]
@@ -37,13 +39,12 @@ impl Scratch {
         };
         // Made with mode 0700.
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).map_err(failed)?;
-        let lock = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(folder.path().join(LOCK))
-            .map_err(failed)?;
+        // It has its name only once it is held: another that sweeps would take it in between, and remove the folder.
+        let unheld = folder.path().join(UNHELD);
+        let lock =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unheld).map_err(failed)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|cause| failed(cause.into()))?;
+        fs::rename(&unheld, folder.path().join(LOCK)).map_err(failed)?;
         Ok(Self { folder, _lock: lock })
     }
 
@@ -89,4 +90,41 @@ fn sweep(parent: &Path, prefix: &str) {
 pub(super) fn free(folder: &Path) -> Option<u64> {
     let about = rustix::fs::statvfs(folder).ok()?;
     Some(about.f_bavail.saturating_mul(about.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_sweeps_what_another_is_making() {
+        let parent = tempfile::tempdir().unwrap();
+        let database = parent.path().join("shop.db");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let scratch = Scratch::new(&database).unwrap();
+                        File::create_new(scratch.file()).unwrap();
+                    }
+                });
+            }
+        });
+        let left: Vec<_> = fs::read_dir(&parent).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left, Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn what_a_killed_one_has_left_is_swept() {
+        let parent = tempfile::tempdir().unwrap();
+        let database = parent.path().join("shop.db");
+        let name = |end: &str| parent.path().join(format!(".shop.db-dbm-scratch-{end}"));
+        for (end, file) in [("copied", LOCK), ("begun", UNHELD)] {
+            fs::create_dir(name(end)).unwrap();
+            fs::write(name(end).join(file), "").unwrap();
+        }
+        let scratch = Scratch::new(&database).unwrap();
+        assert!(!name("copied").exists() && scratch.folder.path().exists());
+        assert!(name("begun").exists(), "it may be being made");
+    }
 }

@@ -1,6 +1,8 @@
 //! The note of an exchange of two databases' objects, which takes many statements: whoever comes after a kill finds in
 //! it what is to be finished.
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,12 +21,49 @@ pub struct SwapNote {
     pub session: SessionId,
 }
 
+/// How long an exchange that has begun may take to note it.
+const BEGINNING: Duration = Duration::from_secs(10);
+
+/// Held from before the note is written until its session ends. Names of locks are at most 64 characters.
+fn lock_of(target: &str) -> String {
+    let hash = blake3::hash(target.as_bytes()).to_hex();
+    literal(&format!("dbm swap {}", &hash[..32]))
+}
+
 impl Session {
-    /// The exchange of the database of that name that is not finished.
+    /// The exchange of the database of that name that is not finished. A session whose client is gone may still be writing
+    /// that note: it is waited for, and from then on no other session begins an exchange of that database.
     ///
     /// # Errors
-    /// What the server refuses; [`ErrorKind::Refused`] for a note that cannot be read.
+    /// What the server refuses; [`ErrorKind::Busy`] where another session has begun an exchange and does not note it;
+    /// [`ErrorKind::Refused`] for a note that cannot be read.
     pub async fn swap_note(&mut self, target: &str) -> Result<Option<SwapNote>> {
+        let alone = self.lock_swaps(target).await?;
+        let note = self.read_swap_note(target).await?;
+        if note.is_none() && !alone {
+            return Err(Error::new(ErrorKind::Busy, format!("another session is about to exchange `{target}`"))
+                .with_hint("wait until it has ended, see SHOW PROCESSLIST, and try again"));
+        }
+        Ok(note)
+    }
+
+    /// Whether no other session has begun an exchange.
+    async fn lock_swaps(&mut self, target: &str) -> Result<bool> {
+        let deadline = Instant::now() + BEGINNING;
+        loop {
+            let sql = format!("SELECT GET_LOCK({}, 0)", lock_of(target));
+            let got = self.connection.value(&sql, "cannot look whether an exchange begins").await?;
+            if got.as_deref() == Some("1") {
+                return Ok(true);
+            }
+            if Instant::now() > deadline || self.read_swap_note(target).await?.is_some() {
+                return Ok(false);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn read_swap_note(&mut self, target: &str) -> Result<Option<SwapNote>> {
         let what = "cannot look for an exchange that was interrupted";
         let database = self.server.database().to_owned();
         let Some(home) = Home::find(&mut self.connection, &database).await? else { return Ok(None) };
@@ -55,8 +94,12 @@ impl Session {
     /// Notes that an exchange is about to begin. It is on disk when this returns.
     ///
     /// # Errors
-    /// What the server refuses.
+    /// What the server refuses; [`ErrorKind::Busy`] where another session has begun one.
     pub async fn begin_swap(&mut self, target: &str, stage: &str, plan: &Value) -> Result<()> {
+        if !self.lock_swaps(target).await? {
+            return Err(Error::new(ErrorKind::Busy, format!("another session exchanges `{target}`"))
+                .with_hint("wait until it has ended, and try again"));
+        }
         let database = self.server.database().to_owned();
         let home = Home::make(&mut self.connection, &database).await?;
         home.make_swaps(&mut self.connection, &database).await?;

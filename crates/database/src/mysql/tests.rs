@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use super::testing::{account, administer, fresh, locked, name};
 use super::*;
 use crate::script::Statement;
-use crate::{Entry, ErrorKind, Fence as _, Journal as _, Lock as _, Statements as _};
+use crate::{Engine, Entry, ErrorKind, Fence as _, Journal as _, Lock as _, Statements as _};
 
 fn statement(text: &str) -> Statement<'_> {
     Statement { text, line: 10, offset: 0, copy_rows: None }
@@ -244,6 +244,37 @@ async fn the_session_of_a_client_that_is_gone_is_ended() {
     assert!(!first.end_session(&id).await.unwrap());
     assert!(first.try_lock().await.unwrap());
     assert!(running.await.unwrap().is_err());
+}
+
+/// The server goes on with a statement whose client is gone: whoever looks for a note waits until it is written.
+#[tokio::test]
+async fn a_note_of_an_exchange_that_is_still_being_written_is_waited_for() {
+    let server = fresh().await;
+    let target = server.database().to_owned();
+    let plan = serde_json::json!({});
+    let mut first = server.session().await.unwrap();
+    first.begin_swap("another", "clearing", &plan).await.unwrap();
+    let home = super::home::Home::find(&mut first.connection, &target).await.unwrap().unwrap();
+    let mut between = server.connect(None).await.unwrap();
+    let hold = format!(
+        "START TRANSACTION; SELECT * FROM {} WHERE `database` = {} FOR UPDATE",
+        home.table("swap", &target),
+        crate::quote::literal(Engine::Mysql, &target)
+    );
+    between.batch(&hold, "").await.unwrap();
+    let mut orphan = server.session().await.unwrap();
+    let (id, of) = (orphan.id().clone(), target.clone());
+    let writing = tokio::spawn(async move { orphan.begin_swap(&of, "clearing", &plan).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    writing.abort();
+    let mut later = server.session().await.unwrap();
+    let (note, ()) = tokio::join!(later.swap_note(&target), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        between.batch("ROLLBACK", "").await.unwrap();
+    });
+    assert_eq!(note.unwrap().unwrap().session, id);
+    first.end_swap("another", &[]).await.unwrap();
+    later.end_swap(&target, &[]).await.unwrap();
 }
 
 #[tokio::test]

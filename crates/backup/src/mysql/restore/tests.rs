@@ -258,7 +258,10 @@ async fn an_exchange_that_is_killed_anywhere_is_finished_or_undone() {
         let swapping = tokio::spawn(async move { ready.swap(&[entry], true).await.map(drop) });
         tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
         swapping.abort();
-        let done = swapping.await.is_ok();
+        let done = match swapping.await {
+            Ok(swapped) => swapped.map(|()| true).unwrap(),
+            Err(_) => false,
+        };
         restore::settle(&database(&target)).await.unwrap();
         let entries = target.session().await.unwrap().entries().await.unwrap();
         let published = entries.first().is_some_and(|entry| entry.run == format!("run {round}"));
