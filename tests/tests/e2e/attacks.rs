@@ -97,7 +97,7 @@ fn a_role_that_a_failed_file_has_taken_does_not_stop_the_restore() {
         "SET default_transaction_read_only = on;",
         "SET SESSION AUTHORIZATION pg_monitor;",
         "SELECT pg_advisory_unlock_all();",
-        "DO $$ BEGIN EXECUTE 'DROP SCHE' || 'MA dbm CASCADE'; END $$;",
+        "DO $$ BEGIN EXECUTE 'DROP SCHEMA ' || chr(100) || 'bm CASCADE'; END $$;",
     ];
     for text in texts {
         let database = Postgres::new("role");
