@@ -41,8 +41,11 @@ impl Session {
         let alone = self.lock_swaps(target).await?;
         let note = self.read_swap_note(target).await?;
         if note.is_none() && !alone {
-            return Err(Error::new(ErrorKind::Busy, format!("another session is about to exchange `{target}`"))
-                .with_hint("wait until it has ended, see SHOW PROCESSLIST, and try again"));
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!("another session is about to exchange `{target}`"),
+            )
+            .with_hint("wait until it has ended, see SHOW PROCESSLIST, and try again"));
         }
         Ok(note)
     }

@@ -193,22 +193,24 @@ async fn an_archive_that_is_out_of_reach_needs_a_person() {
 #[tokio::test]
 async fn the_backup_is_pinned_only_while_the_run_is_open() {
     use backup::store::Store as _;
-    let mut sandbox = sandbox(Engine::Sqlite).await;
-    two_groups(&sandbox);
-    assert!(sandbox.crash("commit:before").await);
-    let store = LocalStore::new(sandbox.path().join("store"));
-    let pins = async || {
-        let mut pins = Vec::new();
-        for listed in store.list().await.unwrap() {
-            let Some(name) = listed.name else { continue };
-            pins.push(store.read_sidecar(&name).await.unwrap().unwrap().pin);
-        }
-        pins
-    };
-    assert!(matches!(pins().await.as_slice(), [Some(pin)] if pin.starts_with("run ")));
-    sandbox.settings.yes = true;
-    sandbox.runner().recover().await.unwrap();
-    assert_eq!(pins().await, [None]);
+    for engine in engines() {
+        let mut sandbox = sandbox(engine).await;
+        two_groups(&sandbox);
+        assert!(sandbox.crash("commit:before").await);
+        let store = LocalStore::new(sandbox.path().join("store"));
+        let pins = async || {
+            let mut pins = Vec::new();
+            for listed in store.list().await.unwrap() {
+                let Some(name) = listed.name else { continue };
+                pins.push(store.read_sidecar(&name).await.unwrap().unwrap().pin);
+            }
+            pins
+        };
+        assert!(matches!(pins().await.as_slice(), [Some(pin)] if pin.starts_with("run ")));
+        sandbox.settings.yes = true;
+        sandbox.runner().recover().await.unwrap();
+        assert_eq!(pins().await, [None]);
+    }
 }
 
 /// The mark of the commit counts, and not the restore that somebody had begun over it.
