@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use database::Database;
 use migrate::adopt::{self, Adoption, Tool};
-use migrate::files;
+use migrate::files::{self, Repeat};
 use serde_json::json;
 
 use super::marking::{self, MarkFlags};
@@ -96,7 +96,11 @@ impl Adopt {
             std::fs::create_dir_all(&to.rollback).map_err(io("make the folder", &to.rollback))?;
         }
         let migrations = files::read(&to)?;
-        marking::go(context, &self.flags, |records| adopt::changes(&adoption, &migrations, records)).await
+        let repeatables = files::read_repeated(&to, Repeat::Repeatable)?;
+        marking::go(context, &self.flags, |records| {
+            adopt::changes(&adoption, &migrations, &repeatables, records)
+        })
+        .await
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) const TABLE: Table = Table {
     failed: None,
     up_to: true,
     baseline: None,
+    again: None,
     meant: None,
 };
 
@@ -35,8 +36,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
                         name: section.revision.clone(),
                         version: section.revision,
                         up: if script::has_statement(&text) { text } else { "SELECT 1;\n".to_owned() },
-                        down: None,
-                        no_transaction: false,
+                        ..Found::default()
                     });
                 }
                 false => drop(downs.insert(section.revision, text)),

@@ -20,6 +20,7 @@ pub(super) const TABLE: Table = Table {
         versions: "SELECT version FROM {} WHERE version <> '.atlas_cloud_identifier' AND type % 2 = 1",
         order: str::cmp,
     }),
+    again: None,
     meant: None,
 };
 
@@ -50,6 +51,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
             up,
             down: None,
             no_transaction,
+            ..Found::default()
         });
     }
     Ok(project)

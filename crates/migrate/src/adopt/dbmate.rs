@@ -15,6 +15,7 @@ pub(super) const TABLE: Table = Table {
     failed: None,
     up_to: false,
     baseline: None,
+    again: None,
     meant: None,
 };
 

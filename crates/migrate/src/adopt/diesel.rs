@@ -15,6 +15,7 @@ pub(super) const TABLE: Table = Table {
     failed: None,
     up_to: false,
     baseline: None,
+    again: None,
     meant: None,
 };
 
@@ -34,6 +35,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
             up: script::statements(engine, &up),
             down: down.map(|down| script::statements(engine, &down)),
             no_transaction: metadata.lines().any(alone),
+            ..Found::default()
         });
     }
     Ok(project)

@@ -23,6 +23,10 @@ pub(super) const TABLE: Table = Table {
         versions: "SELECT version FROM {} WHERE success AND type IN ('BASELINE', 'SQL_BASELINE')",
         order: compare,
     }),
+    again: Some(
+        "SELECT CONCAT(checksum, ' ', description) FROM {} t WHERE success AND version IS NULL AND type = 'SQL' AND NOT EXISTS \
+         (SELECT 1 FROM {} u WHERE u.version IS NULL AND u.description = t.description AND u.installed_rank > t.installed_rank)",
+    ),
     meant: None,
 };
 
@@ -33,19 +37,22 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
         let stem = reading::stem(&path);
         let Some((version, name)) = stem.get(1..).and_then(|rest| rest.split_once("__")) else { continue };
         let (version, name) = (version.replace('_', "."), name.to_owned());
-        let text = script::statements(engine, &reading::text(&path)?);
+        let whole = reading::text(&path)?;
+        let text = script::statements(engine, &whole);
+        let ran = format!("{} {}", checksum(&whole), name.replace('_', " "));
         let settings =
             reading::optional(&path.with_file_name(reading::name(&path) + ".conf"))?.unwrap_or_default();
         let alone = settings.lines().any(|line| super::diesel::is_false(line, "executeInTransaction"))
             || text.lines().any(|line| {
                 reading::mark(line, "flyway").is_some_and(|mark| mark.contains("executeInTransaction=false"))
             });
-        let found =
-            Found { version: version.clone(), name, up: text.clone(), down: None, no_transaction: alone };
+        let found = Found { version, name, up: text, no_transaction: alone, ..Found::default() };
         match stem.as_bytes().first() {
-            Some(b'V') if !version.is_empty() => project.migrations.push(found),
-            Some(b'U') if !version.is_empty() => drop(undo.insert(version, text)),
-            Some(b'R') if version.is_empty() => project.repeatables.push(found),
+            Some(b'V') if !found.version.is_empty() => project.migrations.push(found),
+            Some(b'U') if !found.version.is_empty() => drop(undo.insert(found.version, found.up)),
+            Some(b'R') if found.version.is_empty() => {
+                project.repeatables.push(Found { ran: Some(ran), ..found });
+            }
             Some(b'B') => project.notes.push(format!(
                 "{} stands for all up to its version in a new database, and is not taken over",
                 path.display()
@@ -58,6 +65,17 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
     }
     project.migrations.sort_by(|one, other| compare(&one.version, &other.version));
     Ok(project)
+}
+
+/// What its history keeps of a text: the CRC-32 of its lines without their ends, as a signed number,
+/// <https://documentation.red-gate.com/flyway/flyway-concepts/migrations/checksum-calculation>. What Flyway has filled in
+/// is in it; such a text is not known by it here.
+fn checksum(text: &str) -> i32 {
+    let mut crc = crc32fast::Hasher::new();
+    for line in text.split(['\n', '\r']) {
+        crc.update(line.as_bytes());
+    }
+    crc.finalize().cast_signed()
 }
 
 /// Part by part as numbers: 1.10 comes after 1.9.

@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
     failed: Some("SELECT version FROM {} WHERE dirty"),
     up_to: true,
     baseline: None,
+    again: None,
     meant: None,
 };
 
@@ -33,6 +34,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
             up: script::statements(engine, &text),
             down: down.map(|down| script::statements(engine, &down)),
             no_transaction: false,
+            ..Found::default()
         });
     }
     project.migrations.sort_by_key(|found| reading::numeric(&found.version));

@@ -30,8 +30,8 @@ use backup::{Error, ErrorKind, Result};
 use database::{Engine, Session};
 use serde::Serialize;
 
-use crate::files::{Folder, Migration};
-use crate::history::{Change, Recorded, Records};
+use crate::files::{Folder, Migration, RepeatedFile};
+use crate::history::{Change, Recorded, RecordedRepeated, Records};
 
 /// A tool whose projects can be taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -151,6 +151,8 @@ struct Found {
     down: Option<String>,
     /// It is not run in a transaction.
     no_transaction: bool,
+    /// What its history says where it was last run with this text, if it runs again when that changes.
+    ran: Option<String>,
 }
 
 /// What a folder of another tool holds.
@@ -239,9 +241,9 @@ pub async fn plan(
                 .with_hint("take one out, or give it a version of its own"));
         }
     }
-    let applied = tool.table().read(session, &project, table, nothing_applied).await?;
+    let (applied, again) = tool.table().read(session, &project, table, nothing_applied).await?;
     let applied = applied.of(&project, tool)?;
-    Ok(write::adoption(tool, project, &applied, to))
+    Ok(write::adoption(tool, project, &applied, &again, to))
 }
 
 /// Whether the history has room for what is applied: the same check as that of [`changes`], before a file is written.
@@ -273,11 +275,22 @@ pub fn write(adoption: &Adoption) -> Result<()> {
 ///
 /// # Errors
 /// The history has rows already.
-pub fn changes(adoption: &Adoption, migrations: &[Migration], records: &Records) -> Result<Vec<Change>> {
+pub fn changes(
+    adoption: &Adoption,
+    migrations: &[Migration],
+    repeatables: &[RepeatedFile],
+    records: &Records,
+) -> Result<Vec<Change>> {
     fits(adoption, records)?;
     let is_adopted = |file: &&Migration| {
         adoption.files.iter().any(|made| made.applied && made.number == Some(file.number))
             && !records.applied.iter().any(|row| row.number == file.number)
     };
-    migrations.iter().filter(is_adopted).map(|file| Ok(Change::Record(Recorded::of(file)?))).collect()
+    let was_run = |file: &&RepeatedFile| {
+        adoption.files.iter().any(|made| made.applied && made.path == file.source.path)
+            && !records.repeated.iter().any(|row| row.kind == file.kind && row.name == file.name)
+    };
+    let numbered = migrations.iter().filter(is_adopted).map(|file| Ok(Change::Record(Recorded::of(file)?)));
+    let again = repeatables.iter().filter(was_run);
+    numbered.chain(again.map(|file| Ok(Change::RecordRepeated(RecordedRepeated::of(file))))).collect()
 }

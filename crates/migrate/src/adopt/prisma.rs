@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
     failed: Some("SELECT migration_name FROM {} WHERE finished_at IS NULL AND rolled_back_at IS NULL"),
     up_to: false,
     baseline: None,
+    again: None,
     meant: None,
 };
 
@@ -32,6 +33,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
             up: script::statements(engine, &up),
             down: down.map(|down| script::statements(engine, &down)),
             no_transaction: false,
+            ..Found::default()
         });
     }
     Ok(project)

@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
     failed: None,
     up_to: false,
     baseline: None,
+    again: None,
     meant: None,
 };
 
@@ -49,7 +50,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
             name: name.to_owned(),
             no_transaction: text.lines().next().is_some_and(|line| line.contains("+refinery NO TRANSACTION")),
             up: script::statements(engine, &text),
-            down: None,
+            ..Found::default()
         });
     }
     project.migrations.sort_by_key(|found| reading::numeric(&found.version));

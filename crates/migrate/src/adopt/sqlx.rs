@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
     failed: Some("SELECT version FROM {} WHERE NOT success"),
     up_to: false,
     baseline: None,
+    again: None,
     meant: None,
 };
 
@@ -38,6 +39,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
             down: down
                 .filter(|down| script::has_statement(down))
                 .map(|down| script::statements(engine, &down)),
+            ..Found::default()
         });
     }
     project.migrations.sort_by_key(|found| reading::numeric(&found.version));

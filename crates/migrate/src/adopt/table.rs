@@ -19,6 +19,8 @@ pub(super) struct Table {
     pub(super) up_to: bool,
     /// What stands for all up to it, whether that has a file or not.
     pub(super) baseline: Option<Baseline>,
+    /// What was last run of that which runs again when its text changes, one a row, if the tool says with which text.
+    pub(super) again: Option<&'static str>,
     /// The version that a row of `versions` means, where its first value alone does not say so.
     pub(super) meant: Option<fn(&Project, &[String]) -> String>,
 }
@@ -39,7 +41,7 @@ impl Table {
         project: &Project,
         named: Option<&str>,
         nothing_applied: bool,
-    ) -> Result<Applied> {
+    ) -> Result<(Applied, Vec<String>)> {
         let names: Vec<&str> = named.map_or_else(|| self.names.to_vec(), |name| vec![name]);
         for name in &names {
             let table = quoted(session.engine(), name);
@@ -68,18 +70,24 @@ impl Table {
                 let rows = session.query(&baseline.versions.replace("{}", &table)).await?;
                 below = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
             }
-            return Ok(match (self.up_to, self.baseline) {
+            let mut again = Vec::new();
+            if let Some(query) = self.again {
+                let rows = session.query(&query.replace("{}", &table)).await?;
+                again = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+            }
+            let applied = match (self.up_to, self.baseline) {
                 (true, _) => Applied::UpTo(versions),
                 (false, baseline) => Applied::Each {
                     versions,
                     below,
                     order: baseline.map_or(str::cmp, |baseline| baseline.order),
                 },
-            });
+            };
+            return Ok((applied, again));
         }
         match named {
-            None if nothing_applied => Ok(Applied::None),
-            None => self.elsewhere(session).await,
+            None if nothing_applied => Ok((Applied::None, Vec::new())),
+            None => Ok((self.elsewhere(session).await?, Vec::new())),
             Some(name) => {
                 Err(Error::new(ErrorKind::Usage, format!("there is no table {name} in the database"))
                     .with_hint("without --table the tool's usual one is looked for"))

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::files::{self, Repeat};
 use crate::run::tests::{Sandbox, engines};
 use crate::{MigrateOptions, Outcome, RollbackOptions, Until};
 
@@ -49,10 +50,12 @@ async fn adopts(tool: Tool, engine: Engine, files: &[(&str, &str)], history: &[&
     write(&planned).unwrap();
     write(&planned).unwrap();
     let migrations = sandbox.migrations();
-    let marked = sandbox.runner().mark(|records| changes(&planned, &migrations, records)).await.unwrap();
-    assert_eq!(marked.changes.len(), 1, "{tool:?}, {engine}");
+    let repeatables = files::read_repeated(&to, Repeat::Repeatable).unwrap();
+    let changes = |records: &Records| changes(&planned, &migrations, &repeatables, records);
+    let marked = sandbox.runner().mark(changes).await.unwrap();
+    assert_eq!(marked.changes.len(), planned.files.iter().filter(|file| file.applied).count());
     assert_eq!(everything(&sandbox), before, "{tool:?}, {engine}: nothing of theirs is changed");
-    let again = sandbox.runner().mark(|records| changes(&planned, &migrations, records)).await.unwrap();
+    let again = sandbox.runner().mark(changes).await.unwrap();
     assert!(again.changes.is_empty(), "{tool:?}: adopting again changes nothing");
     let report = sandbox.runner().migrate(&migrations, &MigrateOptions::default()).await.unwrap();
     assert_eq!(report.outcome, Outcome::Done, "{tool:?}, {engine}: {:?}", report.failure);
@@ -181,21 +184,38 @@ async fn prisma_has_folders() {
 
 #[tokio::test]
 async fn flyway_undoes_and_repeats() {
+    // The checksum is that of the lines without their ends.
     let files = [
         ("V01.0__one.sql", "CREATE TABLE one (id int PRIMARY KEY);"),
         ("V1.10__two.sql", "CREATE TABLE two (id int);"),
         ("U1.10__two.sql", "DROP TABLE two;"),
-        ("R__views.sql", "CREATE OR REPLACE VIEW v AS SELECT 1 AS one;"),
+        ("R__all_views.sql", "123\r\n456789\n"),
+        ("R__changed.sql", "CREATE OR REPLACE VIEW w AS SELECT 1 AS one;"),
+        ("R__undone.sql", "123456789"),
     ];
     let history = [
         "CREATE TABLE flyway_schema_history (installed_rank int PRIMARY KEY, version varchar(50), description varchar(200), \
-         type varchar(20), success boolean)",
-        "INSERT INTO flyway_schema_history VALUES (0, NULL, 'schema', 'SCHEMA', true), (1, '1', 'one', 'SQL', true), \
-         (2, '1.10', 'two', 'SQL', true), (3, '1.10', 'two', 'UNDO_SQL', true), (4, NULL, 'views', 'SQL', true)",
+         type varchar(20), checksum int, success boolean)",
+        "INSERT INTO flyway_schema_history VALUES (0, NULL, 'schema', 'SCHEMA', NULL, true), (1, '1', 'one', 'SQL', 1, true), \
+         (2, '1.10', 'two', 'SQL', 2, true), (3, '1.10', 'two', 'UNDO_SQL', 3, true), (4, NULL, 'all views', 'SQL', 1, true), \
+         (5, NULL, 'changed', 'SQL', 4, true), (6, NULL, 'undone', 'SQL', -873187034, true), \
+         (7, NULL, 'undone', 'DELETE', NULL, true), (8, NULL, 'all views', 'SQL', -873187034, true)",
     ];
+    let project = planned(Tool::Flyway, &files, &history).await.unwrap();
+    let again =
+        project.iter().filter(|file| file.path.parent().is_some_and(|path| path.ends_with("repeatable")));
+    assert_eq!(again.map(|file| file.applied).collect::<Vec<_>>(), [true, false, false], "{project:?}");
+
+    let view = "CREATE OR REPLACE VIEW v AS SELECT 1 AS one;";
+    let files = [files[0], files[1], files[2], ("R__views.sql", view)];
     for engine in [Engine::Postgres, Engine::Mysql] {
-        let planned = adopts(Tool::Flyway, engine, &files, &history).await;
-        assert!(planned.files.iter().any(|file| file.path.ends_with("repeatable/views.sql")), "{planned:?}");
+        let ran = format!(
+            "INSERT INTO flyway_schema_history VALUES (9, NULL, 'views', 'SQL', {}, true)",
+            crc32fast::hash(view.as_bytes()).cast_signed()
+        );
+        let planned = adopts(Tool::Flyway, engine, &files, &[history[0], history[1], &ran]).await;
+        let views = planned.files.iter().find(|file| file.path.ends_with("repeatable/views.sql")).unwrap();
+        assert!(views.applied, "{planned:?}");
     }
 }
 
@@ -314,15 +334,19 @@ async fn yoyo_says_what_comes_before() {
 }
 
 /// Which of a project's migrations count as applied, by the tool's table, in a database that has what `history` makes.
-async fn applied(tool: Tool, files: &[(&str, &str)], history: &[&str]) -> Result<Vec<bool>> {
+async fn planned(tool: Tool, files: &[(&str, &str)], history: &[&str]) -> Result<Vec<Adopted>> {
     let sandbox = Sandbox::new(Engine::Sqlite).await;
     for sql in history {
         sandbox.execute(sql).await;
     }
     let from = theirs(&sandbox, files);
     let mut session = sandbox.database.session().await.unwrap();
-    let planned = plan(tool, &from, None, false, &folder(sandbox.path()), &mut *session).await?;
-    Ok(planned.files.iter().filter(|file| file.number.is_some()).map(|file| file.applied).collect())
+    Ok(plan(tool, &from, None, false, &folder(sandbox.path()), &mut *session).await?.files)
+}
+
+async fn applied(tool: Tool, files: &[(&str, &str)], history: &[&str]) -> Result<Vec<bool>> {
+    let files = planned(tool, files, history).await?;
+    Ok(files.iter().filter(|file| file.number.is_some()).map(|file| file.applied).collect())
 }
 
 #[tokio::test]
@@ -333,10 +357,11 @@ async fn a_baseline_stands_for_what_is_below_it() {
         ("V10__ten.sql", "CREATE TABLE ten (id int);"),
     ];
     let table = "CREATE TABLE flyway_schema_history (installed_rank int, version varchar(50), description varchar(200), \
-                 type varchar(20), success boolean)";
+                 type varchar(20), checksum int, success boolean)";
     for kind in ["BASELINE", "SQL_BASELINE"] {
-        let row =
-            format!("INSERT INTO flyway_schema_history VALUES (1, '2', '<< Baseline >>', '{kind}', true)");
+        let row = format!(
+            "INSERT INTO flyway_schema_history VALUES (1, '2', '<< Baseline >>', '{kind}', NULL, true)"
+        );
         assert_eq!(applied(Tool::Flyway, &files, &[table, &row]).await.unwrap(), [true, true, false]);
         // One that no file has.
         let row = row.replace("'2'", "'3'");

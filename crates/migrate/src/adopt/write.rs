@@ -12,7 +12,13 @@ use super::{Adopted, Adoption, Found, Project, Tool, reading};
 use crate::files::Folder;
 use crate::placeholders;
 
-pub(super) fn adoption(tool: Tool, project: Project, applied: &[bool], to: &Folder) -> Adoption {
+pub(super) fn adoption(
+    tool: Tool,
+    project: Project,
+    applied: &[bool],
+    again: &[String],
+    to: &Folder,
+) -> Adoption {
     let Project { migrations, repeatables, placeholders, mut notes, .. } = project;
     let text = |sql: &str| if placeholders { sql.to_owned() } else { placeholders::escape(sql) };
     // Three digits or more, and all of the same length.
@@ -55,7 +61,7 @@ pub(super) fn adoption(tool: Tool, project: Project, applied: &[bool], to: &Fold
         files.push(Adopted {
             path: to.migrations.join("repeatable").join(format!("{}.sql", slug(&found.name))),
             from: Some(found.name.clone()),
-            applied: false,
+            applied: found.ran.as_ref().is_some_and(|ran| again.contains(ran)),
             text: format!("-- {} {}\n\n{}", tool.word(), found.name, text(&something(&found.up))),
             number: None,
         });
@@ -64,7 +70,7 @@ pub(super) fn adoption(tool: Tool, project: Project, applied: &[bool], to: &Fold
         notes.extend(filled_in(&files));
         notes.extend(left(&files));
     }
-    if !repeatables.is_empty() {
+    if files.iter().any(|file| file.number.is_none() && file.from.is_some() && !file.applied) {
         notes.push("what runs again when it changes runs once more with the first `dbm migrate`".to_owned());
     }
     Adoption { tool, files, notes }

@@ -15,6 +15,7 @@ pub(super) const TABLE: Table = Table {
     failed: None,
     up_to: false,
     baseline: None,
+    again: None,
     meant: None,
 };
 
@@ -57,6 +58,7 @@ pub(super) fn read(engine: Engine, folder: &Path) -> Result<Project> {
                 .filter(|down| script::has_statement(down))
                 .map(|down| script::statements(engine, &down)),
             no_transaction,
+            ..Found::default()
         };
         waiting.push((depends, found));
     }

@@ -4,7 +4,7 @@ use backup::Result;
 use serde::Serialize;
 
 use super::{Applied, State};
-use crate::files::{Migration, Repeat, Source, label};
+use crate::files::{Migration, Repeat, RepeatedFile, Source, label};
 
 /// A file as the history records it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,12 +41,43 @@ impl Recorded {
     }
 }
 
+/// A file without a number as the history records it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecordedRepeated {
+    /// Which kind.
+    pub kind: Repeat,
+    /// Its name.
+    pub name: String,
+    /// Its module.
+    pub module: Option<String>,
+    /// The checksum of its text.
+    pub checksum: String,
+    /// The file, before its placeholders.
+    #[serde(skip)]
+    pub(crate) source: Source,
+}
+
+impl RecordedRepeated {
+    pub(crate) fn of(file: &RepeatedFile) -> Self {
+        Self {
+            kind: file.kind,
+            name: file.name.clone(),
+            module: file.directives.module.clone(),
+            checksum: file.checksum(),
+            source: file.source.clone(),
+        }
+    }
+}
+
 /// One change of the history by which nothing else in the database changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "change", rename_all = "lowercase")]
 pub enum Change {
     /// A file is recorded as satisfied: what it makes is there, and dbm did not make it.
     Record(Recorded),
+    /// The same of a file without a number: with the text that it has, it was run.
+    #[serde(rename = "record")]
+    RecordRepeated(RecordedRepeated),
     /// A row is removed; what its migration made stays.
     Forget {
         /// The row's number.
@@ -88,6 +119,7 @@ impl Change {
     pub(crate) fn about(&self) -> Option<(&str, &Path)> {
         match self {
             Self::Record(file) => Some((&file.body.text, &file.body.path)),
+            Self::RecordRepeated(file) => Some((&file.source.text, &file.source.path)),
             // One with another number has the text that it had.
             Self::Accept { from, file } if *from == file.number => Some((&file.body.text, &file.body.path)),
             // What would take it back is about the same.
@@ -101,6 +133,9 @@ impl Change {
         match self {
             Self::Record(file) => {
                 format!("{} is recorded as satisfied; it is not run", label(file.number, &file.name))
+            }
+            Self::RecordRepeated(file) => {
+                format!("{} is recorded as run with the text that it has", file.kind.label(&file.name))
             }
             Self::Forget { number, name, state: State::Satisfied, .. } => {
                 format!("{} is no longer in the history", label(*number, name))

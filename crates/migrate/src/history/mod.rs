@@ -8,7 +8,7 @@ mod repair;
 mod repeated;
 mod table;
 
-pub use changes::{Change, Recorded};
+pub use changes::{Change, Recorded, RecordedRepeated};
 pub(crate) use fingerprint::{Fingerprint, Refers, is_code, without_upkeep};
 pub(crate) use kept::{Before, Reader, before_of, forget_before, last, put_before, put_last};
 pub use mark::{Mark, baseline, stamp};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Runner, open};
 use crate::engine;
 use crate::files::ALGORITHM;
-use crate::history::{self, Applied, Change, Fingerprint, Records, State};
+use crate::history::{self, Applied, Change, Fingerprint, Records, Repeated, State};
 use crate::journal::Told;
 
 /// What `baseline`, `stamp` or `repair` have changed in the history.
@@ -104,6 +104,22 @@ impl Runner {
                         dbm: self.settings.dbm.clone(),
                     };
                     history::insert(session, &[row]).await?;
+                }
+                Change::RecordRepeated(file) => {
+                    let row = Repeated {
+                        kind: file.kind,
+                        name: file.name.clone(),
+                        module: file.module.clone(),
+                        checksum: file.checksum.clone(),
+                        algorithm: ALGORITHM.to_owned(),
+                        text: file.source.text.clone(),
+                        applied_at: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
+                        applied_by: self.settings.by.clone(),
+                        duration_ms: 0,
+                        run: run.clone(),
+                        dbm: self.settings.dbm.clone(),
+                    };
+                    history::put_repeated(session, &row).await?;
                 }
                 Change::Forget { number, .. } => history::delete(session, &[*number]).await?,
                 Change::ForgetRepeated { kind, name } => {
