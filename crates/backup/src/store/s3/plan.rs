@@ -8,8 +8,8 @@ pub(crate) const LEAST: u64 = 5 << 20;
 pub(crate) const MOST: u64 = 5 << 30;
 /// The most parts of one upload.
 pub(crate) const PARTS: u32 = 10_000;
-/// The size of parts where nothing asks for more.
-pub(crate) const USUAL: u64 = 8 << 20;
+/// The size of parts where nothing asks for more: three of them are in memory at once, and rows of 4 MiB beside them.
+pub(crate) const USUAL: u64 = 6 << 20;
 /// Parts of more bytes wait on disk, not in memory.
 pub(crate) const IN_MEMORY: u64 = 16 << 20;
 
