@@ -66,6 +66,23 @@ pub(crate) fn changed_nothing(engine: Engine, statement: &str, error: &Error) ->
     engine == Engine::Mysql && mysql::changed_nothing(statement, error)
 }
 
+/// Whether a statement failed because what it makes is there: SQLSTATEs of
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>, numbers of
+/// <https://dev.mysql.com/doc/mysql-errors/9.5/en/server-error-reference.html>; SQLite has but words.
+pub(crate) fn is_there_already(engine: Engine, error: &Error) -> bool {
+    let message = error.to_string();
+    match engine {
+        Engine::Postgres => {
+            matches!(error.sqlstate(), Some("42P06" | "42P07" | "42701" | "42710" | "42723"))
+        }
+        // A table or view, a column, an index, a routine, a trigger, an event, a foreign key.
+        Engine::Mysql => [1050, 1060, 1061, 1304, 1359, 1537, 1826]
+            .iter()
+            .any(|number| message.ends_with(&format!("(error {number})"))),
+        _ => message.contains("already exists") || message.contains("duplicate column name"),
+    }
+}
+
 /// Whether a statement failed for want of a right that an account of one database cannot have.
 pub(crate) fn takes_server_right(engine: Engine, message: &str) -> bool {
     engine == Engine::Mysql && mysql::takes_server_right(message)

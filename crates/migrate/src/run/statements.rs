@@ -85,7 +85,8 @@ impl Runner {
         context: &Context<'_>,
         alone: bool,
     ) -> Result<usize, Failed> {
-        let statements = script::split(session.engine(), &item.body.text)?;
+        let engine = session.engine();
+        let statements = script::split(engine, &item.body.text)?;
         let inside = item.before..statements.len() - item.after;
         let mut ran = 0;
         let mut shown = BTreeSet::new();
@@ -93,8 +94,14 @@ impl Runner {
             if !inside.contains(&place) || item.skipped.contains(&place) {
                 continue;
             }
-            let failed =
-                |error: Error| at(item, &item.body, statement, place, statements.len(), false, &error);
+            let failed = |error: Error| {
+                let mut failed = at(item, &item.body, statement, place, statements.len(), false, &error);
+                let migrates = context.plan.direction == Direction::Migrate && item.repeat.is_none();
+                if migrates && engine::is_there_already(engine, &error) {
+                    failed.failure.hint.get_or_insert_with(|| there_already(item.number));
+                }
+                failed
+            };
             if let Some(observer) = &self.observer {
                 observer.before(session, alone).await.map_err(failed)?;
             }
@@ -225,6 +232,14 @@ pub(super) fn of_item(item: &Item, error: &Error) -> Failed {
 /// What helps where a lock was not had in all of the attempts.
 const LOCKED: &str = "somebody holds it: see pg_stat_activity and pg_blocking_pids() (PostgreSQL) or SHOW PROCESSLIST (MySQL); \
                       end that, try again at a quieter time, or wait longer: `--lock-timeout 30s`, `lock_retries` in dbm.toml";
+
+/// What helps where the database has what a migration makes, and the history does not say so.
+fn there_already(number: u64) -> String {
+    format!(
+        "`dbm drift` shows what was made otherwise; where all that the file makes is there, `dbm stamp {number:03}` records \
+         it (nothing above it stays recorded); where a part of it is, write `-- dbm: unless table NAME` into the file"
+    )
+}
 
 pub(super) fn at(
     item: &Item,

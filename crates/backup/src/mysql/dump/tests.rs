@@ -327,6 +327,34 @@ async fn what_cannot_be_carried_leaves_no_archive() {
     assert_eq!(left.filter(|name| name.contains(".sql")).collect::<Vec<_>>(), [""; 0]);
 }
 
+/// Of MySQL alone: MariaDB has its histograms in a table of the server's, and no libraries.
+#[tokio::test]
+async fn histograms_are_left_out_and_libraries_refused_by_name() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE t (a int, b int); INSERT INTO t VALUES (1, 2), (3, 4)").await;
+    let update = if is_mariadb() { "PERSISTENT FOR ALL" } else { "UPDATE HISTOGRAM ON a, b" };
+    run(&source, &format!("ANALYZE TABLE t {update}")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (store, database) = (LocalStore::new(folder.path()), Database::Mysql(source.clone()));
+    let written = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap();
+    let of = |column: &str| format!("histogram of t.{column}");
+    for name in [of("a"), of("b")] {
+        let told =
+            written.left_out.iter().any(|line| line.starts_with(&name) && line.contains("ANALYZE TABLE"));
+        assert_eq!(told, !is_mariadb(), "{name}: {:?}", written.left_out);
+    }
+    let library = "CREATE LIBRARY shared LANGUAGE JAVASCRIPT AS 'export function one() { return 1 }'";
+    let mut session = source.session().await.unwrap();
+    // MySQL has them since 9.2.
+    let made = session.execute(library).await.is_ok();
+    assert!(!(made && is_mariadb()));
+    let outcome = create(&database, &store, &BackupOptions::default(), &Silent).await;
+    assert_eq!(outcome.is_err(), made);
+    if let Err(error) = outcome {
+        assert!(error.to_string().contains("library shared"), "{error}");
+    }
+}
+
 /// Each byte is two digits. What stands in its way is found by `prepare`, which has no archive to write to.
 #[tokio::test]
 async fn a_row_that_no_statement_carries_is_named_before_the_first_byte() {

@@ -320,6 +320,25 @@ async fn a_file_runs_as_the_native_client_would_run_it() {
 }
 
 #[tokio::test]
+async fn what_was_made_otherwise_is_told_from_a_fault_of_the_file() {
+    for engine in engines() {
+        let sandbox = sandbox(engine).await;
+        sandbox.execute("CREATE TABLE label (id int); CREATE TABLE note (name varchar(9))").await;
+        for text in ["CREATE TABLE label (id int);", "ALTER TABLE note ADD COLUMN name varchar(9);"] {
+            sandbox.file("001_more", text, "SELECT 1;");
+            let failure = sandbox.migrate().await.failure.unwrap();
+            assert!(
+                failure.hint.as_ref().is_some_and(|hint| hint.contains("dbm stamp 001")),
+                "{engine} {failure:?}"
+            );
+        }
+        sandbox.file("001_more", "CREATE TABLE nothing (id intt, CHECK);", "SELECT 1;");
+        let failure = sandbox.migrate().await.failure.unwrap();
+        assert!(!failure.hint.unwrap_or_default().contains("stamp"), "{engine}");
+    }
+}
+
+#[tokio::test]
 async fn secrets_stay_out_of_messages() {
     use std::sync::Arc;
     struct Secret;
