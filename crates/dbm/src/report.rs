@@ -153,8 +153,8 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
         for grant in &restored.not_granted {
             row("not granted", grant.clone());
         }
-        if restored.unguarded {
-            row("unguarded", "others may have written while triggers and events were made again".to_owned());
+        if let Some(why) = &restored.unguarded {
+            row("unguarded", format!("others may have written while triggers and events were made again: {why}"));
         }
         if restored.unarchived.len() > 5 {
             row("", format!("and {} more tables", restored.unarchived.len() - 5));

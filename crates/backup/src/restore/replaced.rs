@@ -15,7 +15,7 @@ pub struct Replaced {
     /// would give it, which the server did not take, and what the account may not see. Known to whoever has replaced it.
     #[serde(skip)]
     pub not_granted: Vec<String>,
-    /// Others could write while triggers and events were made again, and have passed them.
+    /// Why others could write while triggers and events were made again, and may have passed them.
     #[serde(skip)]
-    pub unguarded: bool,
+    pub unguarded: Option<String>,
 }

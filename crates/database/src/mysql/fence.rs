@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::claims::EVENTS;
-use super::{Flavour, Session};
-use crate::{Engine, Error, ErrorKind, Fence, FenceState, Result, quote};
+use super::{Flavour, Grants, Session};
+use crate::{Engine, Error, ErrorKind, Fence, FenceState, OtherSession, Result, quote};
 
 /// What the fence changes, as it was before.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,10 +40,13 @@ impl State {
 /// How long a session of our own account that is just going may take for it.
 const GOING: Duration = Duration::from_secs(2);
 
+const RIGHTS: &str = "a fence needs SELECT on the database `mysql`, PROCESS, CREATE USER and CONNECTION ADMIN; or run without one: \
+                      `--accept-lost-writes`";
+
 const WHAT: &str = "cannot keep others away from the database";
 
 /// Those that every server has for itself and nobody logs in with.
-const OF_THE_SERVER: &str = "'mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql.infoschema'";
+pub(super) const OF_THE_SERVER: &str = "'mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql.infoschema'";
 
 /// How the names of the accounts begin that dbm makes for its scratch databases.
 ///
@@ -51,8 +54,7 @@ const OF_THE_SERVER: &str = "'mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql
 /// same server goes on.
 pub const SCRATCH_ACCOUNTS: &str = "dbm_scratch_";
 
-/// The fence locks every other account that can log in, ends the sessions of others in the database, and stops the
-/// server's events. Whose privileges reach the database through roles, patterns and definers is not to be told for
+/// The fence locks every other account that can log in, ends their sessions, and stops the server's events. Whose privileges reach the database through roles, patterns and definers is not to be told for
 /// sure, so nobody is left out but [`SCRATCH_ACCOUNTS`]. Accounts are the server's: what the fence of another database
 /// holds as well stays shut when the first of them is lifted.
 ///
@@ -60,6 +62,10 @@ pub const SCRATCH_ACCOUNTS: &str = "dbm_scratch_";
 #[async_trait]
 impl Fence for Session {
     async fn fence_state(&mut self) -> Result<FenceState> {
+        if !Grants::read(&mut self.connection).await?.everywhere("PROCESS") {
+            let message = format!("{WHAT}: the server does not tell this account whose sessions there are");
+            return Err(Error::new(ErrorKind::Permission, message).with_hint(RIGHTS));
+        }
         self.close_gate().await?;
         let state = self.state_now().await;
         self.open_gate().await?;
@@ -71,13 +77,8 @@ impl Fence for Session {
     }
 
     async fn raise_fence(&mut self, state: &FenceState) -> Result<()> {
-        let state = read(state)?;
-        self.close_gate().await?;
-        let locked = self.take_hold(&state).await;
-        self.open_gate().await?;
-        locked?;
-        self.server.clone().end_others_through(&mut self.connection).await?;
-        self.alone_in_account().await
+        self.keep_out(state).await?;
+        self.server.clone().end_elsewhere_through(&mut self.connection).await
     }
 
     async fn lift_fence(&mut self, state: &FenceState) -> Result<()> {
@@ -106,6 +107,29 @@ fn read(state: &FenceState) -> Result<State> {
 }
 
 impl Session {
+    /// As [`Fence::raise_fence`], for a moment: sessions of other accounts that are in another database, or in none, are left to
+    /// work. Who they are is told by [`Session::elsewhere`]: no new ones come.
+    ///
+    /// # Errors
+    /// As [`Fence::raise_fence`].
+    pub async fn keep_out(&mut self, state: &FenceState) -> Result<()> {
+        let state = read(state)?;
+        self.close_gate().await?;
+        let locked = self.take_hold(&state).await;
+        self.open_gate().await?;
+        locked?;
+        self.server.clone().end_others_through(&mut self.connection).await?;
+        self.alone_in_account().await
+    }
+
+    /// The sessions of other accounts outside of the database: they reach it by its name, and may enter it at any time.
+    ///
+    /// # Errors
+    /// What asking the server gave.
+    pub async fn elsewhere(&mut self) -> Result<Vec<OtherSession>> {
+        self.server.clone().elsewhere_through(&mut self.connection).await
+    }
+
     /// What is to be put back: also what is shut only by the fence of another database, which may be lifted before ours.
     async fn state_now(&mut self) -> Result<State> {
         let (mut accounts, mut events) = (self.open_accounts().await?, self.events_run().await?);
@@ -164,10 +188,7 @@ impl Session {
             SCRATCH_ACCOUNTS.len()
         );
         let rows = self.connection.query(&sql, WHAT).await.map_err(|error| match error.kind() {
-            ErrorKind::Permission => error.with_hint(
-                "a fence needs SELECT on the database `mysql`, CREATE USER and CONNECTION ADMIN; or run without one: \
-                 `--accept-lost-writes`",
-            ),
+            ErrorKind::Permission => error.with_hint(RIGHTS),
             _ => error,
         })?;
         let accounts = rows.into_iter().filter_map(|row| {

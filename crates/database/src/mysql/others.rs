@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use super::fence::{OF_THE_SERVER, SCRATCH_ACCOUNTS};
 use super::{Connection, Server, is_database};
 use crate::{Error, ErrorKind, OtherSession, Result};
 
@@ -55,16 +56,32 @@ impl Server {
     pub async fn end_those_there(&self) -> Result<()> {
         let mut connection = self.connect_nowhere().await?;
         let there = self.others_through(&mut connection).await?;
-        let outcome = self.end_through(&mut connection, Some(&there)).await;
+        let outcome = self.end_through(&mut connection, Which::Of(&there)).await;
         connection.close().await;
         outcome
     }
 
     pub(super) async fn others_through(&self, connection: &mut Connection) -> Result<Vec<OtherSession>> {
+        self.sessions_through(connection, &is_database("db", self.database())).await
+    }
+
+    /// The sessions of other accounts that are in another database, or in none: they reach ours by its name, and may enter it
+    /// at any time.
+    pub(super) async fn elsewhere_through(&self, connection: &mut Connection) -> Result<Vec<OtherSession>> {
+        let which = format!(
+            "NOT COALESCE({}, FALSE) AND user <> SUBSTRING_INDEX(USER(), '@', 1) AND LEFT(user, {}) <> '{SCRATCH_ACCOUNTS}'
+                AND user NOT IN ({OF_THE_SERVER}, 'system user', 'event_scheduler', 'unauthenticated user')",
+            is_database("db", self.database()),
+            SCRATCH_ACCOUNTS.len()
+        );
+        self.sessions_through(connection, &which).await
+    }
+
+    async fn sessions_through(&self, connection: &mut Connection, which: &str) -> Result<Vec<OtherSession>> {
         let sql = format!(
             "SELECT id, user, host, CAST(UNIX_TIMESTAMP() - time AS SIGNED) FROM information_schema.processlist
-              WHERE {} AND id <> CONNECTION_ID() AND command NOT IN ('Daemon', 'Binlog Dump') ORDER BY id",
-            is_database("db", self.database())
+              WHERE {which} AND id <> CONNECTION_ID() AND command NOT IN ('Daemon', 'Binlog Dump', 'Binlog Dump GTID')
+              ORDER BY id"
         );
         let rows = connection.query(&sql, "cannot ask the server who else is connected").await?;
         let others = rows.into_iter().filter_map(|row| {
@@ -84,23 +101,33 @@ impl Server {
     }
 
     pub(super) async fn end_others_through(&self, connection: &mut Connection) -> Result<()> {
-        self.end_through(connection, None).await
+        self.end_through(connection, Which::Inside).await
     }
 
-    /// Ends all others, or only these.
-    async fn end_through(&self, connection: &mut Connection, only: Option<&[OtherSession]>) -> Result<()> {
+    pub(super) async fn end_elsewhere_through(&self, connection: &mut Connection) -> Result<()> {
+        self.end_through(connection, Which::Elsewhere).await
+    }
+
+    async fn end_through(&self, connection: &mut Connection, which: Which<'_>) -> Result<()> {
         let deadline = Instant::now() + END;
         loop {
-            let mut others = self.others_through(connection).await?;
-            // A number is given once in a server's life.
-            others.retain(|other| only.is_none_or(|only| only.iter().any(|one| one.id == other.id)));
+            let others = match which {
+                Which::Inside => self.others_through(connection).await?,
+                Which::Elsewhere => self.elsewhere_through(connection).await?,
+                Which::Of(those) => {
+                    let mut others = self.others_through(connection).await?;
+                    // A number is given once in a server's life.
+                    others.retain(|other| those.iter().any(|one| one.id == other.id));
+                    others
+                }
+            };
             let Some(one) = others.first() else { return Ok(()) };
             if Instant::now() > deadline {
                 return Err(Error::new(
                     ErrorKind::Busy,
                     format!(
-                        "sessions in `{}` keep coming back: {} from {}",
-                        self.database(),
+                        "sessions {} keep coming back: {} from {}",
+                        which.place(self.database()),
                         one.account,
                         one.address
                     ),
@@ -108,7 +135,7 @@ impl Server {
                 .with_hint("stop that program, and try again"));
             }
             for other in &others {
-                let what = format!("cannot end the sessions of others in `{}`", self.database());
+                let what = format!("cannot end the sessions of others {}", which.place(self.database()));
                 match connection.batch(&format!("KILL {}", other.id), &what).await {
                     // It has gone meanwhile.
                     Err(error) if error.to_string().contains("(error 1094)") => {}
@@ -122,6 +149,26 @@ impl Server {
                 }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Whose sessions are ended.
+#[derive(Clone, Copy)]
+enum Which<'a> {
+    /// All that are in the URL's database.
+    Inside,
+    /// Those of them.
+    Of(&'a [OtherSession]),
+    /// All of other accounts that are not in it.
+    Elsewhere,
+}
+
+impl Which<'_> {
+    fn place(self, database: &str) -> String {
+        match self {
+            Self::Inside | Self::Of(_) => format!("in `{database}`"),
+            Self::Elsewhere => format!("that reach `{database}` from another database"),
         }
     }
 }

@@ -328,7 +328,8 @@ async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
     let mut root = own.server.connect(None).await.unwrap();
     root.batch(
         "CREATE DATABASE shop; CREATE USER app; GRANT ALL ON shop.* TO app; CREATE USER shut ACCOUNT LOCK;
-         CREATE USER dbm; GRANT ALL ON *.* TO dbm; CREATE ROLE clerk; CREATE USER dbm_scratch_0123abcd",
+         CREATE USER dbm; GRANT ALL ON *.* TO dbm; CREATE ROLE clerk; CREATE USER dbm_scratch_0123abcd;
+         GRANT ALL ON *.* TO dbm_scratch_0123abcd; CREATE DATABASE more; GRANT ALL ON more.* TO app",
         "",
     )
     .await
@@ -339,12 +340,21 @@ async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
     };
     let (app, server) = (of("app"), of("dbm"));
     let mut inside = app.connect(None).await.unwrap();
+    let mut elsewhere = app.connect_nowhere().await.unwrap();
+    elsewhere.batch("USE more", "").await.unwrap();
+    // Another database's rehearsal goes on.
+    let mut root = of("dbm_scratch_0123abcd").connect_nowhere().await.unwrap();
     let mut session = server.session().await.unwrap();
     let before = locked(&mut root).await;
 
     let state = session.fence_state().await.unwrap();
-    session.raise_fence(&state).await.unwrap();
+    session.keep_out(&state).await.unwrap();
     assert!(inside.batch("SELECT 1", "").await.is_err(), "its session is ended");
+    assert_eq!(session.elsewhere().await.unwrap().iter().filter(|one| one.account == "app").count(), 1);
+    elsewhere.batch("SELECT 1", "").await.expect("for a moment it is left to work");
+    session.raise_fence(&state).await.unwrap();
+    assert!(elsewhere.batch("INSERT INTO shop.t VALUES (1)", "").await.is_err(), "who can come in is out");
+    assert_eq!(session.elsewhere().await.unwrap(), []);
     let error = app.connect(None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
     assert!(
@@ -352,7 +362,7 @@ async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
         "{error:?}"
     );
     assert_eq!(root.value("SELECT @@event_scheduler", "").await.unwrap().as_deref(), Some("OFF"));
-    of("dbm_scratch_0123abcd").connect_nowhere().await.expect("another database's rehearsal goes on");
+    of("dbm_scratch_0123abcd").connect_nowhere().await.expect("new ones too");
     session.raise_fence(&state).await.unwrap();
 
     // Whoever comes after us lifts it by what the journal says.
@@ -373,6 +383,7 @@ async fn a_fence_keeps_every_other_account_out_and_is_lifted_as_it_was() {
     let mut plain = app.session().await.unwrap();
     let error = plain.fence_state().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
+    assert!(error.hint().unwrap().contains("PROCESS"), "{error:?}");
 }
 
 /// A limit that the server gives to all its sessions would cut every table short in silence.
@@ -398,7 +409,7 @@ async fn fences_of_two_databases_do_not_lift_each_other() {
     let mut root = own.server.connect(None).await.unwrap();
     root.batch(
         "CREATE DATABASE one; CREATE DATABASE two; CREATE USER app; CREATE USER shut ACCOUNT LOCK;
-         CREATE USER dbm; GRANT ALL ON *.* TO dbm",
+         CREATE USER dbm; GRANT ALL ON *.* TO dbm; CREATE USER dbm_scratch_watch; GRANT ALL ON *.* TO dbm_scratch_watch",
         "",
     )
     .await
@@ -407,6 +418,7 @@ async fn fences_of_two_databases_do_not_lift_each_other() {
         let settings = own.server.settings().clone();
         Server::new(Settings { user: Some(user.into()), database: database.into(), ..settings })
     };
+    let mut root = of("dbm_scratch_watch", "").connect_nowhere().await.unwrap();
     let before = locked(&mut root).await;
     let mut sessions = [of("dbm", "one").session().await.unwrap(), of("dbm", "two").session().await.unwrap()];
     for (first, second) in [(0, 1), (1, 0)] {

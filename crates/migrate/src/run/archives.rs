@@ -287,7 +287,7 @@ impl Runner {
         let unarchived = if sealed { Vec::new() } else { self.unarchived(archive, &replaced).await };
         let not_granted =
             if rights_as_then { self.not_granted(archive).await } else { replaced.not_granted.clone() };
-        let unguarded = replaced.unguarded;
+        let unguarded = replaced.unguarded.clone();
         Ok(Restored {
             archive: described(note, archive, since),
             replaced: Some(replaced),
@@ -385,7 +385,7 @@ impl Runner {
             unarchived,
             remade,
             not_granted: Vec::new(),
-            unguarded: false,
+            unguarded: None,
         })
     }
 

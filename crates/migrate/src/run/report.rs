@@ -229,9 +229,9 @@ pub struct Restored {
     /// not take; and what the account may not see of that.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_granted: Vec<String>,
-    /// Others could write while triggers and events were made again, and have passed them.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub unguarded: bool,
+    /// Why others could write while triggers and events were made again, and may have passed them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unguarded: Option<String>,
 }
 
 impl Restored {
@@ -240,7 +240,7 @@ impl Restored {
             remade: self.remade.clone(),
             not_granted: self.not_granted.clone(),
             left_out: self.archive.left_out.clone(),
-            unguarded: self.unguarded,
+            unguarded: self.unguarded.clone(),
         }
     }
 }
@@ -251,7 +251,7 @@ pub(crate) struct NotBack {
     pub(crate) remade: Vec<Remade>,
     pub(crate) not_granted: Vec<String>,
     pub(crate) left_out: Vec<String>,
-    pub(crate) unguarded: bool,
+    pub(crate) unguarded: Option<String>,
 }
 
 impl NotBack {
@@ -269,11 +269,10 @@ impl NotBack {
                 self.not_granted.join("; ")
             ));
         }
-        if self.unguarded {
-            said.push_str(
-                ", but for what others may have written while triggers and events were made again, and has passed these: nobody \
-                 could be kept out",
-            );
+        if let Some(why) = &self.unguarded {
+            said.push_str(&format!(
+                ", but for what others may have written while triggers and events were made again, and has passed these ({why})"
+            ));
         }
         said
     }

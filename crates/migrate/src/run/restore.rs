@@ -79,7 +79,7 @@ impl Runner {
                     unarchived: Vec::new(),
                     remade,
                     not_granted: Vec::new(),
-                    unguarded: false,
+                    unguarded: None,
                 };
                 report.state = format!(
                     "The database {target} was made, and holds what the archive holds{}: {PROOF}.",

@@ -153,7 +153,7 @@ pub(crate) async fn replaced(server: &Server) -> Result<Vec<Replaced>> {
             when,
             bytes: bytes.and_then(|bytes| bytes.parse().ok()),
             not_granted: Vec::new(),
-            unguarded: false,
+            unguarded: None,
         });
     }
     connection.close().await;

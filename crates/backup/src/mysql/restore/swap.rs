@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use database::mysql::{Connection, Grants, OWN_TABLES, Server, Session, catalog};
+use database::mysql::{Connection, OWN_TABLES, Server, Session, catalog};
 use database::{Engine, Entry, Fence as _, FenceState, Lock as _, Statements as _, quote};
 use serde::{Deserialize, Serialize};
 
@@ -135,19 +135,22 @@ impl Exchange<'_> {
             fence: None,
             publish: publish.to_vec(),
         };
-        let acts = pieces::act(&plan.old.pieces) || pieces::act(&plan.new.pieces);
-        let mut alone = true;
-        if acts {
-            plan.fence = fence(&mut session).await;
-            alone = self.is_alone().await;
+        let mut unguarded = None;
+        if pieces::act(&plan.old.pieces) || pieces::act(&plan.new.pieces) {
+            match session.fence_state().await {
+                Ok(state) => plan.fence = Some(state),
+                Err(error) => unguarded = Some(no_fence(&error)),
+            }
         }
         let when = plan.when;
         plan.begin(&mut session).await?;
         let moved = match plan.keep_out(&mut session).await {
-            Ok(()) => plan.exchange(&mut session, Some((self.server, self.disconnect))).await,
+            Ok(passed) => {
+                unguarded = unguarded.or(passed);
+                plan.exchange(&mut session, Some((self.server, self.disconnect))).await
+            }
             Err(error) => Err(error),
         };
-        let unguarded = acts && plan.fence.is_none();
         let refused = match moved {
             Ok(()) => plan.finish(&mut session).await?,
             Err(error) if error.kind() == ErrorKind::Connection => return Err(error),
@@ -159,19 +162,7 @@ impl Exchange<'_> {
         };
         let mut not_granted = self.not_granted(rights, &plan.new.pieces).await;
         not_granted.extend(refused);
-        let unguarded = unguarded && !(alone && self.is_alone().await);
         Ok(Replaced { name: replaced, when, bytes: None, not_granted, unguarded })
-    }
-
-    /// Whether nobody else is in the target, as far as this account is told of all who are.
-    async fn is_alone(&self) -> bool {
-        let looked = async {
-            let mut connection = self.server.connect_nowhere().await?;
-            let sees_all = Grants::read(&mut connection).await?.everywhere("PROCESS");
-            connection.close().await;
-            Ok::<_, Error>(sees_all && self.server.others().await?.is_empty())
-        };
-        looked.await.unwrap_or(false)
     }
 
     /// What others could do with routines that have been made again, and cannot do now.
@@ -325,18 +316,11 @@ pub(super) fn at(server: &Server, database: &str) -> Server {
     Server::new(settings)
 }
 
-/// What keeps others out, where the account may do that.
-async fn fence(session: &mut Session) -> Option<FenceState> {
-    match session.fence_state().await {
-        Ok(state) => Some(state),
-        Err(error) => {
-            tracing::warn!(%error, "{NO_FENCE}");
-            None
-        }
-    }
+/// Why others can write while triggers are made again, and would pass them.
+fn no_fence(error: &database::Error) -> String {
+    tracing::warn!(%error, "others can write while triggers are made again");
+    error.to_string()
 }
-
-const NO_FENCE: &str = "others can write while triggers are made again, and would pass them";
 
 /// What a database holds.
 async fn side(connection: &mut Connection, database: &str) -> Result<Side> {
@@ -403,22 +387,27 @@ impl Plan {
         }
     }
 
-    /// Keeps others out. An account that may see all the others need not be one that may lock them.
-    async fn keep_out(&mut self, session: &mut Session) -> Result<()> {
-        let Some(state) = &self.fence else { return Ok(()) };
-        match session.raise_fence(state).await {
+    /// Keeps others out, and says why that is not all of them. An account that may see all the others need not be one that
+    /// may lock them.
+    async fn keep_out(&mut self, session: &mut Session) -> Result<Option<String>> {
+        let Some(state) = &self.fence else { return Ok(None) };
+        match session.keep_out(state).await {
             // Where all accounts are locked, somebody who may not be ended is still inside.
             Err(error)
                 if error.kind() == database::ErrorKind::Permission
                     && !session.fence_stands(state).await? =>
             {
-                tracing::warn!(%error, "{NO_FENCE}");
                 session.lift_fence(state).await?;
                 self.fence = None;
-                self.begin(session).await
+                self.begin(session).await?;
+                return Ok(Some(no_fence(&error)));
             }
-            raised => Ok(raised?),
+            kept_out => kept_out?,
         }
+        let elsewhere = session.elsewhere().await?;
+        Ok(elsewhere.first().map(|one| {
+            format!("{} from {} worked in another database meanwhile", one.account, one.address)
+        }))
     }
 
     /// Removes what no rename moves, and exchanges the tables.
@@ -491,7 +480,7 @@ impl Plan {
     async fn finish(&self, session: &mut Session) -> Result<Vec<String>> {
         self.stage(session, Stage::Making).await?;
         if let Some(state) = &self.fence {
-            session.raise_fence(state).await?;
+            session.keep_out(state).await?;
         }
         self.rest(session).await?;
         let alter = format!(

@@ -268,7 +268,7 @@ pub(crate) async fn replaced(server: &Server, target: &str) -> Result<Vec<Replac
         let size = "SELECT pg_catalog.pg_database_size($1::name)";
         let size = if may_ask { client.query_one(size, &[&name]).await.ok() } else { None };
         let bytes = size.and_then(|row| u64::try_from(row.get::<_, i64>(0)).ok());
-        replaced.push(Replaced { name, when, bytes, not_granted: Vec::new(), unguarded: false });
+        replaced.push(Replaced { name, when, bytes, not_granted: Vec::new(), unguarded: None });
     }
     // Where a name was cut, only the attempt at its end tells the order within a second.
     let attempt = |name: &str| names::stamp(name, Made::Replaced).map(|(_, attempt)| attempt);

@@ -96,7 +96,7 @@ impl Exchange<'_> {
                 return Err(in_use(target, &named(&others)));
             }
         }
-        Ok(Replaced { name, when, bytes: None, not_granted: Vec::new(), unguarded: false })
+        Ok(Replaced { name, when, bytes: None, not_granted: Vec::new(), unguarded: None })
     }
 
     /// One attempt: the rename holds the door against newcomers while it waits (up to five

@@ -68,7 +68,7 @@ impl Beside {
         }
         result?;
         let bytes = std::fs::metadata(folder.join(&kept)).ok().map(|about| about.len());
-        Ok(Replaced { name: kept, when, bytes, not_granted: Vec::new(), unguarded: false })
+        Ok(Replaced { name: kept, when, bytes, not_granted: Vec::new(), unguarded: None })
     }
 
     /// Removes it.

@@ -168,7 +168,7 @@ pub(crate) fn replaced(file: &File) -> Result<Vec<Replaced>> {
         .into_iter()
         .map(|(name, when)| {
             let bytes = fs::metadata(folder.join(&name)).ok().map(|about| about.len());
-            Replaced { name, when, bytes, not_granted: Vec::new(), unguarded: false }
+            Replaced { name, when, bytes, not_granted: Vec::new(), unguarded: None }
         })
         .collect();
     replaced.sort_by(|a, b| (a.when, &a.name).cmp(&(b.when, &b.name)));
