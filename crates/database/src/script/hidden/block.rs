@@ -10,6 +10,8 @@ pub(super) struct Words {
     pub(super) verbs: &'static [&'static str],
     /// After what one begins in a block, besides `;`.
     openers: &'static [&'static str],
+    /// Those of the verbs that may be followed by a bracket. Functions have names like the others.
+    bracketed: &'static [&'static str],
 }
 
 /// <https://dev.mysql.com/doc/refman/9.5/en/sql-compound-statements.html>, <https://mariadb.com/kb/en/programmatic-compound-statements/>.
@@ -53,6 +55,7 @@ pub(super) const MYSQL: Words = Words {
         "WITH",
     ],
     openers: &["ATOMIC", "BEGIN", "DO", "ELSE", "LOOP", "REPEAT", "THEN"],
+    bracketed: &["SELECT"],
 };
 
 /// <https://www.postgresql.org/docs/current/plpgsql-statements.html>.
@@ -63,6 +66,7 @@ pub(super) const POSTGRES: Words = Words {
         "REVOKE", "ROLLBACK", "SECURITY", "SELECT", "SET", "TRUNCATE", "UPDATE", "WITH",
     ],
     openers: &["ATOMIC", "BEGIN", "ELSE", "IN", "LOOP", "QUERY", "THEN"],
+    bracketed: &["CLUSTER", "COPY", "EXECUTE", "EXPLAIN", "REINDEX", "SELECT"],
 };
 
 /// The statements of a block, by the places of their tokens. What only steers it is left out.
@@ -91,6 +95,8 @@ pub(super) fn cut(words: &Words, lexemes: &[Lexeme<'_>]) -> Vec<Range<usize>> {
                 Some(before) if before.is("THEN") && open.is_some_and(|open| lexemes[open].is("MERGE")) => {
                     false
                 }
+                // Of a cursor; rows are locked FOR UPDATE.
+                Some(before) if before.is("FOR") => lexeme.is("EXECUTE"),
                 Some(before) => is_one_of(before, words.openers),
             };
         if lexeme.is("CASE") && !begins_one {
@@ -99,8 +105,8 @@ pub(super) fn cut(words: &Words, lexemes: &[Lexeme<'_>]) -> Vec<Range<usize>> {
             cases = cases.saturating_sub(1);
         }
         in_handler |= lexeme.is("HANDLER") && open.is_none();
-        // Functions have such names, too.
-        let is_call = lexemes.get(place + 1).is_some_and(|next| next.is_sign(b'(')) && !lexeme.is("SELECT");
+        let opens = lexemes.get(place + 1).is_some_and(|next| next.is_sign(b'('));
+        let is_call = opens && !is_one_of(lexeme, words.bracketed);
         let begins_one = begins_one || in_handler && open.is_none();
         if depth == 0 && begins_one && !is_call && is_one_of(lexeme, words.verbs) {
             found.extend(open.replace(place).map(|open| open..place));

@@ -39,7 +39,7 @@ pub fn hidden<'a>(engine: Engine, statements: &[Statement<'a>]) -> Vec<Hidden<'a
         Engine::Sqlite => return Vec::new(),
     };
     let mut reader =
-        Reader { engine, words, within: 0, found: Vec::new(), kept: Vec::new(), run: BTreeSet::new() };
+        Reader { engine, words, within: 0, found: Vec::new(), called: Vec::new(), variables: Variables::default() };
     let mut routines: BTreeMap<Callee, Vec<(usize, usize)>> = BTreeMap::new();
     // Each with the first statement that calls it.
     let mut called = BTreeMap::new();
@@ -70,6 +70,9 @@ pub fn hidden<'a>(engine: Engine, statements: &[Statement<'a>]) -> Vec<Hidden<'a
             for name in calls(&lexemes) {
                 called.entry(name).or_insert(hidden.within);
             }
+        }
+        for (name, caller) in reader.called.drain(..) {
+            called.entry(name).or_insert(caller);
         }
         read = reader.found.len();
         if called.is_empty() {
@@ -133,10 +136,43 @@ struct Reader<'w, 'a> {
     words: &'w Words,
     within: usize,
     found: Vec<Hidden<'a>>,
-    /// What gives a variable its value, with the place of the statement that it is in.
-    kept: Vec<(Piece<'a>, usize)>,
-    /// The variables whose text is run, folded.
+    /// What blocks call, with the place of the statement that they are in.
+    called: Vec<(Callee, usize)>,
+    variables: Variables<'a>,
+}
+
+/// What is known of variables; their names are folded.
+#[derive(Default)]
+struct Variables<'a> {
+    /// What gives one its value, with the place of the statement that it is in; nothing where that was looked into.
+    kept: Vec<Option<(Piece<'a>, usize)>>,
+    /// The places among those, by the names in them.
+    by_name: BTreeMap<String, Vec<usize>>,
+    /// Those whose text is run.
     run: BTreeSet<String>,
+    /// The places of what gives these their text, to be looked into.
+    waiting: BTreeSet<usize>,
+}
+
+impl<'a> Variables<'a> {
+    fn keep(&mut self, piece: Piece<'a>, within: usize, lexemes: &[Lexeme<'_>]) {
+        let place = self.kept.len();
+        self.kept.push(Some((piece, within)));
+        for name in names(lexemes) {
+            if self.run.contains(&name) {
+                self.waiting.insert(place);
+            } else {
+                self.by_name.entry(name).or_default().push(place);
+            }
+        }
+    }
+
+    fn run(&mut self, lexemes: &[Lexeme<'_>]) {
+        for name in names(lexemes) {
+            self.waiting.extend(self.by_name.remove(&name).unwrap_or_default());
+            self.run.insert(name);
+        }
+    }
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -145,12 +181,14 @@ impl<'a> Reader<'_, 'a> {
             _ if depth > DEEPEST => return,
             Engine::Postgres => self.inner_of_postgres(piece, lexemes, depth),
             _ if keeps_text(lexemes) => {
-                self.kept.extend(piece.from(lexemes).map(|piece| (piece, self.within)));
+                if let Some(piece) = piece.from(lexemes) {
+                    self.variables.keep(piece, self.within, lexemes);
+                }
                 return;
             }
             _ => {
                 if begins(lexemes, &["PREPARE"]) || begins(lexemes, &["EXECUTE", "IMMEDIATE"]) {
-                    self.run.extend(names(lexemes));
+                    self.variables.run(lexemes);
                 }
                 self.inner_of_mysql(piece, lexemes)
             }
@@ -160,19 +198,14 @@ impl<'a> Reader<'_, 'a> {
 
     /// The texts of variables that are run, and of those that these are made of.
     fn look_into_kept(&mut self) {
-        while let Some(place) = self.kept.iter().position(|(piece, _)| self.is_run(piece)) {
-            let (piece, within) = self.kept.remove(place);
+        while let Some(place) = self.variables.waiting.pop_first() {
+            let Some((piece, within)) = self.variables.kept[place].take() else { continue };
             let Ok(lexemes) = lexemes(self.engine, &piece.text) else { continue };
             self.within = within;
-            self.run.extend(names(&lexemes));
+            self.variables.run(&lexemes);
             let inner = self.statements_in_strings(&piece, &lexemes);
             self.keep(inner, 0);
         }
-    }
-
-    fn is_run(&self, piece: &Piece<'_>) -> bool {
-        let lexemes = lexemes(self.engine, &piece.text).unwrap_or_default();
-        names(&lexemes).any(|name| self.run.contains(&name))
     }
 
     fn keep(&mut self, pieces: Vec<Piece<'a>>, depth: usize) {
@@ -197,7 +230,7 @@ impl<'a> Reader<'_, 'a> {
         self.keep(inner, 0);
     }
 
-    fn inner_of_mysql(&self, piece: &Piece<'a>, lexemes: &[Lexeme<'_>]) -> Vec<Piece<'a>> {
+    fn inner_of_mysql(&mut self, piece: &Piece<'a>, lexemes: &[Lexeme<'_>]) -> Vec<Piece<'a>> {
         let starts = |words: &[&str]| begins(lexemes, words);
         let plain = without_settings(lexemes);
         if plain.len() < lexemes.len() {
@@ -219,7 +252,7 @@ impl<'a> Reader<'_, 'a> {
         Vec::new()
     }
 
-    fn inner_of_postgres(&self, piece: &Piece<'a>, lexemes: &[Lexeme<'_>], depth: usize) -> Vec<Piece<'a>> {
+    fn inner_of_postgres(&mut self, piece: &Piece<'a>, lexemes: &[Lexeme<'_>], depth: usize) -> Vec<Piece<'a>> {
         let starts = |words: &[&str]| begins(lexemes, words);
         let rest =
             |words: Option<&[Lexeme<'_>]>| words.and_then(|words| piece.from(words)).into_iter().collect();
@@ -251,7 +284,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// The statements in the bodies that are strings.
-    fn bodies(&self, piece: &Piece<'a>, words: &[Lexeme<'_>]) -> Vec<Piece<'a>> {
+    fn bodies(&mut self, piece: &Piece<'a>, words: &[Lexeme<'_>]) -> Vec<Piece<'a>> {
         let mut found = Vec::new();
         for lexeme in words.iter().filter(|lexeme| lexeme.kind == Kind::Text) {
             let body = piece.unquoted(self.engine, lexeme);
@@ -268,19 +301,29 @@ impl<'a> Reader<'_, 'a> {
         let runs = |part: &&[Lexeme<'_>]| part.iter().position(|word| word.is("EXECUTE"));
         let run = parts.iter().filter_map(|part| Some(&part[runs(part)? + 1..]));
         let run: BTreeSet<String> = run.flatten().filter_map(Lexeme::identifier).collect();
-        let mut found = Vec::new();
-        for part in parts {
-            let at = part.windows(2).position(|pair| pair[0].is_sign(b':') && pair[1].is_sign(b'='));
-            let Some(at) = at else { continue };
-            if part[..at].iter().filter_map(Lexeme::identifier).any(|name| run.contains(&name)) {
-                found.extend(self.statements_in_strings(body, &part[at + 2..]));
-            }
-        }
-        found
+        let gives = |part: &&[Lexeme<'_>]| {
+            let is_given = |word: &Lexeme<'_>| word.is_sign(b'=') || word.is("DEFAULT") || word.is("INTO");
+            runs(part).is_none()
+                && part.iter().any(is_given)
+                && part.iter().filter_map(Lexeme::identifier).any(|name| run.contains(&name))
+        };
+        let given = parts.into_iter().filter(gives);
+        given.flat_map(|part| self.statements_in_strings(body, part)).collect()
     }
 
-    fn cut(&self, piece: &Piece<'a>, lexemes: &[Lexeme<'_>], from: usize) -> Vec<Piece<'a>> {
+    /// The statements of a block. What steers it calls routines, too, and its variables have texts to begin with.
+    fn cut(&mut self, piece: &Piece<'a>, lexemes: &[Lexeme<'_>], from: usize) -> Vec<Piece<'a>> {
         let lexemes = &lexemes[from..];
+        self.called.extend(calls(lexemes).map(|name| (name, self.within)));
+        if self.engine == Engine::Mysql {
+            for part in lexemes.split(|lexeme| lexeme.is_sign(b';')) {
+                let declares = part.iter().position(|word| word.is("DECLARE")).map(|at| &part[at..]);
+                let declares = declares.filter(|part| holds(part, &["DEFAULT"]));
+                if let Some((piece, part)) = declares.and_then(|part| Some((piece.from(part)?, part))) {
+                    self.variables.keep(piece, self.within, part);
+                }
+            }
+        }
         cut(self.words, lexemes).into_iter().filter_map(|range| piece.from(&lexemes[range])).collect()
     }
 
@@ -307,10 +350,19 @@ fn keeps_text(lexemes: &[Lexeme<'_>]) -> bool {
 
 /// The names in a statement that may be of variables, folded.
 fn names<'l>(lexemes: &'l [Lexeme<'_>]) -> impl Iterator<Item = String> + 'l {
-    const WORDS: &[&str] =
-        &["CONCAT", "EXECUTE", "FROM", "IF", "IMMEDIATE", "INTO", "PREPARE", "SELECT", "SET", "USING"];
-    let words = lexemes.iter().filter(|lexeme| !WORDS.iter().any(|word| lexeme.is(word)));
-    words.filter_map(Lexeme::identifier).map(|name| name.to_lowercase())
+    const WORDS: &[&str] = &[
+        "CHAR", "CONCAT", "DECLARE", "DEFAULT", "EXECUTE", "FROM", "IF", "IMMEDIATE", "INTO", "LONGTEXT", "PREPARE", "SELECT",
+        "SET", "TEXT", "USING", "VARCHAR",
+    ];
+    let words = lexemes.iter().enumerate().filter(|(_, lexeme)| !WORDS.iter().any(|word| lexeme.is(word)));
+    let names = words.filter_map(|(place, lexeme)| match lexeme.kind {
+        // `@'q'` is `@q`.
+        Kind::Text if place > 0 && lexemes[place - 1].text == "@" => {
+            Some(lexeme.text.trim_matches(['\'', '"']).to_owned())
+        }
+        _ => lexeme.identifier(),
+    });
+    names.map(|name| name.trim_start_matches('@').to_lowercase()).filter(|name| !name.is_empty())
 }
 
 /// A statement of MySQL or MariaDB without `SET STATEMENT … FOR`, which is for that statement alone.

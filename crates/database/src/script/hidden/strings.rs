@@ -77,6 +77,13 @@ impl<'a> Piece<'a> {
     fn string(&self, engine: Engine, operand: &[Lexeme<'_>]) -> Option<Self> {
         match operand {
             [only] if only.kind == Kind::Text => Some(self.unquoted(engine, only)),
+            [first, rest @ ..] if operand.iter().all(|word| word.kind == Kind::Text) => {
+                let first = self.unquoted(engine, first);
+                let text = rest.iter().fold(first.text.into_owned(), |text, next| {
+                    text + &self.unquoted(engine, next).text
+                });
+                Some(Self { text: Cow::Owned(text), offset: first.offset, is_verbatim: false })
+            }
             _ => None,
         }
     }
@@ -163,10 +170,10 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
-/// How many tokens `'…' || a || '…'` has, or strings that only stand side by side.
+/// How many tokens `'…' '…' || a || '…'` has.
 fn end_of_operands(lexemes: &[Lexeme<'_>]) -> usize {
     let is_bar = |place: usize| lexemes.get(place).is_some_and(|lexeme| lexeme.is_sign(b'|'));
-    let mut end = 1;
+    let mut end = lexemes.iter().take_while(|lexeme| lexeme.kind == Kind::Text).count();
     while is_bar(end) && is_bar(end + 1) {
         end += 2;
         let mut before_is_name = false;

@@ -101,6 +101,24 @@ fn statements_of_mysql_and_mariadb_that_others_hide() {
             "BEGIN NOT ATOMIC DECLARE EXIT HANDLER FOR SQLSTATE '23000', 1062 DROP USER u; END",
             &["DROP USER u"],
         ),
+        ("SET @`q` = 'DROP USER u'// PREPARE s FROM @q", &["DROP USER u"]),
+        ("SET @q = 'DROP USER u'// PREPARE s FROM @'q'", &["DROP USER u"]),
+        ("EXECUTE IMMEDIATE 'DROP ' 'USER u'", &["DROP USER u"]),
+        ("SELECT 'DROP USER u', 1 INTO @q, @r// EXECUTE IMMEDIATE @q", &["DROP USER u"]),
+        (
+            "BEGIN NOT ATOMIC DECLARE q TEXT DEFAULT 'DROP USER u'; EXECUTE IMMEDIATE q; END",
+            &["EXECUTE IMMEDIATE q", "DROP USER u"],
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS int BEGIN DELETE FROM t; RETURN 1; END// \
+             CREATE PROCEDURE p() BEGIN IF f() > 0 THEN SELECT 1; END IF; END// CALL p()",
+            &["SELECT 1", "DELETE FROM t"],
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS int BEGIN DELETE FROM t; RETURN 1; END// \
+             CREATE FUNCTION g() RETURNS int RETURN f()// SELECT g()",
+            &["DELETE FROM t"],
+        ),
         ("BEGIN NOT ATOMIC", &[]),
         ("SET STATEMENT a = 1 FOR", &[]),
         ("EXECUTE IMMEDIATE ''", &[]),
@@ -172,6 +190,38 @@ fn statements_of_postgres_that_others_hide() {
             "CREATE FUNCTION audit() RETURNS int LANGUAGE sql AS 'DELETE FROM t'; INSERT INTO public.audit (id) VALUES (1)",
             &[],
         ),
+        (
+            "DO $$ BEGIN COPY (SELECT 1) TO '/f'; IF a THEN EXECUTE('DROP TABLE t'); END IF; REINDEX (VERBOSE) DATABASE d; END $$",
+            &[
+                "COPY (SELECT 1) TO '/f'",
+                "EXECUTE('DROP TABLE t')",
+                "DROP TABLE t",
+                "REINDEX (VERBOSE) DATABASE d",
+            ],
+        ),
+        (
+            "DO $$ DECLARE q text DEFAULT 'DROP TABLE a'; r text = 'DROP TABLE b'; BEGIN SELECT 'DROP TABLE c' INTO s; t = 'DROP TABLE d'; \
+             EXECUTE q; EXECUTE r; EXECUTE s; EXECUTE t; RAISE NOTICE 'DROP TABLE %', t; END $$",
+            &[
+                "SELECT 'DROP TABLE c' INTO s",
+                "EXECUTE q",
+                "EXECUTE r",
+                "EXECUTE s",
+                "EXECUTE t",
+                "DROP TABLE a",
+                "DROP TABLE b",
+                "DROP TABLE c",
+                "DROP TABLE d",
+            ],
+        ),
+        (
+            "DO $$ BEGIN OPEN c FOR EXECUTE 'DELETE FROM t RETURNING 1'; SELECT 1 FOR UPDATE; END $$",
+            &["EXECUTE 'DELETE FROM t RETURNING 1'", "DELETE FROM t RETURNING 1", "SELECT 1 FOR UPDATE"],
+        ),
+        (
+            "CREATE FUNCTION w() RETURNS int LANGUAGE sql AS 'TRUNCATE t'; DO $$ BEGIN x := w(); END $$",
+            &["TRUNCATE t"],
+        ),
         ("DO ''", &[]),
         (
             "DO $$ BEGIN EXECUTE '%' || ; EXECUTE format('%', 1); EXECUTE format(; END $$",
@@ -195,6 +245,10 @@ fn large_scripts_are_read_once() {
         .collect();
     let script = routines + "SELECT f0();";
     assert_eq!(hidden(Engine::Postgres, &script).len(), 2000);
+    let kept: String = (0..3000)
+        .map(|number| format!("SET @q{} = CONCAT(@q{number}, 'a')//\n", number + 1))
+        .collect();
+    assert_eq!(hidden(Engine::Mysql, &format!("SET @q0 = 'DROP USER u'//{kept}PREPARE s FROM @q3000")), ["DROP USER u"]);
     let own = "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT f() $$; SELECT f();";
     assert_eq!(hidden(Engine::Postgres, own), ["SELECT f()"]);
 }
