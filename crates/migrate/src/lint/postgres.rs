@@ -115,11 +115,29 @@ pub(crate) fn names() -> Vec<&'static str> {
 }
 
 pub(crate) fn judge(file: &File<'_>, version: Option<&str>) -> Vec<Hit> {
-    let mut hits = squawked(file, &without_rows(file), file.transaction, version);
-    // A block is in a transaction in any case.
-    hits.extend(squawked(file, &hidden_alone(file), true, version));
+    let mut hits = with_stack_for(file.text, || {
+        let mut hits = squawked(file, &without_rows(file), file.transaction, version);
+        // A block is in a transaction in any case.
+        hits.extend(squawked(file, &hidden_alone(file), true, version));
+        hits
+    });
     hits.extend(file.all().flat_map(|looked| lost(file, looked)));
     hits
+}
+
+/// Runs it with a stack on which a text may be nested as deeply as its bytes allow: squawk's parser calls itself for each bracket
+/// and each operator, and takes some 140 bytes for one.
+fn with_stack_for<T: Send>(text: &str, work: impl Fn() -> T + Sync) -> T {
+    const LEAST: usize = 2 << 20;
+    const MOST: usize = 1 << 30;
+    const EACH: usize = 1 << 10;
+    let stack = text.len().saturating_mul(EACH).clamp(LEAST, MOST);
+    std::thread::scope(|scope| {
+        match std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, &work) {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => work(),
+        }
+    })
 }
 
 fn squawked(file: &File<'_>, text: &str, in_transaction: bool, version: Option<&str>) -> Vec<Hit> {

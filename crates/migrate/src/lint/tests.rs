@@ -245,6 +245,14 @@ fn what_runs_of_postgres_trips_over() {
 }
 
 #[test]
+fn deep_nesting_is_no_end_of_the_check() {
+    let text = format!("SELECT {}1{};\nDROP TABLE t;", "(".repeat(30_000), ")".repeat(30_000));
+    for engine in ALL {
+        assert_eq!(found(engine, &text).len(), 1, "{engine}");
+    }
+}
+
+#[test]
 fn what_writes_elsewhere_in_a_statement_of_postgres() {
     let find = |text| found(Engine::Postgres, text);
     let moved = "WITH gone AS (DELETE FROM item RETURNING *) INSERT INTO kept SELECT * FROM gone;";
