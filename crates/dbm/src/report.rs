@@ -154,7 +154,10 @@ pub(crate) fn lines(report: &Report, command: &str) -> Vec<String> {
             row("not granted", grant.clone());
         }
         if let Some(why) = &restored.unguarded {
-            row("unguarded", format!("others may have written while triggers and events were made again: {why}"));
+            row(
+                "unguarded",
+                format!("others may have written while triggers and events were made again: {why}"),
+            );
         }
         if restored.unarchived.len() > 5 {
             row("", format!("and {} more tables", restored.unarchived.len() - 5));

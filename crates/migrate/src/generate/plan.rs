@@ -73,10 +73,11 @@ impl<'s> Fates<'s> {
                 }
             }
             change.statements.extend(comments(dialect, (before, after), &change.made_again));
-            if between.style.privileges {
-                let granted = privileges::change(before, after);
-                change.statements.extend(granted.map_err(|why| refused(id, &why))?);
-            }
+            let granted = match between.style.privileges {
+                true => privileges::change(before, after, &change.made_again),
+                false => Ok(privileges::of_columns(before, &change.made_again)),
+            };
+            change.statements.extend(granted.map_err(|why| refused(id, &why))?);
             if !change.statements.is_empty() {
                 fates.in_place.insert(id, change);
             }

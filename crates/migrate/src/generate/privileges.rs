@@ -3,19 +3,36 @@ use database::{Engine, Object, quote};
 use super::parts::columns;
 use super::step::{Statement, Unwritable};
 
-/// What leads from one list of grants and revokes to another. Each list begins where the server's own defaults end.
+/// What leads from one list of grants and revokes to another, where these columns are dropped and added. Each list begins where
+/// the server's own defaults end.
 ///
 /// # Errors
 /// One of those that go was given by somebody else than the owner.
-pub(super) fn change(before: &Object, after: &Object) -> Result<Vec<Statement>, Unwritable> {
+pub(super) fn change(
+    before: &Object,
+    after: &Object,
+    made_again: &[String],
+) -> Result<Vec<Statement>, Unwritable> {
     // A column that goes takes its own along.
     let gone =
         columns(before).iter().filter(|column| !columns(after).iter().any(|own| own.name == column.name));
-    let gone: Vec<String> =
-        gone.map(|column| format!("({})", quote::identifier(Engine::Postgres, &column.name))).collect();
+    let gone = gone.map(|column| &column.name).chain(made_again);
+    let gone: Vec<String> = gone.map(|name| of_column(name)).collect();
     let is_left = |statement: &&String| !gone.iter().any(|column| statement.contains(column));
     let left: Vec<String> = before.privileges.iter().filter(is_left).cloned().collect();
     between(&left, &after.privileges)
+}
+
+/// What others may do with these columns, to be given again.
+pub(super) fn of_columns(object: &Object, names: &[String]) -> Vec<Statement> {
+    let of_columns: Vec<String> = names.iter().map(|name| of_column(name)).collect();
+    let is_theirs = |statement: &&String| of_columns.iter().any(|column| statement.contains(column));
+    object.privileges.iter().filter(is_theirs).map(Statement::new).collect()
+}
+
+/// How a privilege on a column names it.
+fn of_column(name: &str) -> String {
+    format!("({})", quote::identifier(Engine::Postgres, name))
 }
 
 fn between(before: &[String], after: &[String]) -> Result<Vec<Statement>, Unwritable> {

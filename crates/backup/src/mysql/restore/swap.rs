@@ -405,9 +405,9 @@ impl Plan {
             kept_out => kept_out?,
         }
         let elsewhere = session.elsewhere().await?;
-        Ok(elsewhere.first().map(|one| {
-            format!("{} from {} worked in another database meanwhile", one.account, one.address)
-        }))
+        Ok(elsewhere
+            .first()
+            .map(|one| format!("{} from {} worked in another database meanwhile", one.account, one.address)))
     }
 
     /// Removes what no rename moves, and exchanges the tables.

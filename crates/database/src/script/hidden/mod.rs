@@ -38,8 +38,14 @@ pub fn hidden<'a>(engine: Engine, statements: &[Statement<'a>]) -> Vec<Hidden<'a
         Engine::Postgres => &POSTGRES,
         Engine::Sqlite => return Vec::new(),
     };
-    let mut reader =
-        Reader { engine, words, within: 0, found: Vec::new(), called: Vec::new(), variables: Variables::default() };
+    let mut reader = Reader {
+        engine,
+        words,
+        within: 0,
+        found: Vec::new(),
+        called: Vec::new(),
+        variables: Variables::default(),
+    };
     let mut routines: BTreeMap<Callee, Vec<(usize, usize)>> = BTreeMap::new();
     // Each with the first statement that calls it.
     let mut called = BTreeMap::new();
@@ -252,7 +258,12 @@ impl<'a> Reader<'_, 'a> {
         Vec::new()
     }
 
-    fn inner_of_postgres(&mut self, piece: &Piece<'a>, lexemes: &[Lexeme<'_>], depth: usize) -> Vec<Piece<'a>> {
+    fn inner_of_postgres(
+        &mut self,
+        piece: &Piece<'a>,
+        lexemes: &[Lexeme<'_>],
+        depth: usize,
+    ) -> Vec<Piece<'a>> {
         let starts = |words: &[&str]| begins(lexemes, words);
         let rest =
             |words: Option<&[Lexeme<'_>]>| words.and_then(|words| piece.from(words)).into_iter().collect();
@@ -351,8 +362,22 @@ fn keeps_text(lexemes: &[Lexeme<'_>]) -> bool {
 /// The names in a statement that may be of variables, folded.
 fn names<'l>(lexemes: &'l [Lexeme<'_>]) -> impl Iterator<Item = String> + 'l {
     const WORDS: &[&str] = &[
-        "CHAR", "CONCAT", "DECLARE", "DEFAULT", "EXECUTE", "FROM", "IF", "IMMEDIATE", "INTO", "LONGTEXT", "PREPARE", "SELECT",
-        "SET", "TEXT", "USING", "VARCHAR",
+        "CHAR",
+        "CONCAT",
+        "DECLARE",
+        "DEFAULT",
+        "EXECUTE",
+        "FROM",
+        "IF",
+        "IMMEDIATE",
+        "INTO",
+        "LONGTEXT",
+        "PREPARE",
+        "SELECT",
+        "SET",
+        "TEXT",
+        "USING",
+        "VARCHAR",
     ];
     let words = lexemes.iter().enumerate().filter(|(_, lexeme)| !WORDS.iter().any(|word| lexeme.is(word)));
     let names = words.filter_map(|(place, lexeme)| match lexeme.kind {

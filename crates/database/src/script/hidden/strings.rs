@@ -79,9 +79,9 @@ impl<'a> Piece<'a> {
             [only] if only.kind == Kind::Text => Some(self.unquoted(engine, only)),
             [first, rest @ ..] if operand.iter().all(|word| word.kind == Kind::Text) => {
                 let first = self.unquoted(engine, first);
-                let text = rest.iter().fold(first.text.into_owned(), |text, next| {
-                    text + &self.unquoted(engine, next).text
-                });
+                let text = rest
+                    .iter()
+                    .fold(first.text.into_owned(), |text, next| text + &self.unquoted(engine, next).text);
                 Some(Self { text: Cow::Owned(text), offset: first.offset, is_verbatim: false })
             }
             _ => None,

@@ -245,10 +245,12 @@ fn large_scripts_are_read_once() {
         .collect();
     let script = routines + "SELECT f0();";
     assert_eq!(hidden(Engine::Postgres, &script).len(), 2000);
-    let kept: String = (0..3000)
-        .map(|number| format!("SET @q{} = CONCAT(@q{number}, 'a')//\n", number + 1))
-        .collect();
-    assert_eq!(hidden(Engine::Mysql, &format!("SET @q0 = 'DROP USER u'//{kept}PREPARE s FROM @q3000")), ["DROP USER u"]);
+    let kept: String =
+        (0..3000).map(|number| format!("SET @q{} = CONCAT(@q{number}, 'a')//\n", number + 1)).collect();
+    assert_eq!(
+        hidden(Engine::Mysql, &format!("SET @q0 = 'DROP USER u'//{kept}PREPARE s FROM @q3000")),
+        ["DROP USER u"]
+    );
     let own = "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT f() $$; SELECT f();";
     assert_eq!(hidden(Engine::Postgres, own), ["SELECT f()"]);
 }

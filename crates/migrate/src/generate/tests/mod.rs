@@ -285,6 +285,33 @@ async fn what_is_made_again_stays_whose_it_was() {
 }
 
 #[tokio::test]
+async fn a_column_that_is_computed_again_stays_whose_it_was() {
+    let on = server(Engine::Postgres, std::path::Path::new(""));
+    let name = format!("computed_{}", std::process::id());
+    let mut server = on.session().await.unwrap();
+    for sql in [format!("CREATE ROLE {name}"), format!("CREATE DATABASE {name}")] {
+        server.execute(&sql).await.unwrap();
+    }
+    let shop = Database::new(on.url().with_database(&name)).unwrap();
+    let mut session = shop.session().await.unwrap();
+    let grant = format!("GRANT SELECT (b), UPDATE (a) ON t TO {name}");
+    for sql in ["CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a + 1) STORED)", &grant] {
+        session.execute(sql).await.unwrap();
+    }
+    drop(session);
+    let new = "CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a + 2) STORED);";
+    let found = generate_between(&on, &There::Database(shop), new, CancellationToken::new()).await;
+    for sql in [format!("DROP DATABASE {name}"), format!("DROP ROLE {name}")] {
+        server.execute(&sql).await.unwrap();
+    }
+    let draft = &found.unwrap().drafts[0];
+    for text in [&draft.up, &draft.down] {
+        let granted = text.find("GRANT SELECT (\"b\")");
+        assert!(granted > text.find("ADD COLUMN \"b\"") && text.matches("GRANT").count() == 1, "{draft:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stop_stops_it() {
     let folder = tempfile::tempdir().unwrap();
     let on = server(Engine::Sqlite, folder.path());
