@@ -32,7 +32,7 @@ pub(super) async fn go(
             // Neither that nothing was changed nor that all was put back.
             let meaning = match meaning {
                 Meaning::NeedsPerson => meaning,
-                _ if done.changed => Meaning::Partly,
+                _ if !done.changed.is_empty() => Meaning::Partly,
                 _ => meaning,
             };
             if context.output.json {
@@ -55,8 +55,8 @@ struct Done {
     /// Those that were begun, once each.
     begun: BTreeSet<String>,
     failed: Vec<String>,
-    /// Whether one has changed the database, and that stays.
-    changed: bool,
+    /// Those that have changed the database, also where a later part of them failed: that stays.
+    changed: BTreeSet<String>,
     worst: Option<Meaning>,
 }
 
@@ -73,8 +73,21 @@ impl Done {
                 failed.len(),
                 output::plural(self.begun.len() as u64, "module"),
                 failed.join(", "),
-                if self.changed { "what the others did stays" } else { "the others did nothing" }
+                self.stays()
             ),
+        }
+    }
+
+    fn stays(&self) -> String {
+        let (partly, others): (Vec<&String>, Vec<&String>) =
+            self.changed.iter().partition(|module| self.failed.contains(*module));
+        let others = if others.is_empty() { "the others did nothing" } else { "what the others did stays" };
+        match partly.as_slice() {
+            [] => others.to_owned(),
+            partly => {
+                let names = partly.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+                format!("{others}; of {names}, the migrations before the failed run stay")
+            }
         }
     }
 
@@ -136,7 +149,9 @@ async fn runs(
         let (told, failed) = match ran {
             Ok(report) => {
                 let failed = shown(context, name, &report);
-                done.changed |= failed.is_none() && !report.migrations.is_empty();
+                if failed.is_none() && !report.migrations.is_empty() {
+                    done.changed.insert(name.to_owned());
+                }
                 (json!(report), failed)
             }
             Err(error) => {

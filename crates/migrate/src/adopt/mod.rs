@@ -243,7 +243,15 @@ pub async fn plan(
     }
     let (applied, again) = tool.table().read(session, &project, table, nothing_applied).await?;
     let applied = applied.of(&project, tool)?;
-    Ok(write::adoption(tool, project, &applied, &again, to))
+    let adoption = write::adoption(tool, project, &applied, &again, to);
+    let mut paths = BTreeSet::new();
+    match adoption.files.iter().find(|file| !paths.insert(&file.path)) {
+        None => Ok(adoption),
+        Some(file) => {
+            let what = format!("two files of {} would become {}", tool.word(), file.path.display());
+            Err(Error::new(ErrorKind::Refused, what).with_hint("give one of them another name"))
+        }
+    }
 }
 
 /// Whether the history has room for what is applied: the same check as that of [`changes`], before a file is written.

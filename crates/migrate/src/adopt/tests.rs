@@ -541,6 +541,13 @@ async fn what_does_not_fit_is_refused() {
         let error = plan(tool, &from, table, false, &to, &mut *session).await.unwrap_err();
         assert!(error.to_string().contains(message), "{error}");
     }
+    let twice = [("V1__one.sql", "SELECT 1;"), ("R__a-b.sql", "SELECT 1;"), ("R__a_b.sql", "SELECT 2;")];
+    let twice = theirs(&sandbox, &twice);
+    let error = plan(Tool::Flyway, &twice, None, true, &to, &mut *session).await.unwrap_err();
+    assert!(error.to_string().contains("would become") && error.to_string().contains("a_b.sql"), "{error}");
+    for name in ["V1__one.sql", "R__a-b.sql", "R__a_b.sql"] {
+        fs::remove_file(twice.join(name)).unwrap();
+    }
     sandbox.execute("DELETE FROM schema_migrations").await;
     let planned = plan(Tool::GolangMigrate, &from, None, false, &to, &mut *session).await.unwrap();
     fs::write(&planned.files[0].path, "SELECT 1;").unwrap();

@@ -60,13 +60,11 @@ pub fn file_name(name: &str) -> Result<String> {
     Ok(slug)
 }
 
-/// A name as the comment at the head of its file, where it is never a directive.
+/// A name as the comment at the head of its file, where it is never a directive: neither ours nor squawk's.
 fn remark(name: &str) -> String {
     let line = name.trim().replace(['\n', '\r'], " ");
-    match line.get(..3) {
-        Some(word) if word.eq_ignore_ascii_case("dbm") => format!("\"{line}\""),
-        _ => line,
-    }
+    let directs = |word: &&str| line.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    if ["dbm", "squawk"].iter().any(directs) { format!("\"{line}\"") } else { line }
 }
 
 /// Writes both files, or none of them.

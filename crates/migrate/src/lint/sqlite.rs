@@ -147,8 +147,16 @@ fn hits_of_copy(before: &[Looked<'_>], table: &str, new: &str, hits: &mut Vec<Hi
 fn keeps_rows(statements: &[Looked<'_>], dropped: usize, table: &str, new: &str) -> bool {
     let mut holders = vec![table.to_owned()];
     for (place, looked) in statements.iter().enumerate() {
-        if place == dropped {
-            holders.retain(|holder| holder != table);
+        let drops = look::dropped_tables(&looked.lexemes);
+        // What comes of the rows from then on is the next rebuild's.
+        if place > dropped && drops.iter().any(|gone| gone == table) {
+            break;
+        }
+        holders.retain(|holder| !drops.contains(holder));
+        if let Some((from, to)) = renamed_to(looked)
+            && let Some(holder) = holders.iter_mut().find(|holder| **holder == from)
+        {
+            *holder = to;
         }
         if let Some((into, from)) = copied(&looked.lexemes)
             && from.iter().filter_map(Lexeme::identifier).any(|name| holders.contains(&name.to_lowercase()))
@@ -156,7 +164,6 @@ fn keeps_rows(statements: &[Looked<'_>], dropped: usize, table: &str, new: &str)
             holders.push(into);
         }
     }
-    // After it was renamed it is filled under the old name.
     holders.iter().any(|holder| holder == new || holder == table)
 }
 

@@ -455,6 +455,14 @@ fn rebuilds_of_sqlite() {
     assert_eq!(lost("INSERT INTO item_new VALUES (1, 'item');"), gone);
     assert_eq!(lost("INSERT INTO item_new SELECT id, name FROM other;"), gone);
     assert_eq!(lost("INSERT INTO other SELECT id, name FROM item;"), gone);
+    let twice = |second: &str| {
+        off(&format!(
+            "{REBUILD}{}",
+            REBUILD.replace("INSERT INTO item_new SELECT id, name FROM item;", second)
+        ))
+    };
+    assert_eq!(twice("INSERT INTO item_new SELECT id, name FROM item;"), Vec::<String>::new());
+    assert_eq!(twice("SELECT 1;"), ["ban-drop-table:8"]);
     for rows in [
         "INSERT OR IGNORE INTO main.item_new (id) SELECT id FROM main.item;",
         "WITH a AS (SELECT * FROM item) INSERT INTO item_new (id) SELECT id FROM a;",
