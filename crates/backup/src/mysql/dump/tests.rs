@@ -8,7 +8,9 @@ use super::snapshot::{Tables, WAIT, take};
 use crate::ErrorKind;
 use crate::archive::{Aspect, Grade};
 use crate::dump::{BackupOptions, create};
-use crate::mysql::testing::{account, back_up, fresh, is_mariadb, load, mariadb_dump, rows, run, values};
+use crate::mysql::testing::{
+    account, back_up, fresh, is_mariadb, load, mariadb_dump, own, rows, run, values,
+};
 use crate::progress::Silent;
 use crate::store::LocalStore;
 
@@ -94,6 +96,20 @@ async fn an_account_without_reload_backs_up() {
     let copy = fresh().await;
     load(&copy, &script).unwrap();
     assert_eq!(copy.digests().await.unwrap(), source.digests().await.unwrap());
+}
+
+/// What has no snapshot may change while it is read: the index says so, with the table and the reason.
+#[tokio::test]
+async fn a_table_without_transactions_that_may_not_be_locked_weakens_the_grade() {
+    let source = fresh().await;
+    run(&source, "CREATE TABLE t (a int); CREATE TABLE m (a int) ENGINE = MyISAM; INSERT INTO m VALUES (1)")
+        .await;
+    let (_, limited) = account(&source, "SELECT, SHOW VIEW, TRIGGER, EVENT, EXECUTE").await;
+    let (_folder, archive, _) = back_up(&limited, &BackupOptions::default()).await;
+    let Grade::Weakened(reasons) = &archive.index().grade else { panic!("{:?}", archive.index().grade) };
+    let [reason] = reasons.as_slice() else { panic!("{reasons:?}") };
+    assert!(reason.starts_with("`m` have engines without transactions, and could not be locked"), "{reason}");
+    assert_eq!(archive.index().rows(), 1);
 }
 
 /// Nobody alters what is being read; MySQL has a lock for all of it, and nobody waits to write rows.
@@ -353,6 +369,34 @@ async fn histograms_are_left_out_and_libraries_refused_by_name() {
     if let Err(error) = outcome {
         assert!(error.to_string().contains("library shared"), "{error}");
     }
+}
+
+/// Of MariaDB alone, which has such tables; one that says it is older cannot put their history back.
+#[tokio::test]
+async fn history_that_the_server_could_not_load_again_is_not_backed_up() {
+    fresh().await;
+    if !is_mariadb() {
+        return;
+    }
+    let own = own("--loose-version=10.6.20-MariaDB").await;
+    let mut session = own.server.session().await.unwrap();
+    session.execute("CREATE DATABASE shop").await.unwrap();
+    let settings = own.server.settings().clone();
+    let shop = Server::new(database::mysql::Settings { database: "shop".into(), ..settings });
+    let mut session = shop.session().await.unwrap();
+    for sql in
+        ["CREATE TABLE t (a int) WITH SYSTEM VERSIONING", "INSERT INTO t VALUES (1)", "UPDATE t SET a = 2"]
+    {
+        session.execute(sql).await.unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (store, database) = (LocalStore::new(folder.path()), Database::Mysql(shop));
+    let error = create(&database, &store, &BackupOptions::default(), &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    assert!(error.to_string().contains("before MariaDB 10.11 cannot load again"), "{error}");
+    assert!(error.hint().unwrap().contains("--no-history"), "{error:?}");
+    let without = BackupOptions { no_history: true, ..BackupOptions::default() };
+    create(&database, &store, &without, &Silent).await.unwrap();
 }
 
 /// Each byte is two digits. What stands in its way is found by `prepare`, which has no archive to write to.
